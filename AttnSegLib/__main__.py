@@ -1,0 +1,129 @@
+"""The command line: `attnseg segment`, `attnseg models`, `attnseg check`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from AttnSegLib import __version__, catalog
+from AttnSegLib.errors import InputError
+
+_BAD_INPUT = 2
+_INTERRUPTED = 130  # what shells report for Ctrl-C
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        print("Cancelled; nothing was written.", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="attnseg", description="Segment organs with attention networks, and see where the network looked."
+    )
+    parser.add_argument("--version", action="version", version=f"attnseg {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    segment = commands.add_parser("segment", help="segment a volume; writes a folder of results")
+    segment.set_defaults(run=_segment)
+    segment.add_argument("image", type=Path, help="image file (NIfTI, NRRD, MetaImage) or folder of a DICOM series")
+    segment.add_argument("--model", required=True, help="id of a model ('attnseg models' lists them) or a model folder")
+    segment.add_argument("--out", type=Path, required=True, help="folder for the results")
+    segment.add_argument("--overwrite", action="store_true", help="replace results that the folder holds already")
+    segment.add_argument(
+        "--attention",
+        action="append",
+        metavar="MAP",
+        help="attention map to write, such as 'gate 0,1'; may be repeated; or: default, all, none",
+    )
+    segment.add_argument("--level", type=int, help="prune an ANU-Net to level 1, 2 or 3: faster, less exact")
+    segment.add_argument("--series", metavar="NUMBER", help="DICOM series to take, if the folder holds several")
+    segment.add_argument("--reference", type=Path, help="manual label map on the same grid, to compare with")
+    segment.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+    segment.add_argument("--precision", default="auto", help="auto (default), float32, bfloat16")
+    segment.add_argument("--batch-size", type=int, metavar="N", help="slices at once (default: what suits the device)")
+
+    models = commands.add_parser("models", help="list the models")
+    models.set_defaults(run=_models)
+    models.add_argument("--json", action="store_true", help="everything that is known of them, for programs")
+
+    check = commands.add_parser("check", help="find out what is wrong with this installation")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _segment(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from AttnSegLib.device import Compute
+    from AttnSegLib.segment import SegmentRequest, segment
+
+    request = SegmentRequest(
+        image=options.image,
+        model=options.model,
+        out=options.out,
+        attention=tuple(options.attention or ["default"]),
+        compute=Compute(options.device, options.batch_size, options.precision),
+        level=options.level,
+        series=options.series,
+        reference=options.reference,
+        overwrite=options.overwrite,
+    )
+    with tqdm(unit="slice", leave=False, disable=None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        report = segment(request, show, lambda notice: tqdm.write(f"Note: {notice}", file=sys.stderr))
+    _print_report(report, options.out)
+    return 0
+
+
+def _print_report(report: dict, folder: Path) -> None:
+    for part in report["segments"]:
+        print(f"{part['name']}: {part['volume_ml']:.1f} mL in {part['slices']} slices")
+        scores = report.get("agreement_with_reference", {}).get(part["id"])
+        if scores:
+            print(f"  against the reference: Dice {scores['dice']:.3f}, precision {scores['precision']:.3f}, ", end="")
+            print(f"recall {scores['recall']:.3f}")
+    seconds = report["seconds"]
+    print(f"Took {sum(seconds.values()):.1f} s, {seconds['predict']:.1f} s of it prediction on {report['device']}.")
+    print(f"Results are in {folder.resolve()}/")
+
+
+def _models(options: argparse.Namespace) -> int:
+    models = catalog.load_models()
+    if options.json:
+        print(json.dumps([dataclasses.asdict(spec) for spec in models], indent=2, default=str))
+        return 0
+    width = max((len(spec.id) for spec in models), default=0)
+    for spec in models:
+        print(f"{spec.id:{width}}  {spec.title}; {spec.scores['summary']}; weights {spec.licence}")
+    return 0
+
+
+def _check(_options: argparse.Namespace) -> int:
+    from AttnSegLib.check import check
+
+    findings = check()
+    for finding in findings:
+        print(f"{'ok' if finding.ok else 'PROBLEM':8}{finding.name}: {finding.detail}")
+        if not finding.ok:
+            print(f"        cure: {finding.cure}")
+    return 0 if all(finding.ok for finding in findings) else _BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""The one definition of how a volume becomes slices for a network, and how maps of those slices come back.
+
+A model's card carries it; training and inference share it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.volume import Volume
+
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # anatomical axis (R, A, S) that the slices of a plane follow
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From volume to slices.
+
+    plane: "axial", "coronal" or "sagittal" by the volume's affine, or "acquired": across the axis with the largest
+        spacing, the one with the best in-plane resolution (axial if no spacing is the largest). Within a slice, rows
+        and columns run along the two other anatomical axes, each towards right, anterior or superior; rows follow the
+        later of the two. So it does not matter how a file stores its axes.
+    pixel_spacing: in-plane, mm; None keeps the volume's own.
+    window: intensities (lower, upper) mapped to 0 and 1 and clipped, in HU for CT.
+    percentiles: instead of a window, the volume's own percentiles (lower, upper), for MR.
+    multiple: height and width are padded with 0 at the far ends to a multiple of this.
+    """
+
+    plane: str
+    pixel_spacing: float | None = None
+    window: tuple[float, float] | None = None
+    percentiles: tuple[float, float] | None = None
+    multiple: int = 16
+
+    def __post_init__(self) -> None:
+        if self.plane not in (*PLANES, "acquired"):
+            raise InputError(f"There is no slice plane '{self.plane}'; choose from: acquired, {', '.join(PLANES)}.")
+        if (self.window is None) == (self.percentiles is None):
+            raise InputError("Preprocessing needs either a window or percentiles.")
+
+    def stack(self, volume: Volume) -> SliceStack:
+        """The slices of a volume, made batch by batch."""
+        axes, flips = self._orientation(volume)
+        return SliceStack(self, volume, axes, flips)
+
+    def intensity_range(self, volume: Volume) -> tuple[float, float]:
+        """The intensities that become 0 and 1."""
+        if self.percentiles is None:
+            return self.window or (0.0, 1.0)
+        lower, upper = np.percentile(volume.voxels, self.percentiles)
+        if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
+            lower, upper = volume.voxels.min(), volume.voxels.max()
+        return float(lower), float(upper)
+
+    def _orientation(self, volume: Volume) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+        """Array axes of (slice, row, column), and which of them run against the anatomical axis."""
+        anatomical = _closest_axes(volume.affine)  # column of the affine (i, j, k) for R, A, S
+        across = self._slice_axis(volume, anatomical)
+        order = [across, *sorted({0, 1, 2} - {across}, reverse=True)]
+        columns = [anatomical[a] for a in order]
+        flips = tuple(bool(volume.affine[a, c] < 0) for a, c in zip(order, columns, strict=True))
+        return tuple(2 - c for c in columns), flips  # voxels are indexed (k, j, i)
+
+    def _slice_axis(self, volume: Volume, anatomical: tuple[int, ...]) -> int:
+        if self.plane != "acquired":
+            return PLANES[self.plane]
+        spacing = np.array([volume.spacing[c] for c in anatomical])
+        largest = int(np.argmax(spacing))
+        others = np.delete(spacing, largest)
+        return largest if spacing[largest] > 1.01 * others.max() else PLANES["axial"]
+
+
+@dataclass(frozen=True, eq=False)
+class SliceStack:
+    """The slices of one volume, and the way back to its grid.
+
+    axes, flips: array axes of (slice, row, column) in the volume, and whether each is reversed.
+    """
+
+    preprocessing: Preprocessing
+    volume: Volume
+    axes: tuple[int, ...]
+    flips: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return self.volume.voxels.shape[self.axes[0]]
+
+    def view(self, array: np.ndarray) -> np.ndarray:
+        """(N, H, W) view of an array (D, H, W) on the volume's grid. Writing into it writes into the array: the way
+        back needs no arithmetic and is exact."""
+        view = array.transpose(self.axes)
+        return view[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
+
+    @cached_property
+    def native_size(self) -> tuple[int, int]:
+        """Height and width of a slice on the volume's grid."""
+        return self.volume.voxels.shape[self.axes[1]], self.volume.voxels.shape[self.axes[2]]
+
+    @cached_property
+    def resampled_size(self) -> tuple[int, int]:
+        """Height and width after resampling; the field of view stays what it is."""
+        spacing = self.preprocessing.pixel_spacing
+        if spacing is None:
+            return self.native_size
+        height, width = (
+            max(1, round(n * self.volume.spacing[2 - axis] / spacing))
+            for n, axis in zip(self.native_size, self.axes[1:], strict=True)
+        )
+        return height, width
+
+    @cached_property
+    def model_size(self) -> tuple[int, int]:
+        """Height and width of what the network sees."""
+        height, width = (
+            -(-n // self.preprocessing.multiple) * self.preprocessing.multiple for n in self.resampled_size
+        )
+        return height, width
+
+    def slices(self, indices: list[int]) -> Tensor:
+        """(n, 1, H, W) float32 in [0, 1], as the network sees them."""
+        pixels = self.view(self.volume.voxels)[indices].astype(np.float32)
+        lower, upper = self._intensity_range
+        scaled = torch.from_dlpack(pixels[:, None]).sub_(lower).div_(upper - lower).clamp_(0.0, 1.0)
+        return self._pad(_resize(scaled, self.resampled_size))
+
+    def targets(self, label_map: np.ndarray, indices: list[int], num_labels: int) -> Tensor:
+        """(n, H, W) int64 labels 0..num_labels at the size the network sees: at each pixel the label with the largest
+        share. Raises `InputError` for a label above `num_labels`."""
+        if label_map.max() > num_labels:
+            raise InputError(f"The label map holds {label_map.max()}, but the model knows labels 0 to {num_labels}.")
+        labels = torch.from_dlpack(self.view(label_map)[indices].astype(np.int64))
+        shares = torch.nn.functional.one_hot(labels, num_labels + 1).permute(0, 3, 1, 2).float()
+        return self._pad(_resize(shares, self.resampled_size).argmax(dim=1))
+
+    def restore(self, maps: Tensor) -> Tensor:
+        """Maps (n, C, h, w) of any resolution over model slices to (n, C, H, W) on the volume's grid."""
+        if tuple(maps.shape[-2:]) != self.model_size:
+            maps = _resize(maps, self.model_size)
+        height, width = self.resampled_size
+        return _resize(maps[..., :height, :width], self.native_size)
+
+    @cached_property
+    def _intensity_range(self) -> tuple[float, float]:
+        return self.preprocessing.intensity_range(self.volume)
+
+    def _pad(self, pixels: Tensor) -> Tensor:
+        height, width = self.model_size
+        return torch.nn.functional.pad(pixels, (0, width - pixels.shape[-1], 0, height - pixels.shape[-2]))
+
+
+def _closest_axes(affine: np.ndarray) -> tuple[int, ...]:
+    """For R, A, S: the column (i, j, k) of the affine that stands for it, so that all three fit best together."""
+    cosines = np.abs(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
+    return max(permutations(range(3)), key=lambda columns: cosines[range(3), columns].sum())
+
+
+def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Linear, over the same field of view; averages where it shrinks. (n, C, h, w) to (n, C, *size)."""
+    if tuple(maps.shape[-2:]) == size:
+        return maps
+    return torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False, antialias=True)

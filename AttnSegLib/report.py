@@ -1,0 +1,62 @@
+"""The numbers of a run, for `report.json`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from AttnSegLib import __version__, metrics
+from AttnSegLib.catalog import Label
+from AttnSegLib.preprocess import SliceStack
+
+
+def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> list[dict[str, Any]]:
+    """Volume in mL, area in mm2 of each slice along the model's slice axis, and intensity of each label's segment."""
+    row_spacing, column_spacing = (stack.volume.spacing[2 - axis] for axis in stack.axes[1:])
+    return [
+        {"id": label.id, "name": label.name} | _measure(stack, label_map == label.value, row_spacing * column_spacing)
+        for label in labels
+    ]
+
+
+def compare_with_reference(reference: np.ndarray, label_map: np.ndarray, labels: Sequence[Label]) -> dict[str, Any]:
+    """Agreement of each label with a reference on the same grid, over the whole volume; a mask that is empty on both
+    sides counts as Dice 1."""
+    return {label.id: _agreement(reference == label.value, label_map == label.value) for label in labels}
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that decides the numbers."""
+    return {
+        "attnseg": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "SimpleITK": sitk.Version.VersionString(),
+    }
+
+
+def _measure(stack: SliceStack, mask: np.ndarray, pixel_area: float) -> dict[str, Any]:
+    areas = stack.view(mask).sum(axis=(1, 2)) * pixel_area
+    inside = stack.volume.voxels[mask]
+    return {
+        "volume_ml": round(int(mask.sum()) * stack.volume.voxel_volume, 3),
+        "slices": int((areas > 0).sum()),
+        "mean_intensity": round(float(inside.mean()), 3) if inside.size else None,
+        "sd_intensity": round(float(inside.std()), 3) if inside.size else None,
+        "slice_area_mm2": [round(float(area), 2) for area in areas],
+    }
+
+
+def _agreement(reference: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+    scores = {
+        "dice": metrics.dice(reference, prediction),
+        "precision": metrics.precision(reference, prediction),
+        "recall": metrics.recall(reference, prediction),
+    }
+    return {name: round(value, 4) for name, value in scores.items()}

@@ -1,0 +1,123 @@
+"""The command `attnseg segment`: a file in, a folder of results out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from AttnSegLib import preflight
+from AttnSegLib.catalog import ModelSpec, find_model
+from AttnSegLib.device import Compute
+from AttnSegLib.overview import Overview, write_overview
+from AttnSegLib.predictor import Prediction, Progress, SlicePredictor
+from AttnSegLib.preprocess import SliceStack
+from AttnSegLib.report import compare_with_reference, measure_segments, versions
+from AttnSegLib.results import OVERVIEW, REPORT, SEGMENTATION, attention_file, results_folder, write_report
+from AttnSegLib.slicer_files import write_heat_map, write_segmentation
+from AttnSegLib.volume import Volume, read_label_map, read_volume
+
+
+@dataclass(frozen=True)
+class SegmentRequest:
+    """What to segment, and how. attention: titles of maps, or "default", "all" or "none" alone; series: number of a
+    DICOM series; level: of a pruned ANU-Net; reference: a label map to compare with."""
+
+    image: Path
+    model: str
+    out: Path
+    attention: tuple[str, ...] = ("default",)
+    compute: Compute = field(default_factory=Compute)
+    level: int | None = None
+    series: str | None = None
+    reference: Path | None = None
+    overwrite: bool = False
+
+
+def segment(
+    request: SegmentRequest, progress: Progress | None = None, notify: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """Do it, and return the report. notify gets sentences for the user as soon as they are known.
+
+    Raises `InputError` for bad input; then nothing was written.
+    """
+    notices: list[str] = []
+
+    def note(sentences: Iterable[str]) -> None:
+        for sentence in sentences:
+            notices.append(sentence)
+            if notify is not None:
+                notify(sentence)
+
+    spec = find_model(request.model)
+    with results_folder(request.out, overwrite=request.overwrite) as folder:
+        start = time.perf_counter()
+        volume = read_volume(request.image, series=request.series)
+        reference = read_label_map(request.reference, volume) if request.reference else None
+        note(volume.notices)
+        note(preflight.warnings(volume, spec))
+        reading = time.perf_counter() - start
+        predictor = SlicePredictor.from_model(spec, request.compute, level=request.level)
+        titles = _attention_titles(request.attention, spec, predictor)
+        prediction = predictor.predict(volume, attention=titles, progress=progress)
+        note(prediction.notices)
+        stack = predictor.preprocessing.stack(volume)
+        report = _report(request, spec, stack, prediction, reference)
+        report["notices"] = notices
+        start = time.perf_counter()
+        _write_images(folder, spec, stack, prediction, reference)
+        writing = time.perf_counter() - start
+        report["seconds"] = {"read": reading, "predict": prediction.seconds, "write": writing}
+        write_report(folder / REPORT, report)
+    return report
+
+
+def _attention_titles(wanted: tuple[str, ...], spec: ModelSpec, predictor: SlicePredictor) -> list[str]:
+    available = predictor.attention_titles
+    if wanted == ("all",):
+        return available
+    if wanted == ("none",):
+        return []
+    if wanted == ("default",):  # a pruned network lacks some of the model's default maps
+        return [title for title in spec.attention if title in available]
+    return list(wanted)
+
+
+def _report(
+    request: SegmentRequest, spec: ModelSpec, stack: SliceStack, prediction: Prediction, reference: np.ndarray | None
+) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "model": {"id": spec.id, "sha256": spec.sha256, "level": request.level, "licence": spec.licence},
+        "input": _describe_input(request.image, stack.volume),
+        "segments": measure_segments(stack, prediction.label_map, spec.labels),
+        "attention": {title: attention_file(title) for title in prediction.attention},
+        "device": prediction.device,
+        "versions": versions(),
+    }
+    if reference is not None:
+        report["agreement_with_reference"] = compare_with_reference(reference, prediction.label_map, spec.labels)
+    return report
+
+
+def _describe_input(path: Path, volume: Volume) -> dict[str, Any]:
+    return {
+        "file": path.name,
+        "shape_kji": list(volume.voxels.shape),
+        "spacing_ijk_mm": list(volume.spacing),
+        "modality": volume.modality,
+    }
+
+
+def _write_images(
+    folder: Path, spec: ModelSpec, stack: SliceStack, prediction: Prediction, reference: np.ndarray | None
+) -> None:
+    affine = stack.volume.affine
+    write_segmentation(folder / SEGMENTATION, prediction.label_map, affine, spec.labels)
+    for title, coefficients in prediction.attention.items():
+        write_heat_map(folder / attention_file(title), coefficients, affine)
+    overview = Overview(spec.title, stack, prediction.label_map, spec.labels, prediction.attention, reference)
+    write_overview(folder / OVERVIEW, overview)

@@ -1,0 +1,91 @@
+"""Print what the README promises about speed and memory: make bench"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "Resources/Samples/left_atrium_mr"
+MODEL = "anunet-left_atrium-mr"
+
+
+def main() -> None:
+    """Run all benchmarks, the short ones first."""
+    import torch
+
+    print(
+        f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, torch {torch.__version__}\n"
+    )
+    start_up()
+    demo()
+    pruning()
+
+
+def start_up() -> None:
+    """Wall time of a new process, in seconds."""
+    print("Start-up, seconds of a whole process (7 runs)     median     min     max")
+    for name, code in {
+        "python alone": "pass",
+        "import AttnSegLib": "import AttnSegLib",
+        "attnseg models": "from AttnSegLib.__main__ import main; main(['models'])",
+    }.items():
+        seconds = [_process([sys.executable, "-c", code])[0] for _ in range(7)]
+        print(f"  {name:45} {statistics.median(seconds):8.3f}{min(seconds):8.3f}{max(seconds):8.3f}")
+    print()
+
+
+def demo() -> None:
+    """The demo's segmentation on two threads: wall time and peak memory of the process."""
+    print("Demo: file to results, 2 threads (3 runs)         median     min     max    peak MB")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "AttnSegLib", "segment", str(SAMPLE / "image.nrrd"), "--model", MODEL]
+        runs = [_process([*command, "--out", f"{folder}/{n}"], threads=2) for n in range(3)]
+    seconds = [run[0] for run in runs]
+    print(f"  {'attnseg segment':45} {statistics.median(seconds):8.2f}{min(seconds):8.2f}{max(seconds):8.2f}", end="")
+    print(f"{max(run[1] for run in runs):11.0f}\n")
+
+
+def pruning() -> None:
+    """ANU-Net at the paper's width, pruned: parameters and time of one slice, all levels in turns."""
+    import torch
+
+    from AttnSegLib import networks
+
+    network = networks.create("anunet").eval()
+    pruned = {level: network.pruned(level) for level in (1, 2, 3, 4)}
+    slices = torch.rand(1, 1, 256, 256)
+    seconds: dict[int, list[float]] = {level: [] for level in pruned}
+    with torch.inference_mode():
+        for _ in range(6):
+            for level, smaller in pruned.items():
+                start = time.perf_counter()
+                smaller(slices)
+                seconds[level].append(time.perf_counter() - start)
+    whole = statistics.median(seconds[4][1:])
+    print("ANU-Net width 32, one slice of 256x256       parameters    time as a share of L4")
+    for level, smaller in pruned.items():
+        parameters = sum(p.numel() for p in smaller.parameters())
+        print(f"  L{level:<42} {parameters:10,} {statistics.median(seconds[level][1:]) / whole:16.2f}")
+
+
+def _process(command: list[str], threads: int | None = None) -> tuple[float, float]:
+    """Seconds and peak memory in MB (the largest child so far) of a process."""
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    if threads:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    start = time.perf_counter()
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    seconds = time.perf_counter() - start
+    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Fixtures that several tests share."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from AttnSegLib import networks
+from AttnSegLib.catalog import CARD, sha256_of
+from AttnSegLib.volume import Volume
+
+
+@pytest.fixture
+def an_oblique_affine():
+    """Voxels of 0.5 x 1.5 x 2 mm, turned by 30 degrees about the third axis, the first axis flipped."""
+    cos, sin = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    affine = np.array([[-cos, -sin, 0, 10], [-sin, cos, 0, -20], [0, 0, 1, 30], [0, 0, 0, 1]])
+    return affine * [0.5, 1.5, 2, 1]
+
+
+@pytest.fixture
+def a_volume(an_oblique_affine):
+    """(D, H, W) = (5, 4, 3), every voxel another value."""
+    return Volume(np.arange(60, dtype=np.int16).reshape(5, 4, 3), an_oblique_affine)
+
+
+@pytest.fixture
+def a_model_folder(tmp_path):
+    """A complete model folder with a very narrow ANU-Net of random weights that segments about half of a volume."""
+    torch.manual_seed(0)
+    network = networks.create("anunet", width=2).eval()
+    with torch.no_grad():
+        network.heads["4"].bias -= network(torch.rand(1, 1, 64, 64)).logits.median()
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    anatomy = {"scheme": "SCT", "value": "123037004", "meaning": "Anatomical Structure"}
+    atrium = {"scheme": "SCT", "value": "82471001", "meaning": "Left atrium"}
+    card = {
+        "id": "tiny",
+        "title": "A tiny model for tests",
+        "network": "anunet",
+        "options": {"width": 2},
+        "organ": "left atrium",
+        "modality": "MR",
+        "labels": [{"value": 1, "name": "Left atrium", "color": [152, 55, 13], "category": anatomy, "type": atrium}],
+        "preprocessing": {"plane": "acquired", "percentiles": [0.5, 99.5]},
+        "attention": ["gate 0,0"],
+        "largest_component": False,
+        "weights": "weights.safetensors",
+        "sha256": sha256_of(folder / "weights.safetensors"),
+        "licence": "CC0-1.0",
+        "reference": "none",
+        "training": {},
+        "scores": {"summary": "never trained"},
+    }
+    (folder / CARD).write_text(json.dumps(card))
+    return folder

@@ -1,0 +1,61 @@
+"""Model cards: those that are shipped, and damaged ones."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from AttnSegLib.catalog import CARD, find_model, load_card, load_models, sha256_of
+from AttnSegLib.errors import InputError
+from AttnSegLib.predictor import SlicePredictor
+
+
+@pytest.mark.parametrize("spec", load_models(), ids=lambda spec: spec.id)
+def test_shipped_models_are_whole(spec):
+    assert spec.id == spec.folder.name == f"{spec.network}-{spec.organ.replace(' ', '_')}-{spec.modality.lower()}"
+    assert sha256_of(spec.weights_path) == spec.sha256
+    assert spec.weights_path.stat().st_size < 10e6
+    assert [label.value for label in spec.labels] == list(range(1, len(spec.labels) + 1))
+    assert spec.licence in (spec.folder / "ATTRIBUTION.md").read_text()
+    assert not set(spec.training["training_cases"]) & set(spec.training["validation_cases"])
+    assert [score["case"] for score in spec.scores["cases"]] == spec.training["validation_cases"]
+
+
+@pytest.mark.parametrize("spec", load_models(), ids=lambda spec: spec.id)
+def test_shipped_models_can_be_run(spec):
+    predictor = SlicePredictor.from_model(spec)
+    assert set(spec.attention) <= set(predictor.attention_titles)
+
+
+def test_listing_models_imports_no_torch():
+    code = (
+        "import sys; from AttnSegLib.__main__ import main; main(['models']); "
+        "sys.exit(bool({'torch', 'numpy', 'SimpleITK'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def test_an_unknown_id_lists_the_right_ones():
+    with pytest.raises(InputError, match=r"'anunet-liver-ct'.*anunet-left_atrium-mr"):
+        find_model("anunet-liver-ct")
+
+
+def test_a_model_folder_anywhere_can_be_used(a_model_folder):
+    assert find_model(str(a_model_folder)).folder == a_model_folder
+
+
+@pytest.mark.parametrize("damage", ["truncated", "a field is missing", "a field is unknown", "a label lacks its code"])
+def test_a_damaged_card_is_one_sentence(a_model_folder, damage):
+    path = a_model_folder / CARD
+    card = json.loads(path.read_text())
+    if damage == "a field is missing":
+        del card["sha256"]
+    elif damage == "a field is unknown":
+        card["colour"] = "red"
+    elif damage == "a label lacks its code":
+        del card["labels"][0]["type"]
+    text = json.dumps(card)
+    path.write_text(text[:-20] if damage == "truncated" else text)
+    with pytest.raises(InputError, match="card of model 'tiny' is damaged"):
+        load_card(path)

@@ -1,0 +1,271 @@
+"""`attnseg` as users run it: a folder of results; or one sentence, exit code 2 and nothing left behind."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from AttnSegLib.__main__ import main
+from AttnSegLib.catalog import resource_folder
+from AttnSegLib.volume import read_volume, to_image
+
+SAMPLE = resource_folder("Samples") / "left_atrium_mr"
+SHIPPED = "anunet-left_atrium-mr"
+
+
+@pytest.fixture
+def a_scan(tmp_path):
+    """A small MR-like volume, oblique, 7 slices of 9 x 11."""
+    voxels = np.random.default_rng(0).integers(0, 1000, (7, 9, 11)).astype(np.int16)
+    affine = np.array([[0.8, -0.9, 0, -12.5], [0.6, 1.2, 0, 40.25], [0, 0, -2.5, 7], [0, 0, 0, 1]])
+    path = tmp_path / "scan.nrrd"
+    sitk.WriteImage(to_image(voxels, affine), str(path))
+    return path
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def run(a_model_folder, out):
+    """Run `attnseg segment IMAGE ...` with the tiny model."""
+
+    def run(image, *options, model=a_model_folder):
+        return main(["segment", str(image), "--model", str(model), "--out", str(out), "--device", "cpu", *options])
+
+    return run
+
+
+def assert_one_sentence(capsys, *words):
+    printed = capsys.readouterr()
+    errors = [line for line in printed.err.splitlines() if line.startswith("Error:")]
+    assert len(errors) == 1
+    assert printed.err.strip().count("\n") == printed.err.count("Note:")
+    for word in words:
+        assert word in errors[0]
+
+
+def assert_nothing_left(folder: Path, *known: str):
+    assert sorted(p.name for p in folder.iterdir()) == sorted(known)
+
+
+@pytest.mark.slow
+def test_shipped_model_finds_the_left_atrium_of_the_sample(out, capsys):
+    arguments = ["--model", SHIPPED, "--out", str(out), "--reference", str(SAMPLE / "labels.nrrd")]
+    assert main(["segment", str(SAMPLE / "image.nrrd"), *arguments]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["agreement_with_reference"]["left_atrium"]["dice"] > 0.85
+    assert set(report["attention"]) == {"gate 0,0", "gate 0,1", "gate 0,2", "gate 0,3"}
+    assert "Dice 0." in capsys.readouterr().out
+
+
+def test_writes_everything_it_promises(run, a_scan, out):
+    assert run(a_scan) == 0
+    assert_nothing_left(out, "segmentation.seg.nrrd", "attention-gate-0-0.nrrd", "report.json", "overview.png")
+    scan = read_volume(a_scan)
+    for name in ("segmentation.seg.nrrd", "attention-gate-0-0.nrrd"):
+        written = sitk.ReadImage(str(out / name))
+        np.testing.assert_allclose(written.GetSpacing(), scan.spacing, rtol=1e-12)
+        assert sitk.GetArrayFromImage(written).shape == scan.voxels.shape
+    coefficients = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "attention-gate-0-0.nrrd")))
+    assert 0 <= coefficients.min() < coefficients.max() <= 1
+
+
+def test_report_agrees_with_the_segmentation(run, a_scan, out):
+    assert run(a_scan) == 0
+    report = json.loads((out / "report.json").read_text())
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "segmentation.seg.nrrd")))
+    scan = read_volume(a_scan)
+    [part] = report["segments"]
+    assert labels.any()
+    assert part["volume_ml"] == pytest.approx(labels.sum() * 1.0 * 1.5 * 2.5 / 1000, abs=1e-3)
+    assert part["mean_intensity"] == pytest.approx(scan.voxels[labels == 1].mean(), abs=1e-3)
+    areas = labels.sum(axis=(1, 2)) * 1.0 * 1.5
+    assert part["slice_area_mm2"] == pytest.approx(areas[::-1], abs=0.01)  # k runs towards inferior
+    assert report["model"]["sha256"] == json.loads((out / "report.json").read_text())["model"]["sha256"]
+    assert report["input"]["shape_kji"] == [7, 9, 11]
+    assert {"read", "predict", "write"} == set(report["seconds"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "files"),
+    [
+        (["none"], []),
+        (["gate 1,0", "gate 0,1"], ["gate-0-1", "gate-1-0"]),
+        (["all"], [f"gate-{i}-{k}" for i in range(4) for k in range(4 - i)]),
+    ],
+)
+def test_attention_maps_can_be_chosen(run, a_scan, out, wanted, files):
+    assert run(a_scan, *[part for title in wanted for part in ("--attention", title)]) == 0
+    assert sorted(p.name for p in out.glob("attention-*")) == [f"attention-{name}.nrrd" for name in sorted(files)]
+
+
+def test_a_pruned_network_leaves_its_level_in_the_report(run, a_scan, out):
+    assert run(a_scan, "--level", "1") == 0
+    assert json.loads((out / "report.json").read_text())["model"]["level"] == 1
+
+
+def test_existing_results_are_kept_unless_told_otherwise(run, a_scan, out, capsys):
+    out.mkdir()
+    (out / "report.json").write_text("precious")
+    (out / "notes.txt").write_text("mine")
+    assert run(a_scan) == 2
+    assert_one_sentence(capsys, "already holds results", "--overwrite")
+    assert (out / "report.json").read_text() == "precious"
+    assert_nothing_left(out, "report.json", "notes.txt")
+
+
+def test_overwriting_replaces_results_and_nothing_else(run, a_scan, out):
+    assert run(a_scan, "--attention", "all") == 0
+    (out / "notes.txt").write_text("mine")
+    assert run(a_scan, "--attention", "none", "--overwrite") == 0
+    assert_nothing_left(out, "segmentation.seg.nrrd", "report.json", "overview.png", "notes.txt")
+
+
+def test_a_reference_on_another_grid_is_refused(run, a_scan, tmp_path, capsys):
+    reference = tmp_path / "labels.nrrd"
+    sitk.WriteImage(sitk.GetImageFromArray(np.eye(11, dtype=np.uint8)[None, :9].repeat(7, 0)), str(reference))
+    assert run(a_scan, "--reference", str(reference)) == 2
+    assert_one_sentence(capsys, "labels.nrrd", "grid")
+    assert_nothing_left(tmp_path, "scan.nrrd", "labels.nrrd", "tiny")
+
+
+def test_ct_given_to_an_mr_model_is_said_plainly(run, a_scan, tmp_path, capsys):
+    ct = sitk.ReadImage(str(a_scan)) - 1000
+    sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
+    assert run(tmp_path / "ct.nrrd") == 0
+    assert "looks like CT" in capsys.readouterr().err
+
+
+BAD_IMAGES = {
+    "missing.nrrd": None,
+    "noise.nii.gz": b"\x00\x01noise" * 99,
+    "empty.nrrd": b"",
+}
+
+
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_unreadable_images_leave_nothing_behind(run, tmp_path, name, capsys):
+    content = BAD_IMAGES[name]
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert run(tmp_path / name) == 2
+    assert_one_sentence(capsys, name)
+    assert_nothing_left(tmp_path, "tiny", *([name] if content is not None else []))
+
+
+@pytest.mark.parametrize(
+    ("voxels", "word"),
+    [
+        (np.zeros((5, 6, 7), np.int16), "constant"),
+        (np.full((5, 6, 7), np.nan, np.float32), "NaN"),
+        (np.arange(42, dtype=np.int16).reshape(1, 6, 7), "single slice"),
+    ],
+)
+def test_images_without_a_volume_in_them_leave_nothing_behind(run, tmp_path, voxels, word, capsys):
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "scan.nrrd"))
+    assert run(tmp_path / "scan.nrrd") == 2
+    assert_one_sentence(capsys, word)
+    assert_nothing_left(tmp_path, "tiny", "scan.nrrd")
+
+
+def test_an_unknown_model_lists_the_right_ones(run, a_scan, capsys):
+    assert run(a_scan, model="unet-liver-ct") == 2
+    assert_one_sentence(capsys, "'unet-liver-ct'", SHIPPED)
+
+
+def test_an_unknown_attention_map_lists_the_right_ones(run, a_scan, tmp_path, capsys):
+    assert run(a_scan, "--attention", "gate 9,9") == 2
+    assert_one_sentence(capsys, "'gate 9,9'", "gate 0,0")
+    assert_nothing_left(tmp_path, "tiny", "scan.nrrd")
+
+
+@pytest.mark.parametrize("damage", ["changed", "truncated", "missing"])
+def test_damaged_weights_are_never_run(run, a_scan, tmp_path, a_model_folder, damage, capsys):
+    weights = a_model_folder / "weights.safetensors"
+    content = weights.read_bytes()
+    weights.unlink()
+    if damage != "missing":
+        weights.write_bytes(content[:-9] if damage == "truncated" else content[:-1] + bytes([content[-1] ^ 1]))
+    assert run(a_scan) == 2
+    assert_one_sentence(capsys, "weights", "install")
+    assert_nothing_left(tmp_path, "tiny", "scan.nrrd")
+
+
+def test_a_folder_that_can_not_be_written_is_refused_before_the_work(a_scan, tmp_path, a_model_folder, capsys):
+    (tmp_path / "file").write_text("not a folder")
+    out = str(tmp_path / "file" / "results")
+    assert main(["segment", str(a_scan), "--model", str(a_model_folder), "--out", out]) == 2
+    assert_one_sentence(capsys, "Can't write to")
+    assert_nothing_left(tmp_path, "tiny", "scan.nrrd", "file")
+
+
+def test_a_full_disk_leaves_nothing_behind(a_scan, tmp_path, a_model_folder):
+    """A limit on the size of files stands in for the full disk."""
+    command = [sys.executable, "-m", "AttnSegLib", "segment", str(a_scan), "--model", str(a_model_folder)]
+    result = subprocess.run(
+        [*command, "--out", str(tmp_path / "results")],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[1],
+    )
+    assert result.returncode == 2
+    assert "Can't write to" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert_nothing_left(tmp_path, "tiny", "scan.nrrd")
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_half_written(tmp_path):
+    """A real interrupt in the middle of a real run."""
+    shutil.copy(SAMPLE / "image.nrrd", tmp_path)
+    command = [sys.executable, "-m", "AttnSegLib", "segment", str(tmp_path / "image.nrrd"), "--model", SHIPPED]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "results"), "--batch-size", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        env=dict(os.environ, OMP_NUM_THREADS="1"),
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".attnseg-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.strip().endswith("Cancelled; nothing was written.")
+    assert_nothing_left(tmp_path, "image.nrrd")
+
+
+def test_models_are_listed_for_programs(capsys):
+    assert main(["models", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)
+    assert SHIPPED in [model["id"] for model in models]
+    assert models[0]["labels"][0]["type"]["value"] == "82471001"
+
+
+def test_models_are_listed_for_people(capsys):
+    assert main(["models"]) == 0
+    assert f"{SHIPPED}  Left atrium" in capsys.readouterr().out
+
+
+def test_check_finds_this_installation_in_order(capsys):
+    assert main(["check"]) == 0
+    printed = capsys.readouterr().out
+    assert "PROBLEM" not in printed
+    for part in ("torch", "numpy", "SimpleITK", "CPU", "GPU", "models"):
+        assert f"{part}" in printed

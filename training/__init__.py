@@ -1,0 +1,1 @@
+"""Headless training and evaluation: data sets in, model folders out. Uses the library; the library never uses it."""

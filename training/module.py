@@ -1,0 +1,55 @@
+"""The Lightning module of every network: a step on slices, validation on whole volumes by the users' own predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from AttnSegLib import metrics, networks
+from AttnSegLib.device import Compute
+from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.preprocess import Preprocessing
+from training.case import Case
+from training.losses import anu_loss
+from training.recipe import Recipe
+from training.slices import Sample, one_hot
+
+
+class SegmentationModule(lightning.LightningModule):
+    """Trains the recipe's network; logs the loss, and the mean Dice over labels and validation volumes."""
+
+    def __init__(self, recipe: Recipe, validation: Sequence[Case] = ()):
+        super().__init__()
+        self.save_hyperparameters(recipe.as_dict())
+        self.recipe = recipe
+        self.validation = validation  # kept here and not in batches: Lightning takes batches apart
+        self.network = networks.create(recipe.network, **recipe.options)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+
+    def training_step(self, batch: Sample, _index: int) -> Tensor:
+        image = batch.image.to(memory_format=torch.channels_last)
+        loss = anu_loss(self.network(image), one_hot(batch.target, self.recipe.options["num_classes"]))
+        self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, number: int, _index: int) -> None:
+        case = self.validation[number]
+        preprocessing = Preprocessing(**self.recipe.preprocessing)
+        predictor = SlicePredictor(self.network, preprocessing, Compute(device=str(self.device)))
+        label_map = predictor.predict(case.volume).label_map
+        labels = [label["value"] for label in self.recipe.card["labels"]]
+        scores = [metrics.dice(case.label_map == label, label_map == label) for label in labels]
+        self.log("dice", sum(scores) / len(scores), prog_bar=True, batch_size=1)
+
+    def configure_optimizers(self) -> Any:
+        settings = self.recipe.optimisation
+        optimizer = torch.optim.AdamW(self.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.learning_rate, total_steps=steps, pct_start=settings.warm_up
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
