@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, to_hex
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.axes import Axes  # noqa: TID251
+from matplotlib.cm import ScalarMappable  # noqa: TID251
+from matplotlib.colors import Normalize, to_hex  # noqa: TID251
+from matplotlib.figure import Figure  # noqa: TID251
+from matplotlib.lines import Line2D  # noqa: TID251
 
 from AttnSegLib.catalog import Label
 from AttnSegLib.preprocess import SliceStack

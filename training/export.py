@@ -132,10 +132,11 @@ def _write_card(folder: Path, card: dict[str, Any]) -> None:
 
 
 def _attribution(recipe: Recipe, card: dict[str, Any]) -> str:
+    licence_text = f"https://spdx.org/licenses/{card['licence']}.html"
     return (
         f"# {card['title']}\n\n"
         f"The weights in this folder were trained on {recipe.card['data_source']}.\n"
-        f"They are shared under {card['licence']} (https://spdx.org/licenses/{card['licence']}.html), as that data set asks.\n\n"
+        f"They are shared under {card['licence']} ({licence_text}), as that data set asks.\n\n"
         f"Network: {card['reference']}.\n"
     )
 

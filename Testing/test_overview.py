@@ -1,0 +1,58 @@
+"""The picture of a run. What it looks like is for people to judge; here: what is drawn where."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from AttnSegLib.catalog import Code, Label
+from AttnSegLib.overview import Overview, write_overview
+from AttnSegLib.preprocess import Preprocessing
+from AttnSegLib.volume import Volume
+
+ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
+RED = Label(1, "Red organ", (255, 0, 0), ANATOMY, ANATOMY)
+
+
+@pytest.fixture
+def a_stack():
+    voxels = np.full((9, 40, 30), 500, np.int16)
+    voxels[:, :, :15] = 0
+    return Preprocessing("axial", window=(0, 1000)).stack(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])))
+
+
+@pytest.fixture
+def label_map():
+    labels = np.zeros((9, 40, 30), np.uint8)
+    labels[2:8, 10:25, 8:20] = 1
+    return labels
+
+
+def picture(path, overview):
+    write_overview(path, overview)
+    return matplotlib.image.imread(path)[..., :3]
+
+
+def share_of_red(pixels):
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    return ((red > 0.8) & (green < 0.3) & (blue < 0.3)).mean()
+
+
+def test_shows_the_outline_in_the_labels_colour(tmp_path, a_stack, label_map):
+    with_organ = picture(tmp_path / "a.png", Overview("With", a_stack, label_map, (RED,), {}))
+    without = picture(tmp_path / "b.png", Overview("Without", a_stack, np.zeros_like(label_map), (RED,), {}))
+    assert share_of_red(with_organ) > share_of_red(without) + 0.005
+
+
+def test_attention_adds_a_row_a_map(tmp_path, a_stack, label_map):
+    coefficients = np.linspace(0, 1, label_map.size, dtype=np.float16).reshape(label_map.shape)
+    plain = picture(tmp_path / "a.png", Overview("Plain", a_stack, label_map, (RED,), {}))
+    maps = {"gate 0,0": coefficients, "gate 0,1": coefficients}
+    explained = picture(tmp_path / "b.png", Overview("Maps", a_stack, label_map, (RED,), maps))
+    assert explained.shape[0] > 2 * plain.shape[0]
+
+
+@pytest.mark.parametrize("filled", [[], [3], list(range(9))])
+def test_any_number_of_segmented_slices_can_be_drawn(tmp_path, a_stack, filled):
+    labels = np.zeros((9, 40, 30), np.uint8)
+    labels[filled, 10:25, 8:20] = 1
+    assert picture(tmp_path / "a.png", Overview("Any", a_stack, labels, (RED,), {}, labels)).size > 0
