@@ -1,7 +1,6 @@
 """Training: data in the real layout, losses with answers on paper, and one tiny run from data set to model folder."""
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import torch
 
 from AttnSegLib.catalog import CARD, load_card
 from AttnSegLib.errors import InputError
-from AttnSegLib.networks._output import SegmentationOutput
 from AttnSegLib.preprocess import Preprocessing
 from AttnSegLib.volume import Volume
 from training import datasets
@@ -22,7 +20,6 @@ from training.augment import Augmentation
 from training.case import Case, split
 from training.evaluate import main as evaluate_main
 from training.export import export
-from training.losses import anu_loss, focal_loss, soft_dice_loss
 from training.recipe import from_dict, read_recipe
 from training.sample import cut
 from training.slices import Sample, SliceDataset, one_hot
@@ -41,6 +38,7 @@ plane = "acquired"
 pixel_spacing = 2.0
 percentiles = [0.5, 99.5]
 [optimisation]
+loss = "anu"
 epochs = 1
 batch_size = 4
 crop = 32
@@ -188,63 +186,6 @@ def test_a_sample_keeps_its_place_in_the_patient():
     places = [(affine @ [*index[::-1], 1])[:3] * [-1, -1, 1] for index in first]
     assert any(np.allclose(place, corner) for place in places)
     assert sitk.GetArrayFromImage(images["labels"]).sum() == labels.sum()
-
-
-def logits_of(*probabilities):
-    return torch.logit(torch.tensor(probabilities, dtype=torch.float64)).reshape(1, 1, 1, -1)
-
-
-def test_soft_dice_by_hand():
-    target = torch.tensor([1.0, 0.0], dtype=torch.float64).reshape(1, 1, 1, 2)
-    expected = 1 - (2 * 0.8 + 1) / (0.8**2 + 0.4**2 + 1 + 1)
-    assert soft_dice_loss(logits_of(0.8, 0.4), target).item() == pytest.approx(expected)
-
-
-def test_soft_dice_of_a_perfect_answer_is_0():
-    target = torch.tensor([1.0, 0.0, 1.0]).reshape(1, 1, 1, 3)
-    assert soft_dice_loss(60 * target - 30, target).item() == pytest.approx(0, abs=1e-6)
-
-
-def test_soft_dice_takes_channels_apart():
-    """A perfect and an entirely wrong channel average to about a half."""
-    target = torch.zeros(1, 2, 10, 10)
-    target[:, :, :5] = 1
-    logits = 60 * target - 30
-    logits[:, 1] *= -1
-    assert soft_dice_loss(logits, target).item() == pytest.approx(0.5, abs=0.01)
-
-
-def test_focal_loss_by_hand():
-    target = torch.tensor([1.0, 0.0], dtype=torch.float64).reshape(1, 1, 1, 2)
-    loss = focal_loss(logits_of(0.8, 0.4), target, positive=0.25, negative=0.75)
-    expected = -(0.25 * 0.2**2 * math.log(0.8) + 0.75 * 0.4**2 * math.log(0.6)) / 2
-    assert loss.item() == pytest.approx(expected)
-
-
-def test_hybrid_loss_sums_over_all_heads_and_is_finite_where_the_printed_one_has_its_pole():
-    target = torch.tensor([1.0, 0.0], dtype=torch.float64).reshape(1, 1, 1, 2)
-    one = anu_loss(SegmentationOutput(logits_of(0.5, 0.5)), target)
-    four = anu_loss(SegmentationOutput(logits_of(0.5, 0.5), (logits_of(0.5, 0.5),) * 3), target)
-    assert math.isfinite(one.item())
-    assert four.item() == pytest.approx(4 * one.item())
-
-
-@pytest.mark.parametrize("probability", [0.05, 0.3, 0.5, 0.7])
-def test_hybrid_loss_pulls_every_pixel_to_its_label(probability):
-    """The printed loss holds positive pixels below 0.5 at 0.084; ours must not."""
-    logits = logits_of(probability, probability).requires_grad_()
-    target = torch.tensor([1.0, 0.0], dtype=torch.float64).reshape(1, 1, 1, 2)
-    anu_loss(SegmentationOutput(logits), target).backward()
-    assert logits.grad[0, 0, 0, 0] < 0
-    assert logits.grad[0, 0, 0, 1] > 0
-
-
-def test_gradients_of_the_losses_are_right():
-    torch.manual_seed(0)
-    logits = torch.randn(2, 1, 3, 4, dtype=torch.float64, requires_grad=True)
-    target = (torch.rand(2, 1, 3, 4) > 0.5).double()
-    assert torch.autograd.gradcheck(lambda x: soft_dice_loss(x, target), logits)
-    assert torch.autograd.gradcheck(lambda x: focal_loss(x, target, positive=0.25, negative=0.75), logits)
 
 
 def test_recipes_come_back_from_plain_values(a_recipe):

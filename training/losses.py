@@ -1,10 +1,17 @@
-"""Loss functions of the papers, from logits (N, C, H, W) and targets of the same shape with values 0 and 1."""
+"""Loss functions of the papers, by name.
+
+Each takes a `SegmentationOutput` with logits (N, C, H, W) and a target of the same shape with values 0 and 1 (see
+`slices.one_hot`), and returns a scalar. The networks' own penalties (guidance, reconstruction) are added by the
+training step, as is weight decay by the optimiser.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid
 
 from AttnSegLib.networks._output import SegmentationOutput
 
@@ -26,14 +33,96 @@ def focal_loss(logits: Tensor, target: Tensor, *, positive: float, negative: flo
     return -(found + spared).mean()
 
 
-def anu_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
-    """ANU-Net's hybrid loss (Eq. 8) in a form that can be trained, summed over all heads.
+def margin_loss(logits: Tensor, target: Tensor, *, gamma: float = 2.0, nearest: float = 0.1) -> Tensor:
+    """Cross-entropy with weights |P - 0.5|^-gamma, as close to ANU-Net's Eq. 8 as can be trained: on both classes
+    (alpha 0.25 and 0.75), never nearer to the pole than `nearest`, 1 for a certain pixel, without gradient."""
+    distance = (torch.sigmoid(logits.detach()) - 0.5).abs().clamp_min(nearest)
+    weight = (distance / 0.5).pow(-gamma) * (0.25 * target + 0.75 * (1 - target))
+    return binary_cross_entropy_with_logits(logits, target, weight)
 
-    As printed, Eq. 8 has a pole at P = 0.5, where every untrained network starts, holds positive pixels below 0.5 at
-    P = 0.084, and knows no negative pixels. This is what its text describes instead: soft Dice (Eq. 5) plus focal
-    cross-entropy (Eq. 6, 7) on both classes, with less weight on the positive one (0.25 and 0.75; not printed).
-    """
-    heads = [logits.float() for logits in (*output.auxiliary, output.logits)]  # sums over pixels need more than bf16
-    return torch.stack(
-        [soft_dice_loss(h, target) + focal_loss(h, target, positive=0.25, negative=0.75) for h in heads]
-    ).sum()
+
+def literal_loss(logits: Tensor, target: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """The first term of ANU-Net's Eq. 8 as printed, mean over pixels; |P - 0.5| at least 0.001. It can't be trained: it
+    holds positive pixels below 0.5 at P = 0.084 and knows no negative ones."""
+    distance = (torch.sigmoid(logits) - 0.5).abs().clamp_min(1e-3)
+    return -(alpha * target * logsigmoid(logits) / distance.pow(gamma)).mean()
+
+
+def anu_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """ANU-Net's hybrid loss in the form that its text describes: soft Dice (Eq. 5) plus focal cross-entropy (Eq. 6, 7)
+    on both classes, with less weight on the positive one (0.25 and 0.75; not printed), summed over all heads."""
+
+    def head_loss(logits: Tensor) -> Tensor:
+        return soft_dice_loss(logits, target) + focal_loss(logits, target, positive=0.25, negative=0.75)
+
+    return _sum_over_heads(output, head_loss)
+
+
+def anu_margin_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """ANU-Net's hybrid loss with `margin_loss` as its pixel term."""
+    return _sum_over_heads(output, lambda logits: soft_dice_loss(logits, target) + margin_loss(logits, target))
+
+
+def anu_literal_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """ANU-Net's Eq. 8 as printed, for comparison only."""
+    return _sum_over_heads(output, lambda logits: soft_dice_loss(logits, target) + literal_loss(logits, target))
+
+
+def af_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """AF-Net: binary cross-entropy. The L2 term of Eq. 8 is the optimiser's weight decay of 1e-4; the printed lambda
+    of 1 would drown the data (`l2_penalty` gives it)."""
+    return binary_cross_entropy_with_logits(output.logits.float(), target)
+
+
+def l2_penalty(network: torch.nn.Module, weight: float) -> Tensor:
+    """AF-Net Eq. 8, second term: weight * sum of squares of all parameters."""
+    return weight * torch.stack([parameter.square().sum() for parameter in network.parameters()]).sum()
+
+
+def omega_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """Omega-Net Eq. 8 with the weights of its section 4.1.2: 10 times binary cross-entropy of the main output, once
+    that of the additional path's."""
+    main = binary_cross_entropy_with_logits(output.logits.float(), target)
+    return 10 * main + sum(binary_cross_entropy_with_logits(head.float(), target) for head in output.auxiliary)
+
+
+def ec_cam_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """EC-CaM-UNet: Dice of the main output plus binary cross-entropy of the side output, weighted equally."""
+    return 2 * ec_cam_alpha_loss(output, target, alpha=0.5)
+
+
+def ec_cam_alpha_loss(output: SegmentationOutput, target: Tensor, *, alpha: float) -> Tensor:
+    """EC-CaM-UNet Eq. 17: alpha Dice + (1 - alpha) cross-entropy. A network without a side output has both on its main
+    one."""
+    side = output.auxiliary[0] if output.auxiliary else output.logits
+    dice = soft_dice_loss(output.logits.float(), target)
+    return alpha * dice + (1 - alpha) * binary_cross_entropy_with_logits(side.float(), target)
+
+
+def ms_dual_guided_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """MS-Dual-Guided Eq. 11, first term: the sum of the cross-entropies of the supervised heads."""
+    heads = output.auxiliary or (output.logits,)
+    return torch.stack([_cross_entropy(head.float(), target) for head in heads]).sum()
+
+
+LOSSES: dict[str, Callable[[SegmentationOutput, Tensor], Tensor]] = {
+    "anu": anu_loss,
+    "anu_margin": anu_margin_loss,
+    "anu_literal": anu_literal_loss,
+    "af": af_loss,
+    "omega": omega_loss,
+    "ec_cam": ec_cam_loss,
+    "ms_dual_guided": ms_dual_guided_loss,
+}
+
+
+def _sum_over_heads(output: SegmentationOutput, head_loss: Callable[[Tensor], Tensor]) -> Tensor:
+    heads = (*output.auxiliary, output.logits)
+    return torch.stack([head_loss(logits.float()) for logits in heads]).sum()  # half precision can't sum over pixels
+
+
+def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Over sigmoid for one channel, over softmax for more."""
+    if logits.shape[1] == 1:
+        return binary_cross_entropy_with_logits(logits, target)
+    return cross_entropy(logits, target)

@@ -14,7 +14,7 @@ from AttnSegLib.device import Compute
 from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.preprocess import Preprocessing
 from training.case import Case
-from training.losses import anu_loss
+from training.losses import LOSSES
 from training.recipe import Recipe
 from training.slices import Sample, one_hot
 
@@ -31,8 +31,11 @@ class SegmentationModule(lightning.LightningModule):
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
     def training_step(self, batch: Sample, _index: int) -> Tensor:
-        image = batch.image.to(memory_format=torch.channels_last)
-        loss = anu_loss(self.network(image), one_hot(batch.target, self.recipe.options["num_classes"]))
+        output = self.network(batch.image.to(memory_format=torch.channels_last))
+        target = one_hot(batch.target, output.logits.shape[1])
+        loss = LOSSES[self.recipe.optimisation.loss](output, target)
+        if output.penalty is not None:
+            loss = loss + output.penalty
         self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True)
         return loss
 

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
+from training.losses import LOSSES
 
 
 @dataclass(frozen=True)
 class Optimisation:
     """How a network is trained: AdamW, one cycle of the learning rate with the given peak.
 
-    crop: height and width of training slices in pixels; warm_up: share of the steps in which the learning rate rises;
-    ema: decay of the moving average of the weights per step; precision: as Lightning names it.
+    loss: a name of `losses.LOSSES`; crop: height and width of training slices in pixels; warm_up: share of the steps in
+    which the learning rate rises; ema: decay of the moving average of the weights per step; precision: as Lightning
+    names it.
     """
 
+    loss: str
     epochs: int
     batch_size: int
     crop: int
@@ -27,6 +30,10 @@ class Optimisation:
     ema: float
     seed: int = 0
     precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise InputError(f"There is no loss '{self.loss}'; choose one of: {', '.join(LOSSES)}.")
 
 
 @dataclass(frozen=True)
