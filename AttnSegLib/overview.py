@@ -98,7 +98,9 @@ def _draw_segmentation(axes: Axes, overview: Overview, index: int) -> None:
 def _draw_attention(axes: Axes, overview: Overview, values: np.ndarray, index: int) -> None:
     _draw_image(axes, overview, index)
     coefficients = overview.stack.view(values)[index].astype(np.float32)
-    axes.imshow(coefficients, "inferno", vmin=0, vmax=1, alpha=0.65, origin="lower", extent=_extent(overview.stack))
+    # the less attention, the more of the image shows through
+    opacity = 0.15 + 0.65 * coefficients
+    axes.imshow(coefficients, "inferno", vmin=0, vmax=1, alpha=opacity, origin="lower", extent=_extent(overview.stack))
     for label in overview.labels:
         _outline(axes, overview.stack, overview.stack.view(overview.label_map)[index] == label.value, "white")
 

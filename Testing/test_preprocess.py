@@ -165,3 +165,17 @@ def test_refuses_settings_that_make_no_sense():
         Preprocessing("diagonal", window=(0, 1))
     with pytest.raises(InputError, match="either a window or percentiles"):
         Preprocessing("axial")
+
+
+def test_a_mislabelled_sagittal_scan_and_a_rightly_labelled_one_give_the_same_slices():
+    """MSD Heart calls its sagittal slices axial (docs/decisions/0002-slice-plane.md); here both labels of one scan."""
+    voxels = np.random.default_rng(0).random((5, 8, 7))
+    as_in_msd = Volume(voxels, np.diag([1.25, 1.25, 1.37, 1]))  # i right, j anterior, k superior: not so
+    truly = np.zeros((4, 4))
+    truly[1, 0] = 1.25  # i runs towards anterior,
+    truly[2, 1] = 1.25  # j towards superior,
+    truly[0, 2] = 1.37  # k towards right
+    truly[3, 3] = 1
+    preprocessing = Preprocessing("acquired", percentiles=(1, 99))
+    one, other = preprocessing.stack(as_in_msd), preprocessing.stack(Volume(voxels, truly))
+    torch.testing.assert_close(one.slices([0, 3]), other.slices([0, 3]), rtol=0, atol=0)
