@@ -86,7 +86,7 @@ def _segment(options: argparse.Namespace) -> int:
             bar.total = total
             bar.update(done - bar.n)
 
-        report = segment(request, show, lambda notice: tqdm.write(f"Note: {notice}", file=sys.stderr))
+        report = segment(request, show, lambda notice: tqdm.write(f"Warning: {notice}", file=sys.stderr))
     _print_report(report, options.out)
     return 0
 
