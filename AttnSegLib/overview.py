@@ -39,7 +39,7 @@ def write_overview(path: Path, overview: Overview) -> None:
     rows = 1 + len(overview.attention)
     height, width = _physical_size(overview.stack)
     figure = Figure(
-        figsize=(_INCHES * len(chosen) + 1.2, _INCHES * height / width * rows + 0.9), layout="constrained", dpi=110
+        figsize=(_INCHES * len(chosen) + 1.2, _INCHES * height / width * rows + 0.9), layout="constrained", dpi=90
     )
     figure.patch.set_facecolor("white")
     grid = figure.subplots(rows, len(chosen), squeeze=False)
