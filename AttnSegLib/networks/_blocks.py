@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
 from torch import Tensor, nn
 
 
-class DoubleConv(nn.Sequential):
-    """Twice 3x3 convolution with bias, batch normalisation, ReLU: (N, in, H, W) to (N, out, H, W)."""
+class ConvBlock(nn.Sequential):
+    """Convolution that keeps the size, batch normalisation, ReLU: (N, in, H, W) to (N, out, H, W)."""
 
-    def __init__(self, in_channels: int, out_channels: int):
-        super().__init__(*_conv_bn_relu(in_channels, out_channels), *_conv_bn_relu(out_channels, out_channels))
+    def __init__(
+        self, in_channels: int, out_channels: int, *, kernel_size: int = 3, dilation: int = 1, bias: bool = True
+    ):
+        padding = dilation * (kernel_size // 2)
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=bias),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class DoubleConv(nn.Sequential):
+    """Twice 3x3 convolution, batch normalisation, ReLU: (N, in, H, W) to (N, out, H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True):
+        first = ConvBlock(in_channels, out_channels, bias=bias)
+        super().__init__(*first, *ConvBlock(out_channels, out_channels, bias=bias))
 
 
 class UpConv(nn.Sequential):
-    """2x2 transposed convolution of stride 2, batch normalisation, ReLU: (N, in, H, W) to (N, out, 2H, 2W)."""
+    """Transposed convolution whose kernel and stride are `factor`, batch normalisation, ReLU: (N, in, H, W) to
+    (N, out, factor H, factor W)."""
 
-    def __init__(self, in_channels: int, out_channels: int):
+    def __init__(self, in_channels: int, out_channels: int, *, factor: int = 2, bias: bool = True):
         super().__init__(
-            nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2),
+            nn.ConvTranspose2d(in_channels, out_channels, factor, stride=factor, bias=bias),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
@@ -28,9 +47,13 @@ def halve(x: Tensor) -> Tensor:
     return nn.functional.max_pool2d(x, kernel_size=2)
 
 
-def _conv_bn_relu(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear, over the same field of view: (N, C, H, W) to (N, C, *size)."""
+    return nn.functional.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+def full_precision(x: Tensor) -> AbstractContextManager:
+    """Switches mixed precision off: for sums over all pixels, which overflow half precision."""
+    if x.is_meta:  # has no mixed precision to switch off
+        return nullcontext()
+    return torch.autocast(x.device.type, enabled=False)

@@ -66,6 +66,7 @@ class ANUNet(nn.Module):
             raise InputError(f"ANU-Net can be pruned to level 1, 2, 3 or 4, not {level}.")
         super().__init__()
         self.level = level
+        self.size_multiple = 2**level
         self.gate_per_target = gate_per_target
         self.options: dict[str, Any] = {
             "in_channels": in_channels,
