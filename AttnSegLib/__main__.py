@@ -1,4 +1,4 @@
-"""The command line: `attnseg segment`, `attnseg models`, `attnseg check`."""
+"""The command line: `attnseg segment`, `attnseg models`, `attnseg networks`, `attnseg check`."""
 
 from __future__ import annotations
 
@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(run=_models)
     models.add_argument("--json", action="store_true", help="everything that is known of them, for programs")
 
+    networks = commands.add_parser("networks", help="list the networks, their size and cost")
+    networks.set_defaults(run=_networks)
+
     check = commands.add_parser("check", help="find out what is wrong with this installation")
     check.set_defaults(run=_check)
     return parser
@@ -111,6 +114,13 @@ def _models(options: argparse.Namespace) -> int:
     width = max((len(spec.id) for spec in models), default=0)
     for spec in models:
         print(f"{spec.id:{width}}  {spec.title}; {spec.scores['summary']}; weights {spec.licence}")
+    return 0
+
+
+def _networks(_options: argparse.Namespace) -> int:
+    from AttnSegLib.cost import table
+
+    print("\n".join(table()))
     return 0
 
 

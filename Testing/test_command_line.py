@@ -263,6 +263,13 @@ def test_models_are_listed_for_people(capsys):
     assert f"{SHIPPED}  Left atrium" in capsys.readouterr().out
 
 
+def test_networks_are_listed_with_their_counts(capsys):
+    assert main(["networks"]) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    for name, parameters in {"anunet": "8,950,594", "afnet": "30,734,369", "eccamunet": "55,759,635"}.items():
+        assert parameters in rows[name]
+
+
 def test_check_finds_this_installation_in_order(capsys):
     assert main(["check"]) == 0
     printed = capsys.readouterr().out

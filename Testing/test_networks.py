@@ -126,3 +126,8 @@ def test_its_cost_can_be_counted(name):
 def test_refuses_an_option_that_it_does_not_have(name):
     with pytest.raises(InputError, match="has no option 'colour'"):
         networks.create(name, colour="red")
+
+
+def test_position_attention_of_a_large_slice_keeps_no_matrix():
+    """At 512 x 512 each of the eight maps would take 1 GiB."""
+    assert measure("msdualguided", 512).peak_bytes < 1e9

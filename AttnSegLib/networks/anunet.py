@@ -52,6 +52,9 @@ class ANUNet(nn.Module):
     gates: False leaves the attention gates out (U-Net++ with this layout).
     """
 
+    paper = "Li et al. 2020"
+    published = "8.9506 M parameters (Table 6): equal"
+
     def __init__(
         self,
         in_channels: int = 1,

@@ -167,6 +167,9 @@ class ECCaMUNet(nn.Module):
     scale: of the spatial correlation's products; None is one over the square root of the channels.
     """
 
+    paper = "EC-CaM-UNet 2023"
+    published = "none printed"
+
     size_multiple = 2**LEVELS
 
     def __init__(

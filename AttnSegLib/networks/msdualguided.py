@@ -146,6 +146,9 @@ class MSDualGuided(nn.Module):
     stages: attention steps, 1 or 2. guided: whether autoencoders guide the two steps.
     """
 
+    paper = "Sinha and Dolz 2021"
+    published = "none printed"
+
     size_multiple = 32
 
     def __init__(

@@ -132,6 +132,9 @@ class OmegaNet(nn.Module):
     channel_scale: of the channel attention's products, "mean" or "none".
     """
 
+    paper = "Wang et al. 2020"
+    published = "none printed"
+
     size_multiple = 2**LEVELS
 
     def __init__(
