@@ -98,6 +98,8 @@ def load_card(path: Path) -> ModelSpec:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         labels = tuple(_label(entry) for entry in card.pop("labels"))
+        if [label.value for label in labels] != list(range(1, len(labels) + 1)) or not labels:
+            raise ValueError("labels must be numbered 1, 2, ...")
         card["attention"] = tuple(card["attention"])
         return ModelSpec(**card, labels=labels, folder=path.parent)
     except (OSError, ValueError, TypeError, KeyError) as error:

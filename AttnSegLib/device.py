@@ -35,7 +35,12 @@ class Compute:
         return device
 
     def resolve_batch_size(self, device: torch.device) -> int:
-        """Slices at once. On a CPU small batches are as fast, cost less memory, and let a cancel through soon."""
+        """Slices at once. On a CPU small batches are as fast, cost less memory, and let a cancel through soon.
+
+        Raises `InputError` for a size below 1.
+        """
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"The batch size must be 1 slice or more, not {self.batch_size}.")
         return self.batch_size or (4 if device.type == "cpu" else 32)
 
     def autocast(self, device: torch.device) -> torch.autocast:

@@ -63,7 +63,13 @@ class SlicePredictor:
 
         Raises `InputError` if the weights are damaged or do not fit, or if the network can't be pruned so.
         """
-        network = networks.create(spec.network, **spec.options)
+        try:
+            network = networks.create(spec.network, **spec.options)
+            preprocessing = Preprocessing(**spec.preprocessing)
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:  # a field of the wrong name or type
+            raise InputError(f"The card of model '{spec.id}' is damaged; install the model again.") from error
         try:
             network.load_state_dict(load_weights(spec.weights_path, spec.sha256))
         except RuntimeError as error:
@@ -72,7 +78,6 @@ class SlicePredictor:
             if not hasattr(network, "pruned"):
                 raise InputError(f"The network of model '{spec.id}' can't be pruned; leave the level out.")
             network = network.pruned(level)  # type: ignore[operator]
-        preprocessing = Preprocessing(**spec.preprocessing)
         return cls(network, preprocessing, compute, largest_component=spec.largest_component)
 
     @property

@@ -44,6 +44,9 @@ class Preprocessing:
             raise InputError(f"There is no slice plane '{self.plane}'; choose from: acquired, {', '.join(PLANES)}.")
         if (self.window is None) == (self.percentiles is None):
             raise InputError("Preprocessing needs either a window or percentiles.")
+        lower, upper = self.window or self.percentiles or (0.0, 0.0)
+        if not lower < upper:
+            raise InputError(f"The intensities from {lower} to {upper} are no range; the first must be the smaller.")
 
     def stack(self, volume: Volume) -> SliceStack:
         """The slices of a volume, made batch by batch."""

@@ -62,7 +62,7 @@ def segment(
         note(preflight.warnings(volume, spec))
         reading = time.perf_counter() - start
         predictor = SlicePredictor.from_model(spec, request.compute, level=request.level)
-        titles = _attention_titles(request.attention, spec, predictor)
+        titles = _attention_titles(request, spec, predictor)
         prediction = predictor.predict(volume, attention=titles, progress=progress)
         note(prediction.notices)
         stack = predictor.preprocessing.stack(volume)
@@ -76,15 +76,17 @@ def segment(
     return report
 
 
-def _attention_titles(wanted: tuple[str, ...], spec: ModelSpec, predictor: SlicePredictor) -> list[str]:
+def _attention_titles(request: SegmentRequest, spec: ModelSpec, predictor: SlicePredictor) -> list[str]:
     available = predictor.attention_titles
-    if wanted == ("all",):
+    if request.attention == ("all",):
         return available
-    if wanted == ("none",):
+    if request.attention == ("none",):
         return []
-    if wanted == ("default",):  # a pruned network lacks some of the model's default maps
-        return [title for title in spec.attention if title in available]
-    return list(wanted)
+    if request.attention != ("default",):
+        return list(request.attention)
+    if request.level is None:
+        return list(spec.attention)
+    return [title for title in spec.attention if title in available] or available  # a pruned network lacks some
 
 
 def _report(

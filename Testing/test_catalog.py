@@ -1,5 +1,6 @@
 """Model cards: those that are shipped, and damaged ones."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -45,7 +46,17 @@ def test_a_model_folder_anywhere_can_be_used(a_model_folder):
     assert find_model(str(a_model_folder)).folder == a_model_folder
 
 
-@pytest.mark.parametrize("damage", ["truncated", "a field is missing", "a field is unknown", "a label lacks its code"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "truncated",
+        "a field is missing",
+        "a field is unknown",
+        "a label lacks its code",
+        "there are no labels",
+        "labels are not numbered from 1",
+    ],
+)
 def test_a_damaged_card_is_one_sentence(a_model_folder, damage):
     path = a_model_folder / CARD
     card = json.loads(path.read_text())
@@ -55,7 +66,30 @@ def test_a_damaged_card_is_one_sentence(a_model_folder, damage):
         card["colour"] = "red"
     elif damage == "a label lacks its code":
         del card["labels"][0]["type"]
+    elif damage == "there are no labels":
+        card["labels"] = []
+    elif damage == "labels are not numbered from 1":
+        card["labels"][0]["value"] = 3
     text = json.dumps(card)
     path.write_text(text[:-20] if damage == "truncated" else text)
     with pytest.raises(InputError, match="card of model 'tiny' is damaged"):
         load_card(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"preprocessing": {"plan": "axial"}},
+        {"preprocessing": {"plane": "axial", "percentiles": "high"}},
+        {"preprocessing": {"plane": "axial", "percentiles": [99, 1]}},
+        {"preprocessing": {"plane": "axial"}},
+        {"options": {"width": "wide"}},
+        {"options": {"width": 3}},
+        {"options": {"depth": 3}},
+        {"network": "unknown"},
+    ],
+)
+def test_a_card_that_does_not_fit_its_model_is_one_sentence(a_model_folder, changes):
+    spec = dataclasses.replace(load_card(a_model_folder / CARD), **changes)
+    with pytest.raises(InputError, match=r"^[^\n]+\.$"):
+        SlicePredictor.from_model(spec)

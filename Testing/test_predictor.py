@@ -141,6 +141,7 @@ def test_gives_up_when_a_single_slice_does_not_fit(a_volume, preprocessing):
         (Compute("cuda:99"), "'cuda:99' is not usable"),
         (Compute("gpu"), "'gpu' is not usable"),
         (Compute("cpu", precision="float8"), "precision 'float8'"),
+        (Compute("cpu", batch_size=0), "batch size must be 1"),
     ],
 )
 def test_refuses_what_the_machine_does_not_have(a_volume, preprocessing, compute, message):
