@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from AttnSegLib.errors import InputError
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130  # what shells report for Ctrl-C
+_CANCELLED = "Cancelled; nothing was written."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return _BAD_INPUT
     except KeyboardInterrupt:
-        print("Cancelled; nothing was written.", file=sys.stderr)
+        print(_CANCELLED, file=sys.stderr)
         return _INTERRUPTED
 
 
@@ -67,10 +70,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _segment(options: argparse.Namespace) -> int:
+    signal.signal(signal.SIGINT, _leave_at_once)
     from tqdm import tqdm
 
     from AttnSegLib.device import Compute
     from AttnSegLib.segment import SegmentRequest, segment
+
+    for kill in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kill, signal.default_int_handler)  # from here on there are files to clean up
 
     request = SegmentRequest(
         image=options.image,
@@ -92,6 +99,12 @@ def _segment(options: argparse.Namespace) -> int:
         report = segment(request, show, lambda notice: tqdm.write(f"Warning: {notice}", file=sys.stderr))
     _print_report(report, options.out)
     return 0
+
+
+def _leave_at_once(_signal: int, _frame: object) -> None:
+    """Ctrl-C during the imports: some libraries swallow a KeyboardInterrupt there and are broken afterwards."""
+    print(_CANCELLED, file=sys.stderr, flush=True)
+    os._exit(_INTERRUPTED)
 
 
 def _print_report(report: dict, folder: Path) -> None:

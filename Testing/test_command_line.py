@@ -229,7 +229,8 @@ def test_a_full_disk_leaves_nothing_behind(a_scan, tmp_path, a_model_folder):
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_nothing_half_written(tmp_path):
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_nothing_half_written(tmp_path, kill):
     """A real interrupt in the middle of a real run."""
     shutil.copy(SAMPLE / "image.nrrd", tmp_path)
     command = [sys.executable, "-m", "AttnSegLib", "segment", str(tmp_path / "image.nrrd"), "--model", SHIPPED]
@@ -244,7 +245,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     while not list(tmp_path.glob(".attnseg-*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(kill)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors.strip().endswith("Cancelled; nothing was written.")
