@@ -47,9 +47,9 @@ def halve(x: Tensor) -> Tensor:
     return nn.functional.max_pool2d(x, kernel_size=2)
 
 
-def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear, over the same field of view: (N, C, H, W) to (N, C, *size)."""
-    return nn.functional.interpolate(x, size, mode="bilinear", align_corners=False)
+def resize(x: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> Tensor:
+    """Bilinear, over the same field of view, or with the corner pixels kept: (N, C, H, W) to (N, C, *size)."""
+    return nn.functional.interpolate(x, size, mode="bilinear", align_corners=align_corners)
 
 
 def full_precision(x: Tensor) -> AbstractContextManager:

@@ -1,12 +1,12 @@
-"""Backbones made of bottleneck blocks, without a classifier.
+"""Backbones made of residual blocks, without a classifier.
 
 K. He, X. Zhang, S. Ren, J. Sun: "Deep residual learning for image recognition", CVPR 2016 (ResNet).
 S. Xie, R. Girshick, P. Dollár, Z. Tu, K. He: "Aggregated residual transformations for deep neural networks",
 CVPR 2017 (ResNeXt: the 3x3 convolutions work in groups).
 
-- The stride of a layer lies in the 3x3 convolution of its first block, where today's implementations have it; the
-  first paper puts it in the 1x1 convolution before. The number of parameters is the same.
-- An output stride of 16 or 8 replaces the last strides by dilation. The first block of such a layer still has the
+- The stride of a layer of bottlenecks lies in the 3x3 convolution of its first block, where today's implementations
+  have it; the first paper puts it in the 1x1 convolution before. The number of parameters is the same.
+- An output stride of 16 or 8 replaces the last strides by dilation. The convolution that lost its stride still has the
   dilation of the layer before, since its neighbours are still that far apart.
 """
 
@@ -21,22 +21,45 @@ from AttnSegLib.errors import InputError
 
 
 class _Layout(NamedTuple):
-    """Blocks per layer; groups of the 3x3 convolution and their width in the first layer at width 64."""
+    """Blocks per layer; channels a block puts out for each of its width: 1 in basic blocks, 4 in bottlenecks; groups of
+    a bottleneck's 3x3 convolution and their width in the first layer at width 64."""
 
     blocks: tuple[int, int, int, int]
+    expansion: int = 4
     groups: int = 1
     group_width: int = 64
 
-    def convolution(self, channels: int) -> dict[str, int]:
-        """What a block with so many output channels, four times its width, needs to know."""
-        return {"inner": self.groups * max(channels // 4 * self.group_width // 64, 1), "groups": self.groups}
+    def block(self, in_channels: int, channels: int, stride: int, dilation: tuple[int, int]) -> nn.Module:
+        """dilation: of a first convolution that may have a stride, and of those after it."""
+        if self.expansion == 1:
+            return BasicBlock(in_channels, channels, stride=stride, dilation=dilation)
+        inner = self.groups * max(channels // 4 * self.group_width // 64, 1)
+        return Bottleneck(in_channels, channels, inner, groups=self.groups, stride=stride, dilation=dilation[0])
 
 
 LAYOUTS = {
+    "resnet34": _Layout((3, 4, 6, 3), expansion=1),
     "resnet50": _Layout((3, 4, 6, 3)),
     "resnet101": _Layout((3, 4, 23, 3)),
     "resnext101_32x8d": _Layout((3, 4, 23, 3), groups=32, group_width=8),
 }
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut: (N, in, H, W) to (N, out, H/stride, W/stride)."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1, dilation: tuple[int, int] = (1, 1)):
+        super().__init__()
+        first, second = dilation
+        self.residual = nn.Sequential(
+            *_conv_bn(in_channels, out_channels, kernel_size=3, stride=stride, dilation=first, padding=first),
+            nn.ReLU(inplace=True),
+            *_conv_bn(out_channels, out_channels, kernel_size=3, dilation=second, padding=second),
+        )
+        self.shortcut = _shortcut(in_channels, out_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return relu(self.residual(x) + self.shortcut(x))
 
 
 class Bottleneck(nn.Module):
@@ -56,10 +79,7 @@ class Bottleneck(nn.Module):
             nn.ReLU(inplace=True),
             *_conv_bn(inner, out_channels, kernel_size=1),
         )
-        same = in_channels == out_channels and stride == 1
-        self.shortcut = (
-            nn.Identity() if same else nn.Sequential(*_conv_bn(in_channels, out_channels, kernel_size=1, stride=stride))
-        )
+        self.shortcut = _shortcut(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return relu(self.residual(x) + self.shortcut(x))
@@ -68,7 +88,7 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """Slices (N, in_channels, H, W) to the outputs of the four layers, of H/4, H/8, H/16 and H/32.
 
-    width: channels of the stem; layer i = 0..3 returns channels[i] = 4 * width * 2**i.
+    width: channels of the stem; layer i = 0..3 returns channels[i]: width * 2**i, with bottlenecks four times that.
     output_stride: 32, or 16 or 8 for dilated layers, which then keep H/16 or H/8.
     """
 
@@ -78,7 +98,8 @@ class ResNet(nn.Module):
         if output_stride not in (8, 16, 32):
             raise InputError(f"A backbone's output stride can be 8, 16 or 32, not {output_stride}.")
         super().__init__()
-        self.channels = [4 * width * 2**i for i in range(4)]
+        kind = LAYOUTS[layout]
+        self.channels = [kind.expansion * width * 2**i for i in range(4)]
         self.stem = nn.Sequential(
             *_conv_bn(in_channels, width, kernel_size=7, stride=2, padding=3),
             nn.ReLU(inplace=True),
@@ -86,12 +107,11 @@ class ResNet(nn.Module):
         )
         self.layers = nn.ModuleList()
         in_channels, dilation = width, 1
-        for i, (channels, blocks) in enumerate(zip(self.channels, LAYOUTS[layout].blocks, strict=True)):
+        for i, (channels, blocks) in enumerate(zip(self.channels, kind.blocks, strict=True)):
             stride = 1 if i == 0 or 2 ** (i + 2) > output_stride else 2
-            first_dilation, dilation = dilation, dilation * (2 if i > 0 and stride == 1 else 1)
-            options = LAYOUTS[layout].convolution(channels)
-            layer = [Bottleneck(in_channels, channels, **options, stride=stride, dilation=first_dilation)]
-            layer += [Bottleneck(channels, channels, **options, dilation=dilation) for _ in range(1, blocks)]
+            before, dilation = dilation, dilation * (2 if i > 0 and stride == 1 else 1)
+            layer = [kind.block(in_channels, channels, stride, (before, dilation))]
+            layer += [kind.block(channels, channels, 1, (dilation, dilation)) for _ in range(1, blocks)]
             self.layers.append(nn.Sequential(*layer))
             in_channels = channels
 
@@ -102,6 +122,12 @@ class ResNet(nn.Module):
             x = layer(x)
             outputs.append(x)
         return outputs
+
+
+def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    if in_channels == out_channels and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(*_conv_bn(in_channels, out_channels, kernel_size=1, stride=stride))
 
 
 def _conv_bn(in_channels: int, out_channels: int, **options: Any) -> tuple[nn.Module, nn.Module]:
