@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true", help="everything that is known of them, for programs")
 
     networks = commands.add_parser("networks", help="list the networks, their size and cost")
+    networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")
     networks.set_defaults(run=_networks)
 
     check = commands.add_parser("check", help="find out what is wrong with this installation")
@@ -112,8 +113,8 @@ def _print_report(report: dict, folder: Path) -> None:
         print(f"{part['name']}: {part['volume_ml']:.1f} mL in {part['slices']} slices")
         scores = report.get("agreement_with_reference", {}).get(part["id"])
         if scores:
-            print(f"  against the reference: Dice {scores['dice']:.3f}, precision {scores['precision']:.3f}, ", end="")
-            print(f"recall {scores['recall']:.3f}")
+            values = (f"{name.replace('dice', 'Dice')} {'undefined' if value is None else f'{value:.3f}'}" for name, value in scores.items())
+            print(f"  against the reference: {', '.join(values)}")
     seconds = report["seconds"]
     print(f"Took {sum(seconds.values()):.1f} s, {seconds['predict']:.1f} s of it prediction on {report['device']}.")
     print(f"Results are in {folder.resolve()}/")
@@ -130,10 +131,10 @@ def _models(options: argparse.Namespace) -> int:
     return 0
 
 
-def _networks(_options: argparse.Namespace) -> int:
+def _networks(options: argparse.Namespace) -> int:
     from AttnSegLib.cost import table
 
-    print("\n".join(table()))
+    print("\n".join(table(baselines=options.baselines)))
     return 0
 
 

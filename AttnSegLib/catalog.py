@@ -35,7 +35,7 @@ class Label:
 
     @property
     def id(self) -> str:
-        """Identifier of the segment: the name in lower case without blanks."""
+        """Identifier of the segment: the name in lower case, with underscores for blanks."""
         return self.name.lower().replace(" ", "_")
 
 
@@ -84,13 +84,17 @@ def load_models(folder: Path | None = None) -> list[ModelSpec]:
 
 
 def find_model(model_id: str, folder: Path | None = None) -> ModelSpec:
-    """The model with an id, or in a model folder given by its path. Raises `InputError` listing the right ids."""
-    models = {spec.id: spec for spec in load_models(folder)}
-    if model_id in models:
-        return models[model_id]
+    """The model with an id, which is its folder's name, or in a model folder given by its path.
+
+    Raises `InputError` listing the right ids.
+    """
+    folder = folder or resource_folder("Models")
+    installed = {path.parent.name: path for path in sorted(folder.glob(f"*/{CARD}"))}
+    if model_id in installed:
+        return load_card(installed[model_id])
     if (Path(model_id) / CARD).is_file():
         return load_card(Path(model_id) / CARD)
-    raise InputError(f"There is no model '{model_id}'; choose one of: {', '.join(models) or 'none installed'}.")
+    raise InputError(f"There is no model '{model_id}'; choose one of: {', '.join(installed) or 'none installed'}.")
 
 
 def load_card(path: Path) -> ModelSpec:
@@ -102,7 +106,7 @@ def load_card(path: Path) -> ModelSpec:
             raise ValueError("labels must be numbered 1, 2, ...")
         card["attention"] = tuple(card["attention"])
         return ModelSpec(**card, labels=labels, folder=path.parent)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"The card of model '{path.parent.name}' is damaged; install the model again.") from error
 
 

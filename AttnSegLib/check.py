@@ -22,7 +22,7 @@ def check() -> list[Finding]:
     """Look at everything a prediction needs, in the order in which it needs it; stops where going on is useless."""
     findings = []
     for look in (_python, _simpleitk, _torch, _bridge, _cpu, _gpu, _models):
-        finding = look()
+        finding = _try(look.__name__.strip("_"), look)
         findings.append(finding)
         if finding.name == "torch" and not finding.ok:
             break
@@ -74,11 +74,10 @@ def _gpu() -> Finding:
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
         free, total = torch.cuda.mem_get_info()
-        cure = f"torch {torch.__version__} does not support {name}; install a build for its compute capability"
         memory = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
-        return _try("GPU", lambda: f"{name}, {memory}, {_forward('cuda'):.2f} s for a forward pass", cure)
+        return Finding("GPU", True, f"{name}, {memory}, {_forward('cuda'):.2f} s for a forward pass")
     if torch.backends.mps.is_available():
-        return _try("GPU", lambda: f"Apple MPS, {_forward('mps'):.2f} s for a forward pass", "use --device cpu")
+        return Finding("GPU", True, f"Apple MPS, {_forward('mps'):.2f} s for a forward pass")
     if _nvidia_card_present():
         cure = "install torch with CUDA (see README, 'CUDA') or update the driver"
         return Finding("GPU", False, "an NVIDIA card is present, but torch can't use it", cure)
@@ -88,21 +87,28 @@ def _gpu() -> Finding:
 def _models() -> Finding:
     from AttnSegLib.catalog import load_models, sha256_of
 
-    def verify() -> str:
-        models = load_models()
-        bad = [m.id for m in models if not m.weights_path.is_file() or sha256_of(m.weights_path) != m.sha256]
-        if bad:
-            raise RuntimeError(f"damaged weights: {', '.join(bad)}")
-        return f"{len(models)} installed, weights verified"
-
-    return _try("models", verify, "install the models again")
+    models = load_models()
+    bad = [m.id for m in models if not m.weights_path.is_file() or sha256_of(m.weights_path) != m.sha256]
+    if bad:
+        return Finding("models", False, f"damaged weights: {', '.join(bad)}", _CURES["models"])
+    return Finding("models", True, f"{len(models)} installed, weights verified")
 
 
-def _try(name: str, look: Callable[[], str], cure: str) -> Finding:
+_CURES = {
+    "bridge": "install builds of numpy and torch that fit each other",
+    "cpu": "install torch again",
+    "gpu": "use --device cpu, or install a build of torch that supports this card",
+    "models": "install the models again",
+}
+
+
+def _try(name: str, look: Callable[[], Finding]) -> Finding:
+    """What looking found; an error is a finding too."""
     try:
-        return Finding(name, True, look())
-    except (RuntimeError, ValueError) as error:
-        return Finding(name, False, str(error).splitlines()[0], cure)
+        return look()
+    except (RuntimeError, ValueError, ImportError, OSError) as error:
+        detail = (str(error) or type(error).__name__).splitlines()[0]
+        return Finding(name, False, detail, _CURES.get(name, "install AttnSeg again"))
 
 
 def _forward(device: str) -> float:

@@ -29,8 +29,8 @@ class Compute:
         name = _best_device() if self.device == "auto" else self.device
         try:
             device = torch.device(name)
-            torch.empty(1, device=device)
-        except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
+            torch.zeros(1, device=device).item()  # a card that this torch was not built for fails here
+        except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: torch without CUDA
             raise InputError(f"The device '{name}' is not usable here; choose one of: {DEVICES}.") from error
         return device
 

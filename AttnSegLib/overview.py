@@ -73,18 +73,19 @@ def _physical_size(stack: SliceStack) -> tuple[float, float]:
 
 
 def _extent(stack: SliceStack) -> tuple[float, float, float, float]:
-    """Place of a slice in mm, as radiologists hang it: with origin="lower", superior or anterior is up, and the
-    patient's right (in sagittal slices: anterior) is left."""
+    """Place of a slice in mm: left, right, bottom, top."""
     height, width = _physical_size(stack)
-    return width, 0, 0, height
+    return 0, width, 0, height
 
 
 def _draw_image(axes: Axes, overview: Overview, index: int) -> None:
     stack = overview.stack
     lower, upper = stack.preprocessing.intensity_range(stack.volume)
     pixels = stack.view(stack.volume.voxels)[index]
+    height, width = _physical_size(stack)
     axes.imshow(pixels, "gray", vmin=lower, vmax=upper, origin="lower", extent=_extent(stack))
-    axes.set(xticks=[], yticks=[])
+    # as radiologists hang slices: superior or anterior up, the patient's right (in sagittal slices: anterior) left
+    axes.set(xticks=[], yticks=[], xlim=(width, 0), ylim=(0, height))
 
 
 def _draw_segmentation(axes: Axes, overview: Overview, index: int) -> None:

@@ -101,7 +101,7 @@ class SlicePredictor:
         start = time.perf_counter()
         stack = self.preprocessing.stack(volume)
         label_map = np.zeros(volume.voxels.shape, np.uint8)
-        recorded = {title: np.zeros(volume.voxels.shape, np.float16) for title in attention}
+        recorded = {title: np.zeros(volume.voxels.shape, np.float16) for title in self._known_maps(attention)}
         notices: list[str] = []
         done = 0
         with AttentionRecorder(self.network, recorded) as recorder:
@@ -109,11 +109,11 @@ class SlicePredictor:
                 if cancelled is not None and cancelled():
                     raise Cancelled
                 indices = list(range(done, min(done + self.batch_size, len(stack))))
-                try:
-                    labels, maps = self._predict_batch(stack, indices, recorder)
-                except torch.OutOfMemoryError:
+                predicted = self._try_batch(stack, indices, recorder)
+                if predicted is None:
                     notices.append(self._shrink())
                     continue
+                labels, maps = predicted
                 stack.view(label_map)[indices] = _to_numpy(labels)
                 for title, values in maps.items():
                     stack.view(recorded[title])[indices] = _to_numpy(values)
@@ -124,6 +124,27 @@ class SlicePredictor:
             label_map = keep_largest_component(label_map)
         seconds = time.perf_counter() - start
         return Prediction(label_map, recorded, seconds, describe(self.device), tuple(notices))
+
+    def _known_maps(self, titles: Iterable[str]) -> list[str]:
+        titles = list(titles)
+        for title in titles:
+            if title not in self.attention_titles:
+                available = ", ".join(self.attention_titles) or "none"
+                raise InputError(f"There is no attention map '{title}'; choose from: {available}.")
+        return titles
+
+    def _try_batch(
+        self, stack: SliceStack, indices: list[int], recorder: AttentionRecorder
+    ) -> tuple[Tensor, dict[str, Tensor]] | None:
+        """None if memory ran out."""
+        try:
+            return self._predict_batch(stack, indices, recorder)
+        except (torch.OutOfMemoryError, MemoryError):
+            return None
+        except RuntimeError as error:
+            if "can't allocate memory" in str(error) or "out of memory" in str(error):  # as CPU and MPS say it
+                return None
+            raise
 
     @torch.inference_mode()
     def _predict_batch(

@@ -16,7 +16,7 @@ from AttnSegLib.preprocess import SliceStack
 
 
 def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> list[dict[str, Any]]:
-    """Volume in mL, area in mm2 of each slice along the model's slice axis, and intensity of each label's segment."""
+    """Volume in mL, area in mm2 of each slice as the model counts them, and intensity of each label's segment."""
     row_spacing, column_spacing = (stack.volume.spacing[2 - axis] for axis in stack.axes[1:])
     return [
         {"id": label.id, "name": label.name} | _measure(stack, label_map == label.value, row_spacing * column_spacing)
@@ -26,7 +26,7 @@ def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[
 
 def compare_with_reference(reference: np.ndarray, label_map: np.ndarray, labels: Sequence[Label]) -> dict[str, Any]:
     """Agreement of each label with a reference on the same grid, over the whole volume; a mask that is empty on both
-    sides counts as Dice 1."""
+    sides counts as Dice 1. Precision or recall of nothing is None."""
     return {label.id: _agreement(reference == label.value, label_map == label.value) for label in labels}
 
 
@@ -53,10 +53,10 @@ def _measure(stack: SliceStack, mask: np.ndarray, pixel_area: float) -> dict[str
     }
 
 
-def _agreement(reference: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+def _agreement(reference: np.ndarray, prediction: np.ndarray) -> dict[str, float | None]:
     scores = {
         "dice": metrics.dice(reference, prediction),
         "precision": metrics.precision(reference, prediction),
         "recall": metrics.recall(reference, prediction),
     }
-    return {name: round(value, 4) for name, value in scores.items()}
+    return {name: None if np.isnan(value) else round(value, 4) for name, value in scores.items()}

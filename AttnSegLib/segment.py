@@ -54,7 +54,8 @@ def segment(
                 notify(sentence)
 
     spec = find_model(request.model)
-    with results_folder(request.out, overwrite=request.overwrite) as folder:
+    inputs = [path for path in (request.image, request.reference) if path is not None]
+    with results_folder(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
         start = time.perf_counter()
         volume = read_volume(request.image, series=request.series)
         reference = read_label_map(request.reference, volume) if request.reference else None
@@ -95,6 +96,7 @@ def _report(
     report: dict[str, Any] = {
         "model": {"id": spec.id, "sha256": spec.sha256, "level": request.level, "licence": spec.licence},
         "input": _describe_input(request.image, stack.volume),
+        "slices": {"stored_axis_kji": stack.axes[0], "reversed": stack.flips[0]},
         "segments": measure_segments(stack, prediction.label_map, spec.labels),
         "attention": {title: attention_file(title) for title in prediction.attention},
         "device": prediction.device,

@@ -63,6 +63,8 @@ def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
     grids, and DICOM folders with missing slices.
     """
     path = Path(path).absolute()  # "." has no name to tell
+    if series is not None and path.is_file():
+        raise InputError(f"'{path.name}' is a file and has no series to choose from; leave the series out.")
     with _opening(path):
         volume = Volume(*dicom.read_series(path, series)) if path.is_dir() else from_image(_read_file(path))
     _check_axes(volume.affine, path)

@@ -6,6 +6,7 @@ and place of each tensor, then the bytes. Nothing in such a file is ever execute
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import struct
@@ -14,7 +15,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from AttnSegLib.catalog import sha256_of
 from AttnSegLib.errors import InputError
 
 _TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
@@ -27,13 +27,17 @@ def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise InputError(f"The weights '{path.name}' of model '{path.parent.name}' are missing; install it again.")
-    if sha256_of(path) != sha256:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"The weights of model '{path.parent.name}' can't be read; check its permissions.") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise InputError(
             f"The weights of model '{path.parent.name}' are damaged or were changed (SHA-256 differs from the card); "
             "install the model again."
         )
     try:
-        return _parse(path.read_bytes())
+        return _parse(content)
     except (ValueError, KeyError, TypeError, RuntimeError, struct.error) as error:
         raise InputError(f"The weights of model '{path.parent.name}' are not a valid safetensors file.") from error
 

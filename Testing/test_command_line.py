@@ -16,6 +16,8 @@ import SimpleITK as sitk
 
 from AttnSegLib.__main__ import main
 from AttnSegLib.catalog import resource_folder
+from AttnSegLib.errors import InputError
+from AttnSegLib.results import results_folder
 from AttnSegLib.volume import read_volume, to_image
 
 SAMPLE = resource_folder("Samples") / "left_atrium_mr"
@@ -76,13 +78,15 @@ def test_writes_everything_it_promises(run, a_scan, out):
     scan = read_volume(a_scan)
     for name in ("segmentation.seg.nrrd", "attention-gate-0-0.nrrd"):
         written = sitk.ReadImage(str(out / name))
-        np.testing.assert_allclose(written.GetSpacing(), scan.spacing, rtol=1e-12)
+        given = sitk.ReadImage(str(a_scan))
+        for geometry in ("GetSpacing", "GetOrigin", "GetDirection"):
+            np.testing.assert_allclose(getattr(written, geometry)(), getattr(given, geometry)(), rtol=0, atol=1e-12)
         assert sitk.GetArrayFromImage(written).shape == scan.voxels.shape
     coefficients = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "attention-gate-0-0.nrrd")))
     assert 0 <= coefficients.min() < coefficients.max() <= 1
 
 
-def test_report_agrees_with_the_segmentation(run, a_scan, out):
+def test_report_agrees_with_the_segmentation(run, a_scan, out, a_model_folder):
     assert run(a_scan) == 0
     report = json.loads((out / "report.json").read_text())
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "segmentation.seg.nrrd")))
@@ -93,7 +97,10 @@ def test_report_agrees_with_the_segmentation(run, a_scan, out):
     assert part["mean_intensity"] == pytest.approx(scan.voxels[labels == 1].mean(), abs=1e-3)
     areas = labels.sum(axis=(1, 2)) * 1.0 * 1.5
     assert part["slice_area_mm2"] == pytest.approx(areas[::-1], abs=0.01)  # k runs towards inferior
-    assert report["model"]["sha256"] == json.loads((out / "report.json").read_text())["model"]["sha256"]
+    assert part["sd_intensity"] == pytest.approx(scan.voxels[labels == 1].std(), abs=1e-3)
+    card = json.loads((a_model_folder / "card.json").read_text())
+    assert (report["model"]["id"], report["model"]["sha256"]) == ("tiny", card["sha256"])
+    assert report["slices"] == {"stored_axis_kji": 0, "reversed": True}
     assert report["input"]["shape_kji"] == [7, 9, 11]
     assert {"read", "predict", "write"} == set(report["seconds"])
 
@@ -131,6 +138,40 @@ def test_overwriting_replaces_results_and_nothing_else(run, a_scan, out):
     (out / "notes.txt").write_text("mine")
     assert run(a_scan, "--attention", "none", "--overwrite") == 0
     assert_nothing_left(out, "segmentation.seg.nrrd", "report.json", "overview.png", "notes.txt")
+
+
+def test_the_input_is_never_overwritten(run, a_scan, out, capsys):
+    assert run(a_scan) == 0
+    heat_map = out / "attention-gate-0-0.nrrd"
+    before = heat_map.read_bytes()
+    assert run(heat_map, "--overwrite") == 2
+    assert_one_sentence(capsys, "would be overwritten")
+    assert heat_map.read_bytes() == before
+
+
+def test_results_that_appear_meanwhile_are_kept(out):
+    def two_runs_at_once():
+        with results_folder(out, overwrite=False) as scratch:
+            (scratch / "report.json").write_text("mine")
+            out.mkdir()
+            (out / "report.json").write_text("theirs")
+
+    with pytest.raises(InputError, match="already holds results"):
+        two_runs_at_once()
+    assert (out / "report.json").read_text() == "theirs"
+
+
+def test_agreement_with_an_empty_reference_is_still_json(run, a_scan, out, tmp_path, capsys):
+    empty = sitk.ReadImage(str(a_scan)) * 0
+    sitk.WriteImage(sitk.Cast(empty, sitk.sitkUInt8), str(tmp_path / "labels.nrrd"))
+    assert run(a_scan, "--reference", str(tmp_path / "labels.nrrd")) == 0
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    report = json.loads((out / "report.json").read_text(), parse_constant=refuse)
+    assert report["agreement_with_reference"]["left_atrium"]["recall"] is None
+    assert "recall undefined" in capsys.readouterr().out
 
 
 def test_a_reference_on_another_grid_is_refused(run, a_scan, tmp_path, capsys):
@@ -269,6 +310,17 @@ def test_networks_are_listed_with_their_counts(capsys):
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     for name, parameters in {"anunet": "8,950,594", "afnet": "30,734,369", "eccamunet": "55,759,635"}.items():
         assert parameters in rows[name]
+
+
+def test_check_names_what_is_wrong(monkeypatch, capsys):
+    def unavailable(_array):
+        raise RuntimeError("Numpy is not available")
+
+    monkeypatch.setattr("torch.from_dlpack", unavailable)
+    assert main(["check"]) == 2
+    printed = capsys.readouterr().out
+    assert "PROBLEM bridge: Numpy is not available" in printed
+    assert "cure: install builds of numpy and torch that fit each other" in printed
 
 
 def test_check_finds_this_installation_in_order(capsys):

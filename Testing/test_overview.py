@@ -3,9 +3,10 @@
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from AttnSegLib.catalog import Code, Label
-from AttnSegLib.overview import Overview, write_overview
+from AttnSegLib.overview import Overview, _draw_image, write_overview
 from AttnSegLib.preprocess import Preprocessing
 from AttnSegLib.volume import Volume
 
@@ -49,6 +50,22 @@ def test_attention_adds_a_row_a_map(tmp_path, a_stack, label_map):
     maps = {"gate 0,0": coefficients, "gate 0,1": coefficients}
     explained = picture(tmp_path / "b.png", Overview("Maps", a_stack, label_map, (RED,), maps))
     assert explained.shape[0] > 2 * plain.shape[0]
+
+
+def test_slices_hang_as_radiologists_expect():
+    """Superior or anterior up, the patient's right on the left."""
+    voxels = np.zeros((4, 20, 20), np.int16)
+    voxels[:, 15:, 15:] = 1000  # anterior right
+    stack = Preprocessing("axial", window=(0, 1000)).stack(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])))
+    figure = Figure()
+    axes = figure.subplots()
+    _draw_image(axes, Overview("", stack, np.zeros_like(voxels, np.uint8), (RED,), {}), 1)
+    left_to_right, bottom_to_top = axes.get_xlim(), axes.get_ylim()
+    assert left_to_right == (20, 0)
+    assert bottom_to_top == (0, 20)
+    [image] = axes.get_images()
+    assert image.get_extent() == [0, 20, 0, 20]
+    assert image.origin == "lower"
 
 
 @pytest.mark.parametrize("filled", [[], [3], list(range(9))])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from AttnSegLib.attention import AttentionMap
+from AttnSegLib.attention import AttentionMap, ChannelCoefficients
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.networks._output import SegmentationOutput
@@ -73,6 +73,17 @@ def test_attention_lies_on_the_volumes_own_grid(a_volume, preprocessing):
     assert coefficients[4].min() > 0.6  # not 1 everywhere: the last row is mixed with padding
 
 
+def test_refuses_maps_that_are_none_for_the_image(a_volume, preprocessing):
+    class Weighted(Threshold):
+        def __init__(self):
+            super().__init__()
+            self.weights = ChannelCoefficients("channel weights")
+
+    predictor = SlicePredictor(Weighted(), preprocessing, CPU)
+    with pytest.raises(InputError, match="no attention map 'channel weights'.*brightness"):
+        predictor.predict(a_volume, attention=["channel weights"])
+
+
 def test_records_no_attention_unless_asked(a_volume, preprocessing):
     assert SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume).attention == {}
 
@@ -130,6 +141,18 @@ def test_halves_the_batch_when_memory_runs_out_and_says_so(a_volume, preprocessi
     assert [notice for notice in prediction.notices if "batches of 1" in notice]
 
 
+def test_memory_errors_of_the_cpu_are_understood_too(a_volume, preprocessing):
+    class Greedy(nn.Module):
+        def forward(self, x):
+            if len(x) > 1:
+                torch.empty(2**60)
+            return SegmentationOutput(x - 0.5)
+
+    prediction = SlicePredictor(Greedy(), preprocessing, Compute("cpu", batch_size=2)).predict(a_volume)
+    np.testing.assert_array_equal(prediction.label_map, a_volume.voxels > 50)
+    assert prediction.notices
+
+
 def test_gives_up_when_a_single_slice_does_not_fit(a_volume, preprocessing):
     with pytest.raises(InputError, match="not enough memory"):
         SlicePredictor(OutOfMemoryAbove(0), preprocessing, CPU).predict(a_volume)
@@ -140,6 +163,7 @@ def test_gives_up_when_a_single_slice_does_not_fit(a_volume, preprocessing):
     [
         (Compute("cuda:99"), "'cuda:99' is not usable"),
         (Compute("gpu"), "'gpu' is not usable"),
+        (Compute("meta"), "'meta' is not usable"),
         (Compute("cpu", precision="float8"), "precision 'float8'"),
         (Compute("cpu", batch_size=0), "batch size must be 1"),
     ],

@@ -146,6 +146,21 @@ def test_percentiles_of_a_nearly_constant_volume_fall_back_to_its_range():
     assert Preprocessing("axial", percentiles=(1, 99)).intensity_range(Volume(voxels, np.eye(4))) == (0, 8)
 
 
+def test_resampling_knows_each_axis_own_spacing_and_shifts_nothing():
+    """A linear image on pixels of 1 x 2 mm, seen at 1 mm and back: linear still, but for the rim."""
+    k, j, i = np.mgrid[:2, :12, :10].astype(np.float32)
+    volume = Volume(3 * j + 5 * i + 0 * k, np.diag([2.0, 1.0, 9.0, 1.0]))
+    stack = Preprocessing("axial", pixel_spacing=1.0, window=(0, 100), multiple=4).stack(volume)
+    assert stack.resampled_size == (12, 20)
+    seen = stack.slices([0])[0, 0]
+    assert seen.shape == (12, 20)
+    columns = (torch.arange(20) + 0.5) / 2 - 0.5  # where the middle of each new pixel lies in old ones
+    expected = (3 * torch.arange(12.0)[:, None] + 5 * columns) / 100
+    torch.testing.assert_close(seen[:, 1:-1], expected[:, 1:-1])
+    returned = stack.restore(seen[None, None])[0, 0]
+    np.testing.assert_allclose(returned[:, 1:-1] * 100, volume.voxels[0][:, 1:-1], atol=1e-3)
+
+
 def test_targets_take_the_label_with_the_largest_share():
     label_map = np.zeros((2, 4, 4), np.uint8)
     label_map[0, :2, :2] = [[1, 1], [1, 0]]

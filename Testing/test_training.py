@@ -23,6 +23,7 @@ from training.export import export
 from training.recipe import from_dict, read_recipe
 from training.sample import cut
 from training.slices import Sample, SliceDataset, one_hot
+from training.train import _slice_loader
 from training.train import main as train_main
 
 ROOT = Path(__file__).parents[1]
@@ -169,6 +170,20 @@ def test_augmentation_moves_image_and_labels_together():
         assert inside - outside > 0.2
         different.add(int(target.sum()))
     assert len(different) > 10
+
+
+def test_every_worker_draws_its_own_changes_and_a_seed_repeats_them(a_decathlon_task, a_recipe):
+    cases = list(datasets.cases("msd", a_decathlon_task))[:1]
+    same = [case._replace(volume=Volume(np.repeat(case.volume.voxels[:1], 9, 0), case.volume.affine)) for case in cases]
+
+    def batches():
+        torch.manual_seed(5)
+        return [batch.image for batch in _slice_loader(same, read_recipe(a_recipe), workers=2)]
+
+    first, second = batches(), batches()
+    assert not torch.equal(first[0], first[1])
+    for one, other in zip(first, second, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 def test_one_hot_targets():

@@ -46,6 +46,10 @@ class Augmentation:
             ]
         )
 
+    def reseed(self, seed: int) -> None:
+        """Start another sequence of random changes; each process that loads slices needs its own."""
+        self._transform.set_random_state(seed)
+
     def __call__(self, sample: Sample) -> Sample:
         """A changed copy of the sample, crop x crop pixels."""
         changed = self._transform({"image": sample.image, "target": sample.target.float()})

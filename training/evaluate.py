@@ -44,7 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("model", help="id of a model, or a model folder")
     parser.add_argument("--dataset", required=True, help="name of a reader in training/datasets/")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
-    parser.add_argument("--case", action="append", metavar="ID", help="only this case; may be repeated")
+    parser.add_argument(
+        "--case",
+        action="append",
+        metavar="ID",
+        help="score this case; may be repeated (default: the card's validation cases)",
+    )
     parser.add_argument("--level", type=int, help="prune an ANU-Net to this level")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--csv", type=Path, help="also write the table to this file")
@@ -52,9 +57,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         spec = find_model(options.model)
         predictor = SlicePredictor.from_model(spec, Compute(options.device), level=options.level)
-        chosen = (c for c in datasets.cases(options.dataset, options.root) if not options.case or c.id in options.case)
+        wanted = options.case or spec.training.get("validation_cases", [])
+        cases = [case for case in datasets.cases(options.dataset, options.root) if case.id in wanted]
+        if missing := sorted(set(wanted) - {case.id for case in cases}) or not wanted:
+            raise InputError(f"The data set does not have the cases to score: {missing if wanted else 'none given'}.")
         scores = []
-        for score in evaluate(predictor, spec.labels, chosen):
+        for score in evaluate(predictor, spec.labels, cases):
             print(f"{score.case}  {score.label}  Dice {score.dice:.4f}  precision {score.precision:.4f}  ", end="")
             print(f"recall {score.recall:.4f}  slice Dice {score.slice_dice:.4f}  {score.seconds:.1f} s", flush=True)
             scores.append(score)

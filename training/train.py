@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.preprocess import Preprocessing
@@ -68,6 +70,7 @@ def train(recipe: Recipe, root: Path, out: Path, *, workers: int = 2, validate_e
 def _slice_loader(cases: list[Case], recipe: Recipe, workers: int) -> DataLoader:
     preprocessing = Preprocessing(**recipe.preprocessing)
     augment = Augmentation(recipe.optimisation.crop)
+    augment.reseed(recipe.optimisation.seed)
     dataset = SliceDataset(cases, preprocessing, len(recipe.card["labels"]), augment)
     return DataLoader(
         dataset,
@@ -75,8 +78,15 @@ def _slice_loader(cases: list[Case], recipe: Recipe, workers: int) -> DataLoader
         shuffle=True,
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=_seed_worker,
         drop_last=len(dataset) > recipe.optimisation.batch_size,  # batch normalisation can't train on one slice
     )
+
+
+def _seed_worker(_number: int) -> None:
+    """Every worker needs its own sequence of random changes; torch has given each its own seed already."""
+    dataset: Any = get_worker_info().dataset  # type: ignore[union-attr]  # this is a worker
+    dataset.augment.reseed(torch.initial_seed() % 2**32)
 
 
 if __name__ == "__main__":

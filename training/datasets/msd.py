@@ -1,4 +1,4 @@
-"""Medical Segmentation Decathlon: any task, as downloaded (imagesTr/*.nii.gz, labelsTr/*.nii.gz, dataset.json).
+"""Medical Segmentation Decathlon: any task of 3D volumes, as downloaded (imagesTr/*.nii.gz, labelsTr/*.nii.gz).
 
 Antonelli et al., "The Medical Segmentation Decathlon", Nature Communications 13 (2022) 4128. CC-BY-SA 4.0.
 """
