@@ -113,7 +113,9 @@ def _print_report(report: dict, folder: Path) -> None:
         print(f"{part['name']}: {part['volume_ml']:.1f} mL in {part['slices']} slices")
         scores = report.get("agreement_with_reference", {}).get(part["id"])
         if scores:
-            values = (f"{name.replace('dice', 'Dice')} {'undefined' if value is None else f'{value:.3f}'}" for name, value in scores.items())
+            values = []
+            for name, value in scores.items():
+                values.append(f"{name.replace('dice', 'Dice')} {'undefined' if value is None else f'{value:.3f}'}")
             print(f"  against the reference: {', '.join(values)}")
     seconds = report["seconds"]
     print(f"Took {sum(seconds.values()):.1f} s, {seconds['predict']:.1f} s of it prediction on {report['device']}.")
