@@ -20,7 +20,7 @@ install: .venv/installed
 	@echo "Setting up .venv (once; a few minutes) ..."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) --retries 1 --no-deps --extra-index-url $(TORCH_INDEX) torch
-	@$(PIP) --editable '.[train,dev]'
+	@$(PIP) --editable '.[train,baselines,dev]'
 	@touch $@
 
 demo: install

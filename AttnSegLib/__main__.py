@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true", help="everything that is known of them, for programs")
 
     networks = commands.add_parser("networks", help="list the networks, their size and cost")
+    networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")
     networks.set_defaults(run=_networks)
 
     check = commands.add_parser("check", help="find out what is wrong with this installation")
@@ -132,10 +133,10 @@ def _models(options: argparse.Namespace) -> int:
     return 0
 
 
-def _networks(_options: argparse.Namespace) -> int:
+def _networks(options: argparse.Namespace) -> int:
     from AttnSegLib.cost import table
 
-    print("\n".join(table()))
+    print("\n".join(table(baselines=options.baselines)))
     return 0
 
 

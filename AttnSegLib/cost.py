@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from AttnSegLib import networks
 from AttnSegLib.attention import SelfAttention, attention_maps
+from AttnSegLib.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,27 @@ def measure(name: str, size: int, **options: Any) -> Cost:
     )
 
 
-def table() -> list[str]:
-    """Lines of a table of all networks at full width: size, cost at 256 and 512 pixels, maps, the paper's figure."""
-    head = f"{'network':14}{'paper':22}{'parameters':>12}{'GMACs 256':>11}{'GMACs 512':>11}{'MB 512':>8}{'maps':>6}"
+def table(*, baselines: bool = False) -> list[str]:
+    """Lines of a table of all networks at full width: size, cost at 256 and 512 pixels, maps, the paper's figure.
+
+    baselines: whether the networks that the papers compare with are there too; one without its library says so.
+    """
+    head = f"{'network':16}{'paper':22}{'parameters':>12}{'GMACs 256':>11}{'GMACs 512':>11}{'MB 512':>8}{'maps':>6}"
     lines = [f"{head}  figure in the paper"]
-    for name in networks.names():
-        network_class = networks.network_class(name)
-        small, large = measure(name, 256), measure(name, 512)
-        size = f"{large.parameters:12,}{small.macs / 1e9:11.1f}{large.macs / 1e9:11.1f}{large.peak_bytes / 1e6:8.0f}"
-        lines.append(f"{name:14}{network_class.paper:22}{size}{large.maps:6}  {network_class.published}")
+    own = [name for name in networks.names() if name not in networks.baseline_names()]
+    for name in [*own, *(networks.baseline_names() if baselines else [])]:
+        try:
+            lines.append(_row(name))
+        except InputError as missing_library:
+            lines.append(f"{name:16}{missing_library}")
     return lines
+
+
+def _row(name: str) -> str:
+    network_class = networks.network_class(name)
+    small, large = measure(name, 256), measure(name, 512)
+    size = f"{large.parameters:12,}{small.macs / 1e9:11.1f}{large.macs / 1e9:11.1f}{large.peak_bytes / 1e6:8.0f}"
+    return f"{name:16}{network_class.paper:22}{size}{large.maps:6}  {network_class.published}"
 
 
 def _only_the_result(_q: Tensor, _k: Tensor, v: Tensor, _size: tuple[int, int]) -> Tensor:

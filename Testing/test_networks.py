@@ -12,6 +12,10 @@ from AttnSegLib.networks._output import SegmentationOutput
 
 @pytest.fixture(params=networks.names())
 def name(request):
+    try:
+        networks.network_class(request.param)
+    except InputError as missing_library:
+        pytest.skip(str(missing_library))
     return request.param
 
 
@@ -82,10 +86,10 @@ def test_runs_in_bfloat16(create):
     assert torch.isfinite(output.logits).all()
 
 
-def test_marks_attention_with_coefficients_between_0_and_1(create):
+def test_marks_attention_with_coefficients_between_0_and_1(create, name):
     network = create().eval()
     titles = [*attention_maps(network), *channel_coefficients(network)]
-    assert attention_maps(network)
+    assert attention_maps(network) or name in networks.baseline_names()
     assert len(set(titles)) == len(titles)
     with AttentionRecorder(network, titles) as recorder, torch.inference_mode():
         network(slices(network, batch=2))
@@ -109,18 +113,18 @@ def test_says_the_same_whether_attention_is_recorded_or_not(create):
 def test_marks_attention_in_networks_of_its_own_only(create):
     """Two networks do not share marks."""
     one, other = create().eval(), create().eval()
-    title = next(iter(attention_maps(one)))
-    with AttentionRecorder(one, [title]) as recorder, torch.inference_mode():
+    with AttentionRecorder(one, attention_maps(one)) as recorder, torch.inference_mode():
         other(slices(other))
     assert recorder.maps == {}
 
 
 def test_its_cost_can_be_counted(name):
     cost = measure(name, 64, width=4)
-    assert cost.parameters == sum(p.numel() for p in networks.create(name, width=4).parameters())
+    network = networks.create(name, width=4)
+    assert cost.parameters == sum(p.numel() for p in network.parameters())
     assert cost.macs > 0
     assert cost.peak_bytes > 64 * 64 * 4
-    assert cost.maps > 0
+    assert cost.maps == len(attention_maps(network))
 
 
 def test_refuses_an_option_that_it_does_not_have(name):

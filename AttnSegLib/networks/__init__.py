@@ -1,9 +1,10 @@
-"""The networks by name. One file each; a file that does not start with an underscore is a network."""
+"""The networks by name, one file each, here and in baselines/; a file without a leading underscore is a network."""
 
 from __future__ import annotations
 
 import inspect
 import pkgutil
+from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +14,34 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_EXTRAS = ("monai", "transformers")  # what some baselines come from; the other networks need neither
+
+
 def names() -> list[str]:
     """Names that `create` knows, in alphabetical order. Imports no torch."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return sorted([*_files(__path__), *baseline_names()])
+
+
+def baseline_names() -> list[str]:
+    """Those of `names` that the papers only compare with, in alphabetical order. Imports no torch."""
+    return sorted(_files([f"{folder}/baselines" for folder in __path__]))
 
 
 def network_class(name: str) -> Any:
-    """The class of a network; besides building it tells its `paper`, and the figure `published` there. Raises
-    `InputError` for a name that does not exist."""
+    """The class of a network; besides building it tells its `paper`, and the figure `published` there.
+
+    Raises `InputError` for a name that does not exist, and for a baseline whose library is not installed.
+    """
     if name not in names():
         raise InputError(f"There is no network '{name}'; choose one of: {', '.join(names())}.")
-    return import_module(f"{__name__}.{name}").Network
+    package = f"{__name__}.baselines" if name in baseline_names() else __name__
+    try:
+        return import_module(f"{package}.{name}").Network
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRAS:
+            raise
+        raise InputError(f"Network '{name}' needs {missing}; install it: pip install 'attnseg[baselines]'.") from error
 
 
 def create(name: str, **options: Any) -> nn.Module:
@@ -39,3 +57,8 @@ def create(name: str, **options: Any) -> nn.Module:
         raise InputError(f"Network '{name}' has no option '{unknown[0]}'; it takes: {', '.join(known)}.")
     network: nn.Module = kind(**options)
     return network
+
+
+def _files(folders: Iterable[str]) -> list[str]:
+    files = [module.name for module in pkgutil.iter_modules(folders) if not module.ispkg]
+    return [name for name in files if not name.startswith("_")]

@@ -141,7 +141,7 @@ class MSDualGuided(nn.Module):
     """Slices (N, in_channels, H, W), H and W divisible by 32, to logits (N, num_classes, H, W).
 
     width: channels of the stem and of every scale (paper: 64).
-    backbone: "resnet101", "resnext101_32x8d" or "resnet50".
+    backbone: "resnet101", "resnext101_32x8d", "resnet50" or "resnet34".
     attention: "dual" (position and channel), "pam", "cam", or "daf" (neither, the baseline).
     stages: attention steps, 1 or 2. guided: whether autoencoders guide the two steps.
     """
