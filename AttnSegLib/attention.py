@@ -57,10 +57,9 @@ class SelfAttention(nn.Module):
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, _size: tuple[int, int]) -> Tensor:
         width = max(q.shape[-1], v.shape[-1])  # fused kernels want equal widths; zeros change neither product
-        q, k = (pad(x, (0, width - x.shape[-1])) for x in (q, k))
-        out = scaled_dot_product_attention(
-            q[:, None], k[:, None], pad(v, (0, width - v.shape[-1]))[:, None], scale=self.scale
-        )
+        # and they want the width to lie densely in memory; for a flattened map torch would build the matrix instead
+        q, k, v_wide = (pad(x, (0, width - x.shape[-1])).contiguous()[:, None] for x in (q, k, v))
+        out = scaled_dot_product_attention(q, k, v_wide, scale=self.scale)
         return out[:, 0, :, : v.shape[-1]]
 
     def rows(self, q: Tensor, k: Tensor) -> Tensor:

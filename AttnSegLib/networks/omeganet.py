@@ -1,8 +1,8 @@
 """Omega-Net (in the paper's tables MDA*-U-Net*), a U-Net with two expansive paths and attention between them.
 
-B. Wang et al.: "Multi-dimensional attention segmentation with cascade multi-scale convolution for small objects in
-medical images", arXiv 2012.03674 (2020); later version in Neurocomputing 500 (2022). Equation numbers are the first
-version's.
+B. Wang et al.: "w-Net: Dual supervised medical image segmentation model with multi-dimensional attention and cascade
+multi-scale convolution", arXiv 2012.03674 (2020); a later version by Z. Xu et al. is in Neurocomputing 500 (2022)
+177-190. Equation numbers are the first version's.
 
 Readings where the paper is silent or contradicts itself; it prints no figure that could decide between them:
 
