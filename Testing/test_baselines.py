@@ -118,7 +118,7 @@ def test_costs_what_its_reference_costs(name, gflops):
         ("attentionunet", {f"gate {i}": (2, 1, 64 >> i, 96 >> i) for i in range(4)}),
         ("attentionr2unet", {f"gate {i}": (2, 1, 64 >> i, 96 >> i) for i in range(4)}),
         ("cbamunet", {"CBAM spatial attention": (2, 1, 4, 6), "CBAM channel attention": (2, 128)}),
-        ("daf", {f"scale {i} attention": (2, 1, 16, 24) for i in range(1, 5)}),
+        ("daf", {f"scale {i} channel selection": (2, 1, 16, 24) for i in range(1, 5)}),
         ("danet", {"DANet position attention": (2, 1, 8, 12), "DANet channel attention": (2, 64, 64)}),
         ("pan", {f"GAU {i} gate": (2, 4) for i in range(1, 4)}),
         ("seunet", {"SE channel attention": (2, 128)}),

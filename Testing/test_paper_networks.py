@@ -271,21 +271,31 @@ def test_msdualguided_logits_are_the_mean_of_the_last_four_heads():
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("row", "parameters", "maps"),
     [
-        {"attention": "daf", "stages": 1, "guided": False},
-        {"attention": "pam", "stages": 1, "guided": False},
-        {"attention": "cam", "stages": 1, "guided": False},
-        {"attention": "dual", "stages": 1, "guided": False},
-        {"attention": "dual", "stages": 2, "guided": False},
+        ({"attention": "daf", "stages": 1, "guided": False}, 43_853_635, 4),
+        ({"attention": "pam", "stages": 1, "guided": False}, 43_874_439, 4),
+        ({"attention": "cam", "stages": 1, "guided": False}, 43_853_639, 0),
+        ({"attention": "dual", "stages": 1, "guided": False}, 44_318_355, 4),
+        ({"attention": "dual", "stages": 2, "guided": False}, 44_782_559, 8),
     ],
 )
-def test_msdualguided_ablations_build(row):
+def test_msdualguided_ablations(row, parameters, maps):
+    assert count(on_meta("msdualguided", num_classes=5, **row)) == parameters
     network = networks.create("msdualguided", width=4, backbone="resnet50", **row).eval()
     output = network(torch.rand(1, 1, 32, 64))
     assert output.logits.shape == (1, 1, 32, 64)
     assert output.penalty is None
-    assert len(attention_maps(network)) == (4 * row["stages"] if row["attention"] in ("pam", "dual") else 0)
+    assert len(attention_maps(network)) == maps
+
+
+def test_msdualguided_starts_as_the_published_code_does():
+    torch.manual_seed(0)
+    network = networks.create("msdualguided", width=32, backbone="resnet50")
+    convolution, normalisation = network.fuse[0][0].weight, network.fuse[1][1].weight
+    fan_in, fan_out = convolution[0].numel(), convolution[:, 0].numel()
+    assert convolution.std().item() == pytest.approx((2 / (fan_in + fan_out)) ** 0.5, rel=0.05)
+    assert 0.005 < normalisation.std().item() < 0.05
 
 
 # all

@@ -10,9 +10,11 @@ code (github.com/sinAshish/Multi-Scale-Attention) decided; this file is written 
 - Channel attention: softmax(max(G) - G) of the code, not Eq. 4's softmax(G), which is the identity.
 - Eq. 11 prints squared norms; the code's means are taken, since sums would make the weights 0.25 and 0.1 meaningless.
 - Left out: 955,412 parameters of the code that nothing uses.
-- Ablations (section IV-C): with one step, or without guidance, nothing multiplies the attention; "daf" is the baseline,
-  whose refinement is the convolutions of both branches without attention in them.
+- Ablations (section IV-C): with one step there is nothing to guide, and the features are refined as in DAF, by
+  convolutions over [F'_s, A_s * F_MS]; two steps without guidance drop the factor of Eq. 6.
+- The DAF baseline ("daf") is the same network whose A_s comes from convolutions and a softmax over the channels.
 - The heads return logits; softmax belongs to the loss and to inference.
+- Convolutions start with Xavier's normal weights and batch normalisation with weights N(1, 0.02), as in the code.
 
 logits: mean of the last step's heads. auxiliary: all heads that the loss supervises (Eq. 11): four on the features of
 each scale, and four on those of the last step.
@@ -24,14 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from AttnSegLib.attention import ChannelCoefficients, SelfAttention
+from AttnSegLib.attention import AttentionMap, ChannelCoefficients, SelfAttention
 from AttnSegLib.errors import InputError
 from AttnSegLib.networks._blocks import DoubleConv, full_precision, halve, resize
 from AttnSegLib.networks._output import SegmentationOutput
 from AttnSegLib.networks._resnet import ResNet
 
 SCALES = 4
-ATTENTIONS = {"daf": (), "pam": ("position",), "cam": ("channel",), "dual": ("position", "channel")}
+ATTENTIONS = {"daf": ("none",), "pam": ("position",), "cam": ("channel",), "dual": ("position", "channel")}
 GUIDANCE, RECONSTRUCTION = 0.25, 0.1  # Eq. 11
 
 
@@ -70,7 +72,14 @@ class ChannelAttention(nn.Module):
         return self.gamma * seen.to(x.dtype) + x
 
 
-BRANCHES = {"position": PositionAttention, "channel": ChannelAttention}
+class NoAttention(nn.Identity):
+    """The place of an attention in the DAF baseline, which has its softmax after the convolutions instead."""
+
+    def __init__(self, _channels: int, _title: str):
+        super().__init__()
+
+
+BRANCHES = {"position": PositionAttention, "channel": ChannelAttention, "none": NoAttention}
 
 
 class Autoencoder(nn.Module):
@@ -98,18 +107,54 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, kinds: tuple[str, ...], title: str):
         super().__init__()
-        # the baseline has the convolutions of one branch, and no attention between them
         self.branches = nn.ModuleList(
-            nn.Sequential(
-                _conv(2 * channels, channels, 3),
-                BRANCHES[kind](channels, title) if kind in BRANCHES else nn.Identity(),
-                _conv(channels, channels, 3),
-            )
-            for kind in kinds or ("none",)
+            nn.Sequential(conv(2 * channels, channels, 3), BRANCHES[kind](channels, title), conv(channels, channels, 3))
+            for kind in kinds
         )
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.stack([branch(x) for branch in self.branches]).sum(dim=0)  # Eq. 5
+
+
+class ChannelSoftmax(nn.Module):
+    """DAF's coefficients: a softmax over the channels of each pixel, (N, C, H, W). Marked is the largest coefficient
+    of each pixel, which tells how selective the attention is there; the mean is the same everywhere."""
+
+    def __init__(self, title: str):
+        super().__init__()
+        self.largest = AttentionMap(f"{title} channel selection")
+
+    def forward(self, x: Tensor) -> Tensor:
+        coefficients = torch.softmax(x, dim=1)
+        self.largest(coefficients.amax(dim=1, keepdim=True))
+        return coefficients
+
+
+class SingleStep(nn.Module):
+    """The only step of the ablations and of DAF: attention A_s weighs F_MS, and convolutions refine both."""
+
+    def __init__(self, channels: int, attention: str):
+        super().__init__()
+        titles = [f"scale {scale}" for scale in range(1, SCALES + 1)]
+        self.attention = nn.ModuleList(
+            nn.Sequential(
+                Attention(channels, ATTENTIONS[attention], title),
+                nn.Conv2d(channels, channels, 1),
+                ChannelSoftmax(title) if attention == "daf" else nn.Identity(),
+            )
+            for title in titles
+        )
+        self.refine = nn.ModuleList(
+            nn.Sequential(conv(2 * channels, channels, 3), conv(channels, channels, 3), conv(channels, channels, 1))
+            for _ in titles
+        )
+
+    def forward(self, scales: list[Tensor], fused: Tensor) -> list[Tensor]:
+        refined = []
+        for x, attention, refine in zip(scales, self.attention, self.refine, strict=True):
+            coefficients = attention(torch.cat([x, fused], dim=1))
+            refined.append(refine(torch.cat([x, coefficients * fused], dim=1)))
+        return refined
 
 
 class Step(nn.Module):
@@ -165,29 +210,36 @@ class MSDualGuided(nn.Module):
         _check(attention, stages, guided)
         super().__init__()
         self.backbone = ResNet(backbone, in_channels, width=width)
-        self.down = nn.ModuleList(_conv(c, width, 1) for c in self.backbone.channels)
-        self.fuse = nn.Sequential(_conv(SCALES * width, width, 3), _conv(width, width, 3), _conv(width, width, 1))
-        kinds = ATTENTIONS[attention]
-        self.steps = nn.ModuleList(Step(width, kinds, n, guided=guided) for n in range(1, stages + 1))
+        self.down = nn.ModuleList(conv(c, width, 1) for c in self.backbone.channels)
+        self.fuse = nn.Sequential(conv(SCALES * width, width, 3), conv(width, width, 3), conv(width, width, 1))
+        self.single_step = SingleStep(width, attention) if stages == 1 else None
+        numbers = (1, 2) if stages == 2 else ()
+        self.steps = nn.ModuleList(Step(width, ATTENTIONS[attention], n, guided=guided) for n in numbers)
         self.first_heads = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for _ in range(SCALES))
         self.last_heads = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for _ in range(SCALES))
+        self.apply(_initialise)
 
     def forward(self, x: Tensor) -> SegmentationOutput:
         features = self.backbone(x)
         size = (features[0].shape[2], features[0].shape[3])
         scales = [resize(down(f), size) for down, f in zip(self.down, features, strict=True)]
         fused = self.fuse(torch.cat(scales[::-1], dim=1))  # Eq. 1: F_MS
-        refined, codes, errors = [fused] * SCALES, [], []
-        for number, step in enumerate(self.steps):
-            context = [r if number == 0 else r * fused for r in refined]
-            refined, new_codes, new_errors = step([torch.cat(pair, 1) for pair in zip(scales, context, strict=True)])
-            codes.append(new_codes)
-            errors += new_errors
+        if self.single_step is not None:
+            refined, penalty = self.single_step(scales, fused), None
+        else:
+            refined, penalty = self._two_steps(scales, fused)
         first = [head(scale) for head, scale in zip(self.first_heads, scales, strict=True)]
         last = [head(r) for head, r in zip(self.last_heads, refined, strict=True)]
         heads = tuple(resize(head, (x.shape[2], x.shape[3])) for head in (*first, *last))
         logits = torch.stack(heads[SCALES:]).mean(dim=0)
-        return SegmentationOutput(logits, heads, _penalty(codes, errors))
+        return SegmentationOutput(logits, heads, penalty)
+
+    def _two_steps(self, scales: list[Tensor], fused: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        first, second = self.steps
+        attention, codes_1, errors_1 = first([torch.cat([x, fused], dim=1) for x in scales])
+        again = [torch.cat([x, a * fused], dim=1) for x, a in zip(scales, attention, strict=True)]
+        refined, codes_2, errors_2 = second(again)
+        return refined, _penalty([codes_1, codes_2], errors_1 + errors_2)
 
 
 def _penalty(codes: list[list[Tensor]], errors: list[Tensor]) -> Tensor | None:
@@ -198,7 +250,8 @@ def _penalty(codes: list[list[Tensor]], errors: list[Tensor]) -> Tensor | None:
     return GUIDANCE * guidance.sum() + RECONSTRUCTION * torch.stack(errors).sum()
 
 
-def _conv(in_channels: int, out_channels: int, kernel_size: int) -> nn.Sequential:
+def conv(in_channels: int, out_channels: int, kernel_size: int) -> nn.Sequential:
+    """Convolution, batch normalisation, PReLU."""
     convolution = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
     return nn.Sequential(convolution, nn.BatchNorm2d(out_channels), nn.PReLU())
 
@@ -211,7 +264,14 @@ def _check(attention: str, stages: int, guided: bool) -> None:
     if guided and stages == 1:
         raise InputError("MS-Dual-Guided's guidance compares two steps: with stages=1, guided must be False.")
     if attention == "daf" and stages == 2:
-        raise InputError("MS-Dual-Guided's baseline 'daf' has no attention to repeat: give it stages=1.")
+        raise InputError("MS-Dual-Guided's baseline 'daf' has one step: give it stages=1.")
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.xavier_normal_(module.weight)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
 
 
 Network = MSDualGuided
