@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+import logging
+import os
+import re
+import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
 
 _HERE = Path(__file__).resolve().parent
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # a file or folder name that leads nowhere else
 CARD = "card.json"
 
 
@@ -40,11 +45,28 @@ class Label:
 
 
 @dataclass(frozen=True)
+class NetworkFacts:
+    """What a panel must know of a network without loading torch.
+
+    maps: titles of all its attention maps; queries: those of them that can show where one point looks; levels: to which
+    it can be pruned. gmacs_per_megapixel, mb_per_megapixel: multiply-accumulates (thousands of millions) and memory of
+    the activations (MB) for a slice of a million pixels.
+    """
+
+    maps: tuple[str, ...]
+    queries: tuple[str, ...]
+    levels: tuple[int, ...]
+    gmacs_per_megapixel: float
+    mb_per_megapixel: float
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """A model's card: everything needed to run it, and to know whether to trust it.
 
     options: of the network; preprocessing: fields of `Preprocessing`; attention: maps that are recorded by default;
-    training, scores: facts for people and for the report.
+    training, scores: facts for people and for the report. url: where the weights can be had (https) if they do not lie
+    beside the card; size_bytes: of the weights file, None if unknown.
     """
 
     id: str
@@ -56,6 +78,7 @@ class ModelSpec:
     labels: tuple[Label, ...]
     preprocessing: dict[str, Any]
     attention: tuple[str, ...]
+    facts: NetworkFacts
     largest_component: bool
     weights: str
     sha256: str
@@ -63,12 +86,32 @@ class ModelSpec:
     reference: str
     training: dict[str, Any]
     scores: dict[str, Any]
+    url: str = ""
+    size_bytes: int | None = None
     folder: Path = field(default=Path(), compare=False)
 
     @property
+    def plane(self) -> str:
+        """Plane of the slices, as in `Preprocessing`."""
+        return str(self.preprocessing["plane"])
+
+    @property
     def weights_path(self) -> Path:
-        """The weights file beside the card."""
-        return self.folder / self.weights
+        """The weights file: beside the card, or else in the user's folder; where it would be if it is at neither."""
+        beside = self.folder / self.weights
+        if beside.is_file() or not (self.url or self.download_path.is_file()):
+            return beside
+        return self.download_path
+
+    @property
+    def download_path(self) -> Path:
+        """Where downloaded weights lie. It tells the version: weights of an older card are never taken for these."""
+        return user_folder() / self.id / f"{self.sha256[:16]}.safetensors"
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the weights are on this computer."""
+        return self.weights_path.is_file()
 
 
 def resource_folder(name: str) -> Path:
@@ -77,24 +120,52 @@ def resource_folder(name: str) -> Path:
     return inside if inside.is_dir() else _HERE.parent / "Resources" / name
 
 
+def user_folder() -> Path:
+    """Folder of the user's own models, which need not exist: ATTNSEG_MODELS, or the platform's place for user data."""
+    if chosen := os.environ.get("ATTNSEG_MODELS"):
+        return Path(chosen).absolute()
+    if sys.platform == "win32":
+        variable, usual = "LOCALAPPDATA", "AppData/Local"
+    elif sys.platform == "darwin":
+        variable, usual = "", "Library/Application Support"
+    else:
+        variable, usual = "XDG_DATA_HOME", ".local/share"
+    given = Path(os.environ.get(variable, ""))
+    try:
+        data = given if given.is_absolute() else Path.home() / usual
+    except RuntimeError:  # a user without a home, as in some containers
+        data = Path("/") / usual
+    return data / "AttnSeg" / "Models"
+
+
 def load_models(folder: Path | None = None) -> list[ModelSpec]:
-    """The cards of all model folders, by id. Raises `InputError` for a card that can't be understood."""
-    folder = folder or resource_folder("Models")
-    return [load_card(path) for path in sorted(folder.glob(f"*/{CARD}"))]
+    """The cards of all model folders, by id: the bundled models and the user's, or those in `folder`.
+
+    Where the user has a model with the id of a bundled one, the bundled one counts. Raises `InputError` for a card that
+    can't be understood; one of the user's is left out instead, with a line in the log, since it must not hide the rest.
+    """
+    if folder:
+        return [load_card(path) for path in _cards(folder).values()]
+    models = {path.parent.name: load_card(path) for path in _cards(resource_folder("Models")).values()}
+    for name, path in _cards(user_folder()).items():
+        try:
+            models.setdefault(name, load_card(path))
+        except InputError as error:
+            logging.getLogger(__name__).warning("%s It lies in '%s'.", error, path.parent)
+    return [models[name] for name in sorted(models)]
 
 
 def find_model(model_id: str, folder: Path | None = None) -> ModelSpec:
     """The model with an id, which is its folder's name, or in a model folder given by its path.
 
-    Raises `InputError` listing the right ids.
+    Looks where `load_models` does. Raises `InputError` listing the right ids.
     """
-    folder = folder or resource_folder("Models")
-    installed = {path.parent.name: path for path in sorted(folder.glob(f"*/{CARD}"))}
-    if model_id in installed:
-        return load_card(installed[model_id])
+    cards = _cards(folder) if folder else _cards(user_folder()) | _cards(resource_folder("Models"))
+    if model_id in cards:
+        return load_card(cards[model_id])
     if (Path(model_id) / CARD).is_file():
         return load_card(Path(model_id) / CARD)
-    raise InputError(f"There is no model '{model_id}'; choose one of: {', '.join(installed) or 'none installed'}.")
+    raise InputError(f"There is no model '{model_id}'; choose one of: {', '.join(sorted(cards)) or 'none installed'}.")
 
 
 def load_card(path: Path) -> ModelSpec:
@@ -105,9 +176,31 @@ def load_card(path: Path) -> ModelSpec:
         if [label.value for label in labels] != list(range(1, len(labels) + 1)) or not labels:
             raise ValueError("labels must be numbered 1, 2, ...")
         card["attention"] = tuple(card["attention"])
-        return ModelSpec(**card, labels=labels, folder=path.parent)
+        card["facts"] = NetworkFacts(**{k: tuple(v) if isinstance(v, list) else v for k, v in card["facts"].items()})
+        spec = ModelSpec(**card, labels=labels, folder=path.parent)
+        _check_places(spec)
+        if spec.size_bytes is None and spec.is_available:
+            return replace(spec, size_bytes=spec.weights_path.stat().st_size)
+        return spec
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"The card of model '{path.parent.name}' is damaged; install the model again.") from error
+
+
+def _cards(folder: Path) -> dict[str, Path]:
+    """Cards of the model folders in a folder, by the names of these; hidden ones are unfinished."""
+    return {path.parent.name: path for path in sorted(folder.glob(f"*/{CARD}")) if path.parent.name[0] != "."}
+
+
+def _check_places(spec: ModelSpec) -> None:
+    """A card may come from anyone: nothing in it may point out of the model's folder, or to an open line."""
+    if not _PLAIN_NAME.fullmatch(spec.id) or not _PLAIN_NAME.fullmatch(spec.weights):
+        raise ValueError("the id and the weights must be plain names")
+    if not re.fullmatch(r"[0-9a-f]{64}", spec.sha256):
+        raise ValueError("the SHA-256 must be 64 hexadecimal digits")
+    if spec.url and not re.fullmatch(r"https://[!-~]+", spec.url):
+        raise ValueError("the url must be an https one")
+    if spec.size_bytes is not None and (type(spec.size_bytes) is not int or spec.size_bytes < 1):
+        raise ValueError("the size must be a number of bytes")
 
 
 def sha256_of(path: Path) -> str:

@@ -13,7 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from AttnSegLib import networks
 from AttnSegLib.attention import SelfAttention, attention_maps
+from AttnSegLib.catalog import NetworkFacts
 from AttnSegLib.errors import InputError
+
+_SIZE = 512  # pixels; self-attention grows faster than the slice, so a card overrates it for smaller slices
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,22 @@ def measure(name: str, size: int, **options: Any) -> Cost:
         macs=counter.get_total_flops() // 2,
         peak_bytes=memory.peak,
         maps=len(attention_maps(network)),
+    )
+
+
+def network_facts(name: str, **options: Any) -> NetworkFacts:
+    """What a model's card says of its network, measured on a slice of 512 x 512 pixels."""
+    cost = measure(name, _SIZE, **options)
+    with torch.device("meta"):
+        network = networks.create(name, **options)
+    marks = attention_maps(network)
+    megapixels = _SIZE * _SIZE / 1e6
+    return NetworkFacts(
+        maps=tuple(marks),
+        queries=tuple(title for title, mark in marks.items() if isinstance(mark, SelfAttention)),
+        levels=tuple(range(1, int(getattr(network, "level", 1)))),
+        gmacs_per_megapixel=round(cost.macs / 1e9 / megapixels, 3),
+        mb_per_megapixel=round(cost.peak_bytes / 1e6 / megapixels, 1),
     )
 
 

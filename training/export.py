@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from AttnSegLib.catalog import CARD, load_card, sha256_of
+from AttnSegLib.cost import network_facts
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from training import datasets
@@ -85,6 +86,7 @@ def _card(recipe: Recipe, weights: Path, training: list[Case]) -> dict[str, Any]
         "id": _model_id(recipe),
         "network": recipe.network,
         "options": recipe.options,
+        "facts": asdict(network_facts(recipe.network, **recipe.options)),
         "preprocessing": recipe.preprocessing,
         "weights": weights.name,
         "sha256": sha256_of(weights),
