@@ -1,14 +1,19 @@
 """Fixtures that several tests share."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from slicer_stand_in.fixtures import messages as messages
+from slicer_stand_in.fixtures import open_panel as open_panel
+from slicer_stand_in.fixtures import scene as scene
 
 from AttnSegLib import networks
 from AttnSegLib.catalog import CARD, sha256_of
+from AttnSegLib.cost import network_facts
 from AttnSegLib.volume import Volume
 
 
@@ -48,6 +53,7 @@ def a_model_folder(tmp_path):
         "labels": [{"value": 1, "name": "Left atrium", "color": [152, 55, 13], "category": anatomy, "type": atrium}],
         "preprocessing": {"plane": "acquired", "percentiles": [0.5, 99.5]},
         "attention": ["gate 0,0"],
+        "facts": asdict(network_facts("anunet", width=2)),
         "largest_component": False,
         "weights": "weights.safetensors",
         "sha256": sha256_of(folder / "weights.safetensors"),
