@@ -1,0 +1,253 @@
+"""AttnSeg's module in 3D Slicer: segment organs with attention networks, and see where the network looked."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import qt
+import slicer
+import vtk
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+_FOLDER = Path(__file__).resolve().parent
+for _place in (_FOLDER, _FOLDER.parent):  # in a checkout the library lies beside the module's folder
+    if str(_place) not in sys.path:
+        sys.path.append(str(_place))
+
+from AttnSegLib.catalog import find_model, resource_folder  # noqa: E402
+from AttnSegLib.errors import InputError  # noqa: E402
+from AttnSegLib.mrml_session import Segmented, Session, Stopped, Target  # noqa: E402
+
+_SAMPLES = {  # file, SHA-256
+    "image.nrrd": "b5729b429be9e29656fb1ba9355dca1af09e2f71527e16942d4b56beffa464d9",
+    "labels.nrrd": "cda709760cc8e22f58ac4ad2e310b9aa470b8228f8cf4a4a9c2c28cb3c0061f1",
+}
+_SAMPLE_URL = "https://raw.githubusercontent.com/AttnSeg/SlicerAttnSeg/main/Resources/Samples/left_atrium_mr/"
+_POLL_MS = 30
+
+
+class AttnSeg(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent: Any):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = "AttnSeg"
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["The AttnSeg contributors"]
+        self.parent.helpText = _(
+            "Segments organs in CT and MR volumes with attention networks, slice by slice, and shows the attention "
+            "coefficients of the network as heat maps. For research only, not a medical device. See the "
+            '<a href="https://github.com/AttnSeg/SlicerAttnSeg/blob/main/docs/slicer.md">tutorial</a>.'
+        )
+        self.parent.acknowledgementText = _(
+            "ANU-Net (Li et al.), AF-Net, Omega-Net (MDA*-U-Net*), EC-CaM-UNet and MS-Dual-Guided (Sinha and Dolz) are "
+            "the work of their authors; please cite the network that you use. The shipped weights were trained on the "
+            "Medical Segmentation Decathlon (CC-BY-SA 4.0)."
+        )
+        slicer.app.connect("startupCompleted()", register_sample_data)
+
+
+def register_sample_data() -> None:
+    """Offer the shipped case in Slicer's Sample Data module."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="AttnSeg",
+        sampleName="AttnSegLeftAtriumMR",
+        thumbnailFileName=str(resource_folder("Icons") / "left_atrium_mr.png"),
+        uris=[_SAMPLE_URL + name for name in _SAMPLES],
+        fileNames=["AttnSegLeftAtriumMR.nrrd", "AttnSegLeftAtriumMR-manual.seg.nrrd"],
+        nodeNames=["Left atrium MR", "Left atrium MR, manual"],
+        checksums=[f"SHA256:{checksum}" for checksum in _SAMPLES.values()],
+        loadFileTypes=["VolumeFile", "SegmentationFile"],
+    )
+
+
+@parameterNodeWrapper
+class AttnSegParameterNode:
+    """The user's choices, saved with the scene.
+
+    level: 0 is the whole network. firstSlice, lastSlice: stored indices along the slice axis, -1 is the last there is.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    modelId: str = ""
+    device: str = "auto"
+    level: int = 0
+    roi: vtkMRMLMarkupsROINode
+    firstSlice: int = 0
+    lastSlice: int = -1
+    flips: bool = False
+    segmentation: vtkMRMLSegmentationNode
+    reference: vtkMRMLSegmentationNode
+    attentionMap: str = ""
+    opacity: Annotated[float, WithinRange(0, 1)] = 0.5
+    threshold: Annotated[float, WithinRange(0, 1)] = 0.15
+
+
+class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Keeps panel, parameter node and timer together; the panel does the rest."""
+
+    def __init__(self, parent: Any = None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic: AttnSegLogic | None = None
+        self.panel: Any = None
+        self._parameterNodeGuiTag: Any = None
+
+    def setup(self) -> None:
+        """Build the panel; no torch is loaded and no process started."""
+        from AttnSegPanel.panel import Panel
+
+        ScriptedLoadableModuleWidget.setup(self)
+        widget = slicer.util.loadUI(str(resource_folder("UI") / "AttnSeg.ui"))
+        self.layout.addWidget(widget)
+        self.ui = slicer.util.childWidgetVariables(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
+        self.logic = AttnSegLogic()
+        self.panel = Panel(self.ui, self.logic.session)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.timer = qt.QTimer()
+        self.timer.setInterval(_POLL_MS)
+        self.timer.connect("timeout()", self.panel.poll)
+        self.timer.start()
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """The application closes, or the module is reloaded."""
+        self.timer.stop()
+        self.setParameterNode(None)
+        self.logic.session.close()
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """The user opens the module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """The user goes to another module; a run goes on."""
+        if self.panel.parameters is not None:
+            self.panel.parameters.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
+
+    def onReload(self) -> None:
+        """Reload the library and the panel too, which Slicer's own reload leaves as they are."""
+        self.cleanup()
+        for name in [name for name in sys.modules if name.split(".")[0] in ("AttnSegLib", "AttnSegPanel")]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def onSceneStartClose(self, _caller: Any, _event: Any) -> None:
+        """The parameter node is about to vanish."""
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, _caller: Any, _event: Any) -> None:
+        """Go on in the empty scene."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        """Take the scene's parameter node; choose the first volume and model if nothing is chosen."""
+        self.setParameterNode(self.logic.getParameterNode())
+        parameters = self.panel.parameters
+        if parameters.inputVolume is None:
+            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if first is not None:
+                parameters.inputVolume = first
+        if self.panel.spec is None and self.panel.models:
+            parameters.modelId = self.panel.models[0].id
+
+    def setParameterNode(self, node: AttnSegParameterNode | None) -> None:
+        """Connect another parameter node, or none, with the widgets."""
+        old = self.panel.parameters
+        if old is not None:
+            if self._parameterNodeGuiTag is not None:
+                old.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(old, vtk.vtkCommand.ModifiedEvent, self.panel.refresh)
+        self._parameterNodeGuiTag = None
+        self.panel.parameters = node
+        if node is not None:
+            self._parameterNodeGuiTag = node.connectGui(self.ui)
+            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.panel.refresh)
+            self.panel.refresh()
+
+
+class AttnSegLogic(ScriptedLoadableModuleLogic):
+    """For scripts: AttnSegLogic().segment(volumeNode, "anunet-left_atrium-mr") gives a segmentation node."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.session = Session(python=_python())
+
+    def getParameterNode(self) -> AttnSegParameterNode:
+        """The scene's choices."""
+        return AttnSegParameterNode(super().getParameterNode())
+
+    def segment(self, volume_node: Any, model_id: str, segmentation_node: Any = None, device: str = "auto") -> Any:
+        """Segment and wait for the result, with the application alive meanwhile; returns the segmentation node.
+
+        Raises `InputError` with one sentence if it can't be done.
+        """
+        self.session.segment(
+            Target(volume_node, find_model(model_id), device=device), segmentation=segmentation_node
+        )
+        while True:
+            for update in self.session.poll():
+                if isinstance(update, Segmented):
+                    return update.node
+                if isinstance(update, Stopped):
+                    raise InputError(update.sentence)
+            slicer.app.processEvents()
+            time.sleep(0.02)
+
+
+class AttnSegTest(ScriptedLoadableModuleTest):
+    """Real inference with the shipped weights on the shipped case, in Slicer and on its core alone."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+
+    def runTest(self) -> None:
+        self.setUp()
+        self.test_segments_the_left_atrium()
+
+    def test_segments_the_left_atrium(self) -> None:
+        """Dice above 0.9 against the manual label map, on the volume's own grid."""
+        import numpy as np
+
+        from AttnSegLib import metrics
+
+        sample = resource_folder("Samples") / "left_atrium_mr"
+        volume = slicer.util.loadVolume(str(sample / "image.nrrd"), {"name": "Left atrium MR"})
+        manual = slicer.util.loadLabelVolume(str(sample / "labels.nrrd"), {"name": "manual"})
+        logic = AttnSegLogic()
+        try:
+            segmentation = logic.segment(volume, "anunet-left_atrium-mr")
+        finally:
+            logic.session.close()
+        self.assertEqual(segmentation.GetSegmentation().GetNthSegmentID(0), "left_atrium")
+        found = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "left_atrium", volume)
+        truth = slicer.util.arrayFromVolume(manual)
+        self.assertEqual(found.shape, truth.shape)
+        self.assertGreater(metrics.dice(truth > 0, np.asarray(found) > 0), 0.9)
+
+
+def _python() -> str:
+    """Slicer's own Python interpreter, which is a program of its own; outside Slicer the running one."""
+    return shutil.which("PythonSlicer") or sys.executable

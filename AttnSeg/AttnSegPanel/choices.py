@@ -1,0 +1,48 @@
+"""Filling combo boxes and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import qt
+
+
+def fill(box: Any, choices: Sequence[tuple[str, Any]]) -> None:
+    """Show these (text, value) pairs in a combo box; nothing happens if it shows them already."""
+    if [(box.itemText(i), box.itemData(i)) for i in range(box.count)] == list(choices):
+        return
+    blocked = box.blockSignals(True)
+    box.clear()
+    for text, value in choices:
+        box.addItem(text, value)
+    box.blockSignals(blocked)
+
+
+def select(box: Any, value: Any) -> None:
+    """Choose the entry with this value, without telling anyone; none if there is no such entry."""
+    blocked = box.blockSignals(True)
+    box.setCurrentIndex(box.findData(value))
+    box.blockSignals(blocked)
+
+
+def chosen(box: Any) -> Any:
+    """Value of the entry that is chosen, None if there is none."""
+    return box.itemData(box.currentIndex) if box.currentIndex >= 0 else None
+
+
+def show_rows(table: Any, rows: Sequence[Sequence[str]]) -> None:
+    """Fill a table with texts; numbers to the right."""
+    table.setRowCount(len(rows))
+    for row, texts in enumerate(rows):
+        for column, text in enumerate(texts):
+            item = qt.QTableWidgetItem(text)
+            if column and text[:1].isdigit():
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+            table.setItem(row, column, item)
+    table.resizeColumnsToContents()
+
+
+def escape(text: str) -> str:
+    """Text for a rich-text label."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

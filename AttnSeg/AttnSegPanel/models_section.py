@@ -1,0 +1,124 @@
+"""Section "Models": which models there are, what their cards say, and getting and removing them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import qt
+from slicer.i18n import tr as _
+
+from AttnSegLib import model_store
+from AttnSegLib.catalog import ModelSpec
+from AttnSegPanel.choices import show_rows
+
+if TYPE_CHECKING:
+    from AttnSegPanel.panel import Panel
+
+
+class ModelsSection:
+    """List, card, download, import, delete."""
+
+    def __init__(self, panel: Panel):
+        self.panel, self.ui = panel, panel.ui
+        self._download: model_store.Download | None = None
+        self.ui.modelTable.connect("itemSelectionChanged()", self.show_card)
+        self.ui.downloadButton.connect("clicked(bool)", self.download)
+        self.ui.importFolderButton.connect("clicked(bool)", self.import_folder)
+        self.ui.importFileButton.connect("clicked(bool)", self.import_file)
+        self.ui.deleteButton.connect("clicked(bool)", self.delete)
+
+    @property
+    def selected(self) -> ModelSpec | None:
+        """The model of the chosen row."""
+        row = self.ui.modelTable.currentRow()
+        return self.panel.models[row] if 0 <= row < len(self.panel.models) else None
+
+    def refresh(self) -> None:
+        show_rows(self.ui.modelTable, [[m.title, m.scores["summary"], _state(m)] for m in self.panel.models])
+        self._show_buttons()
+
+    def receive(self, _update: Any) -> None:
+        """Nothing that the session reports concerns the list."""
+
+    def poll(self) -> None:
+        """Follow a download; called by the panel's timer."""
+        if self._download is None:
+            return
+        state = self._download.poll()
+        self.ui.downloadBar.maximum, self.ui.downloadBar.value = max(state.total, 1), state.done
+        if state.finished:
+            self._download = None
+            self.ui.downloadBar.visible = False
+            self._say(state.error or _("The weights are here and verified."))
+            self.panel.reload_models()
+
+    def show_card(self) -> None:
+        """What is known of the chosen model."""
+        spec = self.selected
+        self.ui.cardText.html = _card(spec) if spec else ""
+        self._show_buttons()
+
+    def download(self, _checked: bool = False) -> None:
+        """Fetch the chosen model's weights; a second click cancels."""
+        if self._download is not None:
+            self._download.cancel()
+        elif self.selected is not None:
+            self._download = model_store.Download(self.selected)
+            self._download.start()
+            self.ui.downloadBar.visible = True
+        self._show_buttons()
+
+    def import_folder(self, _checked: bool = False) -> None:
+        """Take over a model folder."""
+        self._import(qt.QFileDialog.getExistingDirectory(self.ui.modelTable, _("Model folder")))
+
+    def import_file(self, _checked: bool = False) -> None:
+        """Take over a zipped model folder."""
+        self._import(_path(qt.QFileDialog.getOpenFileName(self.ui.modelTable, _("Zipped model"), "", "*.zip")))
+
+    def delete(self, _checked: bool = False) -> None:
+        """Remove a model that was downloaded or imported."""
+        spec = self.selected
+        if spec is not None and self.panel.attempt(lambda: model_store.delete(spec) or True):
+            self._say(_("The model '{id}' was removed.").format(id=spec.id))
+            self.panel.reload_models()
+
+    def _import(self, path: str) -> None:
+        if path:
+            spec = self.panel.attempt(lambda: model_store.import_model(path))
+            if spec is not None:
+                self._say(_("The model '{id}' can be chosen now.").format(id=spec.id))
+                self.panel.reload_models()
+
+    def _say(self, sentence: str) -> None:
+        self.ui.modelsLabel.text = sentence
+
+    def _show_buttons(self) -> None:
+        spec = self.selected
+        running = self._download is not None
+        self.ui.downloadButton.text = _("Cancel download") if running else _("Download")
+        self.ui.downloadButton.enabled = running or (spec is not None and not spec.is_available)
+        self.ui.deleteButton.enabled = spec is not None and not running and model_store.can_delete(spec)
+
+
+def _state(spec: ModelSpec) -> str:
+    return _("here") if spec.is_available else _("not downloaded")
+
+
+def _path(answer: Any) -> str:
+    """Qt's bindings answer with a path or with a path and a filter."""
+    return answer[0] if isinstance(answer, tuple) else answer
+
+
+def _card(spec: ModelSpec) -> str:
+    trained = spec.training
+    facts = {
+        _("Organ"): spec.organ,
+        _("Modality"): spec.modality,
+        _("Network"): f"{spec.network} ({spec.reference})",
+        _("Scores"): spec.scores["summary"],
+        _("Trained on"): f"{trained.get('data', '?')}; {len(trained.get('training_cases', ()))} patients",
+        _("Licence of the weights"): spec.licence,
+        _("Size"): f"{spec.size_bytes / 1e6:.1f} MB" if spec.size_bytes else _("unknown"),
+    }
+    return f"<b>{spec.title}</b><br>" + "<br>".join(f"<i>{name}:</i> {value}" for name, value in facts.items())
