@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from AttnSegLib import __version__, catalog
 from AttnSegLib.errors import InputError
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         help="attention map to write, such as 'gate 0,1'; may be repeated; or: default, all, none",
     )
     segment.add_argument("--level", type=int, help="prune an ANU-Net to level 1, 2 or 3: faster, less exact")
+    segment.add_argument("--flips", action="store_true", help="average over flips of each slice: four times slower")
     segment.add_argument("--series", metavar="NUMBER", help="DICOM series to take, if the folder holds several")
     segment.add_argument("--reference", type=Path, help="manual label map on the same grid, to compare with")
     segment.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
@@ -87,19 +89,29 @@ def _segment(options: argparse.Namespace) -> int:
         attention=tuple(options.attention or ["default"]),
         compute=Compute(options.device, options.batch_size, options.precision),
         level=options.level,
+        flips=options.flips,
         series=options.series,
         reference=options.reference,
         overwrite=options.overwrite,
     )
     with tqdm(unit="slice", leave=False, disable=None) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        report = segment(request, show, lambda notice: tqdm.write(f"Warning: {notice}", file=sys.stderr))
+        report = segment(request, _Bar(bar), lambda notice: tqdm.write(f"Warning: {notice}", file=sys.stderr))
     _print_report(report, options.out)
     return 0
+
+
+class _Bar:
+    """Shows on a progress bar how far a prediction is."""
+
+    def __init__(self, bar: Any):
+        self._bar = bar
+
+    def finished(self, _stored_indices: list[int], done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+    def cancelled(self) -> bool:
+        return False  # Ctrl-C comes as an exception
 
 
 def _leave_at_once(_signal: int, _frame: object) -> None:

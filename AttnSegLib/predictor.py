@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,27 +15,24 @@ from AttnSegLib.attention import AttentionRecorder, attention_maps
 from AttnSegLib.catalog import ModelSpec
 from AttnSegLib.device import Compute, describe
 from AttnSegLib.errors import Cancelled, InputError
+from AttnSegLib.opinions import NUMBER_OF_FLIPS, disagreement, flipped, labels_of, merge_flips, other_opinions
+from AttnSegLib.orientation import Region
 from AttnSegLib.postprocess import keep_largest_component
+from AttnSegLib.prediction import Canvas, Prediction, PredictionOptions, Watch
 from AttnSegLib.preprocess import Preprocessing, SliceStack
 from AttnSegLib.volume import Volume
 from AttnSegLib.weights import load_weights
 
-Progress = Callable[[int, int], None]  # slices done, slices in all
+_EVERYTHING = PredictionOptions()
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
-    """What a model says about a volume, on the volume's own grid.
+class _Batch:
+    """labels: (n, H, W) uint8; maps: title to (n, H, W) float16; both on the volume's grid; disagreement: (n,)."""
 
-    label_map: (D, H, W) uint8. attention: title to coefficients (D, H, W), float16. seconds: time spent. device: in
-    words. notices: sentences for the user, such as a fall-back to the CPU.
-    """
-
-    label_map: np.ndarray
-    attention: dict[str, np.ndarray]
-    seconds: float
-    device: str
-    notices: tuple[str, ...] = ()
+    labels: Tensor
+    maps: dict[str, Tensor]
+    disagreement: list[float]
 
 
 class SlicePredictor:
@@ -88,42 +85,63 @@ class SlicePredictor:
     def predict(
         self,
         volume: Volume,
-        *,
-        attention: Iterable[str] = (),
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        options: PredictionOptions = _EVERYTHING,
+        watch: Watch | None = None,
+        into: Canvas | None = None,
     ) -> Prediction:
-        """Segment a volume and record the attention maps with the given titles.
+        """Segment a volume. into: where to write instead of into new arrays.
 
-        progress is called after every batch; cancelled is asked before every batch. Raises `Cancelled`, and
-        `InputError` for an attention map that the network does not have.
+        Raises `Cancelled`, and `InputError` for an attention map that the network does not have, or for a region or a
+        query outside the volume.
         """
-        start = time.perf_counter()
-        stack = self.preprocessing.stack(volume)
-        label_map = np.zeros(volume.voxels.shape, np.uint8)
-        recorded = {title: np.zeros(volume.voxels.shape, np.float16) for title in self._known_maps(attention)}
+        begin = time.perf_counter()
+        plan = self._plan(volume, options)
+        canvas = into or Canvas.blank(volume.voxels.shape, plan.titles)
+        doubts: dict[int, float] = {}
         notices: list[str] = []
         done = 0
-        with AttentionRecorder(self.network, recorded) as recorder:
-            while done < len(stack):
-                if cancelled is not None and cancelled():
+        with AttentionRecorder(self.network, plan.titles, plan.point) as recorder:
+            while done < len(plan.numbers):
+                if watch is not None and watch.cancelled():
                     raise Cancelled
-                indices = list(range(done, min(done + self.batch_size, len(stack))))
-                predicted = self._try_batch(stack, indices, recorder)
-                if predicted is None:
+                numbers = plan.numbers[done : done + self._slices_at_once(options)]
+                batch = self._try_batch(plan.stack, numbers, recorder, flips=options.flips)
+                if batch is None:
                     notices.append(self._shrink())
                     continue
-                labels, maps = predicted
-                stack.view(label_map)[indices] = _to_numpy(labels)
-                for title, values in maps.items():
-                    stack.view(recorded[title])[indices] = _to_numpy(values)
-                done += len(indices)
-                if progress is not None:
-                    progress(done, len(stack))
-        if self.largest_component:
-            label_map = keep_largest_component(label_map)
-        seconds = time.perf_counter() - start
-        return Prediction(label_map, recorded, seconds, describe(self.device), tuple(notices))
+                plan.write(canvas, numbers, batch)
+                stored = [plan.stack.orientation.stored_index(n, volume.voxels.shape) for n in numbers]
+                doubts.update(zip(stored, batch.disagreement, strict=False))
+                done += len(numbers)
+                if watch is not None:
+                    watch.finished(stored, done, len(plan.numbers))
+        if self.largest_component and len(plan.numbers) > 1:  # what is the largest part can't be told from one slice
+            canvas.label_map[...] = keep_largest_component(canvas.label_map)
+        seconds = time.perf_counter() - begin
+        device = describe(self.device)
+        return Prediction(canvas.label_map, canvas.attention, seconds, device, doubts, tuple(notices))
+
+    def _plan(self, volume: Volume, options: PredictionOptions) -> _Plan:
+        titles = self._known_maps(options.attention)
+        stack = self.preprocessing.stack(volume)
+        shape = volume.voxels.shape
+        region = options.region or Region((0, 0, 0), shape)
+        region.check(shape)
+        axis = stack.axes[0]
+        point = None
+        if options.query is not None:
+            Region(options.query, tuple(v + 1 for v in options.query)).check(shape)  # type: ignore[arg-type]
+            region = _only(region, axis, options.query[axis])
+            point = stack.place(options.query)
+        bounds = stack.orientation.view_bounds(region, shape)
+        numbers = list(range(bounds[0].start, bounds[0].stop))
+        if options.start is not None:
+            first = stack.orientation.stored_index(options.start, shape)
+            numbers.sort(key=lambda number: abs(number - first))
+        return _Plan(stack, titles, point, numbers, bounds[1:])
+
+    def _slices_at_once(self, options: PredictionOptions) -> int:
+        return max(1, self.batch_size // (NUMBER_OF_FLIPS if options.flips else 1))
 
     def _known_maps(self, titles: Iterable[str]) -> list[str]:
         titles = list(titles)
@@ -134,11 +152,11 @@ class SlicePredictor:
         return titles
 
     def _try_batch(
-        self, stack: SliceStack, indices: list[int], recorder: AttentionRecorder
-    ) -> tuple[Tensor, dict[str, Tensor]] | None:
+        self, stack: SliceStack, numbers: list[int], recorder: AttentionRecorder, *, flips: bool
+    ) -> _Batch | None:
         """None if memory ran out."""
         try:
-            return self._predict_batch(stack, indices, recorder)
+            return self._predict_batch(stack, numbers, recorder, flips=flips)
         except (torch.OutOfMemoryError, MemoryError):
             return None
         except RuntimeError as error:
@@ -148,15 +166,19 @@ class SlicePredictor:
 
     @torch.inference_mode()
     def _predict_batch(
-        self, stack: SliceStack, indices: list[int], recorder: AttentionRecorder
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Labels (n, H, W) uint8 and coefficients (n, H, W) float16 on the volume's grid."""
-        slices = stack.slices(indices).to(self.device, memory_format=torch.channels_last)
+        self, stack: SliceStack, numbers: list[int], recorder: AttentionRecorder, *, flips: bool
+    ) -> _Batch:
+        slices = stack.slices(numbers).to(self.device)
+        slices = (flipped(slices) if flips else slices).contiguous(memory_format=torch.channels_last)
         with self.compute.autocast(self.device):
-            logits = self.network(slices).logits
-        labels = _labels(stack.restore(logits.float()))
-        maps = {title: stack.restore(values.float())[:, 0].half() for title, values in recorder.maps.items()}
-        return labels, maps
+            output = self.network(slices)
+        logits, single_flips = merge_flips(output.logits.float()) if flips else (output.logits.float(), [])
+        opinions = other_opinions(output, single_flips)
+        doubt = disagreement(logits, opinions).tolist() if opinions else []
+        maps = {  # of the slices as they are, which come first
+            title: stack.restore(values[: len(numbers)].float())[:, 0].half() for title, values in recorder.maps.items()
+        }
+        return _Batch(labels_of(stack.restore(logits)), maps, doubt)
 
     def _shrink(self) -> str:
         """Need less memory from now on: half the batch, then the CPU. Returns the sentence that says so."""
@@ -171,10 +193,29 @@ class SlicePredictor:
         return "The device ran out of memory for a single slice; went on with the CPU, which is slower."
 
 
-def _labels(logits: Tensor) -> Tensor:
-    """(n, C, H, W) to labels (n, H, W): over 0.5 for one channel, else the most probable class."""
-    labels = logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(dim=1)
-    return labels.to(torch.uint8)
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """numbers: slices of the stack, in the order in which they are predicted; bounds: rows and columns to write."""
+
+    stack: SliceStack
+    titles: list[str]
+    point: tuple[float, float] | None
+    numbers: list[int]
+    bounds: tuple[slice, slice]
+
+    def write(self, canvas: Canvas, numbers: list[int], batch: _Batch) -> None:
+        """Bring a batch to its place."""
+        rows, columns = self.bounds
+        self.stack.view(canvas.label_map)[numbers, rows, columns] = _to_numpy(batch.labels)[:, rows, columns]
+        for title, values in batch.maps.items():
+            self.stack.view(canvas.attention[title])[numbers, rows, columns] = _to_numpy(values)[:, rows, columns]
+
+
+def _only(region: Region, axis: int, index: int) -> Region:
+    """The slice of a region at an index along an axis."""
+    start, stop = list(region.start), list(region.stop)
+    start[axis], stop[axis] = index, index + 1
+    return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

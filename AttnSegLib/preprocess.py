@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.orientation import PLANES, SliceOrientation, slice_orientation
 from AttnSegLib.volume import Volume
-
-PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # anatomical axis (R, A, S) that the slices of a plane follow
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,7 @@ class Preprocessing:
 
     def stack(self, volume: Volume) -> SliceStack:
         """The slices of a volume, made batch by batch."""
-        axes, flips = self._orientation(volume)
-        return SliceStack(self, volume, axes, flips)
+        return SliceStack(self, volume, slice_orientation(volume.affine, self.plane))
 
     def intensity_range(self, volume: Volume) -> tuple[float, float]:
         """The intensities that become 0 and 1."""
@@ -62,44 +59,26 @@ class Preprocessing:
             lower, upper = volume.voxels.min(), volume.voxels.max()
         return float(lower), float(upper)
 
-    def _orientation(self, volume: Volume) -> tuple[tuple[int, ...], tuple[bool, ...]]:
-        """Array axes of (slice, row, column), and which of them run against the anatomical axis."""
-        anatomical = _closest_axes(volume.affine)  # column of the affine (i, j, k) for R, A, S
-        across = self._slice_axis(volume, anatomical)
-        order = [across, *sorted({0, 1, 2} - {across}, reverse=True)]
-        columns = [anatomical[a] for a in order]
-        flips = tuple(bool(volume.affine[a, c] < 0) for a, c in zip(order, columns, strict=True))
-        return tuple(2 - c for c in columns), flips  # voxels are indexed (k, j, i)
-
-    def _slice_axis(self, volume: Volume, anatomical: tuple[int, ...]) -> int:
-        if self.plane != "acquired":
-            return PLANES[self.plane]
-        spacing = np.array([volume.spacing[c] for c in anatomical])
-        largest = int(np.argmax(spacing))
-        others = np.delete(spacing, largest)
-        return largest if spacing[largest] > 1.01 * others.max() else PLANES["axial"]
-
 
 @dataclass(frozen=True, eq=False)
 class SliceStack:
-    """The slices of one volume, and the way back to its grid.
-
-    axes, flips: array axes of (slice, row, column) in the volume, and whether each is reversed.
-    """
+    """The slices of one volume, and the way back to its grid."""
 
     preprocessing: Preprocessing
     volume: Volume
-    axes: tuple[int, ...]
-    flips: tuple[bool, ...]
+    orientation: SliceOrientation
 
     def __len__(self) -> int:
         return self.volume.voxels.shape[self.axes[0]]
 
+    @property
+    def axes(self) -> tuple[int, int, int]:
+        """Array axes of (slice, row, column) in the volume."""
+        return self.orientation.axes
+
     def view(self, array: np.ndarray) -> np.ndarray:
-        """(N, H, W) view of an array (D, H, W) on the volume's grid. Writing into it writes into the array: the way
-        back needs no arithmetic and is exact."""
-        view = array.transpose(self.axes)
-        return view[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
+        """(N, H, W) view of an array (D, H, W) on the volume's grid, see `SliceOrientation.view`."""
+        return self.orientation.view(array)
 
     @cached_property
     def native_size(self) -> tuple[int, int]:
@@ -142,6 +121,21 @@ class SliceStack:
         shares = torch.nn.functional.one_hot(labels, num_labels + 1).permute(0, 3, 1, 2).float()
         return self._pad(_resize(shares, self.resampled_size).argmax(dim=1))
 
+    def place(self, voxel: tuple[int, int, int]) -> tuple[float, float]:
+        """Where a voxel (k, j, i) lies in a slice that the network sees: shares of its height and width, in [0, 1)."""
+        shares = []
+        for axis, flip, native, resampled, seen in zip(
+            self.axes[1:],
+            self.orientation.flips[1:],
+            self.native_size,
+            self.resampled_size,
+            self.model_size,
+            strict=True,
+        ):
+            index = native - 1 - voxel[axis] if flip else voxel[axis]
+            shares.append((index + 0.5) / native * resampled / seen)
+        return shares[0], shares[1]
+
     def restore(self, maps: Tensor) -> Tensor:
         """Maps (n, C, h, w) of any resolution over model slices to (n, C, H, W) on the volume's grid."""
         if tuple(maps.shape[-2:]) != self.model_size:
@@ -156,12 +150,6 @@ class SliceStack:
     def _pad(self, pixels: Tensor) -> Tensor:
         height, width = self.model_size
         return torch.nn.functional.pad(pixels, (0, width - pixels.shape[-1], 0, height - pixels.shape[-2]))
-
-
-def _closest_axes(affine: np.ndarray) -> tuple[int, ...]:
-    """For R, A, S: the column (i, j, k) of the affine that stands for it, so that all three fit best together."""
-    cosines = np.abs(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
-    return max(permutations(range(3)), key=lambda columns: cosines[range(3), columns].sum())
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:

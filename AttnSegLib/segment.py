@@ -14,7 +14,8 @@ from AttnSegLib import preflight
 from AttnSegLib.catalog import ModelSpec, find_model
 from AttnSegLib.device import Compute
 from AttnSegLib.overview import Overview, write_overview
-from AttnSegLib.predictor import Prediction, Progress, SlicePredictor
+from AttnSegLib.prediction import Prediction, PredictionOptions, Watch
+from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.preprocess import SliceStack
 from AttnSegLib.report import compare_with_reference, measure_segments, versions
 from AttnSegLib.results import OVERVIEW, REPORT, SEGMENTATION, attention_file, results_folder, write_report
@@ -25,7 +26,7 @@ from AttnSegLib.volume import Volume, read_label_map, read_volume
 @dataclass(frozen=True)
 class SegmentRequest:
     """What to segment, and how. attention: titles of maps, or "default", "all" or "none" alone; series: number of a
-    DICOM series; level: of a pruned ANU-Net; reference: a label map to compare with."""
+    DICOM series; level: of a pruned ANU-Net; flips: average over flips; reference: a label map to compare with."""
 
     image: Path
     model: str
@@ -33,13 +34,14 @@ class SegmentRequest:
     attention: tuple[str, ...] = ("default",)
     compute: Compute = field(default_factory=Compute)
     level: int | None = None
+    flips: bool = False
     series: str | None = None
     reference: Path | None = None
     overwrite: bool = False
 
 
 def segment(
-    request: SegmentRequest, progress: Progress | None = None, notify: Callable[[str], None] | None = None
+    request: SegmentRequest, watch: Watch | None = None, notify: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
     """Do it, and return the report. notify gets sentences for the user as soon as they are known.
 
@@ -64,7 +66,7 @@ def segment(
         reading = time.perf_counter() - start
         predictor = SlicePredictor.from_model(spec, request.compute, level=request.level)
         titles = _attention_titles(request, spec, predictor)
-        prediction = predictor.predict(volume, attention=titles, progress=progress)
+        prediction = predictor.predict(volume, PredictionOptions(tuple(titles), flips=request.flips), watch)
         note(prediction.notices)
         stack = predictor.preprocessing.stack(volume)
         report = _report(request, spec, stack, prediction, reference)
@@ -94,9 +96,15 @@ def _report(
     request: SegmentRequest, spec: ModelSpec, stack: SliceStack, prediction: Prediction, reference: np.ndarray | None
 ) -> dict[str, Any]:
     report: dict[str, Any] = {
-        "model": {"id": spec.id, "sha256": spec.sha256, "level": request.level, "licence": spec.licence},
+        "model": {
+            "id": spec.id,
+            "sha256": spec.sha256,
+            "level": request.level,
+            "flips": request.flips,
+            "licence": spec.licence,
+        },
         "input": _describe_input(request.image, stack.volume),
-        "slices": {"stored_axis_kji": stack.axes[0], "reversed": stack.flips[0]},
+        "slices": {"stored_axis_kji": stack.axes[0], "reversed": stack.orientation.flips[0]},
         "segments": measure_segments(stack, prediction.label_map, spec.labels),
         "attention": {title: attention_file(title) for title in prediction.attention},
         "device": prediction.device,

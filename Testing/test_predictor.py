@@ -5,10 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from AttnSegLib.attention import AttentionMap, ChannelCoefficients
+from AttnSegLib.attention import AttentionMap, ChannelCoefficients, SelfAttention
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.networks._output import SegmentationOutput
+from AttnSegLib.orientation import Region
+from AttnSegLib.prediction import Canvas, PredictionOptions
 from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.preprocess import Preprocessing
 from AttnSegLib.volume import Volume
@@ -65,7 +67,9 @@ def test_label_map_lies_on_the_volumes_own_grid(a_volume, preprocessing):
 def test_attention_lies_on_the_volumes_own_grid(a_volume, preprocessing):
     a_volume.voxels[:] = 0
     a_volume.voxels[2:, :, :] = 100  # the far half along k, which is left-right: columns of axial slices
-    prediction = SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, attention=["brightness"])
+    prediction = SlicePredictor(Threshold(), preprocessing, CPU).predict(
+        a_volume, PredictionOptions(attention=("brightness",))
+    )
     coefficients = prediction.attention["brightness"]
     assert coefficients.dtype == np.float16
     assert coefficients.shape == a_volume.voxels.shape
@@ -81,7 +85,7 @@ def test_refuses_maps_that_are_none_for_the_image(a_volume, preprocessing):
 
     predictor = SlicePredictor(Weighted(), preprocessing, CPU)
     with pytest.raises(InputError, match="no attention map 'channel weights'.*brightness"):
-        predictor.predict(a_volume, attention=["channel weights"])
+        predictor.predict(a_volume, PredictionOptions(attention=("channel weights",)))
 
 
 def test_records_no_attention_unless_asked(a_volume, preprocessing):
@@ -107,21 +111,121 @@ def test_largest_component_only(preprocessing):
     assert predictor.predict(volume).label_map.sum() == 18
 
 
+class Notebook:
+    """Writes down what a prediction says, and cancels after some batches."""
+
+    def __init__(self, cancel_after=None):
+        self.steps = []
+        self.order = []
+        self._cancel_after = cancel_after
+
+    def finished(self, stored_indices, done, total):
+        self.steps.append((done, total))
+        self.order += stored_indices
+
+    def cancelled(self):
+        return len(self.steps) == self._cancel_after
+
+
 def test_reports_progress_to_the_end(a_volume, preprocessing):
-    steps = []
-    SlicePredictor(Threshold(), preprocessing, CPU).predict(
-        a_volume, progress=lambda done, total: steps.append((done, total))
-    )
-    assert steps == [(2, 6), (4, 6), (6, 6)]
+    watch = Notebook()
+    SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, watch=watch)
+    assert watch.steps == [(2, 6), (4, 6), (6, 6)]
+    assert sorted(watch.order) == list(range(6))
 
 
 def test_stops_at_the_next_batch_when_cancelled(a_volume, preprocessing):
-    done = []
+    watch = Notebook(cancel_after=1)
     with pytest.raises(Cancelled):
-        SlicePredictor(Threshold(), preprocessing, CPU).predict(
-            a_volume, progress=lambda n, _total: done.append(n), cancelled=lambda: len(done) == 1
-        )
-    assert done == [2]
+        SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, watch=watch)
+    assert watch.steps == [(2, 6)]
+
+
+def test_begins_at_a_slice_and_goes_outwards(a_volume, preprocessing):
+    watch = Notebook()
+    prediction = SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, PredictionOptions(start=4), watch)
+    distances = [abs(index - 4) for index in watch.order]
+    assert distances == sorted(distances)
+    np.testing.assert_array_equal(prediction.label_map, a_volume.voxels > 50)
+
+
+def test_outside_of_the_region_nothing_is_predicted(a_volume, preprocessing):
+    region = Region((1, 2, 0), (4, 5, 3))
+    options = PredictionOptions(attention=("brightness",), region=region)
+    watch = Notebook()
+    prediction = SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, options, watch)
+    inside = np.zeros(a_volume.voxels.shape, bool)
+    inside[region.slices] = True
+    np.testing.assert_array_equal(prediction.label_map, (a_volume.voxels > 50) & inside)
+    assert (prediction.attention["brightness"][~inside] == 0).all()
+    assert (prediction.attention["brightness"][inside] > 0).any()
+    axis = preprocessing.stack(a_volume).axes[0]
+    assert sorted(watch.order) == list(range(region.start[axis], region.stop[axis]))
+
+
+def test_writes_into_arrays_that_are_given(a_volume, preprocessing):
+    canvas = Canvas.blank(a_volume.voxels.shape, [])
+    prediction = SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, into=canvas)
+    assert prediction.label_map is canvas.label_map
+    np.testing.assert_array_equal(canvas.label_map, a_volume.voxels > 50)
+
+
+@pytest.mark.parametrize("options", [{"region": Region((0, 0, 0), (9, 1, 1))}, {"query": (0, 0, 99)}])
+def test_refuses_what_lies_outside_the_volume(a_volume, preprocessing, options):
+    with pytest.raises(InputError, match="leaves the volume"):
+        SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, PredictionOptions(**options))
+
+
+def test_flips_average_the_probabilities(a_volume, preprocessing):
+    class LeansRight(nn.Module):
+        """Sure of the right half of whatever it sees, so that the flips contradict each other."""
+
+        def forward(self, x):
+            ramp = torch.linspace(-1, 1, x.shape[-1]).expand_as(x)
+            return SegmentationOutput(x - 0.5 + 10 * ramp)
+
+    plain = SlicePredictor(LeansRight(), preprocessing, CPU).predict(a_volume)
+    flipped = SlicePredictor(LeansRight(), preprocessing, CPU).predict(a_volume, PredictionOptions(flips=True))
+    assert not np.array_equal(plain.label_map, a_volume.voxels > 50)
+    same = SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, PredictionOptions(flips=True))
+    np.testing.assert_array_equal(same.label_map, a_volume.voxels > 50)
+    assert max(same.disagreement.values()) == 0
+    assert plain.disagreement == {}
+    assert set(flipped.disagreement) == set(range(6))
+    assert max(flipped.disagreement.values()) > 0.2
+
+
+def test_heads_that_disagree_are_noticed_slice_by_slice(a_volume, preprocessing):
+    class TwoHeads(nn.Module):
+        def forward(self, x):
+            return SegmentationOutput(x - 0.5, (x - 0.7,))
+
+    doubt = SlicePredictor(TwoHeads(), preprocessing, CPU).predict(a_volume).disagreement
+    stack = preprocessing.stack(a_volume)
+    for stored, value in doubt.items():
+        number = stack.orientation.stored_index(stored, a_volume.voxels.shape)
+        ours, theirs = (stack.slices([number])[0, 0] > limit for limit in (0.5, 0.7))
+        dice = 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) if ours.any() or theirs.any() else 1
+        assert value == pytest.approx(1 - float(dice), abs=1e-6)
+
+
+def test_a_query_shows_where_its_voxel_looks(a_volume, preprocessing):
+    class LooksAtItself(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attend = SelfAttention("self", scale=1e4)
+
+        def forward(self, x):
+            n, _, h, w = x.shape
+            place = torch.eye(h * w).expand(n, -1, -1)
+            self.attend(place, place, place, (h, w))
+            return SegmentationOutput(x - 0.5)
+
+    options = PredictionOptions(attention=("self",), query=(3, 4, 1))
+    seen = SlicePredictor(LooksAtItself(), preprocessing, CPU).predict(a_volume, options).attention["self"]
+    assert np.unravel_index(seen.argmax(), seen.shape) == (3, 4, 1)
+    axis = preprocessing.stack(a_volume).axes[0]
+    assert set(np.nonzero(seen)[axis]) == {(3, 4, 1)[axis]}
 
 
 def test_batch_size_changes_nothing(a_volume, preprocessing):
