@@ -58,6 +58,29 @@ def write_overview(path: Path, overview: Overview) -> None:
     figure.savefig(path, format="png")
 
 
+def write_maps(path: Path, overview: Overview, number: int) -> None:
+    """Write one slice of the stack, its attention maps beside it, as PNG. Raises `OSError` if that fails."""
+    panels = 1 + len(overview.attention)
+    columns = min(panels, _COLUMNS)
+    rows = -(-panels // columns)
+    height, width = _physical_size(overview.stack)
+    figure = Figure(
+        figsize=(_INCHES * columns + 0.9, (_INCHES * height / width + 0.3) * rows + 0.4), layout="constrained", dpi=90
+    )
+    figure.patch.set_facecolor("white")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    _draw_segmentation(grid.flat[0], overview, number)
+    grid.flat[0].set_title("segmentation", fontsize=9)
+    for axes, (title, values) in zip(grid.flat[1:], overview.attention.items(), strict=False):
+        _draw_attention(axes, overview, values, number)
+        axes.set_title(title, fontsize=9)
+    for axes in grid.flat[panels:]:
+        axes.set_visible(False)
+    figure.colorbar(ScalarMappable(Normalize(0, 1), "inferno"), ax=grid, fraction=0.03, pad=0.01)
+    figure.legend(handles=_legend(overview), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    figure.savefig(path, format="png")
+
+
 def _choose_slices(label_view: np.ndarray) -> list[int]:
     """Slices spread over the segmented ones, or over all if nothing was segmented."""
     filled = np.flatnonzero(label_view.any(axis=(1, 2)))

@@ -1,0 +1,66 @@
+"""Pictures of what networks look at: python -m training.gallery MODEL ... --out docs/images
+
+For each model one picture: the slice of the sample case with most of the organ in it, the segmentation and the manual
+reference, and the model's maps; for self-attention also where a point in the middle of the organ looks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from AttnSegLib.catalog import ModelSpec, find_model, resource_folder
+from AttnSegLib.errors import InputError
+from AttnSegLib.overview import Overview, write_maps
+from AttnSegLib.prediction import PredictionOptions
+from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.volume import Volume, read_label_map, read_volume
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m training.gallery", description="Pictures of attention maps.")
+    parser.add_argument("models", nargs="+", help="ids of models")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    options = parser.parse_args(arguments)
+    sample = resource_folder("Samples") / "left_atrium_mr"
+    volume = read_volume(sample / "image.nrrd")
+    reference = read_label_map(sample / "labels.nrrd", volume)
+    try:
+        for model in options.models:
+            spec = find_model(model)
+            draw(spec, volume, reference, options.out / f"attention-{spec.network}.png")
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def draw(spec: ModelSpec, volume: Volume, reference: np.ndarray, path: Path) -> None:
+    """Write the picture of one model. reference: labels (D, H, W)."""
+    predictor = SlicePredictor.from_model(spec)
+    stack = predictor.preprocessing.stack(volume)
+    number = int((stack.view(reference) > 0).sum(axis=(1, 2)).argmax())
+    voxel = _middle(reference, stack.axes[0], stack.orientation.stored_index(number, reference.shape))
+    prediction = predictor.predict(volume, PredictionOptions(attention=spec.attention))
+    maps = dict(prediction.attention)
+    for title in spec.attention:
+        if title in spec.facts.queries:
+            looked = predictor.predict(volume, PredictionOptions(attention=(title,), query=voxel))
+            maps[f"{title},\nfrom the middle"] = looked.attention[title]
+    write_maps(path, Overview(spec.title, stack, prediction.label_map, spec.labels, maps, reference), number)
+
+
+def _middle(reference: np.ndarray, axis: int, index: int) -> tuple[int, int, int]:
+    """The labelled voxel (k, j, i) of a slice that is nearest to the centre of its labels."""
+    voxels = np.argwhere(reference > 0)
+    voxels = voxels[voxels[:, axis] == index]
+    k, j, i = voxels[np.linalg.norm(voxels - voxels.mean(axis=0), axis=1).argmin()]
+    return int(k), int(j), int(i)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
