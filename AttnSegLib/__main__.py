@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from AttnSegLib import __version__, catalog
+from AttnSegLib import __version__, catalog, model_commands
 from AttnSegLib.errors import InputError
 
 _BAD_INPUT = 2
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the models")
     models.set_defaults(run=_models)
     models.add_argument("--json", action="store_true", help="everything that is known of them, for programs")
+    model_commands.add_to(models)
 
     networks = commands.add_parser("networks", help="list the networks, their size and cost")
     networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")

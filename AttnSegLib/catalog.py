@@ -15,7 +15,8 @@ from typing import Any
 from AttnSegLib.errors import InputError
 
 _HERE = Path(__file__).resolve().parent
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # a file or folder name that leads nowhere else
+# A file or folder name that leads nowhere else, on any system.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 CARD = "card.json"
 
 
@@ -176,8 +177,12 @@ def load_card(path: Path) -> ModelSpec:
         if [label.value for label in labels] != list(range(1, len(labels) + 1)) or not labels:
             raise ValueError("labels must be numbered 1, 2, ...")
         card["attention"] = tuple(card["attention"])
-        card["facts"] = NetworkFacts(**{k: tuple(v) if isinstance(v, list) else v for k, v in card["facts"].items()})
+        facts: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in card["facts"].items()
+        }
+        card["facts"] = NetworkFacts(**facts)
         spec = ModelSpec(**card, labels=labels, folder=path.parent)
+        _check_texts(spec)
         _check_places(spec)
         if spec.size_bytes is None and spec.is_available:
             return replace(spec, size_bytes=spec.weights_path.stat().st_size)
@@ -186,9 +191,22 @@ def load_card(path: Path) -> ModelSpec:
         raise InputError(f"The card of model '{path.parent.name}' is damaged; install the model again.") from error
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _cards(folder: Path) -> dict[str, Path]:
     """Cards of the model folders in a folder, by the names of these; hidden ones are unfinished."""
     return {path.parent.name: path for path in sorted(folder.glob(f"*/{CARD}")) if path.parent.name[0] != "."}
+
+
+def _check_texts(spec: ModelSpec) -> None:
+    """What lists and reports show must be there, whoever wrote the card."""
+    texts = (spec.title, spec.network, spec.organ, spec.modality, spec.licence, spec.reference, spec.scores["summary"])
+    if not all(isinstance(text, str) for text in (*texts, spec.plane)) or not isinstance(spec.training, dict):
+        raise ValueError("a text is missing")
 
 
 def _check_places(spec: ModelSpec) -> None:
@@ -201,12 +219,6 @@ def _check_places(spec: ModelSpec) -> None:
         raise ValueError("the url must be an https one")
     if spec.size_bytes is not None and (type(spec.size_bytes) is not int or spec.size_bytes < 1):
         raise ValueError("the size must be a number of bytes")
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _label(entry: dict[str, Any]) -> Label:

@@ -17,6 +17,11 @@ from AttnSegLib.cost import network_facts
 from AttnSegLib.volume import Volume
 
 
+@pytest.fixture(autouse=True)
+def _no_models_of_this_users_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTNSEG_MODELS", str(tmp_path / "user's models"))
+
+
 @pytest.fixture
 def an_oblique_affine():
     """Voxels of 0.5 x 1.5 x 2 mm, turned by 30 degrees about the third axis, the first axis flipped."""

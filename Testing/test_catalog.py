@@ -7,12 +7,14 @@ import sys
 
 import pytest
 
-from AttnSegLib.catalog import CARD, find_model, load_card, load_models, sha256_of
+from AttnSegLib.catalog import CARD, find_model, load_card, load_models, resource_folder, sha256_of
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 
+SHIPPED = load_models(resource_folder("Models"))
 
-@pytest.mark.parametrize("spec", load_models(), ids=lambda spec: spec.id)
+
+@pytest.mark.parametrize("spec", SHIPPED, ids=lambda spec: spec.id)
 def test_shipped_models_are_whole(spec):
     assert spec.id == spec.folder.name == f"{spec.network}-{spec.organ.replace(' ', '_')}-{spec.modality.lower()}"
     assert sha256_of(spec.weights_path) == spec.sha256
@@ -23,7 +25,7 @@ def test_shipped_models_are_whole(spec):
     assert [score["case"] for score in spec.scores["cases"]] == spec.training["validation_cases"]
 
 
-@pytest.mark.parametrize("spec", load_models(), ids=lambda spec: spec.id)
+@pytest.mark.parametrize("spec", SHIPPED, ids=lambda spec: spec.id)
 def test_shipped_models_can_be_run(spec):
     predictor = SlicePredictor.from_model(spec)
     assert set(spec.attention) <= set(predictor.attention_titles)
@@ -55,6 +57,12 @@ def test_a_model_folder_anywhere_can_be_used(a_model_folder):
         "a label lacks its code",
         "there are no labels",
         "labels are not numbered from 1",
+        "a title is no text",
+        "the weights lie elsewhere",
+        "the id leads elsewhere",
+        "the SHA-256 is cut",
+        "the url is not https",
+        "the size is no number",
     ],
 )
 def test_a_damaged_card_is_one_sentence(a_model_folder, damage):
@@ -70,6 +78,14 @@ def test_a_damaged_card_is_one_sentence(a_model_folder, damage):
         card["labels"] = []
     elif damage == "labels are not numbered from 1":
         card["labels"][0]["value"] = 3
+    card |= {
+        "a title is no text": {"title": 3},
+        "the weights lie elsewhere": {"weights": "../other.safetensors"},
+        "the id leads elsewhere": {"id": ".."},
+        "the SHA-256 is cut": {"sha256": card.get("sha256", "")[:63]},
+        "the url is not https": {"url": "http://example.org/weights.safetensors"},
+        "the size is no number": {"size_bytes": "large"},
+    }.get(damage, {})
     text = json.dumps(card)
     path.write_text(text[:-20] if damage == "truncated" else text)
     with pytest.raises(InputError, match="card of model 'tiny' is damaged"):
