@@ -30,7 +30,8 @@ for _place in (_FOLDER, _FOLDER.parent):  # in a checkout the library lies besid
 
 from AttnSegLib.catalog import find_model, resource_folder  # noqa: E402
 from AttnSegLib.errors import InputError  # noqa: E402
-from AttnSegLib.mrml_session import Segmented, Session, Stopped, Target  # noqa: E402
+from AttnSegLib.mrml.news import Segmented, Stopped, Target  # noqa: E402
+from AttnSegLib.mrml.session import Session  # noqa: E402
 
 _SAMPLES = {  # file, SHA-256
     "image.nrrd": "b5729b429be9e29656fb1ba9355dca1af09e2f71527e16942d4b56beffa464d9",
@@ -46,6 +47,7 @@ class AttnSeg(ScriptedLoadableModule):
     def __init__(self, parent: Any):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = "AttnSeg"
+        self.parent.icon = qt.QIcon(str(resource_folder("Icons") / "AttnSeg.svg"))
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = []
         self.parent.contributors = ["The AttnSeg contributors"]
@@ -204,9 +206,7 @@ class AttnSegLogic(ScriptedLoadableModuleLogic):
 
         Raises `InputError` with one sentence if it can't be done.
         """
-        self.session.segment(
-            Target(volume_node, find_model(model_id), device=device), segmentation=segmentation_node
-        )
+        self.session.segment(Target(volume_node, find_model(model_id), device=device), segmentation=segmentation_node)
         while True:
             for update in self.session.poll():
                 if isinstance(update, Segmented):
@@ -241,11 +241,11 @@ class AttnSegTest(ScriptedLoadableModuleTest):
             segmentation = logic.segment(volume, "anunet-left_atrium-mr")
         finally:
             logic.session.close()
-        self.assertEqual(segmentation.GetSegmentation().GetNthSegmentID(0), "left_atrium")
+        assert segmentation.GetSegmentation().GetNthSegmentID(0) == "left_atrium"
         found = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "left_atrium", volume)
         truth = slicer.util.arrayFromVolume(manual)
-        self.assertEqual(found.shape, truth.shape)
-        self.assertGreater(metrics.dice(truth > 0, np.asarray(found) > 0), 0.9)
+        assert found.shape == truth.shape
+        assert metrics.dice(truth > 0, np.asarray(found) > 0) > 0.9
 
 
 def _python() -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor
 from AttnSegLib.errors import InputError
 from AttnSegLib.orientation import PLANES, SliceOrientation, slice_orientation
 from AttnSegLib.volume import Volume
+
+Range = tuple[float, float]
+_RANGES: WeakKeyDictionary[Volume, dict[Range, Range]] = WeakKeyDictionary()  # percentiles of large volumes are slow
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,13 @@ class Preprocessing:
         """The intensities that become 0 and 1."""
         if self.percentiles is None:
             return self.window or (0.0, 1.0)
-        lower, upper = np.percentile(volume.voxels, self.percentiles)
-        if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
-            lower, upper = volume.voxels.min(), volume.voxels.max()
-        return float(lower), float(upper)
+        ranges, wanted = _RANGES.setdefault(volume, {}), (self.percentiles[0], self.percentiles[1])
+        if wanted not in ranges:
+            lower, upper = np.percentile(volume.voxels, wanted)
+            if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
+                lower, upper = volume.voxels.min(), volume.voxels.max()
+            ranges[wanted] = float(lower), float(upper)
+        return ranges[wanted]
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,9 +67,14 @@ def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
         raise InputError(f"'{path.name}' is a file and has no series to choose from; leave the series out.")
     with _opening(path):
         volume = Volume(*dicom.read_series(path, series)) if path.is_dir() else from_image(_read_file(path))
-    _check_axes(volume.affine, path)
-    _check_voxels(volume.voxels, path)
+    check(volume, f"'{path.name}'")
     return volume
+
+
+def check(volume: Volume, name: str) -> None:
+    """Raises `InputError` for what can't be segmented: sheared axes, NaN, a constant image. name: for the sentence."""
+    _check_axes(volume.affine, name)
+    _check_voxels(volume.voxels, name)
 
 
 def read_label_map(path: Path | str, volume: Volume) -> np.ndarray:
@@ -130,7 +135,7 @@ def _read_file(path: Path) -> sitk.Image:
         return reader.Execute()
     except (RuntimeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         if "orthonormal" in str(error):
-            raise InputError(_sheared(path)) from error
+            raise InputError(_sheared(f"'{path.name}'")) from error
         raise InputError(f"'{path.name}' is damaged, truncated or not what its name says; copy it again.") from error
 
 
@@ -170,7 +175,7 @@ def _check_nifti(reader: sitk.ImageFileReader, path: Path) -> None:
         raise EOFError
     if field("sform_code") > 0:
         sform = np.array([reader.GetMetaData(f"srow_{axis}").split() for axis in "xyz"], dtype=float)
-        _check_axes(sform, path)
+        _check_axes(sform, f"'{path.name}'")
         spacing = [abs(field(f"pixdim[{n}]")) for n in (1, 2, 3)]
         if not np.allclose(np.linalg.norm(sform[:, :3], axis=0), spacing, rtol=1e-3):
             raise InputError(f"Spacing (pixdim) and sform of '{path.name}' contradict each other; correct its header.")
@@ -185,20 +190,23 @@ def _length(path: Path) -> int:
         return sum(len(chunk) for chunk in iter(lambda: unpacked.read(1 << 20), b""))
 
 
-def _check_axes(affine: np.ndarray, path: Path) -> None:
+def _check_axes(affine: np.ndarray, name: str) -> None:
     """Raises `InputError` unless the axes are at right angles, within 0.001."""
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     skew = np.abs(affine[:3, :3].T @ affine[:3, :3] - np.diag(lengths**2))
     if not np.isfinite(affine).all() or lengths.min() == 0 or (skew > 1e-3 * np.outer(lengths, lengths)).any():
-        raise InputError(_sheared(path))
+        raise InputError(_sheared(name))
 
 
-def _sheared(path: Path) -> str:
-    return f"The voxel axes of '{path.name}' are sheared or not valid; resample it to a rectangular grid."
+def _sheared(name: str) -> str:
+    return f"The voxel axes of {name} are sheared or not valid; resample it to a rectangular grid."
 
 
-def _check_voxels(voxels: np.ndarray, path: Path) -> None:
-    if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
-        raise InputError(f"'{path.name}' has NaN or infinite voxels; replace them before segmenting.")
-    if voxels.min() == voxels.max():
-        raise InputError(f"'{path.name}' is constant (every voxel is {voxels.flat[0]}); there is nothing to segment.")
+def _check_voxels(voxels: np.ndarray, name: str) -> None:
+    lowest, highest = voxels.min(), voxels.max()  # NaN if a voxel is
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        raise InputError(f"{name[0].upper()}{name[1:]} has NaN or infinite voxels; replace them before segmenting.")
+    if lowest == highest:
+        raise InputError(
+            f"{name[0].upper()}{name[1:]} is constant (every voxel is {lowest}); there is nothing to segment."
+        )

@@ -26,7 +26,7 @@ def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     Raises `InputError` if the file is missing, is not the one with that SHA-256, or is malformed.
     """
     if not path.is_file():
-        raise InputError(f"The weights '{path.name}' of model '{path.parent.name}' are missing; download or import it again.")
+        raise InputError(f"The weights '{path.name}' of model '{path.parent.name}' are missing; get it again.")
     try:
         content = path.read_bytes()
     except OSError as error:

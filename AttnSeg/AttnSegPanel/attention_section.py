@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
-from AttnSegLib import mrml_display
-from AttnSegLib.mrml_session import Mapped
+from AttnSegLib.mrml import heat_maps, views
+from AttnSegLib.mrml.news import Mapped
 from AttnSegPanel.choices import chosen, fill, select
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class AttentionSection:
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
         self._shown: Any = None  # the heat map in the views
-        self._point: mrml_display.QueryPoint | None = None
+        self._point: views.QueryPoint | None = None
         self.ui.mapBox.connect("activated(int)", self.map_chosen)
         self.ui.wholeVolumeButton.connect("clicked(bool)", self.show_whole_volume)
         self.ui.sequenceButton.connect("clicked(bool)", self.show_all)
@@ -41,8 +41,7 @@ class AttentionSection:
         alive = self._shown is not None and self._shown.GetScene() is not None
         self.ui.hideMapsButton.enabled = self.ui.renderingBox.enabled = alive
         if alive:
-            mrml_display.show_heat_map(self._shown, parameters.opacity)
-            mrml_display.set_threshold(self._shown, parameters.threshold)
+            heat_maps.show_heat_map(self._shown, parameters.opacity, parameters.threshold)
 
     def receive(self, update: Any) -> None:
         if isinstance(update, Mapped):
@@ -72,14 +71,14 @@ class AttentionSection:
     def hide(self, _checked: bool = False) -> None:
         """Take the maps out of the views; they stay in the scene."""
         if self._shown is not None:
-            mrml_display.hide_heat_maps(self._shown.GetScene())
+            heat_maps.hide_heat_maps(self._shown.GetScene())
             self._shown = None
         self.panel.refresh()
 
     def show_rendering(self, shown: bool) -> None:
         """The map in the 3D view."""
         if self._shown is not None:
-            mrml_display.show_volume_rendering(self._shown, shown)
+            heat_maps.show_volume_rendering(self._shown, shown)
 
     def toggle_query(self, placing: bool) -> None:
         """Place a point, and follow it."""
@@ -87,7 +86,7 @@ class AttentionSection:
             self._point.remove()
             self._point = None
         if placing and self.panel.parameters.inputVolume is not None:
-            self._point = mrml_display.QueryPoint(self.panel.parameters.inputVolume, self._point_moved)
+            self._point = views.QueryPoint(self.panel.parameters.inputVolume, self._point_moved)
             self._point.place()
 
     def _point_moved(self, voxel: tuple[int, int, int]) -> None:

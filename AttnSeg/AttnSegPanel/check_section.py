@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from AttnSegLib import mrml_display
-from AttnSegLib.mrml_session import Segmented
+from slicer.i18n import tr as _
+
+from AttnSegLib.mrml import views
+from AttnSegLib.mrml.news import Segmented
 from AttnSegPanel.choices import show_rows
 
 if TYPE_CHECKING:
@@ -25,23 +27,23 @@ class CheckSection:
         self.ui.redoButton.enabled = self._last is not None and not self.panel.session.is_busy
 
     def receive(self, update: Any) -> None:
-        if isinstance(update, Segmented):
+        if isinstance(update, Segmented) and update.whole:
             self._last = update
-            rows = [[f"{s.index}", f"{s.disagreement:.2f}", f"{s.area_jump:.2f}"] for s in update.to_check]
+            rows = [[f"{s.index}", f"{s.disagreement:.2f}", f"{s.area_jump:.2f}"] for s in update.result.to_check]
             show_rows(self.ui.checkTable, rows)
 
     def go(self, row: int, _column: int = 0) -> None:
         """Show the slice of a row."""
         if self._last is not None:
-            place = self._last.to_check[row]
-            mrml_display.jump_to_slice(self._last.target.volume_node, self._last.axis, place.index)
+            place = self._last.result.to_check[row]
+            views.jump_to_slice(self._last.target.volume_node, self._last.result.axis, place.index)
 
     def redo(self, _checked: bool = False) -> None:
         """Segment the chosen slice again with the present settings."""
         last, row = self._last, self.ui.checkTable.currentRow()
         if last is None or row < 0:
-            self.panel.say("Choose a slice in the list first.", is_error=True)
+            self.panel.say(_("Choose a slice in the list first."), is_error=True)
             return
-        index = last.to_check[row].index
+        index = last.result.to_check[row].index
         self.panel.attempt(lambda: self.panel.session.redo_slice(self.panel.target(), last.node, index))
         self.panel.refresh()

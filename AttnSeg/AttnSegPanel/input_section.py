@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib import mrml_display, preflight
+from AttnSegLib import preflight
 from AttnSegLib.errors import InputError
-from AttnSegLib.mrml_session import Segmented, Started, Stopped, Working
-from AttnSegPanel.choices import chosen, fill, select
+from AttnSegLib.mrml import views
+from AttnSegLib.mrml.news import Segmented, Started, Stopped, Working
+from AttnSegPanel.choices import chosen, escape, fill, select
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -44,7 +44,8 @@ class InputSection:
             self.ui.progressBar.value = update.done
             self.panel.say(_progress(update))
         elif isinstance(update, Segmented):
-            self.panel.parameters.segmentation = update.node
+            if self.panel.parameters is not None:
+                self.panel.parameters.segmentation = update.node
             seconds, device = update.result.seconds, update.result.device
             self.panel.say(_("Done in {seconds:.1f} s on {device}.").format(seconds=seconds, device=device))
         if isinstance(update, (Segmented, Stopped)):
@@ -78,7 +79,7 @@ class InputSection:
         axis = session.slice_axis(target)
         last = None if parameters.lastSlice < 0 else parameters.lastSlice
         region = session.region(target, parameters.roi, (parameters.firstSlice, last))
-        start = mrml_display.slice_in_view(target.volume_node, axis)
+        start = views.slice_in_view(target.volume_node, axis)
         session.segment(target, region=region, start=start, segmentation=parameters.segmentation)
         self.ui.progressBar.maximum = 0  # busy, until the first slice is done
         self.panel.say(_("Starting ..."))
@@ -118,7 +119,7 @@ class InputSection:
 
 
 def _remark(remark: preflight.Remark) -> str:
-    text = slicer.util.toHtml(remark.sentence) if hasattr(slicer.util, "toHtml") else remark.sentence
+    text = escape(remark.sentence)
     return f'<span style="color:#c77700">&#9888; {text}</span>' if remark.is_warning else text
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib import catalog, preflight
+from AttnSegLib import catalog
 from AttnSegLib.errors import InputError
-from AttnSegLib.mrml_session import Remark, Session, Stopped, Target
+from AttnSegLib.mrml.news import Remarked, Stopped, Target
+from AttnSegLib.mrml.session import Session
 from AttnSegPanel.attention_section import AttentionSection
 from AttnSegPanel.check_section import CheckSection
+from AttnSegPanel.choices import escape
 from AttnSegPanel.input_section import InputSection
 from AttnSegPanel.models_section import ModelsSection
 from AttnSegPanel.result_section import ResultSection
@@ -36,9 +38,9 @@ class Panel:
         self.result = ResultSection(self)
         self.attention = AttentionSection(self)
         self.check = CheckSection(self)
-        self.list = ModelsSection(self)
+        self.model_list = ModelsSection(self)
         self.setup = SetupSection(self)
-        self.sections = [self.input, self.result, self.attention, self.check, self.list, self.setup]
+        self.sections = [self.input, self.result, self.attention, self.check, self.model_list, self.setup]
 
     def refresh(self, *_: Any) -> None:
         """Show the choices of the parameter node."""
@@ -49,12 +51,13 @@ class Panel:
     def poll(self) -> None:
         """Called by a timer: show what happened since the last call."""
         updates = self.attempt(self.session.poll) or []
+        self.model_list.poll()
         for update in updates:
             if isinstance(update, Stopped):
                 self.say(update.sentence, is_error=not update.by_user)
                 if update.detail:
                     logging.error("AttnSeg: %s\n%s", update.sentence, update.detail)
-            elif isinstance(update, Remark):
+            elif isinstance(update, Remarked):
                 self.say(update.sentence)
             for section in self.sections:
                 section.receive(update)
@@ -78,10 +81,8 @@ class Panel:
             raise InputError(_("Choose a volume first."))
         if self.spec is None:
             raise InputError(_("Choose a model first."))
-        settings = preflight.Settings(
-            device=self.parameters.device, level=self.parameters.level or None, flips=self.parameters.flips
-        )
-        return Target(self.parameters.inputVolume, self.spec, settings)
+        chosen = self.parameters
+        return Target(chosen.inputVolume, self.spec, chosen.device, chosen.level or None, chosen.flips)
 
     def attempt(self, action: Callable[[], Any]) -> Any:
         """Do something that may refuse with a sentence for the user, and show that sentence; returns its result."""
@@ -97,8 +98,3 @@ class Panel:
         self.ui.statusLabel.text = f'<span style="color:{color}">{escape(sentence)}</span>' if sentence else ""
         if sentence:
             slicer.util.showStatusMessage(sentence, 5000)
-
-
-def escape(text: str) -> str:
-    """Text for a rich-text label."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -8,8 +8,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib import mrml
-from AttnSegLib.mrml_session import Compared, Segmented
+from AttnSegLib.mrml import segmentations
+from AttnSegLib.mrml.news import Compared, Segmented
+from AttnSegLib.worker.events import Measure
 from AttnSegPanel.choices import show_rows
 
 if TYPE_CHECKING:
@@ -52,12 +53,10 @@ class ResultSection:
     def receive(self, update: Any) -> None:
         if isinstance(update, Segmented):
             self._last = update
-            self.ui.resultSection.collapsed = False
-            self._rows = [
-                [m.name, f"{m.volume_ml:.1f}", f"{m.mean:.1f}", f"{m.sd:.1f}", f"{m.slices}"]
-                for m in update.result.measures
-            ]
-            show_rows(self.ui.measureTable, self._rows)
+            if update.whole:  # of one slice done again, the table would tell half
+                self.ui.resultSection.collapsed = False
+                self._rows = [_row(measure) for measure in update.result.measures]
+                show_rows(self.ui.measureTable, self._rows)
         elif isinstance(update, Compared):
             show_rows(self.ui.compareTable, [[SCORES[name], _number(v)] for name, v in update.scores.items()])
 
@@ -87,7 +86,7 @@ class ResultSection:
     def show_surface(self, shown: bool) -> None:
         """Surface of the result in the 3D view, made when it is first asked for."""
         if self.panel.parameters.segmentation is not None:
-            mrml.show_surface(self.panel.parameters.segmentation, shown)
+            segmentations.show_surface(self.panel.parameters.segmentation, shown)
 
     def compare(self, _checked: bool = False) -> None:
         """Agreement of the model's first segment with the reference."""
@@ -98,5 +97,10 @@ class ResultSection:
         self.panel.refresh()
 
 
-def _number(value: float | None) -> str:
-    return _("undefined") if value is None else f"{value:.3f}"
+def _row(measure: Measure) -> list[str]:
+    intensities = [_number(value, 1) for value in (measure.mean_intensity, measure.sd_intensity)]
+    return [measure.name, f"{measure.volume_ml:.1f}", *intensities, f"{measure.slices}"]
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return _("undefined") if value is None else f"{value:.{digits}f}"

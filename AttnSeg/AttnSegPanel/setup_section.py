@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib.mrml_session import Checked
+from AttnSegLib.mrml.news import Checked
 from AttnSegPanel.choices import escape
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class SetupSection:
 
 
 def _finding(finding: Any) -> str:
-    mark = '<span style="color:#2e7d32">&#10003;</span>' if finding.ok else '<span style="color:#c62828">&#10007;</span>'
+    mark = (
+        '<span style="color:#2e7d32">&#10003;</span>' if finding.ok else '<span style="color:#c62828">&#10007;</span>'
+    )
     cure = "" if finding.ok else f"<br>&nbsp;&nbsp;<i>{escape(finding.cure)}</i>"
     return f"{mark} {escape(finding.name)}: {escape(finding.detail)}{cure}"

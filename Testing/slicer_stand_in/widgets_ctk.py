@@ -82,7 +82,8 @@ class ctkCollapsibleButton(Setters, QtWidgets.QAbstractButton):
         self._wanted[child] = wanted
 
     def childEvent(self, event):
-        if event.added() and event.child().isWidgetType():
+        # a child that is only just being added is not yet of its class, and its wrapper would stay a plain QWidget
+        if event.type() == QtCore.QEvent.ChildPolished and event.child().isWidgetType():
             event.child().installEventFilter(self)
             if self._collapsed:
                 self._hide(event.child(), wanted=True)

@@ -1,0 +1,44 @@
+"""Small things that several files of this folder do to nodes. No Qt."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+
+def color_table(scene: Any, name: str, colors: Sequence[tuple[float, float, float, float]]) -> Any:
+    """A new, hidden colour table, RGBA from 0 to 1 by value."""
+    node = slicer.vtkMRMLColorTableNode()
+    node.SetTypeToUser()
+    node.SetName(name)
+    node.SetNumberOfColors(len(colors))
+    for number, color in enumerate(colors):
+        node.SetColor(number, str(number), *color)
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    return scene.AddNode(node)
+
+
+def fill(node: Any, voxels: np.ndarray, affine: np.ndarray) -> None:
+    """Give a volume node voxels (D, H, W) on the grid of an affine (4x4, index to mm, RAS)."""
+    matrix = vtk.vtkMatrix4x4()
+    for row, column in itertools.product(range(4), range(4)):
+        matrix.SetElement(row, column, affine[row, column])
+    node.SetIJKToRASMatrix(matrix)
+    slicer.util.updateVolumeFromArray(node, voxels)
+
+
+def composites(scene: Any) -> list[Any]:
+    """What decides which volumes the slice views show, one a view."""
+    return list(nodes_of_class(scene, "vtkMRMLSliceCompositeNode"))
+
+
+def nodes_of_class(scene: Any, kind: str) -> Iterator[Any]:
+    """All nodes of a class, as `vtkMRMLSliceNode`."""
+    for number in range(scene.GetNumberOfNodesByClass(kind)):
+        yield scene.GetNthNodeByClass(number, kind)

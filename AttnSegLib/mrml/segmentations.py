@@ -1,0 +1,213 @@
+"""Segmentation nodes: results written so that nothing else is touched and all can be undone. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util import numpy_support
+
+from AttnSegLib.catalog import Label, ModelSpec
+from AttnSegLib.errors import InputError
+from AttnSegLib.mrml.volumes import node_affine, place_beside, world_affine
+from AttnSegLib.slicer_files import terminology_entry
+
+_MODEL, _LABEL = "AttnSeg.model", "AttnSeg.label"  # tags of the segments that are ours
+_LABEL_MAP = "Binary labelmap"
+_SURFACE = "Closed surface"
+_EMPTY = (0, -1, 0, -1, 0, -1)
+
+
+@dataclass(eq=False)
+class Change:
+    """What was written into a segmentation node, and how to take it back.
+
+    before: segment id to a copy of the segment, None where there was none; created: the node is new.
+    """
+
+    node: Any
+    before: dict[str, Any]
+    created: bool
+
+    def undo(self) -> None:
+        """Make everything as it was. A node that has gone meanwhile stays gone."""
+        if self.node.GetScene() is None:
+            return
+        if self.created:
+            self.node.GetScene().RemoveNode(self.node)
+            return
+        segmentation = self.node.GetSegmentation()
+        for segment_id, copy in self.before.items():
+            if copy is None:
+                segmentation.RemoveSegment(segment_id)
+            elif segmentation.GetSegment(segment_id) is not None:
+                segmentation.GetSegment(segment_id).DeepCopy(copy)
+        _refresh(self.node)
+
+
+def write_segmentation(segmentation_node: Any, volume_node: Any, label_map: np.ndarray, spec: ModelSpec) -> Change:
+    """Write labels (D, H, W) uint8 on the volume's grid as segments of a segmentation node, or of a new one for None.
+
+    Only segments that an earlier run of this model wrote are replaced; all others stay as they are. Raises `InputError`
+    if the node is under a transform that its segments can't follow.
+    """
+    created = segmentation_node is None
+    node = _new_segmentation(volume_node) if created else segmentation_node
+    grid = _grid_in(node, volume_node)
+    before: dict[str, Any] = {}
+    for label in spec.labels:
+        segment_id = own_segment_id(node, label, spec)
+        if segment_id is None:
+            segment_id = _add_segment(node, label, spec)
+            before[segment_id] = None
+        else:
+            before[segment_id] = _copy(node, segment_id)
+        _replace(node, segment_id, _oriented_image(label_map, label.value, grid))
+    _refresh(node)
+    return Change(node, before, created)
+
+
+def merge_slices(
+    segmentation_node: Any, volume_node: Any, label_map: np.ndarray, spec: ModelSpec, place: tuple[int, Sequence[int]]
+) -> Change:
+    """Replace single slices of this model's segments. place: array axis of the slices, and their stored indices."""
+    axis, indices = place
+    merged = np.zeros_like(label_map)
+    for label in spec.labels:
+        segment_id = own_segment_id(segmentation_node, label, spec)
+        if segment_id is not None:
+            merged[labels_of_segment(segmentation_node, segment_id, volume_node) > 0] = label.value
+    where = tuple(list(indices) if a == axis else slice(None) for a in range(3))
+    merged[where] = label_map[where]
+    return write_segmentation(segmentation_node, volume_node, merged, spec)
+
+
+def own_segment_id(segmentation_node: Any, label: Label, spec: ModelSpec) -> str | None:
+    """Id of the segment that this model wrote for a label; None if there is none."""
+    segmentation = segmentation_node.GetSegmentation()
+    for number in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(number)
+        if _tag(segment, _MODEL) == spec.id and _tag(segment, _LABEL) == label.id:
+            return segmentation.GetNthSegmentID(number)
+    return None
+
+
+def labels_of_segment(segmentation_node: Any, segment_id: str, volume_node: Any) -> np.ndarray:
+    """(D, H, W) uint8 of a segment on the volume's grid, 1 inside."""
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, volume_node)
+    if array is None or array.size == 0:  # an empty segment
+        return np.zeros(volume_node.GetImageData().GetDimensions()[::-1], np.uint8)
+    return array
+
+
+def show_surface(segmentation_node: Any, shown: bool) -> None:
+    """Show or hide the segmentation in 3D views; the surface is made when it is first shown."""
+    if shown:
+        segmentation_node.CreateClosedSurfaceRepresentation()
+    else:
+        segmentation_node.RemoveClosedSurfaceRepresentation()
+
+
+def _new_segmentation(volume_node: Any) -> Any:
+    scene = volume_node.GetScene()
+    name = scene.GenerateUniqueName(f"{volume_node.GetName()} segmentation")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    place_beside(node, volume_node)
+    return node
+
+
+def _add_segment(node: Any, label: Label, spec: ModelSpec) -> str:
+    segmentation = node.GetSegmentation()
+    segment_id = segmentation.GenerateUniqueSegmentID(label.id)
+    red, green, blue = (c / 255 for c in label.color)
+    segmentation.AddEmptySegment(segment_id, label.name, (red, green, blue))
+    segment = segmentation.GetSegment(segment_id)
+    segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), terminology_entry(label))
+    segment.SetTag(_MODEL, spec.id)
+    segment.SetTag(_LABEL, label.id)
+    return segment_id
+
+
+def _copy(node: Any, segment_id: str) -> Any:
+    node.GetSegmentation().SeparateSegmentLabelmap(segment_id)  # a layer shared with others would be copied whole
+    copy = slicer.vtkSegment()
+    copy.DeepCopy(node.GetSegmentation().GetSegment(segment_id))
+    return copy
+
+
+def _replace(node: Any, segment_id: str, image: Any) -> None:
+    segmentation = node.GetSegmentation()
+    segmentation.SeparateSegmentLabelmap(segment_id)
+    segmentation.GetSegment(segment_id).AddRepresentation(_LABEL_MAP, image)
+
+
+def _grid_in(segmentation_node: Any, volume_node: Any) -> np.ndarray:
+    """The volume's grid in the coordinates of the segmentation node, which may be under another transform."""
+    parent = segmentation_node.GetParentTransformNode()
+    if parent is not None and not parent.IsTransformToWorldLinear():
+        raise InputError("The segmentation is under a non-linear transform; harden it, or choose a new segmentation.")
+    if segmentation_node.GetTransformNodeID() == volume_node.GetTransformNodeID():
+        return node_affine(volume_node)  # bit for bit
+    matrix = vtk.vtkMatrix4x4()
+    if parent is not None:
+        parent.GetMatrixTransformToWorld(matrix)
+    return np.linalg.inv(slicer.util.arrayFromVTKMatrix(matrix)) @ world_affine(volume_node)
+
+
+def _oriented_image(label_map: np.ndarray, value: int, grid: np.ndarray) -> Any:
+    """The label's mask, as small as it can be, on a grid (4x4, index to mm)."""
+    image = slicer.vtkOrientedImageData()
+    matrix = vtk.vtkMatrix4x4()
+    for row in range(4):
+        for column in range(4):
+            matrix.SetElement(row, column, grid[row, column])
+    image.SetGeometryFromImageToWorldMatrix(matrix)
+    box = _box(label_map, value)
+    if box is None:
+        image.SetExtent(*_EMPTY)
+        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+        return image
+    k, j, i = box
+    image.SetExtent(i.start, i.stop - 1, j.start, j.stop - 1, k.start, k.stop - 1)
+    mask = np.ascontiguousarray(label_map[box] == value, np.uint8)
+    scalars = numpy_support.numpy_to_vtk(mask.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
+    image.GetPointData().SetScalars(scalars)
+    return image
+
+
+def _box(label_map: np.ndarray, value: int) -> tuple[slice, slice, slice] | None:
+    """The box around a label; slice by slice, so that it needs no memory."""
+    filled = np.zeros(label_map.shape[0], bool)
+    seen = np.zeros(label_map.shape[1:], bool)
+    for number, plane in enumerate(label_map):
+        mask = plane == value
+        filled[number] = mask.any()
+        if filled[number]:
+            seen |= mask
+    if not filled.any():
+        return None
+    bounds = [np.flatnonzero(line) for line in (filled, seen.any(axis=1), seen.any(axis=0))]
+    k, j, i = (slice(int(line[0]), int(line[-1]) + 1) for line in bounds)
+    return k, j, i
+
+
+def _refresh(node: Any) -> None:
+    """Tell everyone, and make the surface again if there was one."""
+    segmentation = node.GetSegmentation()
+    had_surface = segmentation.ContainsRepresentation(_SURFACE)
+    segmentation.Modified()
+    if had_surface:
+        node.RemoveClosedSurfaceRepresentation()
+        node.CreateClosedSurfaceRepresentation()
+    node.Modified()
+
+
+def _tag(segment: Any, name: str) -> str:
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""

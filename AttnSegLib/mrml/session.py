@@ -1,0 +1,318 @@
+"""A panel's dealings with scene and worker: start something, poll from a timer, read the news.
+
+Nothing here waits, and nothing is Qt: the worker computes in a process of its own, and results are written into the
+scene when they are all there. One thing runs at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from AttnSegLib import preflight
+from AttnSegLib.errors import InputError
+from AttnSegLib.mrml import heat_maps, segmentations, views, volumes
+from AttnSegLib.mrml.news import (
+    Checked,
+    Compared,
+    Mapped,
+    News,
+    Remarked,
+    Segmented,
+    Started,
+    Stopped,
+    Target,
+    Working,
+)
+from AttnSegLib.mrml.preview import Preview
+from AttnSegLib.orientation import Region, slice_orientation
+from AttnSegLib.prediction import PredictionOptions
+from AttnSegLib.volume import Volume
+from AttnSegLib.worker import events
+from AttnSegLib.worker.client import Request, Worker
+from AttnSegLib.worker.events import Result
+
+_CANCELLED = "Cancelled; everything is as it was before."
+
+
+@dataclass(eq=False)
+class _Run:
+    """What is going on. finish: makes the news of its result; needs: nodes that must stay in the scene; mark: of the
+    volume's contents at the beginning."""
+
+    finish: Callable[[Any], News]
+    job: Any = None
+    target: Target | None = None
+    needs: tuple[Any, ...] = ()
+    mark: Any = None
+    preview: Preview | None = None
+    is_query: bool = False
+
+
+class Session:
+    """python: interpreter for the worker, None for the running one.
+
+    What starts something returns at once, and raises `InputError` with one sentence if it can't be started.
+    """
+
+    def __init__(self, python: str | None = None):
+        self._worker = Worker(python)
+        self._run: _Run | None = None
+        self._volumes: dict[str, tuple[Any, Volume]] = {}  # by node id: mark of its contents, and what was read
+        self._speeds: dict[str, float] = {}  # GMAC/s by device
+        self._next_query: tuple[Target, str, tuple[int, int, int]] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something runs, but for a query, which gives way."""
+        return self._run is not None and not self._run.is_query
+
+    @property
+    def is_segmenting(self) -> bool:
+        """Whether a segmentation is being made."""
+        return self._run is not None and self._run.preview is not None
+
+    # what a panel shows before a run
+
+    def volume(self, node: Any) -> Volume:
+        """The volume in a node; read again only when the node has changed."""
+        if node is None:
+            raise InputError("Choose a volume first.")
+        mark = volumes.contents_mark(node)
+        known = self._volumes.get(node.GetID())
+        if known is None or known[0] != mark:
+            self._volumes = {node.GetID(): (mark, volumes.read_volume(node))}  # one volume is kept, not a scene's worth
+        return self._volumes[node.GetID()][1]
+
+    def slice_axis(self, target: Target) -> int:
+        """Array axis of the slices that the model sees."""
+        return slice_orientation(self.volume(target.volume_node).affine, target.spec.plane).axes[0]
+
+    def preflight(self, target: Target) -> list[preflight.Remark]:
+        """What to read before Apply."""
+        device = "cpu" if target.device == "auto" else target.device
+        effort = preflight.Effort(device, target.flips, self._speeds.get(device))
+        return preflight.inspect(self.volume(target.volume_node), target.spec, effort)
+
+    def region(self, target: Target, roi: Any, slices: tuple[int, int | None]) -> Region | None:
+        """What an ROI node (or None) and a range of slices, first and last (None: to the end), leave of the volume."""
+        shape = self.volume(target.volume_node).voxels.shape
+        axis = self.slice_axis(target)
+        first, last = slices[0], shape[axis] - 1 if slices[1] is None else slices[1]
+        whole = roi is None and (first, last) == (0, shape[axis] - 1)
+        if whole:
+            return None
+        if not 0 <= first <= last < shape[axis]:
+            raise InputError(
+                f"The volume has slices 0 to {shape[axis] - 1}, and not {first} to {last}; correct the range."
+            )
+        region = Region((0, 0, 0), shape) if roi is None else volumes.region_of_roi(roi, target.volume_node)
+        start, stop = list(region.start), list(region.stop)
+        start[axis], stop[axis] = max(start[axis], first), min(stop[axis], last + 1)
+        region = Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+        region.check(shape)
+        return region
+
+    # what a panel starts
+
+    def segment(
+        self, target: Target, *, region: Region | None = None, start: int | None = None, segmentation: Any = None
+    ) -> None:
+        """Segment into a segmentation node, or into a new one. start: stored index of the slice to begin with."""
+        self._check_idle()
+        options = PredictionOptions(region=region, start=start, flips=target.flips)
+        needs = (target.volume_node,) if segmentation is None else (target.volume_node, segmentation)
+
+        def finish(result: Result) -> News:
+            change = segmentations.write_segmentation(
+                segmentation, target.volume_node, result.job.label_map, target.spec
+            )
+            return Segmented(target, change.node, change, result)
+
+        self._begin(_Run(finish, target=target, needs=needs), options)
+        if self._run is not None:
+            self._run.preview = Preview(target.volume_node, target.spec.labels)
+
+    def redo_slice(self, target: Target, segmentation: Any, index: int) -> None:
+        """Segment one slice again, by its stored index, and replace only this slice of the segmentation."""
+        self._check_idle()
+        axis = self.slice_axis(target)
+
+        def finish(result: Result) -> News:
+            change = segmentations.merge_slices(
+                segmentation, target.volume_node, result.job.label_map, target.spec, (axis, [index])
+            )
+            return Segmented(target, segmentation, change, result, whole=False)
+
+        options = PredictionOptions(region=self._slice_region(target, index), flips=target.flips)
+        self._begin(_Run(finish, target=target, needs=(target.volume_node, segmentation)), options)
+
+    def show_maps(self, target: Target, titles: Sequence[str], *, whole: bool) -> None:
+        """Compute attention maps for the slice in view, or for the whole volume; several become a sequence."""
+        self._check_idle()
+        region = None
+        if not whole:
+            index = views.slice_in_view(target.volume_node, self.slice_axis(target))
+            region = self._slice_region(target, index)
+
+        def finish(result: Result) -> News:
+            maps = {title: result.job.attention[title] for title in titles}
+            if len(maps) > 1:
+                heat_maps.heat_map_sequence(target.volume_node, maps, target.spec, region)
+            return self._show(target, titles[0], maps[titles[0]], region)
+
+        self._begin(_Run(finish, target=target, needs=(target.volume_node,)), PredictionOptions(tuple(titles), region))
+
+    def query(self, target: Target, title: str, voxel: tuple[int, int, int]) -> None:
+        """Show where a voxel (k, j, i) looks by a self-attention map; while one is computed, the last one asked for
+        waits."""
+        if self._run is not None:
+            self._next_query = (target, title, voxel)
+            return
+        region = self._slice_region(target, voxel[self.slice_axis(target)])
+
+        def finish(result: Result) -> News:
+            return self._show(target, title, result.job.attention[title], region)
+
+        run = _Run(finish, target=target, needs=(target.volume_node,), is_query=True)
+        self._begin(run, PredictionOptions((title,), query=voxel))
+
+    def compare(self, target: Target, segmentation: Any, reference: Any) -> None:
+        """Compare our first segment of a segmentation node with the first segment of a reference."""
+        self._check_idle()
+        label = target.spec.labels[0]
+        ours = segmentations.own_segment_id(segmentation, label, target.spec)
+        if ours is None:
+            raise InputError(f"The segmentation has no segment of the model '{target.spec.id}'; segment first.")
+        if reference.GetSegmentation().GetNumberOfSegments() == 0:
+            raise InputError("The reference segmentation is empty; choose another one.")
+        theirs = reference.GetSegmentation().GetNthSegmentID(0)
+        prediction = segmentations.labels_of_segment(segmentation, ours, target.volume_node)
+        truth = segmentations.labels_of_segment(reference, theirs, target.volume_node)
+        run = _Run(lambda compared: Compared(compared.scores))
+        run.job = self._worker.compare(truth, prediction, self.volume(target.volume_node).spacing)
+        self._run = run
+
+    def check(self) -> None:
+        """Look for what is wrong with this installation."""
+        self._check_idle()
+        run = _Run(lambda checked: Checked(tuple(checked.findings)))
+        run.job = self._worker.check()
+        self._run = run
+
+    def cancel(self) -> None:
+        """Ask what runs to stop; the news tells when it has."""
+        self._next_query = None
+        if self._run is not None:
+            self._worker.cancel()
+
+    def restart_worker(self) -> None:
+        """Let the next run begin in a new process, after an installation."""
+        self._drop()
+        self._worker.close()
+
+    def close(self) -> None:
+        """End the worker; what was shown of an unfinished run disappears."""
+        self.restart_worker()
+
+    # what a timer calls
+
+    def poll(self) -> list[News]:
+        """The news since the last call; never waits."""
+        news: list[News] = []
+        trouble = self._trouble()
+        if trouble:
+            self._worker.cancel()
+            self._drop()
+            news.append(Stopped(trouble))
+        for event in self._worker.poll():
+            if isinstance(event, events.Ready):
+                news.append(Started(event.devices))
+            elif self._run is not None and event.job is self._run.job:
+                news += self._follow(event)
+        if self._run is None and self._next_query is not None and not self._worker.is_busy:
+            waiting, self._next_query = self._next_query, None
+            self.query(*waiting)
+        return news
+
+    def _follow(self, event: Any) -> list[News]:
+        run = self._run
+        if run is None:
+            return []
+        if isinstance(event, events.Slices):
+            if run.preview is not None:
+                run.preview.update(event.axis, event.indices, run.job.label_map)
+            return [] if run.is_query else [Working(event.done, event.total, event.seconds_left)]
+        self._drop()
+        if isinstance(event, events.Cancelled):
+            return [Stopped(_CANCELLED, by_user=True)]
+        if isinstance(event, events.Failed):
+            return [Stopped(event.sentence, event.detail)]
+        return self._finish(run, event)
+
+    def _finish(self, run: _Run, event: Any) -> list[News]:
+        if isinstance(event, Result) and run.target is not None:
+            self._measure_speed(run, event)
+        try:
+            news = run.finish(event)
+        except InputError as error:
+            return [Stopped(str(error))]
+        finally:
+            run.job.release()
+        return [news, *(Remarked(notice) for notice in getattr(event, "notices", ()))]
+
+    def _trouble(self) -> str:
+        """Why what runs makes no sense any more; empty if it does."""
+        if self._run is None or self._run.target is None:
+            return ""
+        if any(node.GetScene() is None for node in self._run.needs):
+            return "The volume or the segmentation was removed during the run; nothing was written."
+        if volumes.contents_mark(self._run.needs[0]) != self._run.mark:
+            return "The volume was changed during the run; nothing was written, please run again."
+        return ""
+
+    def _check_idle(self) -> None:
+        if self.is_busy:
+            raise InputError("Something is running already; wait or cancel it.")
+        self._next_query = None
+        if self._run is not None:  # a query gives way
+            self._worker.cancel()
+            self._drop()
+
+    def _begin(self, run: _Run, options: PredictionOptions) -> None:
+        target = run.target
+        if target is None:
+            return
+        volume = self.volume(target.volume_node)
+        request = Request(target.spec, options, device=target.device, level=target.level)
+        run.mark = volumes.contents_mark(target.volume_node)
+        run.job = self._worker.segment(volume, request)
+        self._run = run
+
+    def _drop(self) -> None:
+        run, self._run = self._run, None
+        if run is not None and run.preview is not None:
+            run.preview.remove()
+
+    def _slice_region(self, target: Target, index: int) -> Region:
+        shape = self.volume(target.volume_node).voxels.shape
+        axis = self.slice_axis(target)
+        start, stop = [0, 0, 0], list(shape)
+        start[axis], stop[axis] = index, index + 1
+        return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+    def _show(self, target: Target, title: str, coefficients: Any, region: Region | None) -> Mapped:
+        node = heat_maps.write_heat_map(target.volume_node, coefficients, target.spec, title, region)
+        return Mapped(node, title)
+
+    def _measure_speed(self, run: _Run, result: Result) -> None:
+        """Remember how fast this device is, from a run over the whole volume."""
+        target = run.target
+        if run.preview is None or target is None or target.level is not None:
+            return
+        volume = self.volume(target.volume_node)
+        if result.slices == preflight.len_slices(volume, target.spec):
+            work = preflight.expected_gmacs(volume, target.spec, flips=target.flips)
+            kind = "cpu" if target.device == "auto" and result.device.startswith("cpu") else target.device
+            self._speeds[kind] = work / max(result.seconds, 1e-3)

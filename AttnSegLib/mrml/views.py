@@ -1,0 +1,78 @@
+"""Places in the slice views: the slice they show, going to a slice, a point that follows the mouse. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import slicer
+
+from AttnSegLib.mrml.nodes import nodes_of_class
+from AttnSegLib.mrml.volumes import world_affine
+
+
+def slice_in_view(volume_node: Any, axis: int) -> int:
+    """Stored index along an array axis of the slice that is in view; the middle one if there is no view."""
+    affine = world_affine(volume_node)
+    length = volume_node.GetImageData().GetDimensions()[2 - axis]
+    across = affine[:3, 2 - axis] / np.linalg.norm(affine[:3, 2 - axis])
+    best, index = 0.0, length // 2
+    for view in nodes_of_class(volume_node.GetScene(), "vtkMRMLSliceNode"):
+        matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+        likeness = abs(float(matrix[:3, 2] @ across))
+        if likeness > best + 1e-3:
+            place = np.linalg.inv(affine) @ matrix[:, 3]
+            best, index = likeness, round(float(place[2 - axis]))
+    return min(max(index, 0), length - 1)
+
+
+def jump_to_slice(volume_node: Any, axis: int, index: int) -> None:
+    """Show a slice, by its stored index along an array axis, in all slice views."""
+    middle = (np.array(volume_node.GetImageData().GetDimensions()) - 1) / 2
+    middle[2 - axis] = index
+    place = world_affine(volume_node) @ [*middle, 1]
+    slicer.vtkMRMLSliceNode.JumpAllSlices(
+        volume_node.GetScene(), *place[:3].tolist(), slicer.vtkMRMLSliceNode.OffsetJumpSlice
+    )
+
+
+class QueryPoint:
+    """A point that the user places and drags in the views; `moved` gets its voxel (k, j, i) while that is there."""
+
+    def __init__(self, volume_node: Any, moved: Callable[[tuple[int, int, int]], None]):
+        self._volume_node, self._moved = volume_node, moved
+        scene = volume_node.GetScene()
+        self.node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "where does this look?")
+        self.node.SetMaximumNumberOfControlPoints(1)
+        self.node.CreateDefaultDisplayNodes()
+        events = (self.node.PointModifiedEvent, self.node.PointPositionDefinedEvent)
+        self._tags = [self.node.AddObserver(event, self._follow) for event in events]
+
+    def place(self) -> None:
+        """Let the next click in a view set the point."""
+        scene = self.node.GetScene()
+        selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+        selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
+        selection.SetActivePlaceNodeID(self.node.GetID())
+        interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        interaction.SetCurrentInteractionMode(interaction.Place)
+
+    def remove(self) -> None:
+        """Take the point away."""
+        for tag in self._tags:
+            self.node.RemoveObserver(tag)
+        self._tags = []
+        if self.node.GetScene() is not None:
+            self.node.GetScene().RemoveNode(self.node)
+
+    def _follow(self, *_: Any) -> None:
+        if self.node.GetNumberOfDefinedControlPoints() == 0 or self._volume_node.GetScene() is None:
+            return
+        place = [0.0, 0.0, 0.0]
+        self.node.GetNthControlPointPositionWorld(0, place)
+        index = np.linalg.inv(world_affine(self._volume_node)) @ [*place, 1.0]
+        i, j, k = (round(float(value)) for value in index[:3])
+        size = self._volume_node.GetImageData().GetDimensions()
+        if all(0 <= value < length for value, length in zip((i, j, k), size, strict=True)):
+            self._moved((k, j, i))

@@ -1,0 +1,326 @@
+"""The client of the worker: runs models in a process of its own, so that nothing here ever waits, freezes or crashes.
+
+>>> worker = Worker()
+>>> job = worker.segment(volume, Request(spec))
+>>> while worker.is_busy:  # in a panel: a timer
+...     for event in worker.poll():
+...         ...  # Slices while it runs; then Result, Cancelled or Failed
+>>> job.label_map
+>>> worker.close()
+
+No torch is imported on this side.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from AttnSegLib.catalog import CARD, ModelSpec
+from AttnSegLib.errors import InputError
+from AttnSegLib.prediction import PredictionOptions
+from AttnSegLib.volume import Volume
+from AttnSegLib.worker import events, protocol
+from AttnSegLib.worker.events import Event, Ready
+
+_PATIENCE = 0.5  # s for a cancelled job to stop by itself
+_LAST_LINES = 40  # of the worker's standard error, for the log
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to predict, with which model, where. level: of a pruned network; device: as `device.Compute` names it."""
+
+    spec: ModelSpec
+    options: PredictionOptions = field(default_factory=PredictionOptions)
+    device: str = "auto"
+    level: int | None = None
+
+
+class Job:
+    """One thing that the worker does. label_map (D, H, W) uint8 and attention, title to (D, H, W) float16, are views of
+    memory that the worker writes into; copy what is to outlive `release`."""
+
+    def __init__(self, number: int):
+        self.number = number
+        self.label_map = np.zeros((0, 0, 0), np.uint8)
+        self.attention: dict[str, np.ndarray] = {}
+        self._memories: list[Any] = []
+        self._named: list[Any] = []
+
+    def share(self, shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        """A new array that the worker sees too, and what to tell it."""
+        memory, array = protocol.create(shape, dtype)
+        self._memories.append(memory)
+        self._named.append(memory)
+        return array, protocol.describe(memory, array)
+
+    def unname(self) -> None:
+        """The worker has the memory: take its name away, so that it vanishes with the last process that uses it."""
+        for memory in self._named:
+            memory.unlink()
+        self._named = []
+
+    def release(self) -> None:
+        """Let the memory go."""
+        self.unname()
+        self.label_map, self.attention = np.zeros((0, 0, 0), np.uint8), {}
+        memories, self._memories = self._memories, []
+        for memory in memories:
+            try:
+                memory.close()
+            except BufferError:  # someone still holds an array; the memory goes with it
+                continue
+
+
+class Worker:
+    """One warm process, started when it is first needed and again after a crash. python: the interpreter to run.
+
+    Jobs come one at a time; whatever starts one raises `InputError` while another runs.
+    """
+
+    def __init__(self, python: str | None = None):
+        self._python = python or sys.executable
+        self._process: _Process | None = None
+        self._job: Job | None = None
+        self._jobs = 0
+        self._cancel_until: float | None = None
+        self._volume: Volume | None = None  # the one whose voxels the worker holds
+        self._block: dict[str, Any] = {}
+        self._loose: list[Any] = []  # memories to let go when the worker has attached them
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job runs."""
+        return self._job is not None
+
+    def segment(self, volume: Volume, request: Request) -> Job:
+        """Run a model. The voxels are copied once, as long as the same `Volume` comes again."""
+        job = self._new_job()
+        shape = volume.voxels.shape
+        job.label_map, label_block = job.share(shape, np.uint8)
+        attention_blocks = {}
+        for title in request.options.attention:
+            job.attention[title], attention_blocks[title] = job.share(shape, np.float16)
+        message = {
+            "card": str(request.spec.folder / CARD),
+            "voxels": self._share_voxels(volume),
+            "affine": volume.affine.tolist(),
+            "modality": volume.modality,
+            "label_map": label_block,
+            "attention": attention_blocks,
+            "options": asdict(request.options),
+            "device": request.device,
+            "level": request.level,
+        }
+        return self._start("segment", job, message)
+
+    def compare(self, reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]) -> Job:
+        """Scores of `metrics.compare`. reference, prediction: (D, H, W) masks; spacing: mm along i, j, k."""
+        job = self._new_job()
+        blocks = {}
+        for name, mask in (("reference", reference), ("prediction", prediction)):
+            array, blocks[name] = job.share(mask.shape, np.uint8)
+            array[...] = mask > 0
+        return self._start("compare", job, {**blocks, "spacing": list(spacing)})
+
+    def check(self) -> Job:
+        """Run the self-diagnosis."""
+        return self._start("check", self._new_job(), {})
+
+    def poll(self) -> list[Event]:
+        """What happened since the last call; never waits."""
+        found: list[Event] = []
+        while self._process is not None:
+            message = self._process.next_message()
+            if message is None:
+                break
+            found += self._understand(message)
+        if self._cancel_until is not None and time.monotonic() > self._cancel_until and self._process is not None:
+            self._process.kill()
+        return found
+
+    def cancel(self) -> None:
+        """Ask the job to stop; if it does not within half a second, its process is ended."""
+        if self._job is not None and self._process is not None and self._cancel_until is None:
+            self._cancel_until = time.monotonic() + _PATIENCE
+            self._process.send({"do": "cancel", "job": self._job.number})
+
+    def close(self) -> None:
+        """End the process and let everything go."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+        self._forget_job()
+        self._forget_voxels()
+
+    def _new_job(self) -> Job:
+        if self._job is not None:
+            raise InputError("Something is running already; wait or cancel it.")
+        if self._process is not None and self._process.has_ended:
+            self.close()  # between two jobs, so nobody has missed it
+        if self._process is None:
+            self._process = _Process(self._python)
+        self._jobs += 1
+        return Job(self._jobs)
+
+    def _start(self, what: str, job: Job, message: dict[str, Any]) -> Job:
+        self._job, self._cancel_until = job, None
+        if self._process is not None:
+            self._process.send({"do": what, "job": job.number, **message})
+        return job
+
+    def _share_voxels(self, volume: Volume) -> dict[str, Any]:
+        if volume is not self._volume:
+            self._forget_voxels()
+            memory, array = protocol.create(volume.voxels.shape, volume.voxels.dtype)
+            array[...] = volume.voxels
+            self._block = protocol.describe(memory, array)
+            self._volume = volume
+            self._loose.append(memory)
+        return self._block
+
+    def _understand(self, message: dict[str, Any]) -> list[Event]:
+        what = message["say"]
+        if what == "ended":
+            return self._mourn(message)
+        if what == "hello" and message["protocol"] != protocol.VERSION:
+            return self._give_up("The worker is of another version of AttnSeg; restart Slicer.")
+        if what == "ready":
+            return [Ready(tuple((name, words, free) for name, words, free in message["devices"]))]
+        job = self._job
+        if job is None or message.get("job") != job.number:
+            return []  # of a job that was given up
+        if what == "attached":
+            job.unname()
+            self._drop_loose()
+        event = events.from_message(message, job)
+        if isinstance(event, events.Failed):
+            self._forget_voxels()  # it may not have got as far as attaching them
+        if event is not None and not isinstance(event, events.Slices):
+            self._job, self._cancel_until = None, None
+            if not isinstance(event, events.Result):
+                job.release()
+        return [] if event is None else [event]
+
+    def _mourn(self, message: dict[str, Any]) -> list[Event]:
+        """The process has ended, wanted or not."""
+        job, cancelled = self._job, self._cancel_until is not None
+        self._job = None
+        self.close()
+        if job is None:
+            return []
+        job.release()
+        self._cancel_until = None
+        if cancelled:
+            return [events.Cancelled(job)]
+        return [events.Failed(job, _cause(message["code"]), message["lines"])]
+
+    def _give_up(self, sentence: str) -> list[Event]:
+        job, self._job = self._job, None
+        self.close()
+        if job is None:
+            return []
+        job.release()
+        return [events.Failed(job, sentence)]
+
+    def _forget_job(self) -> None:
+        job, self._job, self._cancel_until = self._job, None, None
+        if job is not None:
+            job.release()
+
+    def _forget_voxels(self) -> None:
+        self._volume = None
+        self._drop_loose()
+
+    def _drop_loose(self) -> None:
+        loose, self._loose = self._loose, []
+        for memory in loose:
+            memory.close()
+            memory.unlink()
+
+
+class _Process:
+    """The process itself, with threads that read what it says, since reading waits."""
+
+    def __init__(self, python: str):
+        library = str(Path(__file__).resolve().parents[2])
+        code = f"import sys; sys.path.insert(0, {library!r}); from AttnSegLib.worker.process import main; main()"
+        hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows no console pops up
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(
+                [python, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, creationflags=hidden
+            )
+        except OSError as error:
+            raise InputError(
+                f"The worker can't be started with '{python}' ({error.strerror}); reinstall AttnSeg."
+            ) from error
+        self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._reader.start()
+        self._listener.start()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def send(self, message: dict[str, Any]) -> None:
+        try:
+            protocol.send(self._process.stdin, message)  # type: ignore[arg-type]  # it is a pipe
+        except OSError:
+            return  # it has ended, which the reader reports
+
+    def next_message(self) -> dict[str, Any] | None:
+        try:
+            return self._messages.get_nowait()
+        except queue.Empty:
+            return None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _read(self) -> None:
+        """Messages until the process ends, then a last one that says so."""
+        stream: Any = self._process.stdout
+        try:
+            while (message := protocol.receive(stream)) is not None:
+                self._messages.put(message)
+        except ValueError:  # half a message, or none of ours
+            self._process.kill()
+        stream.close()
+        code = self._process.wait()
+        self._listener.join(timeout=0.2)
+        self._messages.put({"say": "ended", "code": code, "lines": "".join(self._last_lines)})
+
+    def _listen(self) -> None:
+        stream: Any = self._process.stderr
+        for line in stream:
+            self._last_lines.append(line.decode(errors="replace"))
+        stream.close()
+
+
+def _cause(code: int) -> str:
+    if code == -getattr(signal, "SIGKILL", 9):
+        return (
+            "The computation was stopped by the system, most likely because memory ran out; close other programs or "
+            "choose a smaller region, and run again."
+        )
+    if code < 0:
+        return f"The computation crashed (signal {-code}); run again, and report it if it happens again."
+    return f"The computation ended unexpectedly (exit code {code}); 'Check setup' may tell why."
