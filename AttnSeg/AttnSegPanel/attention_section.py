@@ -52,7 +52,11 @@ class AttentionSection:
 
     def map_chosen(self, _index: int) -> None:
         """Compute the chosen map for the slice in view."""
-        self.panel.parameters.attentionMap = chosen(self.ui.mapBox)
+        self.choose(chosen(self.ui.mapBox))
+
+    def choose(self, title: str) -> None:
+        """Show a map by its title for the slice in view, or with an empty title none."""
+        self.panel.parameters.attentionMap = title
         if self.panel.parameters.attentionMap:
             self._compute([self.panel.parameters.attentionMap], whole=False)
         else:
@@ -78,7 +82,7 @@ class AttentionSection:
     def show_rendering(self, shown: bool) -> None:
         """The map in the 3D view."""
         if self._shown is not None:
-            heat_maps.show_volume_rendering(self._shown, shown)
+            self.panel.attempt(lambda: heat_maps.show_volume_rendering(self._shown, shown))
 
     def toggle_query(self, placing: bool) -> None:
         """Place a point, and follow it."""

@@ -40,7 +40,8 @@ def show_rows(table: Any, rows: Sequence[Sequence[str]]) -> None:
             if column and text[:1].isdigit():
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             table.setItem(row, column, item)
-    table.resizeColumnsToContents()
+    table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+    table.resizeRowsToContents()
 
 
 def escape(text: str) -> str:

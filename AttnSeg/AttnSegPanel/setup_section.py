@@ -28,7 +28,7 @@ class SetupSection:
     def receive(self, update: Any) -> None:
         if isinstance(update, Checked):
             self.ui.setupLabel.text = "<br>".join(_finding(finding) for finding in update.findings)
-            self.ui.installButton.visible = any(f.name == "PyTorch" and not f.ok for f in update.findings)
+            self.ui.installButton.visible = any(f.name == "torch" and not f.ok for f in update.findings)
 
     def check(self, _checked: bool = False) -> None:
         """Look at everything; takes a few seconds in the worker."""

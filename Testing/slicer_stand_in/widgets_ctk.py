@@ -86,7 +86,7 @@ class ctkCollapsibleButton(Setters, QtWidgets.QAbstractButton):
         if event.type() == QtCore.QEvent.ChildPolished and event.child().isWidgetType():
             event.child().installEventFilter(self)
             if self._collapsed:
-                self._hide(event.child(), wanted=True)
+                self._hide(event.child(), wanted=not event.child().testAttribute(Qt.WA_WState_ExplicitShowHide))
         super().childEvent(event)
 
     def eventFilter(self, child, event):

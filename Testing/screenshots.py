@@ -1,0 +1,121 @@
+"""Pictures of the panel in all its states, and of the slice views: python -m Testing.screenshots FOLDER
+
+Made without the Slicer application, by the stand-in that the tests use: the widgets are Qt's own, the slices are
+blended by Slicer's own slice logic.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
+os.environ["ATTNSEG_MODELS"] = tempfile.mkdtemp()  # only what is shipped is shown
+
+from slicer_stand_in import gui  # noqa: E402
+
+WIDTH = 460  # pixels, a panel's usual width
+SAMPLE = ROOT / "Resources" / "Samples" / "left_atrium_mr"
+MODEL = "msdualguided-left_atrium-mr"  # its maps can be queried
+
+
+class Studio:
+    """The application with the panel open."""
+
+    def __init__(self, folder: Path):
+        gui.start()
+        import slicer
+
+        self.slicer = slicer
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.widget = gui.open_module(ROOT / "AttnSeg" / "AttnSeg.py")
+        self.panel, self.ui = self.widget.panel, self.widget.ui
+
+    def shoot(self, name: str, *sections: str) -> None:
+        """Save the panel with only these sections open."""
+        for section in ("input", "result", "attention", "check", "models", "setup"):
+            getattr(self.ui, f"{section}Section").collapsed = section not in (sections or ("input",))
+        self.work(0.1)
+        gui.screenshot(self.widget, str(self.folder / f"panel-{name}.png"), WIDTH)
+
+    def work(self, seconds: float) -> None:
+        """Let the application live for a while."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.slicer.app.processEvents()
+            time.sleep(0.005)
+
+    def wait(self, seconds: float = 120) -> None:
+        """Until nothing runs any more."""
+        end = time.monotonic() + seconds
+        self.work(0.1)
+        while self.panel.session.is_busy and time.monotonic() < end:
+            self.work(0.05)
+        self.work(0.1)
+
+    def load(self, name: str) -> object:
+        """The sample volume, in the views."""
+        volume = self.slicer.util.loadVolume(str(SAMPLE / "image.nrrd"), {"name": name})
+        self.slicer.util.setSliceViewerLayers(background=volume, fit=True)
+        self.widget.initializeParameterNode()
+        return volume
+
+    def load_manual(self) -> object:
+        """The manual label map as a segmentation."""
+        slicer = self.slicer
+        labels = slicer.util.loadLabelVolume(str(SAMPLE / "labels.nrrd"), {"name": "manual"})
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "manual segmentation")
+        node.CreateDefaultDisplayNodes()
+        slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, node)
+        slicer.mrmlScene.RemoveNode(labels)
+        return node
+
+
+def main(folder: Path) -> None:
+    """Go through a user's day."""
+    studio = Studio(folder)
+    panel, ui = studio.panel, studio.ui
+    studio.shoot("empty")
+    volume = studio.load("Left atrium MR")
+    studio.shoot("ready")
+    ct = studio.slicer.util.addVolumeFromArray(
+        studio.slicer.util.arrayFromVolume(volume).astype("int16") - 1000, name="looks like CT"
+    )
+    ct.CopyOrientation(volume)
+    panel.parameters.inputVolume = ct
+    studio.shoot("warning")
+    panel.parameters.inputVolume = volume
+    ui.applyButton.click()
+    while ui.progressBar.value < ui.progressBar.maximum // 3 or ui.progressBar.maximum == 0:
+        studio.work(0.02)
+    studio.shoot("running")
+    studio.wait()
+    studio.shoot("result", "input", "result")
+    panel.parameters.reference = studio.load_manual()
+    studio.work(0.1)
+    ui.compareButton.click()
+    studio.wait()
+    studio.shoot("compare", "result")
+    studio.shoot("check", "check")
+    panel.attention.choose(panel.spec.facts.maps[-1])
+    studio.wait()
+    studio.shoot("attention", "attention")
+    ui.modelTable.selectRow(0)
+    studio.shoot("models", "models")
+    ui.checkButton.click()
+    studio.wait()
+    studio.shoot("setup", "setup")
+    panel.parameters.inputVolume = None
+    ui.applyButton.enabled = True
+    ui.applyButton.click()
+    studio.shoot("error")
+    gui.close_module("AttnSeg")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
