@@ -53,6 +53,7 @@ def export(checkpoint: Path, root: Path, models: Path) -> Path:
     folder = models / _model_id(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: _halve(tensor) for name, tensor in weights.items()}, folder / _WEIGHTS)
+    (folder / _WEIGHTS).chmod(0o644)  # safetensors makes it readable for its owner only
     card = _card(recipe, folder / _WEIGHTS, training)
     _write_card(folder, card)
     card["scores"] = _scores(folder, validation)

@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     sample = resource_folder("Samples") / "left_atrium_mr"
     volume = read_volume(sample / "image.nrrd")
     reference = read_label_map(sample / "labels.nrrd", volume)
+    options.out.mkdir(parents=True, exist_ok=True)
     try:
         for model in options.models:
             spec = find_model(model)
