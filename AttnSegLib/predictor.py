@@ -46,6 +46,7 @@ class SlicePredictor:
         *,
         largest_component: bool = False,
     ):
+        _check_multiple(network, preprocessing)
         self.compute = compute or Compute()
         self.device = self.compute.resolve_device()
         self.batch_size = self.compute.resolve_batch_size(self.device)
@@ -216,6 +217,15 @@ def _only(region: Region, axis: int, index: int) -> Region:
     start, stop = list(region.start), list(region.stop)
     start[axis], stop[axis] = index, index + 1
     return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+
+def _check_multiple(network: nn.Module, preprocessing: Preprocessing) -> None:
+    needed = int(getattr(network, "size_multiple", 1))
+    if preprocessing.multiple % needed:
+        raise InputError(
+            f"The network needs slices padded to a multiple of {needed} pixels, and the preprocessing pads to "
+            f"{preprocessing.multiple}; correct 'multiple' in the model's card or the recipe."
+        )
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

@@ -1,13 +1,19 @@
 """One contract for all networks: whoever adds a file to networks/ is tested here without another line."""
 
+import numpy as np
 import pytest
 import torch
 
 from AttnSegLib import networks
 from AttnSegLib.attention import AttentionRecorder, attention_maps, channel_coefficients
 from AttnSegLib.cost import measure
+from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.networks._output import SegmentationOutput
+from AttnSegLib.prediction import PredictionOptions
+from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.preprocess import Preprocessing
+from AttnSegLib.volume import Volume
 
 
 @pytest.fixture(params=networks.names())
@@ -35,6 +41,11 @@ def slices(network, *, batch=1, channels=1):
     return torch.rand(batch, channels, height, width, generator=torch.Generator().manual_seed(1))
 
 
+def padded(pixels, multiple):
+    height, width = pixels.shape[-2:]
+    return torch.nn.functional.pad(pixels, (0, -width % multiple, 0, -height % multiple))
+
+
 @pytest.mark.parametrize(("channels", "classes"), [(1, 1), (3, 2), (1, 5)])
 def test_maps_slices_to_logits_of_their_size(create, channels, classes):
     network = create(in_channels=channels, num_classes=classes).eval()
@@ -45,6 +56,25 @@ def test_maps_slices_to_logits_of_their_size(create, channels, classes):
     for head in (output.logits, *output.auxiliary):
         assert head.shape == (1, classes, *x.shape[2:])
     assert torch.isfinite(output.logits).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(33, 47), (5, 61)])
+def test_segments_slices_of_any_size(create, height, width):
+    """Networks want multiples of their `size_multiple`: preprocessing pads to them and cuts the padding off again."""
+    network = create().eval()
+    voxels = np.random.default_rng(0).random((2, height, width), np.float32)
+    with torch.inference_mode():
+        logits = network(padded(torch.from_dlpack(voxels[:, None]), network.size_multiple)).logits
+    logits = logits[:, 0, :height, :width]
+    middle = logits.median()
+    network.register_forward_hook(lambda _module, _inputs, output: output._replace(logits=output.logits - middle))
+
+    preprocessing = Preprocessing("axial", window=(0, 1), multiple=network.size_multiple)
+    options = PredictionOptions(attention=tuple(attention_maps(network)))
+    volume = Volume(voxels, np.diag([1.0, 1.0, 5.0, 1.0]))
+    prediction = SlicePredictor(network, preprocessing, Compute("cpu")).predict(volume, options)
+    assert np.mean(prediction.label_map == np.from_dlpack(logits > middle)) > 0.98  # rounding, close to the middle
+    assert {values.shape for values in prediction.attention.values()} <= {voxels.shape}
 
 
 def test_says_the_same_kind_of_thing_in_training_and_gradients_reach_every_parameter(create):

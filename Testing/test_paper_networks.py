@@ -126,7 +126,7 @@ def test_omeganet_part_counts():
 def test_omeganet_channel_attention_as_printed_is_the_identity_and_ours_is_not():
     torch.manual_seed(0)
     m = torch.rand(1, 8, 64, 64)
-    printed, ours = omeganet.ChannelAttention(False, "a"), omeganet.ChannelAttention(True, "a")
+    printed, ours = omeganet.ChannelAttention("none", "a"), omeganet.ChannelAttention("balanced", "a")
     torch.testing.assert_close(printed(m), 2 * m)
     assert not torch.allclose(ours(m), 2 * m, rtol=0.1)
 
@@ -192,7 +192,7 @@ def test_eccamunet_attention_equals_equation_4(scale):
     attention = eccamunet.CollaborativeAttention(6, cc=True, sc=True, scale=scale).eval()
     e = torch.rand(2, 6, 3, 4)
     flat = e.flatten(2)
-    s = torch.softmax((6**-0.5 if scale is None else scale) * flat.transpose(1, 2) @ flat, dim=2)
+    s = torch.softmax((16 / 6 if scale is None else scale) * flat.transpose(1, 2) @ flat, dim=2)
     weighted = (attention.weights(e) * e).flatten(2)
     expected = (s @ weighted.transpose(1, 2)).transpose(1, 2).reshape(e.shape) + e
     torch.testing.assert_close(attention(e), expected, rtol=1e-5, atol=1e-5)

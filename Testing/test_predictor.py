@@ -88,6 +88,14 @@ def test_refuses_maps_that_are_none_for_the_image(a_volume, preprocessing):
         predictor.predict(a_volume, PredictionOptions(attention=("channel weights",)))
 
 
+def test_refuses_preprocessing_that_pads_too_little():
+    class Deep(Threshold):
+        size_multiple = 32
+
+    with pytest.raises(InputError, match="multiple of 32 pixels, and the preprocessing pads to 16"):
+        SlicePredictor(Deep(), Preprocessing("axial", window=(0, 1)), CPU)
+
+
 def test_records_no_attention_unless_asked(a_volume, preprocessing):
     assert SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume).attention == {}
 

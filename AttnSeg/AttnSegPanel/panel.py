@@ -33,7 +33,7 @@ class Panel:
         self.ui = ui
         self.session = session
         self.parameters: Any = None
-        self.models = catalog.load_models()
+        self.models = _by_score(catalog.load_models())
         self.input = InputSection(self)
         self.result = ResultSection(self)
         self.attention = AttentionSection(self)
@@ -66,7 +66,7 @@ class Panel:
 
     def reload_models(self) -> None:
         """Look again which models there are."""
-        self.models = self.attempt(catalog.load_models) or []
+        self.models = _by_score(self.attempt(catalog.load_models) or [])
         self.refresh()
 
     @property
@@ -98,3 +98,8 @@ class Panel:
         self.ui.statusLabel.text = f'<span style="color:{color}">{escape(sentence)}</span>' if sentence else ""
         if sentence:
             slicer.util.showStatusMessage(sentence, 5000)
+
+
+def _by_score(models: list[catalog.ModelSpec]) -> list[catalog.ModelSpec]:
+    """The best first, so that whoever chooses nothing gets it."""
+    return sorted(models, key=lambda spec: -spec.scores.get("mean_dice", 0.0))

@@ -9,8 +9,9 @@ Readings where the paper is silent or contradicts itself:
   enhanced convolutions ("Enhanced Convolution Based Encoder").
 - The names under Eq. 1 and 2 are swapped: f_AS, called channel attention, is the spatial one, and f_AC the channel one.
 - Eq. 9 normalises rows where the text says columns. E^T E is symmetric and Eq. 4 multiplies from the left, so rows.
-- Eq. 9 has no scale. With 1024 channels its softmax is the identity and the attention does nothing; self-attention is
-  cited from the Transformer, so the products are divided by the square root of the channels. `scale=1.0` is the print.
+- Eq. 9 has no scale (`scale=1.0` is the print). With 1024 channels its softmax is the identity and the attention does
+  nothing, and the Transformer's 1/sqrt(C) changes little, since features after a ReLU have products that grow with C.
+  The default 16/C does not depend on the width, and equals 1/sqrt(C) at 256 channels (docs/networks.md).
 - The encoder-decoder of the channel weights works on the pooled channels as a sequence: kernels 3 (stride 1) and 7
   (stride 2), batch normalisation and ReLU after each, as printed; 8 channels and the transposed convolution are ours.
 - Multi-scale: the branches have a quarter of the bottom's channels (256, DeepLab's default: "we follow the default").
@@ -35,6 +36,7 @@ from AttnSegLib.networks._blocks import ConvBlock, DoubleConv, UpConv, halve
 from AttnSegLib.networks._output import SegmentationOutput
 
 LEVELS = 4  # with skip connections; the bottom lies below them
+SCALE = 16.0  # over the number of channels
 FUSIONS = ("concat", "sum", "series")
 
 
@@ -99,7 +101,7 @@ class CollaborativeAttention(nn.Module):
         super().__init__()
         self.weights = ChannelWeights() if cc else None
         self.attend = (
-            SelfAttention("bottom spatial attention", channels**-0.5 if scale is None else scale) if sc else None
+            SelfAttention("bottom spatial attention", SCALE / channels if scale is None else scale) if sc else None
         )
 
     def forward(self, e: Tensor) -> Tensor:
@@ -164,7 +166,7 @@ class ECCaMUNet(nn.Module):
     cc, sc, mus, ec, dws: channel correlation, spatial correlation, multi-scale, enhanced convolution, side output
         (the columns of Table II).
     fusion: of attention and multi-scale, "concat", "sum" or "series".
-    scale: of the spatial correlation's products; None is one over the square root of the channels.
+    scale: of the spatial correlation's products; None is 16 over the number of channels.
     """
 
     paper = "EC-CaM-UNet 2023"

@@ -16,7 +16,8 @@ Readings where the paper is silent or contradicts itself; it prints no figure th
 - Eq. 10 and 11 sum to N where the index runs over the K columns of D.
 - Eq. 10 has no scale; the products are divided by the square root of the number of channels, as in the Transformer.
 - Eq. 12 as printed sums over all pixels, so its softmax becomes the identity and the channel attention doubles its
-  input. `channel_scale="mean"` divides by the number of pixels, "none" is the printed form.
+  input ("none"). Means over the pixels make it the same everywhere ("mean"); means times the square root of the number
+  of channels tell channels apart ("balanced", the default). docs/networks.md has the measurements.
 - Eq. 3 and 9 number the layers differently; maps of the same size are concatenated.
 - The heads return logits; sigmoid belongs to the loss and to inference.
 
@@ -24,6 +25,8 @@ The auxiliary output is the additional path's, the coarse segmentation of Eq. 6.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +38,11 @@ from AttnSegLib.networks._blocks import ConvBlock, DoubleConv, full_precision, h
 from AttnSegLib.networks._output import SegmentationOutput
 
 LEVELS = 4  # with skip connections; the bottom lies below them
+CHANNEL_SCALES: dict[str, Callable[[int, int], float]] = {  # of the numbers of channels and of pixels
+    "balanced": lambda channels, pixels: channels**0.5 / pixels,
+    "mean": lambda _channels, pixels: 1 / pixels,
+    "none": lambda _channels, _pixels: 1.0,
+}
 
 
 class CascadeMSC(nn.Module):
@@ -106,17 +114,16 @@ class PositionAttention(nn.Module):
 class ChannelAttention(nn.Module):
     """Channel attention (CA): each channel looks at all channels. (N, C, H, W) to the same."""
 
-    def __init__(self, mean: bool, title: str):
+    def __init__(self, scale: str, title: str):
         super().__init__()
-        self.mean = mean
+        self.scale = scale
         self.coefficients = ChannelCoefficients(f"{title} channel attention")
 
     def forward(self, m: Tensor) -> Tensor:
         with full_precision(m):
             channels = m.float().flatten(2)
             products = channels @ channels.transpose(1, 2)
-            if self.mean:
-                products = products / channels.shape[2]
+            products = products * CHANNEL_SCALES[self.scale](*channels.shape[1:])
             a = self.coefficients(torch.softmax(products, dim=2))  # Eq. 12: (N, C, C)
             return ((a @ channels).reshape(m.shape) + m).to(m.dtype)  # Eq. 13
 
@@ -129,7 +136,7 @@ class OmegaNet(nn.Module):
     mdsa: False leaves out the attention between the paths.
     msc: False leaves out the cascade multi-scale convolutions.
     dense: how the attention's dense features are made, "pool" or "select".
-    channel_scale: of the channel attention's products, "mean" or "none".
+    channel_scale: of the channel attention's products, "balanced", "mean" or "none".
     """
 
     paper = "Wang et al. 2020"
@@ -147,7 +154,7 @@ class OmegaNet(nn.Module):
         mdsa: bool = True,
         msc: bool = True,
         dense: str = "pool",
-        channel_scale: str = "mean",
+        channel_scale: str = "balanced",
     ):
         _check(dual, mdsa, dense, channel_scale)
         super().__init__()
@@ -168,7 +175,7 @@ class OmegaNet(nn.Module):
             for level, c in enumerate(skips):
                 self.attention[level] = nn.Sequential(
                     PositionAttention(2 * c, dense, f"level {level}"),
-                    ChannelAttention(channel_scale == "mean", f"level {level}"),
+                    ChannelAttention(channel_scale, f"level {level}"),
                 )
 
     def forward(self, x: Tensor) -> SegmentationOutput:
@@ -193,11 +200,11 @@ def _up(channels: int) -> nn.ConvTranspose2d:
 def _check(dual: bool, mdsa: bool, dense: str, channel_scale: str) -> None:
     if dense not in DENSE:
         raise InputError(f"Omega-Net's dense features can be made by: {', '.join(DENSE)}; not by '{dense}'.")
-    if channel_scale not in ("mean", "none"):
-        raise InputError(f"Omega-Net's channel scale can be 'mean' or 'none', not '{channel_scale}'.")
+    if channel_scale not in CHANNEL_SCALES:
+        raise InputError(f"Omega-Net's channel scale can be {', '.join(CHANNEL_SCALES)}, not '{channel_scale}'.")
     if mdsa and not dual:
         raise InputError("Omega-Net's attention works between its two paths: with dual=False, mdsa must be False too.")
-    if not mdsa and (dense, channel_scale) != ("pool", "mean"):
+    if not mdsa and (dense, channel_scale) != ("pool", "balanced"):
         raise InputError(
             "Without attention (mdsa=False) Omega-Net has no dense features and no channel scale to choose."
         )

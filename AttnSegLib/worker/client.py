@@ -97,6 +97,7 @@ class Worker:
         self._cancel_until: float | None = None
         self._volume: Volume | None = None  # the one whose voxels the worker holds
         self._block: dict[str, Any] = {}
+        self._retired: list[Job] = []
         self._loose: list[Any] = []  # memories to let go when the worker has attached them
 
     @property
@@ -139,7 +140,11 @@ class Worker:
         return self._start("check", self._new_job(), {})
 
     def poll(self) -> list[Event]:
-        """What happened since the last call; never waits."""
+        """What happened since the last call; never waits. The arrays of a job that came to nothing are let go at the
+        next call, so that the events before its end can still be followed."""
+        retired, self._retired = self._retired, []
+        for job in retired:
+            job.release()
         found: list[Event] = []
         while self._process is not None:
             message = self._process.next_message()
@@ -210,7 +215,7 @@ class Worker:
         if event is not None and not isinstance(event, events.Slices):
             self._job, self._cancel_until = None, None
             if not isinstance(event, events.Result):
-                job.release()
+                self._retired.append(job)
         return [] if event is None else [event]
 
     def _mourn(self, message: dict[str, Any]) -> list[Event]:
@@ -220,7 +225,7 @@ class Worker:
         self.close()
         if job is None:
             return []
-        job.release()
+        self._retired.append(job)
         self._cancel_until = None
         if cancelled:
             return [events.Cancelled(job)]
@@ -231,13 +236,14 @@ class Worker:
         self.close()
         if job is None:
             return []
-        job.release()
+        self._retired.append(job)
         return [events.Failed(job, sentence)]
 
     def _forget_job(self) -> None:
         job, self._job, self._cancel_until = self._job, None, None
-        if job is not None:
-            job.release()
+        for one in (*self._retired, *([job] if job is not None else [])):
+            one.release()
+        self._retired = []
 
     def _forget_voxels(self) -> None:
         self._volume = None

@@ -21,12 +21,16 @@ def main() -> None:
     """Run all benchmarks, the short ones first."""
     import torch
 
+    from Testing.benchmarks import markers, saturation
+
     print(
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, torch {torch.__version__}\n"
     )
     start_up()
     demo()
     pruning()
+    markers.main()
+    saturation.main()
 
 
 def start_up() -> None:
