@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SAMPLE := Resources/Samples/left_atrium_mr
 
-.PHONY: install demo test test-fast lint bench clean
+.PHONY: install demo test test-fast lint bench screenshots clean
 
 install: .venv/installed
 
@@ -42,6 +42,9 @@ lint: install
 
 bench: install
 	$(BIN)/python -m Testing.benchmarks
+
+screenshots: install
+	$(BIN)/python -m Testing.screenshots docs/images
 
 clean:
 	rm -rf .venv demo-output build dist *.egg-info

@@ -12,6 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import matplotlib.image
+import numpy as np
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
 os.environ["ATTNSEG_MODELS"] = tempfile.mkdtemp()  # only what is shipped is shown
@@ -20,7 +23,8 @@ from slicer_stand_in import gui  # noqa: E402
 
 WIDTH = 460  # pixels, a panel's usual width
 SAMPLE = ROOT / "Resources" / "Samples" / "left_atrium_mr"
-MODEL = "msdualguided-left_atrium-mr"  # its maps can be queried
+MAP_MODEL, MAP = "anunet-left_atrium-mr", "gate 2,1"
+VIEW = 420  # pixels, height and width of a slice view
 
 
 class Studio:
@@ -65,6 +69,33 @@ class Studio:
         self.widget.initializeParameterNode()
         return volume
 
+    def look_at(self, label_map: np.ndarray, volume: object) -> None:
+        """Bring the middle of a label map (D, H, W) into all views."""
+        from AttnSegLib.mrml import views
+
+        for axis, index in enumerate(np.argwhere(label_map).mean(axis=0).round().astype(int)):
+            views.jump_to_slice(volume, axis, int(index))
+
+    def shoot_views(self, name: str, segmentation: object, volume: object) -> None:
+        """Save the three slice views side by side, the segmentation as an outline."""
+        slicer = self.slicer
+        labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "outline")
+        slicer.modules.segmentations.logic().ExportVisibleSegmentsToLabelmapNode(segmentation, labels, volume)
+        pictures = []
+        for view in slicer.app.layoutManager().sliceViewNames():
+            logic = slicer.app.layoutManager().sliceWidget(view).sliceLogic()
+            logic.GetSliceCompositeNode().SetLabelVolumeID(labels.GetID())
+            logic.GetSliceCompositeNode().SetLabelOpacity(1.0)
+            logic.GetSliceNode().SetUseLabelOutline(True)
+            logic.ResizeSliceNode(VIEW, VIEW)
+            place = logic.GetSliceNode().GetSliceToRAS().GetElement
+            offset = [place(row, 3) for row in range(3)]
+            logic.FitSliceToAll()
+            logic.GetSliceNode().JumpSliceByOffsetting(*offset)
+            pictures.append(_pixels(logic.GetImageDataConnection()))
+        matplotlib.image.imsave(self.folder / f"{name}.png", np.concatenate(pictures, axis=1))
+        slicer.mrmlScene.RemoveNode(labels)
+
     def load_manual(self) -> object:
         """The manual label map as a segmentation."""
         slicer = self.slicer
@@ -74,6 +105,20 @@ class Studio:
         slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, node)
         slicer.mrmlScene.RemoveNode(labels)
         return node
+
+
+def _pixels(connection: object) -> np.ndarray:
+    """(H, W, 3) uint8 of what a slice view shows."""
+    import vtk
+    from vtk.util import numpy_support
+
+    colors = vtk.vtkImageExtractComponents()
+    colors.SetComponents(0, 1, 2)
+    colors.SetInputConnection(connection)
+    colors.Update()
+    width, height, _ = colors.GetOutput().GetDimensions()
+    flat = numpy_support.vtk_to_numpy(colors.GetOutput().GetPointData().GetScalars())
+    return np.ascontiguousarray(flat.reshape(height, width, 3)[::-1])
 
 
 def main(folder: Path) -> None:
@@ -102,9 +147,17 @@ def main(folder: Path) -> None:
     studio.wait()
     studio.shoot("compare", "result")
     studio.shoot("check", "check")
-    panel.attention.choose(panel.spec.facts.maps[-1])
+    studio.look_at(
+        studio.slicer.util.arrayFromSegmentBinaryLabelmap(panel.parameters.segmentation, "left_atrium", volume), volume
+    )
+    panel.parameters.modelId = MAP_MODEL
+    panel.parameters.threshold = 0.5
+    panel.attention.choose(MAP)
+    studio.wait()
+    ui.wholeVolumeButton.click()
     studio.wait()
     studio.shoot("attention", "attention")
+    studio.shoot_views("views", panel.parameters.segmentation, volume)
     ui.modelTable.selectRow(0)
     studio.shoot("models", "models")
     ui.checkButton.click()

@@ -17,7 +17,7 @@ class Optimisation:
 
     loss: a name of `losses.LOSSES`; crop: height and width of training slices in pixels; warm_up: share of the steps in
     which the learning rate rises; ema: decay of the moving average of the weights per step; precision: as Lightning
-    names it.
+    names it; clip: largest norm of the gradient, None for any.
     """
 
     loss: str
@@ -30,6 +30,7 @@ class Optimisation:
     ema: float
     seed: int = 0
     precision: str = "32-true"
+    clip: float | None = None
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:

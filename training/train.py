@@ -53,6 +53,7 @@ def train(recipe: Recipe, root: Path, out: Path, *, workers: int = 2, validate_e
     trainer = lightning.Trainer(
         max_epochs=recipe.optimisation.epochs,
         precision=recipe.optimisation.precision,  # type: ignore[arg-type]  # a literal type of 20 strings
+        gradient_clip_val=recipe.optimisation.clip,
         check_val_every_n_epoch=validate_every,
         num_sanity_val_steps=0,
         log_every_n_steps=1,

@@ -34,6 +34,7 @@ class ResultSection:
         self.panel, self.ui = panel, panel.ui
         self._last: Segmented | None = None
         self._rows: list[list[str]] = []
+        self.ui.compareTable.visible = False  # until there is something in it
         self.ui.copyButton.connect("clicked(bool)", self.copy)
         self.ui.undoButton.connect("clicked(bool)", self.undo)
         self.ui.editorButton.connect("clicked(bool)", self.open_editor)
@@ -58,6 +59,7 @@ class ResultSection:
                 self._rows = [_row(measure) for measure in update.result.measures]
                 show_rows(self.ui.measureTable, self._rows)
         elif isinstance(update, Compared):
+            self.ui.compareTable.visible = True
             show_rows(self.ui.compareTable, [[SCORES[name], _number(v)] for name, v in update.scores.items()])
 
     def copy(self, _checked: bool = False) -> None:

@@ -77,9 +77,8 @@ def show_heat_map(node: Any, opacity: float, threshold: float) -> None:
     for composite in composites(node.GetScene()):
         composite.SetForegroundVolumeID(node.GetID())
         composite.SetForegroundOpacity(opacity)
-    legend = getattr(slicer.vtkSlicerColorLogic, "AddDefaultColorLegendDisplayNode", None)
-    if legend is not None:
-        legend(node)
+    if node.GetScene().IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):  # in the application it is
+        slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
 
 
 def hide_heat_maps(scene: Any) -> None:
