@@ -1,0 +1,389 @@
+"""The worker: a real process, tiny models, and everything that can go wrong with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from AttnSegLib import metrics
+from AttnSegLib.catalog import CARD, find_model, load_card
+from AttnSegLib.device import Compute
+from AttnSegLib.errors import InputError
+from AttnSegLib.orientation import Region
+from AttnSegLib.prediction import PredictionOptions
+from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.volume import Volume
+from AttnSegLib.worker import events, protocol
+from AttnSegLib.worker.client import Request, Worker
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path("/dev/shm")
+PATIENCE = 60  # s, for a loaded machine
+
+
+@pytest.fixture(scope="module")
+def warm():
+    """One process for all tests that leave it alive."""
+    worker = Worker()
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def spec(a_model_folder):
+    return load_card(a_model_folder / CARD)
+
+
+@pytest.fixture
+def large():
+    """Many slices, so that a run lasts; 24 x 64 x 64 x 3 batches of the shipped model take about two seconds."""
+    voxels = np.random.default_rng(0).integers(0, 900, (160, 128, 128)).astype(np.int16)
+    return Volume(voxels, np.diag([2.0, 2.0, 3.0, 1.0]))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_in_shared_memory():
+    before = set(SHARED.glob("psm_*")) if SHARED.is_dir() else set()
+    yield
+    assert not SHARED.is_dir() or set(SHARED.glob("psm_*")) <= before
+
+
+def follow(worker, until=None, seconds=PATIENCE):
+    """All events until the job has ended or `until` says so."""
+    found, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        new = worker.poll()
+        found += new
+        if until is not None and any(until(event) for event in new):
+            return found
+        if until is None and not worker.is_busy:
+            return found
+        time.sleep(0.002)
+    raise AssertionError(f"the worker did not end; it said {found}")
+
+
+def is_slices(event):
+    return isinstance(event, events.Slices)
+
+
+def finished(worker, volume, request):
+    """Run a job and return its result; its arrays are copied and let go."""
+    job = worker.segment(volume, request)
+    result = follow(worker)[-1]
+    assert isinstance(result, events.Result), result
+    label_map, attention = job.label_map.copy(), {title: a.copy() for title, a in job.attention.items()}
+    job.release()
+    return result, label_map, attention
+
+
+def failure(worker, volume, request):
+    """Run a job that fails."""
+    worker.segment(volume, request)
+    failed = follow(worker)[-1]
+    worker.poll()
+    assert isinstance(failed, events.Failed), failed
+    return failed
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        PredictionOptions(),
+        PredictionOptions(attention=("gate 0,0", "gate 1,0"), flips=True),
+        PredictionOptions(region=Region((1, 0, 1), (4, 3, 3)), start=3),
+    ],
+)
+def test_says_the_same_as_the_predictor_itself(warm, spec, a_volume, options):
+    expected = SlicePredictor.from_model(spec, Compute("cpu")).predict(a_volume, options)
+    result, label_map, attention = finished(warm, a_volume, Request(spec, options, device="cpu"))
+    np.testing.assert_array_equal(label_map, expected.label_map)
+    assert set(attention) == set(options.attention)
+    for title, coefficients in attention.items():
+        np.testing.assert_array_equal(coefficients, expected.attention[title])
+    assert result.measures[0].volume_ml == pytest.approx(expected.label_map.sum() * a_volume.voxel_volume, abs=1e-3)
+    assert result.device.startswith("cpu")
+
+
+def test_finished_slices_come_nearest_first_and_can_be_read_at_once(warm, large):
+    spec = find_model("anunet-left_atrium-mr")
+    job = warm.segment(large, Request(spec, PredictionOptions(start=100), device="cpu", level=1))
+    order, seen = [], {}
+    while warm.is_busy:
+        for event in filter(is_slices, warm.poll()):
+            order += event.indices
+            seen.update({index: job.label_map[index].copy() for index in event.indices})
+        time.sleep(0.002)
+    distances = [abs(index - 100) for index in order]
+    assert distances == sorted(distances)
+    assert sorted(order) == list(range(160))
+    job.release()
+
+
+def test_the_same_volume_is_copied_once_and_the_model_stays_loaded(warm, spec, a_volume):
+    finished(warm, a_volume, Request(spec, device="cpu"))
+    block = warm._block["name"]
+    begin = time.monotonic()
+    _, label_map, _ = finished(warm, a_volume, Request(spec, device="cpu"))
+    assert warm._block["name"] == block
+    assert time.monotonic() - begin < 1
+    other = Volume(a_volume.voxels[::-1].copy(), a_volume.affine)
+    _, reversed_map, _ = finished(warm, other, Request(spec, device="cpu"))
+    assert warm._block["name"] != block
+    assert reversed_map.shape == label_map.shape
+
+
+def test_cancel_is_soon_and_the_worker_goes_on(warm, large, spec, a_volume):
+    job = warm.segment(large, Request(find_model("anunet-left_atrium-mr"), device="cpu"))
+    follow(warm, is_slices)
+    begin = time.monotonic()
+    warm.cancel()
+    found = follow(warm)
+    assert time.monotonic() - begin < 1
+    assert isinstance(found[-1], events.Cancelled)
+    assert found[-1].job is job
+    finished(warm, a_volume, Request(spec, device="cpu"))
+
+
+def test_a_process_that_does_not_stop_is_ended(spec, a_volume, large):
+    worker = Worker()
+    try:
+        finished(worker, a_volume, Request(spec, device="cpu"))
+        worker.segment(large, Request(find_model("anunet-left_atrium-mr"), device="cpu"))
+        follow(worker, is_slices)
+        os.kill(worker._process._process.pid, signal.SIGSTOP)  # it can't even listen
+        begin = time.monotonic()
+        worker.cancel()
+        assert isinstance(follow(worker)[-1], events.Cancelled)
+        assert time.monotonic() - begin < 1
+        finished(worker, a_volume, Request(spec, device="cpu"))
+    finally:
+        worker.close()
+
+
+def test_a_killed_process_is_told_of_within_a_second_and_replaced(spec, a_volume, large):
+    worker = Worker()
+    try:
+        worker.segment(large, Request(find_model("anunet-left_atrium-mr"), device="cpu"))
+        follow(worker, is_slices)
+        os.kill(worker._process._process.pid, signal.SIGKILL)
+        begin = time.monotonic()
+        failed = follow(worker)[-1]
+        assert time.monotonic() - begin < 1
+        assert "stopped by the system, most likely because memory ran out" in failed.sentence
+        finished(worker, a_volume, Request(spec, device="cpu"))
+        os.kill(worker._process._process.pid, signal.SIGKILL)  # and between two jobs
+        time.sleep(0.1)
+        finished(worker, a_volume, Request(spec, device="cpu"))
+    finally:
+        worker.close()
+
+
+def test_closing_in_the_middle_lets_everything_go(large):
+    worker = Worker()
+    worker.segment(large, Request(find_model("anunet-left_atrium-mr"), device="cpu"))
+    worker.close()
+    worker.segment(large, Request(find_model("anunet-left_atrium-mr"), device="cpu"))
+    follow(worker, is_slices)
+    process = worker._process._process
+    worker.close()
+    assert process.poll() is not None
+    assert not worker.is_busy
+
+
+def test_one_job_at_a_time(warm, spec, a_volume):
+    warm.segment(a_volume, Request(spec, device="cpu"))
+    with pytest.raises(InputError, match="running already"):
+        warm.segment(a_volume, Request(spec, device="cpu"))
+    follow(warm)[-1].job.release()
+
+
+def test_polling_never_waits(spec, a_volume):
+    worker = Worker()
+    try:
+        worker.segment(a_volume, Request(spec, device="cpu"))
+        longest = 0.0
+        while worker.is_busy:
+            begin = time.thread_time()  # of this thread: the machine may be busy with others
+            found = worker.poll()
+            longest = max(longest, time.thread_time() - begin)
+            time.sleep(0.001)
+        assert longest < 0.02
+        found[-1].job.release()
+    finally:
+        worker.close()
+
+
+# what is wrong is told in a sentence, and the worker stays usable
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"device": "abacus"}, "The device 'abacus' is not usable here"),
+        ({"level": 7}, "can't be pruned"),
+        ({"options": PredictionOptions(attention=("gate 9,9",))}, "no attention map 'gate 9,9'"),
+        ({"options": PredictionOptions(region=Region((0, 0, 0), (99, 1, 1)))}, "leaves the volume"),
+    ],
+)
+def test_bad_requests_fail_with_their_sentence(warm, spec, a_volume, change, sentence):
+    failed = failure(warm, a_volume, Request(**{"spec": spec, "device": "cpu"} | change))
+    assert sentence in failed.sentence or "level 1, 2, 3 or 4" in failed.sentence
+    assert "\n" not in failed.sentence
+    finished(warm, a_volume, Request(spec, device="cpu"))
+
+
+def test_damaged_weights_and_a_missing_card(warm, spec, a_volume, a_model_folder):
+    content = bytearray(spec.weights_path.read_bytes())
+    content[-1] ^= 1
+    spec.weights_path.write_bytes(content)
+    assert "damaged" in failure(warm, a_volume, Request(spec, device="cpu")).sentence
+    (a_model_folder / CARD).unlink()
+    assert "card" in failure(warm, a_volume, Request(spec, device="cpu")).sentence
+
+
+def test_an_interpreter_that_is_not_there(spec, a_volume):
+    with pytest.raises(InputError, match="can't be started"):
+        Worker("/nowhere/python").segment(a_volume, Request(spec))
+
+
+def in_a_strange_process(tmp_path, monkeypatch, code):
+    """A worker whose process runs some code before anything else."""
+    (tmp_path / "strange").mkdir(exist_ok=True)
+    (tmp_path / "strange" / "sitecustomize.py").write_text(textwrap.dedent(code))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "strange"))
+    return Worker()
+
+
+def test_without_torch_the_sentence_names_the_cure_and_the_check_still_works(tmp_path, monkeypatch, spec, a_volume):
+    code = """
+        import sys
+        class NoTorch:
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] == "torch":
+                    raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        sys.meta_path.insert(0, NoTorch())
+    """
+    worker = in_a_strange_process(tmp_path, monkeypatch, code)
+    try:
+        assert "Check setup" in failure(worker, a_volume, Request(spec)).sentence
+        worker.check()
+        checked = follow(worker)[-1]
+        assert [finding.ok for finding in checked.findings if finding.name == "torch"] == [False]
+    finally:
+        worker.close()
+
+
+def test_torch_built_for_another_numpy_simply_works(tmp_path, monkeypatch, spec, a_volume):
+    expected = SlicePredictor.from_model(spec, Compute("cpu")).predict(a_volume).label_map
+    code = """
+        import torch
+        def refuse(*_):
+            raise RuntimeError("Numpy is not available")
+        torch.from_numpy = torch.Tensor.numpy = torch.Tensor.__array__ = refuse
+    """
+    worker = in_a_strange_process(tmp_path, monkeypatch, code)
+    try:
+        _, label_map, _ = finished(worker, a_volume, Request(spec, device="cpu"))
+        np.testing.assert_array_equal(label_map, expected)
+    finally:
+        worker.close()
+
+
+def test_what_libraries_print_does_not_get_among_the_messages(tmp_path, monkeypatch, spec, a_volume):
+    code = """
+        import os, threading
+        threading.Timer(0.5, lambda: (print("hello from a library"), os.write(1, b"and from C\\n"))).start()
+    """
+    worker = in_a_strange_process(tmp_path, monkeypatch, code)
+    try:
+        for _ in range(3):
+            finished(worker, a_volume, Request(spec, device="cpu"))
+    finally:
+        worker.close()
+
+
+def test_a_crash_leaves_its_last_words_in_the_log(tmp_path, monkeypatch, spec, a_volume):
+    code = """
+        import os, sys
+        sys.stderr.write("the last words\\n")
+        sys.stderr.flush()
+        os.abort()
+    """
+    worker = in_a_strange_process(tmp_path, monkeypatch, code)
+    try:
+        failed = failure(worker, a_volume, Request(spec))
+        assert "crashed (signal 6)" in failed.sentence
+        assert "the last words" in failed.detail
+    finally:
+        worker.close()
+
+
+def test_another_version_of_the_protocol_is_refused(monkeypatch, spec, a_volume):
+    monkeypatch.setattr(protocol, "VERSION", protocol.VERSION + 1)
+    worker = Worker()
+    try:
+        assert "another version" in failure(worker, a_volume, Request(spec)).sentence
+    finally:
+        worker.close()
+
+
+def test_the_process_ends_with_its_client(tmp_path):
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from AttnSegLib.worker.client import Worker
+worker = Worker()
+worker.check()
+while worker.is_busy:
+    worker.poll()
+print(worker._process._process.pid, flush=True)
+time.sleep(60)
+"""
+    script = tmp_path / "client.py"
+    script.write_text(code)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as client:
+        child = int(client.stdout.readline())
+        client.kill()
+    end = time.monotonic() + 2
+    while time.monotonic() < end and Path(f"/proc/{child}").exists():
+        time.sleep(0.02)
+    assert not Path(f"/proc/{child}").exists()
+
+
+# the other things it does
+
+
+def test_comparing_two_masks(warm):
+    rng = np.random.default_rng(0)
+    reference, prediction = rng.random((2, 6, 7, 8)) > 0.6
+    warm.compare(reference, prediction, (1.0, 2.0, 3.0))
+    (compared,) = [event for event in follow(warm) if isinstance(event, events.Compared)]
+    assert compared.scores == pytest.approx(metrics.compare(reference, prediction, (1.0, 2.0, 3.0)))
+    warm.poll()
+
+
+def test_checking_the_installation(warm):
+    warm.check()
+    checked = follow(warm)[-1]
+    assert {"torch", "CPU", "models"} <= {finding.name for finding in checked.findings}
+
+
+def test_a_cuda_card_is_announced(warm, spec, a_volume):
+    if not torch.cuda.is_available():
+        worker = Worker()
+        try:
+            worker.segment(a_volume, Request(spec, device="cpu"))
+            (ready,) = [event for event in follow(worker) if isinstance(event, events.Ready)]
+            assert all(name != "cpu" for name, _, _ in ready.devices)
+        finally:
+            worker.close()
+        return
+    result, _, _ = finished(warm, a_volume, Request(spec, device="cuda:0"))
+    assert result.device.startswith("cuda:0")
