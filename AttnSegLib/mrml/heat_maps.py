@@ -55,7 +55,7 @@ def write_heat_map(
 def heat_map_sequence(
     volume_node: Any, maps: dict[str, np.ndarray], spec: ModelSpec, region: Region | None = None
 ) -> Any:
-    """All maps of a run, title to (D, H, W), as a sequence to scroll through; returns its browser node."""
+    """All maps of a run, title to (D, H, W), as a sequence to scroll through; returns the heat map that follows it."""
     scene = volume_node.GetScene()
     sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", f"attention of {spec.id}")
     sequence.SetIndexName("gate")
@@ -66,7 +66,11 @@ def heat_map_sequence(
         scene.RemoveNode(node)
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", sequence.GetName())
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
-    return browser
+    shown = browser.GetProxyNode(sequence)
+    shown.SetAttribute(_MAP, next(iter(maps)))
+    place_beside(shown, volume_node)
+    _style(shown)
+    return shown
 
 
 def show_heat_map(node: Any, opacity: float, threshold: float) -> None:

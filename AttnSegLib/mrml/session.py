@@ -159,7 +159,8 @@ class Session:
         def finish(result: Result) -> News:
             maps = {title: result.job.attention[title] for title in titles}
             if len(maps) > 1:
-                heat_maps.heat_map_sequence(target.volume_node, maps, target.spec, region)
+                node = heat_maps.heat_map_sequence(target.volume_node, maps, target.spec, region)
+                return Mapped(node, titles[0])
             return self._show(target, titles[0], maps[titles[0]], region)
 
         self._begin(_Run(finish, target=target, needs=(target.volume_node,)), PredictionOptions(tuple(titles), region))

@@ -16,25 +16,31 @@ def slice_in_view(volume_node: Any, axis: int) -> int:
     """Stored index along an array axis of the slice that is in view; the middle one if there is no view."""
     affine = world_affine(volume_node)
     length = volume_node.GetImageData().GetDimensions()[2 - axis]
-    across = affine[:3, 2 - axis] / np.linalg.norm(affine[:3, 2 - axis])
+    step = affine[:3, 2 - axis]
+    first = (affine @ [*_middle(volume_node, axis, 0), 1])[:3]  # where the line through the volume's middle begins
     best, index = 0.0, length // 2
     for view in nodes_of_class(volume_node.GetScene(), "vtkMRMLSliceNode"):
         matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
-        likeness = abs(float(matrix[:3, 2] @ across))
+        normal, place = matrix[:3, 2], matrix[:3, 3]
+        likeness = abs(float(normal @ step)) / float(np.linalg.norm(step))
         if likeness > best + 1e-3:
-            place = np.linalg.inv(affine) @ matrix[:, 3]
-            best, index = likeness, round(float(place[2 - axis]))
+            best, index = likeness, round(float(normal @ (place - first) / (normal @ step)))
     return min(max(index, 0), length - 1)
 
 
 def jump_to_slice(volume_node: Any, axis: int, index: int) -> None:
     """Show a slice, by its stored index along an array axis, in all slice views."""
-    middle = (np.array(volume_node.GetImageData().GetDimensions()) - 1) / 2
-    middle[2 - axis] = index
-    place = world_affine(volume_node) @ [*middle, 1]
+    place = world_affine(volume_node) @ [*_middle(volume_node, axis, index), 1]
     slicer.vtkMRMLSliceNode.JumpAllSlices(
         volume_node.GetScene(), *place[:3].tolist(), slicer.vtkMRMLSliceNode.OffsetJumpSlice
     )
+
+
+def _middle(volume_node: Any, axis: int, index: int) -> np.ndarray:
+    """(i, j, k) of the middle of the slice at an index along an array axis."""
+    middle = (np.array(volume_node.GetImageData().GetDimensions()) - 1) / 2
+    middle[2 - axis] = index
+    return middle
 
 
 class QueryPoint:
@@ -63,8 +69,9 @@ class QueryPoint:
         for tag in self._tags:
             self.node.RemoveObserver(tag)
         self._tags = []
-        if self.node.GetScene() is not None:
-            self.node.GetScene().RemoveNode(self.node)
+        for node in (self.node.GetDisplayNode(), self.node):
+            if node is not None and node.GetScene() is not None:
+                node.GetScene().RemoveNode(node)
 
     def _follow(self, *_: Any) -> None:
         if self.node.GetNumberOfDefinedControlPoints() == 0 or self._volume_node.GetScene() is None:

@@ -47,9 +47,8 @@ def world_affine(node: Any) -> np.ndarray:
 def contents_mark(node: Any) -> tuple:
     """Something that changes when voxels, grid or place of a volume node do."""
     image = node.GetImageData()
-    parent = node.GetParentTransformNode()
-    grid = node_affine(node).tobytes()
-    return (image.GetMTime() if image else 0, grid, parent and (parent.GetID(), parent.GetMTime()))
+    place = world_affine(node).tobytes()  # a transform node's own time does not change with its matrix
+    return (image.GetMTime() if image else 0, node_affine(node).tobytes(), node.GetTransformNodeID(), place)
 
 
 def region_of_roi(roi: Any, volume_node: Any) -> Region:

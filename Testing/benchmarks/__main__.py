@@ -21,7 +21,7 @@ def main() -> None:
     """Run all benchmarks, the short ones first."""
     import torch
 
-    from Testing.benchmarks import markers, saturation
+    from Testing.benchmarks import markers, panel, saturation, worker
 
     print(
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, torch {torch.__version__}\n"
@@ -29,8 +29,10 @@ def main() -> None:
     start_up()
     demo()
     pruning()
+    worker.main()
     markers.main()
     saturation.main()
+    panel.main()
 
 
 def start_up() -> None:

@@ -46,6 +46,10 @@ def main() -> None:
     """Open the panel, run, cancel; print a table."""
     from slicer_stand_in import gui
 
+    if gui.why_not():
+        print(gui.why_not())
+        return
+    print("Panel: longest silence of the application, ms")
     gui.start()
     import slicer
 
