@@ -59,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--precision", default="auto", help="auto (default), float32, bfloat16")
     segment.add_argument("--batch-size", type=int, metavar="N", help="slices at once (default: what suits the device)")
 
+    segment.add_argument(
+        "--worker", action="store_true", help="predict in a process of its own, as the Slicer module does"
+    )
+
     models = commands.add_parser("models", help="list the models")
     models.set_defaults(run=_models)
     models.add_argument("--json", action="store_true", help="everything that is known of them, for programs")
@@ -94,6 +98,7 @@ def _segment(options: argparse.Namespace) -> int:
         series=options.series,
         reference=options.reference,
         overwrite=options.overwrite,
+        worker=options.worker,
     )
     with tqdm(unit="slice", leave=False, disable=None) as bar:
         report = segment(request, _Bar(bar), lambda notice: tqdm.write(f"Warning: {notice}", file=sys.stderr))

@@ -9,24 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from AttnSegLib import preflight
+from AttnSegLib import networks, preflight
+from AttnSegLib.attention import attention_maps
 from AttnSegLib.catalog import ModelSpec, find_model
 from AttnSegLib.device import Compute
 from AttnSegLib.overview import Overview, write_overview
 from AttnSegLib.prediction import Prediction, PredictionOptions, Watch
 from AttnSegLib.predictor import SlicePredictor
-from AttnSegLib.preprocess import SliceStack
+from AttnSegLib.preprocess import Preprocessing, SliceStack
 from AttnSegLib.report import compare_with_reference, measure_segments, versions
 from AttnSegLib.results import OVERVIEW, REPORT, SEGMENTATION, attention_file, results_folder, write_report
 from AttnSegLib.slicer_files import write_heat_map, write_segmentation
 from AttnSegLib.volume import Volume, read_label_map, read_volume
+from AttnSegLib.worker import blocking
+from AttnSegLib.worker.client import Request
 
 
 @dataclass(frozen=True)
 class SegmentRequest:
     """What to segment, and how. attention: titles of maps, or "default", "all" or "none" alone; series: number of a
-    DICOM series; level: of a pruned ANU-Net; flips: average over flips; reference: a label map to compare with."""
+    DICOM series; level: of a pruned ANU-Net; flips: average over flips; reference: a label map to compare with;
+    worker: predict in a process of its own."""
 
     image: Path
     model: str
@@ -37,6 +42,7 @@ class SegmentRequest:
     flips: bool = False
     series: str | None = None
     reference: Path | None = None
+    worker: bool = False
     overwrite: bool = False
 
 
@@ -64,11 +70,9 @@ def segment(
         note(volume.notices)
         note(preflight.warnings(volume, spec))
         reading = time.perf_counter() - start
-        predictor = SlicePredictor.from_model(spec, request.compute, level=request.level)
-        titles = _attention_titles(request, spec, predictor)
-        prediction = predictor.predict(volume, PredictionOptions(tuple(titles), flips=request.flips), watch)
+        prediction = (_predict_in_worker if request.worker else _predict)(request, spec, volume, watch)
         note(prediction.notices)
-        stack = predictor.preprocessing.stack(volume)
+        stack = Preprocessing(**spec.preprocessing).stack(volume)
         report = _report(request, spec, stack, prediction, reference)
         report["notices"] = notices
         start = time.perf_counter()
@@ -79,8 +83,26 @@ def segment(
     return report
 
 
-def _attention_titles(request: SegmentRequest, spec: ModelSpec, predictor: SlicePredictor) -> list[str]:
-    available = predictor.attention_titles
+def _predict(request: SegmentRequest, spec: ModelSpec, volume: Volume, watch: Watch | None) -> Prediction:
+    predictor = SlicePredictor.from_model(spec, request.compute, level=request.level)
+    return predictor.predict(volume, _options(request, spec, predictor.attention_titles), watch)
+
+
+def _predict_in_worker(request: SegmentRequest, spec: ModelSpec, volume: Volume, watch: Watch | None) -> Prediction:
+    compute = request.compute
+    pruned = {} if request.level is None else {"level": request.level}
+    with torch.device("meta"):  # only its titles are wanted
+        titles = list(attention_maps(networks.create(spec.network, **spec.options | pruned)))
+    options = _options(request, spec, titles)
+    order = Request(spec, options, compute.device, request.level, compute.batch_size, compute.precision)
+    return blocking.predict(volume, order, watch)
+
+
+def _options(request: SegmentRequest, spec: ModelSpec, available: list[str]) -> PredictionOptions:
+    return PredictionOptions(tuple(_attention_titles(request, spec, available)), flips=request.flips)
+
+
+def _attention_titles(request: SegmentRequest, spec: ModelSpec, available: list[str]) -> list[str]:
     if request.attention == ("all",):
         return available
     if request.attention == ("none",):

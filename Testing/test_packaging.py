@@ -202,10 +202,11 @@ def edit(path, old, new):
     [
         ("AttnSegLib/networks/_blocks.py", "from AttnSegLib import networks; networks.create('anunet')"),
         ("AttnSegLib/errors.py", "import AttnSegLib.catalog"),
-        (f"Resources/Models/{BUNDLED}/card.json", "from AttnSegLib.catalog import *; load_models()[0]"),
+        (f"Resources/Models/{BUNDLED}/card.json", f"from AttnSegLib.catalog import *; find_model({BUNDLED!r})"),
         (
             f"Resources/Models/{BUNDLED}/weights.safetensors",
-            "from AttnSegLib import catalog, predictor; predictor.SlicePredictor.from_model(catalog.load_models()[0])",
+            "from AttnSegLib import catalog, predictor;"
+            f"predictor.SlicePredictor.from_model(catalog.find_model({BUNDLED!r}))",
         ),
     ],
 )
@@ -213,7 +214,7 @@ def test_a_file_that_is_not_listed_is_noticed(a_copy, tmp_path, line, use):
     edit(a_copy / "CMakeLists.txt", f"  {line}\n", "")
     modules = install(a_copy, tmp_path)
     assert line in expected_files(a_copy) - files_in(modules)
-    with pytest.raises(AssertionError, match=r"No module|list index|are missing"):
+    with pytest.raises(AssertionError, match=r"No module|There is no model|are missing"):
         python(use, modules)
 
 

@@ -46,6 +46,7 @@ class _Run:
     target: Target | None = None
     needs: tuple[Any, ...] = ()
     mark: Any = None
+    options: PredictionOptions | None = None
     preview: Preview | None = None
     is_query: bool = False
 
@@ -61,6 +62,7 @@ class Session:
         self._run: _Run | None = None
         self._volumes: dict[str, tuple[Any, Volume]] = {}  # by node id: mark of its contents, and what was read
         self._speeds: dict[str, float] = {}  # GMAC/s by device
+        self._late: list[News] = []  # to be told at the next poll
         self._next_query: tuple[Target, str, tuple[int, int, int]] | None = None
 
     @property
@@ -205,7 +207,10 @@ class Session:
     def cancel(self) -> None:
         """Ask what runs to stop; the news tells when it has."""
         self._next_query = None
-        if self._run is not None:
+        if self._run is not None and self._run.job is None:
+            self._drop()
+            self._late.append(Stopped(_CANCELLED, by_user=True))
+        elif self._run is not None:
             self._worker.cancel()
 
     def restart_worker(self) -> None:
@@ -221,7 +226,7 @@ class Session:
 
     def poll(self) -> list[News]:
         """The news since the last call; never waits."""
-        news: list[News] = []
+        news, self._late = self._late, []
         trouble = self._trouble()
         if trouble:
             self._worker.cancel()
@@ -232,10 +237,22 @@ class Session:
                 news.append(Started(event.devices))
             elif self._run is not None and event.job is self._run.job:
                 news += self._follow(event)
-        if self._run is None and self._next_query is not None and not self._worker.is_busy:
-            waiting, self._next_query = self._next_query, None
-            self.query(*waiting)
+        if not self._worker.is_busy:
+            news += self._go_on()
         return news
+
+    def _go_on(self) -> list[News]:
+        """The worker is free: start what waits for it."""
+        try:
+            if self._run is not None and self._run.job is None:
+                self._submit(self._run)
+            elif self._run is None and self._next_query is not None:
+                waiting, self._next_query = self._next_query, None
+                self.query(*waiting)
+        except InputError as error:
+            self._drop()
+            return [Stopped(str(error))]
+        return []
 
     def _follow(self, event: Any) -> list[News]:
         run = self._run
@@ -282,14 +299,19 @@ class Session:
             self._drop()
 
     def _begin(self, run: _Run, options: PredictionOptions) -> None:
-        target = run.target
-        if target is None:
-            return
-        volume = self.volume(target.volume_node)
-        request = Request(target.spec, options, device=target.device, level=target.level)
-        run.mark = volumes.contents_mark(target.volume_node)
-        run.job = self._worker.segment(volume, request)
+        """Start, or wait until the worker is done with what was given up."""
+        run.options = options
+        run.mark = volumes.contents_mark(run.needs[0])
+        if not self._worker.is_busy:
+            self._submit(run)
         self._run = run
+
+    def _submit(self, run: _Run) -> None:
+        target = run.target
+        if target is None or run.options is None:
+            return
+        request = Request(target.spec, run.options, device=target.device, level=target.level)
+        run.job = self._worker.segment(self.volume(target.volume_node), request)
 
     def _drop(self) -> None:
         run, self._run = self._run, None

@@ -39,12 +39,15 @@ _LAST_LINES = 40  # of the worker's standard error, for the log
 
 @dataclass(frozen=True)
 class Request:
-    """What to predict, with which model, where. level: of a pruned network; device: as `device.Compute` names it."""
+    """What to predict, with which model, where. level: of a pruned network; device, batch_size, precision: as in
+    `device.Compute`."""
 
     spec: ModelSpec
     options: PredictionOptions = field(default_factory=PredictionOptions)
     device: str = "auto"
     level: int | None = None
+    batch_size: int | None = None
+    precision: str = "auto"
 
 
 class Job:
@@ -121,7 +124,7 @@ class Worker:
             "label_map": label_block,
             "attention": attention_blocks,
             "options": asdict(request.options),
-            "device": request.device,
+            "compute": [request.device, request.batch_size, request.precision],
             "level": request.level,
         }
         return self._start("segment", job, message)

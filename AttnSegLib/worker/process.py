@@ -140,10 +140,10 @@ class _Service:
         from AttnSegLib.predictor import SlicePredictor
 
         spec = load_card(Path(request["card"]))
-        key = (request["card"], spec.sha256, request["device"], request["level"])
+        key = (request["card"], spec.sha256, *request["compute"], request["level"])
         if self._predictor is None or self._predictor[0] != key:
             self._predictor = None  # room for the next one
-            predictor = SlicePredictor.from_model(spec, Compute(request["device"]), level=request["level"])
+            predictor = SlicePredictor.from_model(spec, Compute(*request["compute"]), level=request["level"])
             self._predictor = (key, predictor)
         return self._predictor[1], spec
 

@@ -9,7 +9,8 @@ torch is loaded, {"say": "ready", "devices": [[name, words, free MB or null], ..
 
 Client to worker:
     {"do": "segment", "job": 1, "card": path, "voxels": block, "affine": 4 rows, "modality": null or text,
-     "label_map": block, "attention": {title: block}, "options": {...}, "device": text, "level": null or number}
+     "label_map": block, "attention": {title: block}, "options": {...},
+     "compute": [device, batch size, precision], "level": null or number}
     {"do": "compare", "job": 2, "reference": block, "prediction": block, "spacing": [i, j, k] in mm}
     {"do": "check", "job": 3}
     {"do": "cancel", "job": 1}      at any time
