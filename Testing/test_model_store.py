@@ -16,6 +16,7 @@ from AttnSegLib.catalog import CARD, find_model, load_card, load_models, resourc
 from AttnSegLib.errors import InputError
 
 BUNDLED = "anunet-left_atrium-mr"
+ALL_BUNDLED = sorted(path.parent.name for path in resource_folder("Models").glob(f"*/{CARD}"))
 SENTENCE = r"^[^\n]+\.$"
 
 
@@ -88,14 +89,14 @@ def test_a_user_without_a_home_can_list_models(monkeypatch):
 
 
 def test_bundled_and_own_models_are_listed_together(a_model_folder, home):
-    assert [spec.id for spec in load_models()] == [BUNDLED]
+    assert [spec.id for spec in load_models()] == ALL_BUNDLED
     assert not home.exists()
     spec = model_store.import_model(a_model_folder)
-    assert [spec.id for spec in load_models()] == [BUNDLED, "tiny"]
+    assert [spec.id for spec in load_models()] == [*ALL_BUNDLED, "tiny"]
     assert find_model("tiny") == spec
     assert find_model("tiny").folder == home / "tiny"
     assert spec.size_bytes == spec.weights_path.stat().st_size
-    with pytest.raises(InputError, match=rf"'nothing'; choose one of: {BUNDLED}, tiny\."):
+    with pytest.raises(InputError, match=rf"'nothing'; choose one of: {', '.join(ALL_BUNDLED)}, tiny\."):
         find_model("nothing")
 
 
@@ -103,7 +104,7 @@ def test_a_bundled_model_wins_over_one_of_the_user_with_its_id(a_model_folder, h
     """As after an update of AttnSeg that brings a model which the user had imported before."""
     change_card(a_model_folder, id=BUNDLED)
     shutil.copytree(a_model_folder, home / BUNDLED)
-    assert [spec.title for spec in load_models()] == [find_model(BUNDLED).title]
+    assert [spec.id for spec in load_models()] == ALL_BUNDLED
     assert find_model(BUNDLED).folder == resource_folder("Models") / BUNDLED
     model_store.delete(find_model(BUNDLED))  # only the user's can go
     assert not home.exists()
@@ -114,7 +115,7 @@ def test_a_damaged_model_of_the_user_hides_no_others(a_model_folder, home, caplo
     model_store.import_model(a_model_folder)
     (home / "broken").mkdir()
     (home / "broken" / CARD).write_text("{")
-    assert [spec.id for spec in load_models()] == [BUNDLED, "tiny"]
+    assert [spec.id for spec in load_models()] == [*ALL_BUNDLED, "tiny"]
     assert "card of model 'broken' is damaged" in caplog.text
     assert str(home / "broken") in caplog.text
     with pytest.raises(InputError, match="'broken' is damaged"):
@@ -123,7 +124,7 @@ def test_a_damaged_model_of_the_user_hides_no_others(a_model_folder, home, caplo
 
 def test_an_unfinished_import_is_no_model(a_model_folder, home):
     shutil.copytree(a_model_folder, home / ".import-x")
-    assert [spec.id for spec in load_models()] == [BUNDLED]
+    assert [spec.id for spec in load_models()] == ALL_BUNDLED
 
 
 # --- Import -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ No torch is imported on this side.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import signal
 import subprocess
@@ -301,8 +302,8 @@ class _Process:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        with contextlib.suppress(OSError):  # what it did not take in any more
+            self._process.stdin.close()  # type: ignore[union-attr]  # it is a pipe
 
     def _read(self) -> None:
         """Messages until the process ends, then a last one that says so."""
