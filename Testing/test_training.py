@@ -252,3 +252,14 @@ def test_from_data_set_to_model_folder(a_decathlon_task, a_recipe, tmp_path, cap
     assert row["dice"] == pytest.approx(spec.scores["cases"][0]["dice"], abs=1e-3)
     log = (tmp_path / "run" / "metrics.csv").read_text()
     assert "dice" in log.splitlines()[0]
+
+
+def test_a_training_that_comes_apart_stops_with_a_sentence(a_recipe):
+    from training.module import SegmentationModule
+    from training.slices import Sample
+
+    module = SegmentationModule(read_recipe(a_recipe))
+    torch.nn.init.constant_(module.network.heads["4"].weight, float("nan"))
+    batch = Sample(torch.rand(2, 1, 32, 32), torch.zeros(2, 32, 32, dtype=torch.long))
+    with pytest.raises(InputError, match=r"The loss is nan at step 0: .* smaller learning_rate"):
+        module.training_step(batch, 0)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from AttnSegLib import metrics, networks
 from AttnSegLib.device import Compute
+from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.preprocess import Preprocessing
 from training.case import Case
@@ -36,6 +37,11 @@ class SegmentationModule(lightning.LightningModule):
         loss = LOSSES[self.recipe.optimisation.loss](output, target)
         if output.penalty is not None:
             loss = loss + output.penalty
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"The loss is {loss.item()} at step {self.global_step}: the training has come apart; set a smaller "
+                "learning_rate, a clip, or precision = '32-true' in the recipe."
+            )
         self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True)
         return loss
 
