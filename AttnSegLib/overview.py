@@ -65,7 +65,7 @@ def write_maps(path: Path, overview: Overview, number: int) -> None:
     rows = -(-panels // columns)
     height, width = _physical_size(overview.stack)
     figure = Figure(
-        figsize=(_INCHES * columns + 0.9, (_INCHES * height / width + 0.3) * rows + 0.4), layout="constrained", dpi=90
+        figsize=(_INCHES * columns + 0.9, (_INCHES * height / width + 0.5) * rows + 0.4), layout="constrained", dpi=90
     )
     figure.patch.set_facecolor("white")
     grid = figure.subplots(rows, columns, squeeze=False)
