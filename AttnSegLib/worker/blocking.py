@@ -10,7 +10,8 @@ from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.prediction import Prediction, Watch
 from AttnSegLib.volume import Volume
 from AttnSegLib.worker import events
-from AttnSegLib.worker.client import Job, Request, Worker
+from AttnSegLib.worker.client import Request, Worker
+from AttnSegLib.worker.job import Job
 
 _PAUSE = 0.01  # s between looks
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from AttnSegLib.slices_to_check import SliceToCheck
-
-if TYPE_CHECKING:
-    from AttnSegLib.worker.client import Job
+from AttnSegLib.worker.job import Job
 
 
 @dataclass(frozen=True)
