@@ -197,6 +197,13 @@ def test_closing_in_the_middle_lets_everything_go(large):
     assert not worker.is_busy
 
 
+def test_no_helper_of_python_ever_starts_the_application_again(monkeypatch):
+    chosen = []
+    monkeypatch.setattr("multiprocessing.set_executable", chosen.append)
+    Worker("/slicer/bin/PythonSlicer")
+    assert chosen == ["/slicer/bin/PythonSlicer"]
+
+
 def test_one_job_at_a_time(warm, spec, a_volume):
     warm.segment(a_volume, Request(spec, device="cpu"))
     with pytest.raises(InputError, match="running already"):
@@ -248,7 +255,8 @@ def test_damaged_weights_and_a_missing_card(warm, spec, a_volume, a_model_folder
     assert "card" in failure(warm, a_volume, Request(spec, device="cpu")).sentence
 
 
-def test_an_interpreter_that_is_not_there(spec, a_volume):
+def test_an_interpreter_that_is_not_there(spec, a_volume, monkeypatch):
+    monkeypatch.setattr("multiprocessing.set_executable", lambda _: None)
     with pytest.raises(InputError, match="can't be started"):
         Worker("/nowhere/python").segment(a_volume, Request(spec))
 

@@ -14,6 +14,7 @@ No torch is imported on this side.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import queue
 import signal
 import subprocess
@@ -60,6 +61,8 @@ class Worker:
 
     def __init__(self, python: str | None = None):
         self._python = python or sys.executable
+        if python is not None:  # the tracker of shared memory is a process, too, and must not become a second Slicer
+            multiprocessing.set_executable(python)
         self._process: _Process | None = None
         self._job: Job | None = None
         self._jobs = 0
