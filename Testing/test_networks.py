@@ -46,6 +46,16 @@ def padded(pixels, multiple):
     return torch.nn.functional.pad(pixels, (0, -width % multiple, 0, -height % multiple))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA card here")
+def test_says_the_same_on_a_card(create):
+    network = create().eval()
+    x = slices(network, batch=2)
+    with torch.inference_mode():
+        expected = network(x).logits
+        found = network.cuda()(x.cuda()).logits.cpu()
+    torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2 * float(expected.abs().max()))  # TF32
+
+
 @pytest.mark.parametrize(("channels", "classes"), [(1, 1), (3, 2), (1, 5)])
 def test_maps_slices_to_logits_of_their_size(create, channels, classes):
     network = create(in_channels=channels, num_classes=classes).eval()

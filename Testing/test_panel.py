@@ -508,6 +508,47 @@ def test_importing_and_deleting_a_model(ui, a_model_folder, tmp_path, monkeypatc
     assert "was removed" in ui.modelsLabel.text
 
 
+def test_downloading_the_weights_of_a_model(widget, ui, monkeypatch):
+    import dataclasses
+
+    from AttnSegLib import model_store
+
+    class Download:
+        def __init__(self, spec):
+            assert spec.id == "far"
+            self.state = model_store.DownloadState(0, 100)
+
+        def start(self):
+            started.append(self)
+
+        def poll(self):
+            return self.state
+
+        def cancel(self):
+            self.state = dataclasses.replace(
+                self.state, finished=True, cancelled=True, error="The download was cancelled."
+            )
+
+    started = []
+    monkeypatch.setattr(model_store, "Download", Download)
+    spec = dataclasses.replace(
+        widget.panel.spec, id="far", url="https://nowhere.invalid/x", sha256="0" * 64, weights="x"
+    )
+    widget.panel.models = [spec]
+    widget.panel.refresh()
+    ui.modelTable.setCurrentCell(0, 0)
+    assert ui.modelTable.item(0, 2).text() == "not downloaded"
+    ui.downloadButton.click()
+    started[0].state = dataclasses.replace(started[0].state, done=40)
+    widget.panel.poll()
+    assert (ui.downloadBar.value, ui.downloadBar.maximum) == (40, 100)
+    assert ui.downloadButton.text == "Cancel download"
+    ui.downloadButton.click()
+    widget.panel.poll()
+    assert "cancelled" in ui.modelsLabel.text
+    assert ui.downloadBar.isHidden()
+
+
 def test_importing_nonsense_says_what_is_wrong(ui, tmp_path):
     import slicer
 
