@@ -31,13 +31,15 @@ class Code:
 
 @dataclass(frozen=True)
 class Label:
-    """One organ in a label map: its value there, and how a segment of it looks. color: RGB, 0 to 255."""
+    """One organ in a label map: its value there, and how a segment of it looks. color: RGB, 0 to 255. modifier: of the
+    type, such as "Anterior"."""
 
     value: int
     name: str
     color: tuple[int, int, int]
     category: Code
     type: Code
+    modifier: Code | None = None
 
     @property
     def id(self) -> str:
@@ -173,7 +175,7 @@ def load_card(path: Path) -> ModelSpec:
     """Read a card. Raises `InputError` if it is damaged or lacks a field."""
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        labels = tuple(_label(entry) for entry in card.pop("labels"))
+        labels = tuple(label_from(entry) for entry in card.pop("labels"))
         if [label.value for label in labels] != list(range(1, len(labels) + 1)) or not labels:
             raise ValueError("labels must be numbered 1, 2, ...")
         card["attention"] = tuple(card["attention"])
@@ -189,6 +191,13 @@ def load_card(path: Path) -> ModelSpec:
         return spec
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"The card of model '{path.parent.name}' is damaged; install the model again.") from error
+
+
+def label_from(entry: dict[str, Any]) -> Label:
+    """The label in an entry of a card or a recipe. Raises `KeyError`, `TypeError` or `ValueError` if it is incomplete."""
+    red, green, blue = entry["color"]
+    codes = {key: Code(**entry[key]) for key in ("category", "type", "modifier") if key in entry}
+    return Label(value=entry["value"], name=entry["name"], color=(red, green, blue), **codes)
 
 
 def sha256_of(path: Path) -> str:
@@ -220,8 +229,3 @@ def _check_places(spec: ModelSpec) -> None:
     if spec.size_bytes is not None and (type(spec.size_bytes) is not int or spec.size_bytes < 1):
         raise ValueError("the size must be a number of bytes")
 
-
-def _label(entry: dict[str, Any]) -> Label:
-    red, green, blue = entry["color"]
-    codes = {key: Code(**entry[key]) for key in ("category", "type")}
-    return Label(value=entry["value"], name=entry["name"], color=(red, green, blue), **codes)

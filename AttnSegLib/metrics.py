@@ -2,38 +2,83 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+
 import numpy as np
 import SimpleITK as sitk
 
 Spacing = tuple[float, float, float]  # mm along i, j, k
 
 
+@dataclass(frozen=True)
+class Counts:
+    """True and false, positive and negative voxels. Their sum over cases gives pooled scores."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+    @classmethod
+    def of(cls, reference: np.ndarray, prediction: np.ndarray) -> Counts:
+        """The counts of one pair of masks."""
+        tp = int(np.count_nonzero(reference & prediction))
+        fp, fn = int(np.count_nonzero(prediction)) - tp, int(np.count_nonzero(reference)) - tp
+        return cls(tp, fp, fn, reference.size - tp - fp - fn)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
+
+    @property
+    def dice(self) -> float:
+        """2 TP / (2 TP + FP + FN), which is also F1; 1 if both masks are empty."""
+        return _share(2 * self.tp, 2 * self.tp + self.fp + self.fn, 1.0)
+
+    @property
+    def iou(self) -> float:
+        """TP / (TP + FP + FN); 1 if both masks are empty."""
+        return _share(self.tp, self.tp + self.fp + self.fn, 1.0)
+
+    @property
+    def precision(self) -> float:
+        """TP / (TP + FP), also called PPV; NaN if nothing was predicted."""
+        return _share(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> float:
+        """TP / (TP + FN), also called sensitivity; NaN if there is nothing to find."""
+        return _share(self.tp, self.tp + self.fn)
+
+    @property
+    def accuracy(self) -> float:
+        """(TP + TN) / all: high for every small organ, found or not."""
+        return _share(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn)
+
+
 def dice(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """2 TP / (2 TP + FP + FN); 1 if both masks are empty."""
-    total = int(reference.sum()) + int(prediction.sum())
-    return 2 * int((reference & prediction).sum()) / total if total else 1.0
-
-
-def iou(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """TP / (TP + FP + FN); 1 if both masks are empty."""
-    union = int((reference | prediction).sum())
-    return int((reference & prediction).sum()) / union if union else 1.0
-
-
-def precision(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """TP / (TP + FP); NaN if nothing was predicted."""
-    return _ratio(reference & prediction, prediction)
-
-
-def recall(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """TP / (TP + FN); NaN if there is nothing to find."""
-    return _ratio(reference & prediction, reference)
+    """As `Counts.dice`."""
+    return Counts.of(reference, prediction).dice
 
 
 def volume_similarity(reference: np.ndarray, prediction: np.ndarray) -> float:
     """1 - |A - B| / (A + B) of the numbers of voxels A and B; 1 if both masks are empty."""
-    a, b = int(reference.sum()), int(prediction.sum())
-    return 1 - abs(a - b) / (a + b) if a + b else 1.0
+    a, b = np.count_nonzero(reference), np.count_nonzero(prediction)
+    return 1 - _share(abs(a - b), a + b, 0.0)
+
+
+def relative_volume_difference(reference: np.ndarray, prediction: np.ndarray) -> float:
+    """|A - B| / A of the numbers of voxels A (reference) and B; NaN for an empty reference. CHAOS's RAVD, as a share."""
+    a, b = np.count_nonzero(reference), np.count_nonzero(prediction)
+    return _share(abs(a - b), a)
+
+
+def roc_auc(reference: np.ndarray, probability: np.ndarray) -> float:
+    """Area under the ROC curve of probabilities of any shape; ties count half. NaN unless both classes are there."""
+    values, place = np.unique(probability, return_inverse=True)
+    positive = np.bincount(place.ravel(), weights=reference.ravel(), minlength=len(values))
+    negative = np.bincount(place.ravel(), minlength=len(values)) - positive
+    below = np.cumsum(negative) - negative
+    return _share(float((positive * (below + negative / 2)).sum()), float(positive.sum() * negative.sum()))
 
 
 def slice_dice(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -44,64 +89,121 @@ def slice_dice(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         return 2 * overlap / (reference_area + prediction_area)
 
 
-def surface_distances(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> tuple[np.ndarray, np.ndarray]:
+def surface_distances(
+    reference: np.ndarray, prediction: np.ndarray, spacing: Spacing, *, open_border: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Distances in mm from each surface voxel of a mask to the surface of the other: reference to prediction (R,), and
-    prediction to reference (P,). Surface voxels have a face neighbour outside the mask. Both masks must be filled."""
+    prediction to reference (P,). Both masks must be filled.
+
+    Surface voxels have a face neighbour outside the mask. Beyond the array there is nothing, or with `open_border`,
+    which is CHAOS's way, the mask goes on.
+    """
     box = _joint_box(reference, prediction)
-    surfaces = [_surface(np.pad(mask[box], 1)) for mask in (reference, prediction)]
+    surfaces = [_surface(mask[box], open_border=open_border) for mask in (reference, prediction)]
     to_prediction, to_reference = (_distance_to(surface, spacing) for surface in surfaces[::-1])
     return to_prediction[surfaces[0]], to_reference[surfaces[1]]
 
 
 def mean_surface_distance(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> float:
-    """Mean over the surface voxels of both masks together, in mm; 0 if both are empty, NaN if one is."""
-    if not reference.any() or not prediction.any():
-        return 0.0 if reference.any() == prediction.any() else float("nan")
-    return float(np.concatenate(surface_distances(reference, prediction, spacing)).mean())
+    """Mean over the surface voxels of both masks together, in mm, also called ASSD; in voxels for a spacing of 1. 0 if
+    both masks are empty, NaN if one is."""
+    distances = _distances(reference, prediction, spacing)
+    return float(np.concatenate(distances).mean())
+
+
+def max_surface_distance(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> float:
+    """Largest of all surface distances in mm (Hausdorff, CHAOS's MSSD); 0 if both masks are empty, NaN if one is."""
+    return float(np.concatenate(_distances(reference, prediction, spacing)).max())
 
 
 def hd95(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> float:
     """95 % Hausdorff distance in mm: the larger of the 95th percentiles of the two directions; 0 if both masks are
     empty, NaN if one is."""
-    if not reference.any() or not prediction.any():
-        return 0.0 if reference.any() == prediction.any() else float("nan")
-    return max(float(np.percentile(d, 95)) for d in surface_distances(reference, prediction, spacing))
+    return max(float(np.percentile(d, 95)) for d in _distances(reference, prediction, spacing))
 
 
-def compare(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> dict[str, float | None]:
-    """All of these by name; None where a value is undefined."""
-    scores = {
-        "dice": dice(reference, prediction),
-        "iou": iou(reference, prediction),
-        "precision": precision(reference, prediction),
-        "recall": recall(reference, prediction),
-        "volume_similarity": volume_similarity(reference, prediction),
-        "mean_surface_distance_mm": mean_surface_distance(reference, prediction, spacing),
-        "hd95_mm": hd95(reference, prediction, spacing),
-    }
-    return {name: None if np.isnan(value) else value for name, value in scores.items()}
+@dataclass(frozen=True)
+class Comparison:
+    """All scores of one pair of masks (see the functions of these names), NaN where a value is undefined.
+
+    slice_dice: mean Dice of the slices where either mask is filled; slice_dice_all: of all slices, a slice that is empty
+    in both counting 1. mean_surface_distance_voxels: with a spacing of 1.
+    """
+
+    dice: float
+    iou: float
+    precision: float
+    recall: float
+    accuracy: float
+    volume_similarity: float
+    relative_volume_difference: float
+    slice_dice: float
+    slice_dice_all: float
+    mean_surface_distance_mm: float
+    mean_surface_distance_voxels: float
+    max_surface_distance_mm: float
+    hd95_mm: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """By name; None where a value is undefined, since JSON has no NaN."""
+        return {name: None if np.isnan(value) else value for name, value in asdict(self).items()}
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> float:
-    count = int(whole.sum())
-    return int(part.sum()) / count if count else float("nan")
+def compare(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing, slice_axis: int = 0) -> Comparison:
+    """Compare masks (D, H, W). slice_axis: the array axis that the slices are counted along."""
+    counts = Counts.of(reference, prediction)
+    per_slice = slice_dice(np.moveaxis(reference, slice_axis, 0), np.moveaxis(prediction, slice_axis, 0))
+    distances = np.concatenate(both := _distances(reference, prediction, spacing))
+    in_voxels = np.concatenate(_distances(reference, prediction, (1.0, 1.0, 1.0)))
+    return Comparison(
+        dice=counts.dice,
+        iou=counts.iou,
+        precision=counts.precision,
+        recall=counts.recall,
+        accuracy=counts.accuracy,
+        volume_similarity=volume_similarity(reference, prediction),
+        relative_volume_difference=relative_volume_difference(reference, prediction),
+        slice_dice=_share(float(np.nansum(per_slice)), int(np.isfinite(per_slice).sum())),
+        slice_dice_all=float(np.nan_to_num(per_slice, nan=1.0).mean()),
+        mean_surface_distance_mm=float(distances.mean()),
+        mean_surface_distance_voxels=float(in_voxels.mean()),
+        max_surface_distance_mm=float(distances.max()),
+        hd95_mm=max(float(np.percentile(d, 95)) for d in both),
+    )
+
+
+def _share(part: float, whole: float, otherwise: float = float("nan")) -> float:
+    return float(part / whole) if whole else otherwise
+
+
+def _distances(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> tuple[np.ndarray, np.ndarray]:
+    """`surface_distances`, and what they are for empty masks: 0 if both are, NaN if one is."""
+    if reference.any() and prediction.any():
+        return surface_distances(reference, prediction, spacing)
+    nothing = np.array([0.0 if reference.any() == prediction.any() else np.nan])
+    return nothing, nothing
 
 
 def _joint_box(reference: np.ndarray, prediction: np.ndarray) -> tuple[slice, ...]:
-    """The box around both masks: outside of it is no surface, and distance maps of whole volumes are slow."""
+    """The box around both masks and one voxel more: outside of it is no surface, and distance maps of whole volumes are
+    slow."""
     either = reference | prediction
     box = []
     for axis in range(either.ndim):
         filled = np.flatnonzero(either.any(axis=tuple(a for a in range(either.ndim) if a != axis)))
-        box.append(slice(int(filled[0]), int(filled[-1]) + 1))
+        box.append(slice(max(0, int(filled[0]) - 1), int(filled[-1]) + 2))
     return tuple(box)
 
 
-def _surface(mask: np.ndarray) -> np.ndarray:
-    """Voxels of a mask with a face neighbour outside of it; the mask must not touch the border of its array."""
+def _surface(mask: np.ndarray, *, open_border: bool) -> np.ndarray:
+    """Voxels of a mask with a face neighbour outside of it. A border that the box made holds no voxel of the mask."""
     inner = mask.copy()
     for axis in range(mask.ndim):
-        inner &= np.roll(mask, 1, axis) & np.roll(mask, -1, axis)
+        along, within = np.moveaxis(mask, axis, 0), np.moveaxis(inner, axis, 0)
+        within[1:] &= along[:-1]
+        within[:-1] &= along[1:]
+        if not open_border:
+            within[[0, -1]] = False
     return mask & ~inner
 
 

@@ -32,6 +32,14 @@ def labels_of(logits: Tensor) -> Tensor:
     return labels.to(torch.uint8)
 
 
+def probabilities_of(logits: Tensor) -> dict[int, Tensor]:
+    """(n, C, H, W) to label: (n, H, W) float16: the sigmoid of one channel, else the softmax over the classes."""
+    if logits.shape[1] == 1:
+        return {1: logits[:, 0].sigmoid().half()}
+    shares = logits.softmax(dim=1).half()
+    return {label: shares[:, label] for label in range(1, shares.shape[1])}
+
+
 def other_opinions(output: SegmentationOutput, flips: Sequence[Tensor]) -> list[Tensor]:
     """Logits (n, C, H, W) to hold against the result: the single flips, or the network's other heads."""
     return list(flips) or [head for head in output.auxiliary if head.shape == output.logits.shape]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ class PredictionOptions:
 
     attention: titles of the maps to record. region: outside of it nothing is predicted, and the results stay 0.
     start: stored index along the slice axis at which to begin; the nearest slices come first. flips: segment each slice
-    also upside down and mirrored, and take the mean of the probabilities. query: voxel (k, j, i); only its slice is
+    also upside down and mirrored, and take the mean of the probabilities. probabilities: keep those, too. query: voxel (k, j, i); only its slice is
     predicted, and self-attention maps show where it looks.
     """
 
@@ -25,6 +25,7 @@ class PredictionOptions:
     region: Region | None = None
     start: int | None = None
     flips: bool = False
+    probabilities: bool = False
     query: tuple[int, int, int] | None = None
 
 
@@ -40,10 +41,12 @@ class Watch(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """Where results are written: label_map (D, H, W) uint8, attention: title to (D, H, W) float16. All zero before."""
+    """Where results are written: label_map (D, H, W) uint8; attention: title to (D, H, W) float16; probabilities:
+    label to (D, H, W) float16, made when the first are written. All zero before."""
 
     label_map: np.ndarray
     attention: dict[str, np.ndarray]
+    probabilities: dict[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def blank(cls, shape: tuple[int, ...], titles: Iterable[str]) -> Canvas:
@@ -55,7 +58,8 @@ class Canvas:
 class Prediction:
     """What a model says about a volume, on the volume's own grid.
 
-    label_map: (D, H, W) uint8. attention: title to coefficients (D, H, W), float16. seconds: time spent. device: in
+    label_map: (D, H, W) uint8. attention: title to coefficients (D, H, W), float16. probabilities: label to (D, H, W),
+    float16, if asked for; post-processing does not change them. seconds: time spent. device: in
     words. disagreement: stored index of a slice to 1 - Dice between the result and the network's other opinions; empty
     if it has none. notices: sentences for the user, such as a fall-back to the CPU.
     """
@@ -65,4 +69,5 @@ class Prediction:
     seconds: float
     device: str
     disagreement: dict[int, float]
+    probabilities: dict[int, np.ndarray] = field(default_factory=dict)
     notices: tuple[str, ...] = ()

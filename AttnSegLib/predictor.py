@@ -15,7 +15,7 @@ from AttnSegLib.attention import AttentionRecorder, attention_maps
 from AttnSegLib.catalog import ModelSpec
 from AttnSegLib.device import Compute, describe
 from AttnSegLib.errors import Cancelled, InputError
-from AttnSegLib.opinions import NUMBER_OF_FLIPS, disagreement, flipped, labels_of, merge_flips, other_opinions
+from AttnSegLib.opinions import NUMBER_OF_FLIPS, disagreement, flipped, labels_of, merge_flips, other_opinions, probabilities_of
 from AttnSegLib.orientation import Region
 from AttnSegLib.postprocess import keep_largest_component
 from AttnSegLib.prediction import Canvas, Prediction, PredictionOptions, Watch
@@ -28,10 +28,12 @@ _EVERYTHING = PredictionOptions()
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """labels: (n, H, W) uint8; maps: title to (n, H, W) float16; both on the volume's grid; disagreement: (n,)."""
+    """labels: (n, H, W) uint8; maps: title, probabilities: label to (n, H, W) float16; all on the volume's grid;
+    disagreement: (n,)."""
 
     labels: Tensor
     maps: dict[str, Tensor]
+    probabilities: dict[int, Tensor]
     disagreement: list[float]
 
 
@@ -106,7 +108,7 @@ class SlicePredictor:
                 if watch is not None and watch.cancelled():
                     raise Cancelled
                 numbers = plan.numbers[done : done + self._slices_at_once(options)]
-                batch = self._try_batch(plan.stack, numbers, recorder, flips=options.flips)
+                batch = self._try_batch(plan.stack, numbers, recorder, options)
                 if batch is None:
                     notices.append(self._shrink())
                     continue
@@ -120,7 +122,9 @@ class SlicePredictor:
             canvas.label_map[...] = keep_largest_component(canvas.label_map)
         seconds = time.perf_counter() - begin
         device = describe(self.device)
-        return Prediction(canvas.label_map, canvas.attention, seconds, device, doubts, tuple(notices))
+        return Prediction(
+            canvas.label_map, canvas.attention, seconds, device, doubts, canvas.probabilities, tuple(notices)
+        )
 
     def _plan(self, volume: Volume, options: PredictionOptions) -> _Plan:
         titles = self._known_maps(options.attention)
@@ -153,11 +157,11 @@ class SlicePredictor:
         return titles
 
     def _try_batch(
-        self, stack: SliceStack, numbers: list[int], recorder: AttentionRecorder, *, flips: bool
+        self, stack: SliceStack, numbers: list[int], recorder: AttentionRecorder, options: PredictionOptions
     ) -> _Batch | None:
         """None if memory ran out."""
         try:
-            return self._predict_batch(stack, numbers, recorder, flips=flips)
+            return self._predict_batch(stack, numbers, recorder, options)
         except (torch.OutOfMemoryError, MemoryError):
             return None
         except RuntimeError as error:
@@ -167,19 +171,20 @@ class SlicePredictor:
 
     @torch.inference_mode()
     def _predict_batch(
-        self, stack: SliceStack, numbers: list[int], recorder: AttentionRecorder, *, flips: bool
+        self, stack: SliceStack, numbers: list[int], recorder: AttentionRecorder, options: PredictionOptions
     ) -> _Batch:
         slices = stack.slices(numbers).to(self.device)
-        slices = (flipped(slices) if flips else slices).contiguous(memory_format=torch.channels_last)
+        slices = (flipped(slices) if options.flips else slices).contiguous(memory_format=torch.channels_last)
         with self.compute.autocast(self.device):
             output = self.network(slices)
-        logits, single_flips = merge_flips(output.logits.float()) if flips else (output.logits.float(), [])
+        logits, single_flips = merge_flips(output.logits.float()) if options.flips else (output.logits.float(), [])
         opinions = other_opinions(output, single_flips)
         doubt = disagreement(logits, opinions).tolist() if opinions else []
         maps = {  # of the slices as they are, which come first
             title: stack.restore(values[: len(numbers)].float())[:, 0].half() for title, values in recorder.maps.items()
         }
-        return _Batch(labels_of(stack.restore(logits)), maps, doubt)
+        logits = stack.restore(logits)
+        return _Batch(labels_of(logits), maps, probabilities_of(logits) if options.probabilities else {}, doubt)
 
     def _shrink(self) -> str:
         """Need less memory from now on: half the batch, then the CPU. Returns the sentence that says so."""
@@ -210,6 +215,9 @@ class _Plan:
         self.stack.view(canvas.label_map)[numbers, rows, columns] = _to_numpy(batch.labels)[:, rows, columns]
         for title, values in batch.maps.items():
             self.stack.view(canvas.attention[title])[numbers, rows, columns] = _to_numpy(values)[:, rows, columns]
+        for label, values in batch.probabilities.items():
+            target = canvas.probabilities.setdefault(label, np.zeros(canvas.label_map.shape, np.float16))
+            self.stack.view(target)[numbers, rows, columns] = _to_numpy(values)[:, rows, columns]
 
 
 def _only(region: Region, axis: int, index: int) -> Region:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -29,9 +30,14 @@ class Preprocessing:
         spacing, the one with the best in-plane resolution (axial if no spacing is the largest). Within a slice, rows
         and columns run along the two other anatomical axes, each towards right, anterior or superior; rows follow the
         later of the two. So it does not matter how a file stores its axes.
-    pixel_spacing: in-plane, mm; None keeps the volume's own.
+    pixel_spacing: in-plane, mm; None keeps the volume's own. size: instead of it, height and width in pixels, as most
+        papers do, whatever the shape of the field of view.
     window: intensities (lower, upper) mapped to 0 and 1 and clipped, in HU for CT.
-    percentiles: instead of a window, the volume's own percentiles (lower, upper), for MR.
+    percentiles: instead of a window, the volume's own percentiles (lower, upper), for MR; those of each slice by itself
+        with `per_slice`.
+    adaptive_threshold: side in pixels (odd) of the neighbourhood whose mean is a pixel's threshold: the slice becomes the
+        mean of itself and of its thresholded self. AF-Net has such a step for contrast, without a formula; this is ours.
+    channels: a slice is given to the network this many times, for networks that expect colour.
     multiple: height and width are padded with 0 at the far ends to a multiple of this.
     """
 
@@ -40,12 +46,20 @@ class Preprocessing:
     window: tuple[float, float] | None = None
     percentiles: tuple[float, float] | None = None
     multiple: int = 16
+    size: tuple[int, int] | None = None
+    per_slice: bool = False
+    adaptive_threshold: int | None = None
+    channels: int = 1
 
     def __post_init__(self) -> None:
         if self.plane not in (*PLANES, "acquired"):
             raise InputError(f"There is no slice plane '{self.plane}'; choose from: acquired, {', '.join(PLANES)}.")
         if (self.window is None) == (self.percentiles is None):
             raise InputError("Preprocessing needs either a window or percentiles.")
+        if self.size is not None and self.pixel_spacing is not None:
+            raise InputError("Preprocessing needs either a pixel_spacing or a size, not both.")
+        if self.per_slice and self.percentiles is None:
+            raise InputError("Only percentiles can be taken per slice; leave per_slice out, or give percentiles.")
         lower, upper = self.window or self.percentiles or (0.0, 0.0)
         if not lower < upper:
             raise InputError(f"The intensities from {lower} to {upper} are no range; the first must be the smaller.")
@@ -95,6 +109,8 @@ class SliceStack:
     @cached_property
     def resampled_size(self) -> tuple[int, int]:
         """Height and width after resampling; the field of view stays what it is."""
+        if self.preprocessing.size is not None:
+            return self.preprocessing.size[0], self.preprocessing.size[1]
         spacing = self.preprocessing.pixel_spacing
         if spacing is None:
             return self.native_size
@@ -113,11 +129,13 @@ class SliceStack:
         return height, width
 
     def slices(self, indices: list[int]) -> Tensor:
-        """(n, 1, H, W) float32 in [0, 1], as the network sees them."""
+        """(n, channels, H, W) float32 in [0, 1], as the network sees them."""
         pixels = self.view(self.volume.voxels)[indices].astype(np.float32)
-        lower, upper = self._intensity_range
-        scaled = torch.from_dlpack(pixels[:, None]).sub_(lower).div_(upper - lower).clamp_(0.0, 1.0)
-        return self._pad(_resize(scaled, self.resampled_size))
+        scaled = torch.from_dlpack(self._scaled(pixels)[:, None])
+        resampled = _resize(scaled, self.resampled_size)
+        if self.preprocessing.adaptive_threshold:
+            resampled = _contrasted(resampled, self.preprocessing.adaptive_threshold)
+        return self._pad(resampled).expand(-1, self.preprocessing.channels, -1, -1)
 
     def targets(self, label_map: np.ndarray, indices: list[int], num_labels: int) -> Tensor:
         """(n, H, W) int64 labels 0..num_labels at the size the network sees: at each pixel the label with the largest
@@ -150,13 +168,29 @@ class SliceStack:
         height, width = self.resampled_size
         return _resize(maps[..., :height, :width], self.native_size)
 
+    def _scaled(self, pixels: np.ndarray) -> np.ndarray:
+        """(n, H, W) from intensities to [0, 1]; a slice that has one value only is 0 if ranges are taken per slice."""
+        lower, upper = self._intensity_range
+        if self.preprocessing.per_slice:
+            ranges = np.percentile(pixels, self.preprocessing.percentiles, axis=(1, 2), keepdims=True)
+            lower, upper = ranges.astype(np.float32)
+            upper = np.where(upper > lower, upper, lower + 1)
+        pixels -= lower
+        pixels /= upper - lower
+        return np.clip(pixels, 0.0, 1.0, out=pixels)
+
     @cached_property
-    def _intensity_range(self) -> tuple[float, float]:
+    def _intensity_range(self) -> tuple[Any, Any]:
         return self.preprocessing.intensity_range(self.volume)
 
     def _pad(self, pixels: Tensor) -> Tensor:
         height, width = self.model_size
         return torch.nn.functional.pad(pixels, (0, width - pixels.shape[-1], 0, height - pixels.shape[-2]))
+
+
+def _contrasted(slices: Tensor, side: int) -> Tensor:
+    threshold = torch.nn.functional.avg_pool2d(slices, side, stride=1, padding=side // 2, count_include_pad=False)
+    return (slices + (slices > threshold)) / 2
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -54,9 +54,6 @@ def _measure(stack: SliceStack, mask: np.ndarray, pixel_area: float) -> dict[str
 
 
 def _agreement(reference: np.ndarray, prediction: np.ndarray) -> dict[str, float | None]:
-    scores = {
-        "dice": metrics.dice(reference, prediction),
-        "precision": metrics.precision(reference, prediction),
-        "recall": metrics.recall(reference, prediction),
-    }
+    counts = metrics.Counts.of(reference, prediction)
+    scores = {"dice": counts.dice, "precision": counts.precision, "recall": counts.recall}
     return {name: None if np.isnan(value) else round(value, 4) for name, value in scores.items()}

@@ -34,8 +34,8 @@ def write_heat_map(path: Path, coefficients: np.ndarray, affine: np.ndarray) -> 
 
 def terminology_entry(label: Label) -> str:
     """A label's codes in the form of Slicer's segment tag `TerminologyEntry`."""
-    none = Code("", "", "")
-    codes = "~".join("^".join((c.scheme, c.value, c.meaning)) for c in (label.category, label.type, none))
+    modifier = label.modifier or Code("", "", "")
+    codes = "~".join("^".join((c.scheme, c.value, c.meaning)) for c in (label.category, label.type, modifier))
     return f"{TERMINOLOGY_CONTEXT}~{codes}~{_REGION_CONTEXT}~^^~^^"
 
 

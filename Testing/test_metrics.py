@@ -14,8 +14,16 @@ EMPTY = np.zeros_like(REFERENCE)
 
 def test_dice_precision_and_recall_of_hand_drawn_masks():
     assert metrics.dice(REFERENCE, PREDICTION) == pytest.approx(2 * 2 / (4 + 5))
-    assert metrics.precision(REFERENCE, PREDICTION) == pytest.approx(2 / 5)
-    assert metrics.recall(REFERENCE, PREDICTION) == pytest.approx(2 / 4)
+    counts = metrics.Counts.of(REFERENCE, PREDICTION)
+    assert counts == metrics.Counts(tp=2, fp=3, fn=2, tn=9)
+    assert counts.precision == pytest.approx(2 / 5)
+    assert counts.recall == pytest.approx(2 / 4)
+    assert counts.accuracy == pytest.approx(11 / 16)
+
+
+def test_pooled_counts_are_not_the_mean_of_the_cases():
+    pooled = metrics.Counts.of(REFERENCE, PREDICTION) + metrics.Counts.of(REFERENCE, REFERENCE)
+    assert pooled.dice == pytest.approx(2 * 6 / (8 + 9))  # the mean of 4/9 and 1 is another number
 
 
 def test_perfect_and_disjoint_masks():
@@ -26,8 +34,8 @@ def test_perfect_and_disjoint_masks():
 def test_empty_masks():
     assert metrics.dice(EMPTY, EMPTY) == 1
     assert metrics.dice(REFERENCE, EMPTY) == 0
-    assert math.isnan(metrics.precision(REFERENCE, EMPTY))
-    assert math.isnan(metrics.recall(EMPTY, PREDICTION))
+    assert math.isnan(metrics.Counts.of(REFERENCE, EMPTY).precision)
+    assert math.isnan(metrics.Counts.of(EMPTY, PREDICTION).recall)
 
 
 def test_slice_dice_leaves_slices_out_that_are_empty_on_both_sides():
@@ -36,10 +44,24 @@ def test_slice_dice_leaves_slices_out_that_are_empty_on_both_sides():
 
 
 def test_iou_and_volume_similarity_of_hand_drawn_masks():
-    assert metrics.iou(REFERENCE, PREDICTION) == pytest.approx(2 / 7)
+    assert metrics.Counts.of(REFERENCE, PREDICTION).iou == pytest.approx(2 / 7)
     assert metrics.volume_similarity(REFERENCE, PREDICTION) == pytest.approx(1 - 1 / 9)
-    assert metrics.iou(EMPTY, EMPTY) == metrics.volume_similarity(EMPTY, EMPTY) == 1
-    assert metrics.iou(REFERENCE, EMPTY) == metrics.volume_similarity(REFERENCE, EMPTY) == 0
+    assert metrics.Counts.of(EMPTY, EMPTY).iou == metrics.volume_similarity(EMPTY, EMPTY) == 1
+    assert metrics.Counts.of(REFERENCE, EMPTY).iou == metrics.volume_similarity(REFERENCE, EMPTY) == 0
+
+
+def test_the_relative_volume_difference_is_a_share_of_the_reference():
+    assert metrics.relative_volume_difference(REFERENCE, PREDICTION) == pytest.approx(1 / 4)
+    assert metrics.relative_volume_difference(PREDICTION, REFERENCE) == pytest.approx(1 / 5)
+    assert math.isnan(metrics.relative_volume_difference(EMPTY, PREDICTION))
+
+
+def test_the_area_under_the_roc_curve_counts_pairs_and_ties_half():
+    reference = np.array([True, True, False, False, False])
+    probability = np.array([0.9, 0.4, 0.4, 0.2, 0.1])
+    assert metrics.roc_auc(reference, probability) == pytest.approx((3 + 2.5) / 6)
+    assert metrics.roc_auc(reference, -probability) == pytest.approx(1 - (3 + 2.5) / 6)
+    assert math.isnan(metrics.roc_auc(np.ones(5, bool), probability))
 
 
 @pytest.fixture
@@ -89,10 +111,35 @@ def test_a_mask_at_the_border_of_the_volume_has_a_surface_there():
     assert len(there) == 27 - 1
 
 
+def test_with_an_open_border_a_mask_goes_on_beyond_the_volume():
+    half = np.zeros((6, 5, 5), bool)
+    half[:3] = True  # touches all sides but one
+    there, _ = metrics.surface_distances(half, half, (1.0, 1.0, 1.0), open_border=True)
+    assert len(there) == 25
+
+
+def test_the_largest_surface_distance(two_plates):
+    assert metrics.max_surface_distance(*two_plates, (1.0, 1.0, 2.5)) == pytest.approx(12.5)
+    assert math.isnan(metrics.max_surface_distance(REFERENCE, EMPTY, (1.0, 1.0, 1.0)))
+
+
+def test_compare_gives_both_ways_to_count_empty_slices_and_both_units(two_plates):
+    scores = metrics.compare(REFERENCE, PREDICTION, (1.0, 1.0, 1.0))
+    assert (scores.slice_dice, scores.slice_dice_all) == (0.25, 0.25)
+    scores = metrics.compare(REFERENCE, REFERENCE & PREDICTION, (1.0, 1.0, 1.0))
+    assert scores.slice_dice == pytest.approx(2 * 2 / (4 + 2))
+    assert scores.slice_dice_all == pytest.approx((2 / 3 + 1) / 2)
+    scores = metrics.compare(*two_plates, (1.0, 1.0, 2.5), slice_axis=1)
+    assert scores.mean_surface_distance_voxels == pytest.approx((18 * 3 + 5) / 19)
+    assert scores.mean_surface_distance_mm == pytest.approx((18 * 7.5 + 12.5) / 19)
+    assert scores.slice_dice == 0
+    assert scores.slice_dice_all == pytest.approx(2 / 5)
+
+
 def test_compare_says_none_where_a_value_is_undefined():
-    scores = metrics.compare(REFERENCE, EMPTY, (1.0, 1.0, 1.0))
+    scores = metrics.compare(REFERENCE, EMPTY, (1.0, 1.0, 1.0)).as_dict()
     assert scores["dice"] == 0
     assert scores["precision"] is scores["hd95_mm"] is scores["mean_surface_distance_mm"] is None
-    both_empty = metrics.compare(EMPTY, EMPTY, (1.0, 1.0, 1.0))
+    both_empty = metrics.compare(EMPTY, EMPTY, (1.0, 1.0, 1.0)).as_dict()
     assert both_empty["dice"] == 1
     assert both_empty["hd95_mm"] == both_empty["mean_surface_distance_mm"] == 0

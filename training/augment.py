@@ -3,54 +3,101 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import torch
 from monai.transforms import (
     Compose,
     RandAdjustContrastd,
     RandAffined,
+    RandFlipd,
     RandGaussianNoised,
     RandGaussianSmoothd,
     RandScaleIntensityd,
 )
+from torch import Tensor
 
-from training.slices import Sample
+
+class Sample(NamedTuple):
+    """A slice (C, H, W), float32 in [0, 1]; its labels (1, H, W), int64; and its name for messages, such as "slice 12 of
+    case_3"."""
+
+    image: Tensor
+    target: Tensor
+    name: str
 
 
+@dataclass(frozen=True)
 class Augmentation:
-    """Rotation, scaling, shear, shift and crop in one resampling; then contrast, gain, blur and noise.
+    """What may change, all off by default.
 
-    crop: height and width of the result in pixels. No mirroring: `Preprocessing` has already turned every slice to one
-    anatomical orientation.
+    size: height and width of the result in pixels, cut out of the slice or padded with 0; None keeps the slice's.
+    flips: axes that are mirrored, each with probability 0.5: "vertical", "horizontal". rotation: largest angle, degrees.
+    scaling, shear: largest change, as a share. shift: largest, as a share of the size. probability: of all four, in one
+    resampling. gamma: exponents from and to, with probability 0.5; gain: largest change of intensity, as a share, with
+    0.5. blur, noise: probabilities of Gaussian blur (sigma 0.3 to 1 pixel) and noise (sd up to 0.04).
     """
 
-    def __init__(self, crop: int):
-        size = (crop, crop)
+    size: tuple[int, int] | None = None
+    flips: tuple[str, ...] = ()
+    rotation: float = 0.0
+    scaling: float = 0.0
+    shear: float = 0.0
+    shift: float = 0.0
+    probability: float = 1.0
+    gamma: tuple[float, float] | None = None
+    gain: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+
+    def transform(self) -> Callable[[Sample, int], Sample]:
+        """What changes a sample at random; the number decides how, so that the same number gives the same result."""
+        steps = Compose([*self._geometry(), *self._intensities()])
+
+        def changed(sample: Sample, seed: int) -> Sample:
+            steps.set_random_state(seed)
+            result = steps({"image": sample.image, "target": sample.target.float()})
+            image, target = (torch.as_tensor(result[key]) for key in ("image", "target"))
+            return Sample(_plain(image).clamp(0.0, 1.0), _plain(target).long(), sample.name)
+
+        return changed
+
+    def _geometry(self) -> list:
         both = ("image", "target")
-        self._transform = Compose(
-            [
+        axes = {"vertical": 0, "horizontal": 1}
+        steps: list = [RandFlipd(both, prob=0.5, spatial_axis=axes[flip]) for flip in self.flips]
+        if self.size or self.rotation or self.scaling or self.shear or self.shift:
+            height, width = self.size or (-1, -1)  # as the slice
+            steps.append(
                 RandAffined(
                     both,
-                    prob=1.0,
-                    rotate_range=math.radians(20),
-                    scale_range=(0.25, 0.25),
-                    shear_range=(0.1, 0.1),
-                    translate_range=(crop // 6, crop // 6),
-                    spatial_size=size,
+                    prob=self.probability,
+                    rotate_range=math.radians(self.rotation),
+                    scale_range=(self.scaling, self.scaling),
+                    shear_range=(self.shear, self.shear),
+                    translate_range=(self.shift * max(height, 0), self.shift * max(width, 0)),
+                    spatial_size=(height, width),
                     mode=("bilinear", "nearest"),
                     padding_mode="zeros",
-                ),
-                RandAdjustContrastd("image", prob=0.5, gamma=(0.6, 1.6)),
-                RandScaleIntensityd("image", factors=0.25, prob=0.5),
-                RandGaussianSmoothd("image", prob=0.2, sigma_x=(0.3, 1.0), sigma_y=(0.3, 1.0)),
-                RandGaussianNoised("image", prob=0.3, std=0.04),
-            ]
-        )
+                )
+            )
+        return steps
 
-    def reseed(self, seed: int) -> None:
-        """Start another sequence of random changes; each process that loads slices needs its own."""
-        self._transform.set_random_state(seed)
+    def _intensities(self) -> list:
+        steps: list = []
+        if self.gamma:
+            steps.append(RandAdjustContrastd("image", prob=0.5, gamma=self.gamma))
+        if self.gain:
+            steps.append(RandScaleIntensityd("image", factors=self.gain, prob=0.5))
+        if self.blur:
+            steps.append(RandGaussianSmoothd("image", prob=self.blur, sigma_x=(0.3, 1.0), sigma_y=(0.3, 1.0)))
+        if self.noise:
+            steps.append(RandGaussianNoised("image", prob=self.noise, std=0.04))
+        return steps
 
-    def __call__(self, sample: Sample) -> Sample:
-        """A changed copy of the sample, crop x crop pixels."""
-        changed = self._transform({"image": sample.image, "target": sample.target.float()})
-        return Sample(changed["image"].as_tensor().clamp(0.0, 1.0), changed["target"].as_tensor().long())
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Without MONAI's record of what was done to it."""
+    return tensor.as_tensor() if hasattr(tensor, "as_tensor") else tensor

@@ -1,35 +1,30 @@
-"""A labelled volume, and the split of a set of them."""
+"""A labelled case: what a data set consists of. Nothing is read before `read`, so that large sets fit into memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from AttnSegLib.errors import InputError
 from AttnSegLib.volume import Volume
 
 
-class Case(NamedTuple):
-    """One patient's labelled volume. label_map: (D, H, W) uint8 on the volume's grid."""
+class Labelled(NamedTuple):
+    """A volume and its label map (D, H, W), uint8, on the volume's grid."""
 
-    id: str
     volume: Volume
     label_map: np.ndarray
 
 
-def split(cases: Sequence[Case], validation_ids: Sequence[str]) -> tuple[list[Case], list[Case]]:
-    """Training and validation cases; a case is a patient, so no patient is in both.
+@dataclass(frozen=True)
+class Case:
+    """One labelled volume. id: unique in its data set; patient: cases of one patient never part in a split.
 
-    Raises `InputError` for an id that no case or more than one case has, and if either side is empty.
+    read: reads it from disk; raises `InputError` for files that can't be used.
     """
-    ids = [case.id for case in cases]
-    for case_id in validation_ids:
-        if ids.count(case_id) != 1:
-            raise InputError(f"The data set has {ids.count(case_id)} cases '{case_id}'; it has: {', '.join(ids)}.")
-    training = [case for case in cases if case.id not in validation_ids]
-    validation = [case for case in cases if case.id in validation_ids]
-    if not training or not validation:
-        raise InputError("The split leaves no case for training or none for validation; change the validation ids.")
-    return training, validation
+
+    id: str
+    patient: str
+    read: Callable[[], Labelled]

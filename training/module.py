@@ -2,59 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import lightning
 import torch
+import torch.distributed
 from torch import Tensor
 
 from AttnSegLib import metrics, networks
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
-from AttnSegLib.preprocess import Preprocessing
-from training.case import Case
+from training.augment import Sample
 from training.losses import LOSSES
-from training.recipe import Recipe
-from training.slices import Sample, one_hot
+from training.recipe import Recipe, from_dict
+from training.slice_cache import read_labelled
+from training.slices import one_hot
+from training.split import Parts
 
 
 class SegmentationModule(lightning.LightningModule):
-    """Trains the recipe's network; logs the loss, and the mean Dice over labels and validation volumes."""
+    """Trains the recipe's network; logs the loss, and the mean Dice over labels and validation volumes.
 
-    def __init__(self, recipe: Recipe, validation: Sequence[Case] = ()):
+    recipe: as `Recipe.as_dict` gives it, so that the checkpoint holds plain values.
+    """
+
+    def __init__(self, recipe: dict[str, Any], parts: Parts, steps: int):
         super().__init__()
-        self.save_hyperparameters(recipe.as_dict())
-        self.recipe = recipe
-        self.validation = validation  # kept here and not in batches: Lightning takes batches apart
-        self.network = networks.create(recipe.network, **recipe.options)
+        cases = {name: [case.id for case in part] for name, part in parts._asdict().items()}
+        self.save_hyperparameters({"recipe": recipe, "cases": cases, "steps": steps})
+        self.recipe: Recipe = from_dict(recipe)
+        self.settings = self.recipe.optimisation
+        self.parts, self.steps = parts, steps
+        self.network = networks.create(self.recipe.network, **self.recipe.options)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         self.skipped_steps = 0
+        self._scores: dict[str, float] = {}
 
     def training_step(self, batch: Sample, _index: int) -> Tensor:
+        # What chance there is in a network depends on seed and step alone: an interrupted run goes on as it would have.
+        torch.manual_seed(hash((self.settings.seed, self.global_step, self.global_rank)))
         output = self.network(batch.image.to(memory_format=torch.channels_last))
         target = one_hot(batch.target, output.logits.shape[1])
-        loss = LOSSES[self.recipe.optimisation.loss](output, target)
+        loss = LOSSES[self.settings.loss](output, target)
         if output.penalty is not None:
             loss = loss + output.penalty
         if not torch.isfinite(loss):
             raise InputError(
-                f"The loss is {loss.item()} at step {self.global_step}: the training has come apart; set a smaller "
-                "learning_rate, a clip, or precision = '32-true' in the recipe."
+                f"The loss is {loss.item()} at step {self.global_step}, on {', '.join(batch.name)}: the training has come "
+                "apart; look at these slices, or set a smaller learning_rate, a clip, or precision = '32-true' in the "
+                "recipe. The last checkpoint was kept."
             )
-        self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True)
-        self.log("skipped_steps", float(self.skipped_steps), on_step=False, on_epoch=True, reduce_fx="max")
+        size = len(batch.image)
+        self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log("skipped_steps", float(self.skipped_steps), on_step=False, on_epoch=True, reduce_fx="max", batch_size=1)
         return loss
 
     def validation_step(self, number: int, _index: int) -> None:
-        case = self.validation[number]
-        preprocessing = Preprocessing(**self.recipe.preprocessing)
-        predictor = SlicePredictor(self.network, preprocessing, Compute(device=str(self.device)))
-        label_map = predictor.predict(case.volume).label_map
-        labels = [label["value"] for label in self.recipe.card["labels"]]
-        scores = [metrics.dice(case.label_map == label, label_map == label) for label in labels]
-        self.log("dice", sum(scores) / len(scores), prog_bar=True, batch_size=1)
+        case = self.parts.validation[number]
+        volume, label_map = read_labelled(case, self.recipe)
+        predictor = SlicePredictor(self.network, self.recipe.preprocessing, Compute(device=str(self.device)))
+        found = predictor.predict(volume).label_map
+        scores = [metrics.dice(label_map == label.value, found == label.value) for label in self.recipe.labels]
+        self._scores[case.id] = sum(scores) / len(scores)
+
+    def on_validation_epoch_end(self) -> None:
+        """The mean over cases, not over processes, which may have scored different numbers of them."""
+        scores, self._scores = _gathered(self._scores), {}
+        if not scores:
+            return
+        dice = sum(scores.values()) / len(scores)
+        self.log("dice", dice, prog_bar=True, rank_zero_only=True)
+        if self.plateau is not None and not self.trainer.sanity_checking:
+            self.plateau.step(dice)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -69,10 +89,33 @@ class SegmentationModule(lightning.LightningModule):
         super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:
-        settings = self.recipe.optimisation
-        optimizer = torch.optim.AdamW(self.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.learning_rate, total_steps=steps, pct_start=settings.warm_up
-        )
+        optimizer = self.settings.make_optimizer(self.parameters())
+        self.plateau = self.settings.make_plateau(optimizer)  # stepped here: Lightning would do it after saving
+        schedule = self.settings.make_schedule(optimizer, self.steps)
+        if schedule is None:
+            return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["skipped_steps"] = self.skipped_steps
+        if self.plateau is not None:
+            checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.skipped_steps = checkpoint["skipped_steps"]
+        self._restored_plateau = checkpoint.get("plateau")
+
+    def on_train_start(self) -> None:
+        """The optimiser is made after a checkpoint is loaded."""
+        restored = getattr(self, "_restored_plateau", None)
+        if self.plateau is not None and restored is not None:
+            self.plateau.load_state_dict(restored)
+
+
+def _gathered(scores: dict[str, float]) -> dict[str, float]:
+    """The scores of all processes, in order of case ids, so that their mean is the same however they were shared."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        everyone: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(everyone, scores)
+        scores = {case_id: score for part in everyone for case_id, score in part.items()}
+    return dict(sorted(scores.items()))

@@ -3,52 +3,59 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from AttnSegLib.catalog import Label, label_from
 from AttnSegLib.errors import InputError
+from AttnSegLib.preprocess import Preprocessing
+from training.augment import Augmentation
 from training.losses import LOSSES
+from training.optimisation import Optimisation
+from training.split import Split
 
 
 @dataclass(frozen=True)
-class Optimisation:
-    """How a network is trained: AdamW, one cycle of the learning rate with the given peak.
+class Source:
+    """Where the cases come from. name, options: of a reader in `training.datasets`.
 
-    loss: a name of `losses.LOSSES`; crop: height and width of training slices in pixels; warm_up: share of the steps in
-    which the learning rate rises; ema: decay of the moving average of the weights per step; precision: as Lightning
-    names it; clip: largest norm of the gradient, None for any.
+    labels: for each label of the model, in order, the values of the data set that it stands for: [[1], [2, 3]] makes one
+    label of 2 and 3 and leaves all others out. None takes the values as they are.
     """
 
-    loss: str
-    epochs: int
-    batch_size: int
-    crop: int
-    learning_rate: float
-    warm_up: float
-    weight_decay: float
-    ema: float
-    seed: int = 0
-    precision: str = "32-true"
-    clip: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise InputError(f"There is no loss '{self.loss}'; choose one of: {', '.join(LOSSES)}.")
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[tuple[int, ...], ...] | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """network, options, preprocessing: as in `ModelSpec`. validation: ids of cases that are never trained on.
-    card: the fields of the model's card that training does not find out by itself."""
+    """network, options: as in `networks.create`. card: the fields of the model's card that training does not find out by
+    itself. test_flips: predict with flips when the model is scored."""
 
-    dataset: str
-    validation: tuple[str, ...]
     network: str
     options: dict[str, Any]
-    preprocessing: dict[str, Any]
+    dataset: Source
+    split: Split
+    preprocessing: Preprocessing
+    augmentation: Augmentation
     optimisation: Optimisation
     card: dict[str, Any]
+    test_flips: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimisation.loss not in LOSSES:
+            raise InputError(f"There is no loss '{self.optimisation.loss}'; choose one of: {', '.join(LOSSES)}.")
+        if self.optimisation.select == "best" and not (self.split.validation or (self.split.shares or (0, 0, 0))[1]):
+            raise InputError("The recipe wants the best checkpoint, but its split has no validation; use select = 'last'.")
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The model's labels."""
+        return tuple(label_from(entry) for entry in self.card["labels"])
 
     def with_changes(self, **changes: Any) -> Recipe:
         """The same recipe with other values in `optimisation`; None leaves a value as it is."""
@@ -66,12 +73,43 @@ def read_recipe(path: Path) -> Recipe:
         return from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(f"There is no recipe '{path}'; the recipes lie in training/recipes/.") from error
-    except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
+    except (tomllib.TOMLDecodeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"The recipe '{path.name}' can't be understood: {error}.") from error
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
-    """The recipe that `as_dict` made."""
-    values = dict(values)
-    optimisation = Optimisation(**values.pop("optimisation"))
-    return Recipe(**{**values, "validation": tuple(values["validation"])}, optimisation=optimisation)
+    """The recipe that `as_dict` made, or a TOML file holds."""
+    parts = {
+        "dataset": Source,
+        "split": Split,
+        "preprocessing": Preprocessing,
+        "augmentation": Augmentation,
+        "optimisation": Optimisation,
+    }
+    made = {name: kind(**_tuples(values.get(name, {}))) for name, kind in parts.items()}
+    others = {name: value for name, value in values.items() if name not in parts}
+    return Recipe(**{"options": {}, **others}, **made)
+
+
+def recipe_of(checkpoint: Path) -> Recipe:
+    """The recipe that a checkpoint was made by. Raises `InputError` if it can't be read."""
+    return from_dict(read_checkpoint(checkpoint)["hyper_parameters"]["recipe"])
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of `training.train`; nothing in it is executed. Raises `InputError` for other files."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        content["hyper_parameters"]["recipe"]["network"], content["state_dict"]
+    except Exception as error:  # torch.load raises whatever its parsers meet in a damaged file
+        raise InputError(f"'{path}' is not a checkpoint of training.train, or is damaged.") from error
+    return dict(content)
+
+
+def _tuples(table: dict[str, Any]) -> dict[str, Any]:
+    """A table whose lists became tuples, also within lists: what frozen dataclasses hold."""
+
+    def frozen(value: Any) -> Any:
+        return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+    return {name: frozen(value) for name, value in table.items()}

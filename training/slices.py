@@ -1,48 +1,104 @@
-"""Slices of labelled volumes as a torch data set, kept in memory as the network will see them."""
+"""Slices for training: the data set of them, and the order in which they come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
-from AttnSegLib.preprocess import Preprocessing
-from training.case import Case
+from AttnSegLib.errors import InputError
+from training.augment import Augmentation, Sample
+from training.slice_cache import CachedCase, to_tensor
 
 
-class Sample(NamedTuple):
-    """A slice (1, H, W), float32 in [0, 1], and its labels (1, H, W), int64."""
+class Draw(NamedTuple):
+    """Which slice, and the number that decides how it is changed."""
 
-    image: Tensor
-    target: Tensor
+    index: int
+    seed: int
 
 
 class SliceDataset(Dataset[Sample]):
-    """All slices of some cases, empty ones included, in order of cases and slices."""
+    """All slices of some cases, empty ones included, in order of cases and slices, changed at random.
 
-    def __init__(
-        self,
-        cases: Sequence[Case],
-        preprocessing: Preprocessing,
-        num_labels: int,
-        augment: Callable[[Sample], Sample],
-    ):
-        self.samples: list[Sample] = []
-        self.augment = augment
-        for case in cases:
-            stack = preprocessing.stack(case.volume)
-            indices = list(range(len(stack)))
-            targets = stack.targets(case.label_map, indices, num_labels)[:, None]
-            self.samples += [Sample(*pair) for pair in zip(stack.slices(indices), targets, strict=True)]
+    channels: how often a slice is repeated for a network that expects colour. Raises `InputError` if the slices are of
+    different sizes and the augmentation does not make them equal.
+    """
+
+    def __init__(self, cases: Sequence[CachedCase], augmentation: Augmentation, channels: int = 1):
+        sizes = {case.size for case in cases}
+        if augmentation.size is None and len(sizes) > 1:
+            raise InputError(
+                f"The slices are of different sizes, such as {sorted(sizes)[0]} and {sorted(sizes)[-1]} pixels; give the "
+                "recipe's augmentation or preprocessing a size."
+            )
+        self._cases = cases
+        self._channels = channels
+        self._starts = np.cumsum([0, *(len(case.counts) for case in cases)])
+        self._augmentation = augmentation
+        self._transform: Callable[[Sample, int], Sample] | None = None
+        self._open: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return int(self._starts[-1])
 
-    def __getitem__(self, index: int) -> Sample:
-        return self.augment(self.samples[index])
+    def __getitem__(self, draw: Draw) -> Sample:
+        self._transform = self._transform or self._augmentation.transform()
+        return self._transform(self.plain(draw.index), draw.seed)
+
+    def plain(self, index: int) -> Sample:
+        """A slice as it is."""
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        within = index - int(self._starts[number])
+        if number not in self._open:  # each process opens the files by itself
+            self._open[number] = self._cases[number].slices()
+        image, target = (to_tensor(array[within])[None] for array in self._open[number])
+        name = f"slice {within + 1} of {self._cases[number].id}"
+        return Sample(image.float().expand(self._channels, -1, -1), target.long(), name)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which of several training processes this is."""
+
+    rank: int = 0
+    processes: int = 1
+
+
+class ShuffledSlices(Sampler[Draw]):
+    """The slices in another order each epoch, which depends on nothing but seed and epoch: a run that was interrupted
+    goes on as if it had not been. Of every batch each process draws its share; the last incomplete batch is left out.
+
+    epoch: asked whenever an epoch begins.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int, epoch: Callable[[], int], share: Share):
+        if batch_size % share.processes:
+            raise InputError(
+                f"A batch of {batch_size} slices can't be shared by {share.processes} processes; change batch_size."
+            )
+        self._count, self._batch_size, self._seed, self._epoch, self._share = count, batch_size, seed, epoch, share
+
+    @property
+    def batches(self) -> int:
+        """Number of batches in an epoch; one for a data set that is smaller than a batch."""
+        return max(1, self._count // self._batch_size)
+
+    def __len__(self) -> int:
+        return -(-min(self._count, self.batches * self._batch_size) // self._share.processes)
+
+    def __iter__(self) -> Iterator[Draw]:
+        epoch = self._epoch()
+        random = np.random.default_rng((self._seed, epoch))
+        order = random.permutation(self._count)[: self.batches * self._batch_size]
+        seeds = random.integers(2**32, size=len(order))
+        for place in range(self._share.rank, len(order), self._share.processes):
+            yield Draw(int(order[place]), int(seeds[place]))
 
 
 def one_hot(target: Tensor, channels: int) -> Tensor:

@@ -4,90 +4,142 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning
-import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader, get_worker_info
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.preprocess import Preprocessing
-from training import datasets
-from training.augment import Augmentation
-from training.case import Case, split
+from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
 from training.module import SegmentationModule
-from training.recipe import Recipe, read_recipe
-from training.slices import SliceDataset
+from training.recipe import Recipe, read_recipe, recipe_of
+from training.slice_module import SliceModule
+from training.slices import Share, ShuffledSlices
+
+_EPILOG = """
+The run folder holds metrics.csv, logs for TensorBoard, and the checkpoints: last.ckpt after every epoch, and best.ckpt
+if the recipe chooses by validation. A run that was killed goes on with --resume and ends with the same weights.
+
+Several GPUs of one machine: --devices 4. Several machines: start it by torchrun or SLURM with --devices and --nodes.
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run may use; it does not change the result, except for rounding. accelerator, devices, nodes: as Lightning
+    names them. workers: processes per device that change slices. cache: folder for decoded slices."""
+
+    accelerator: str = "auto"
+    devices: str | int = 1
+    nodes: int = 1
+    workers: int = 2
+    cache: Path | None = None
+    fast_dev_run: bool = False
+    max_batches: int | None = None
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a network by a recipe.")
-    parser.add_argument("recipe", type=Path, help="a file of training/recipes/")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the log and the checkpoint last.ckpt")
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
-    parser.add_argument("--workers", type=int, default=2, help="processes that augment slices (default: 2)")
-    parser.add_argument("--validate-every", type=int, default=10, metavar="N", help="epochs between validations")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
+    machine = Machine(
+        accelerator=options.accelerator,
+        devices=options.devices,
+        nodes=options.nodes,
+        workers=options.workers,
+        cache=options.cache,
+        fast_dev_run=options.fast_dev_run,
+    )
     try:
-        recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs)
-        train(recipe, options.root, options.out, workers=options.workers, validate_every=options.validate_every)
+        recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs, seed=options.seed)
+        checkpoint = train(recipe, options.root, options.out, machine, resume=options.resume)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    print(f"The model is in {checkpoint}; make a model folder of it with: python -m training.export {checkpoint}")
     return 0
 
 
-def train(recipe: Recipe, root: Path, out: Path, *, workers: int = 2, validate_every: int = 10) -> Path:
-    """Train and return the path of the checkpoint. It holds the moving average of the weights after the last epoch:
-    validation chooses nothing."""
+def train(recipe: Recipe, root: Path, out: Path, machine: Machine, *, resume: bool = False) -> Path:
+    """Train, and return the path of the checkpoint that the recipe selects.
+
+    resume: go on where the run in `out` was interrupted. Raises `InputError` for data or a recipe that can't be trained,
+    if `out` holds a run and `resume` is not given, or the run of another recipe.
+    """
+    last = out / "last.ckpt"
+    _check_folder(last, recipe, resume=resume)
     lightning.seed_everything(recipe.optimisation.seed, workers=True, verbose=False)
-    training, validation = split(list(datasets.cases(recipe.dataset, root)), recipe.validation)
-    checkpoint = ModelCheckpoint(
-        dirpath=out, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
-    )
-    trainer = lightning.Trainer(
-        max_epochs=recipe.optimisation.epochs,
-        precision=recipe.optimisation.precision,  # type: ignore[arg-type]  # a literal type of 20 strings
-        gradient_clip_val=recipe.optimisation.clip,
-        check_val_every_n_epoch=validate_every,
+    slices = SliceModule(recipe, root, machine.cache or out / "slices", machine.workers)
+    slices.prepare_data()
+    slices.setup("fit")
+    module = SegmentationModule(recipe.as_dict(), slices.parts, _number_of_steps(slices, machine))
+    trainer = _trainer(recipe, out, machine, callbacks=[])
+    trainer.fit(module, datamodule=slices, ckpt_path=last if resume and last.is_file() else None, weights_only=True)
+    return out / f"{recipe.optimisation.select}.ckpt"
+
+
+def _trainer(recipe: Recipe, out: Path, machine: Machine, callbacks: list[Callback]) -> lightning.Trainer:
+    settings = recipe.optimisation
+    if settings.ema is not None:
+        callbacks = [*callbacks, EMAWeightAveraging(decay=settings.ema)]
+    return lightning.Trainer(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        fast_dev_run=machine.fast_dev_run,
+        limit_train_batches=machine.max_batches,
+        max_epochs=settings.epochs,
+        precision=settings.precision,  # type: ignore[arg-type]  # a literal type of 20 strings
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.clip,
+        check_val_every_n_epoch=settings.validate_every,
         num_sanity_val_steps=0,
         log_every_n_steps=1,
-        logger=CSVLogger(out, name="", version=""),
-        callbacks=[checkpoint, EMAWeightAveraging(decay=recipe.optimisation.ema)],
-    )
-    trainer.fit(
-        SegmentationModule(recipe, validation),
-        _slice_loader(training, recipe, workers),
-        DataLoader(range(len(validation)), batch_size=None),  # type: ignore[arg-type]  # a range is map-style enough
-    )
-    return out / "last.ckpt"
-
-
-def _slice_loader(cases: list[Case], recipe: Recipe, workers: int) -> DataLoader:
-    preprocessing = Preprocessing(**recipe.preprocessing)
-    augment = Augmentation(recipe.optimisation.crop)
-    augment.reseed(recipe.optimisation.seed)
-    dataset = SliceDataset(cases, preprocessing, len(recipe.card["labels"]), augment)
-    return DataLoader(
-        dataset,
-        batch_size=recipe.optimisation.batch_size,
-        shuffle=True,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        worker_init_fn=_seed_worker,
-        drop_last=len(dataset) > recipe.optimisation.batch_size,  # batch normalisation can't train on one slice
+        use_distributed_sampler=False,  # slices and validation cases are shared out by ourselves
+        logger=[CSVLogger(out, name="", version=""), TensorBoardLogger(out, name="", version="tensorboard")],
+        plugins=[SafeCheckpointIO()],
+        callbacks=[*callbacks, *checkpoint_callbacks(out, recipe)],
     )
 
 
-def _seed_worker(_number: int) -> None:
-    """Every worker needs its own sequence of random changes; torch has given each its own seed already."""
-    dataset: Any = get_worker_info().dataset  # type: ignore[union-attr]  # this is a worker
-    dataset.augment.reseed(torch.initial_seed() % 2**32)
+def _check_folder(last: Path, recipe: Recipe, *, resume: bool) -> None:
+    if not last.is_file():
+        return
+    if not resume:
+        raise InputError(f"'{last.parent}' holds a run already; add --resume to go on with it, or give another --out.")
+    if recipe_of(last) != recipe:
+        raise InputError(f"The run in '{last.parent}' was made by another recipe; go on with that one, or give another --out.")
+
+
+def _number_of_steps(slices: SliceModule, machine: Machine) -> int:
+    """How often the weights change in the whole run."""
+    settings = slices.recipe.optimisation
+    order = ShuffledSlices(len(slices.dataset), settings.batch_size, settings.seed, lambda: 0, Share())
+    batches = min(order.batches, machine.max_batches or order.batches)
+    return -(-batches // settings.accumulate) * settings.epochs
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description="Train a network by a recipe.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", type=Path, help="a TOML file; those of the project lie in training/recipes/")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run, for logs and checkpoints")
+    parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
+    parser.add_argument("--seed", type=int, help="instead of the recipe's number")
+    parser.add_argument("--workers", type=int, default=2, help="processes per device that change slices (default: 2)")
+    parser.add_argument("--cache", type=Path, help="folder for decoded slices, to share between runs (default: in --out)")
+    parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps, ... (default: the best there is)")
+    parser.add_argument("--devices", default="1", help="number of GPUs on each machine, or of processes on a CPU")
+    parser.add_argument("--nodes", type=int, default=1, help="number of machines (default: 1)")
+    parser.add_argument("--fast-dev-run", action="store_true", help="one batch and one validation, nothing is kept")
+    return parser
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ class _Service:
         held = [protocol.attach(request[key]) for key in ("reference", "prediction")]
         self._say("attached", job=job)
         i, j, k = request["spacing"]
-        self._say("compared", job=job, scores=compare(held[0][1] > 0, held[1][1] > 0, (i, j, k)))
+        self._say("compared", job=job, scores=compare(held[0][1] > 0, held[1][1] > 0, (i, j, k)).as_dict())
         _let_go(held)
 
     def _check(self, job: int, _request: dict[str, Any]) -> None:

@@ -1,11 +1,18 @@
-"""Data sets by name. Each is one file with `cases(root)`, which reads the layout as downloaded."""
+"""Data sets by name. Each is one file that reads the layout as downloaded:
+
+SOURCE: one sentence: where to get the data set, and which folder to give as its root.
+LABELS: what the values in its label maps mean; empty where the data set says it itself.
+cases(root, **options): the cases, by id. Quick: files are found and paired, and read by `Case.read`.
+"""
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from AttnSegLib.errors import InputError
 from training.case import Case
@@ -13,11 +20,33 @@ from training.case import Case
 
 def names() -> list[str]:
     """Names that `cases` knows, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
-def cases(name: str, root: Path) -> Iterator[Case]:
-    """The cases of a data set under its root folder. Raises `InputError` for a name or a layout that is not known."""
+def cases(name: str, root: Path, **options: Any) -> list[Case]:
+    """The cases of a data set under its root folder.
+
+    Raises `InputError` for a name, an option or a layout that is not known, or if a case appears twice.
+    """
+    module = reader(name)
+    known = list(inspect.signature(module.cases).parameters)[1:]
+    if unknown := sorted(options.keys() - set(known)):
+        raise InputError(
+            f"The data set '{name}' has no option '{unknown[0]}'; it has: {', '.join(known) or 'none at all'}."
+        )
+    if not root.is_dir():
+        raise InputError(f"There is no folder '{root}'. {module.SOURCE}")
+    found = list(module.cases(root, **options))
+    if not found:
+        raise InputError(f"No cases in '{root}'. {module.SOURCE}")
+    ids = [case.id for case in found]
+    if doubled := sorted({case_id for case_id in ids if ids.count(case_id) > 1}):
+        raise InputError(f"Case '{doubled[0]}' lies in '{root}' more than once; keep one copy.")
+    return found
+
+
+def reader(name: str) -> ModuleType:
+    """The module that reads a data set. Raises `InputError` for a name that is not known."""
     if name not in names():
         raise InputError(f"There is no data set '{name}'; choose one of: {', '.join(names())}.")
-    return import_module(f"{__name__}.{name}").cases(root)
+    return import_module(f"{__name__}.{name}")

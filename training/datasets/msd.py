@@ -1,31 +1,54 @@
-"""Medical Segmentation Decathlon: any task of 3D volumes, as downloaded (imagesTr/*.nii.gz, labelsTr/*.nii.gz).
+"""Medical Segmentation Decathlon: any task of 3D volumes, such as Task02 Heart, Task03 Liver, Task07 Pancreas.
 
+Layout: dataset.json, imagesTr/*.nii.gz, labelsTr/*.nii.gz. The archives also carry "._" files from macOS.
 Antonelli et al., "The Medical Segmentation Decathlon", Nature Communications 13 (2022) 4128. CC-BY-SA 4.0.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.volume import read_label_map, read_volume
-from training.case import Case
+from training.case import Case, Labelled
+
+SOURCE = (
+    "Download a task of the Medical Segmentation Decathlon from http://medicaldecathlon.com and give its folder, the "
+    "one with imagesTr and labelsTr in it."
+)
+LABELS: dict[int, str] = {}  # the task's dataset.json says it
 
 
 def cases(root: Path) -> Iterator[Case]:
-    """The labelled cases of a task folder, by id. Raises `InputError` if images and labels do not pair up."""
-    images = _by_id(root / "imagesTr")
-    labels = _by_id(root / "labelsTr")
-    if not images:
-        raise InputError(f"No images in '{root / 'imagesTr'}'; give the folder of a Decathlon task.")
-    if unpaired := sorted(images.keys() ^ labels.keys()):
-        raise InputError(f"Case '{unpaired[0]}' has an image or a label map, but not both; download the task again.")
-    for case_id, path in images.items():
-        volume = read_volume(path)
-        yield Case(case_id, volume, read_label_map(labels[case_id], volume))
+    """The labelled cases of a task: those that dataset.json lists, or all if the task comes without one.
+
+    Raises `InputError` if images and labels do not pair up.
+    """
+    images, labels = _by_id(root / "imagesTr"), _by_id(root / "labelsTr")
+    for case_id in _listed(root) or sorted(images.keys() | labels.keys()):
+        if case_id not in images or case_id not in labels:
+            raise InputError(f"Case '{case_id}' lacks its image or its label map; download the task again.")
+        yield Case(case_id, case_id, partial(_read, images[case_id], labels[case_id]))
+
+
+def _listed(root: Path) -> list[str]:
+    path = root / "dataset.json"
+    if not path.is_file():
+        return []
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["training"]
+        return sorted(Path(entry["image"]).name.removesuffix(".nii.gz") for entry in entries)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"'{path}' is not the description of a Decathlon task; download the task again.") from error
 
 
 def _by_id(folder: Path) -> dict[str, Path]:
-    """Case id to file, without the "._" files that the archives carry from macOS."""
     return {p.name.removesuffix(".nii.gz"): p for p in sorted(folder.glob("[!.]*.nii.gz"))}
+
+
+def _read(image: Path, labels: Path) -> Labelled:
+    volume = read_volume(image)
+    return Labelled(volume, read_label_map(labels, volume))

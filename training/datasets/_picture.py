@@ -1,0 +1,118 @@
+"""Pictures (PNG, TIFF, JPEG) as volumes of one slice, and their masks.
+
+A picture says neither how large its pixels are nor how the patient lies in it: a pixel is taken as 1 mm, and the
+picture as an axial slice as radiologists see it, with the patient's left at the right edge and the back below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.volume import Volume
+from training.case import Labelled
+
+IMAGE_IOS = {
+    ".png": "PNGImageIO",
+    ".tif": "TIFFImageIO",
+    ".tiff": "TIFFImageIO",
+    ".jpg": "JPEGImageIO",
+    ".jpeg": "JPEGImageIO",
+}
+_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # of red, green, blue, after ITU-R BT.601
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Pixels (H, W) as stored. Colour becomes grey: exactly where the channels agree, else as luminance (float32).
+
+    An alpha channel is ignored. Raises `InputError` if the picture can't be read or has several pages or NaN.
+    """
+    channels = _channels(path)
+    return channels.astype(np.float32) @ _LUMINANCE if np.ptp(channels, axis=2).any() else channels[..., 0]
+
+
+def picture_volume(pixels: np.ndarray) -> Volume:
+    """Pixels (H, W) as a volume (1, H, W): columns count towards the patient's left, rows towards the back, 1 mm each.
+
+    The millimetre is a stand-in: pictures have no spacing.
+    """
+    return Volume(pixels[None], np.diag([-1.0, -1.0, 1.0, 1.0]))
+
+
+def read_mask(path: Path, shape: tuple[int, ...], threshold: float = 127) -> np.ndarray:
+    """A mask (H, W) of 0 and 1, uint8: 1 where a value is above the threshold, as the edges of a mask can be soft.
+
+    Masks that go no further than 1 hold 0 and 1 already. Raises `InputError` as `read_values` does.
+    """
+    values = read_values(path, shape)
+    return (values > (threshold if values.max() > 1 else 0.5)).astype(np.uint8)
+
+
+def read_values(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The values (H, W) of a mask or label picture. shape: (H, W) of its image.
+
+    Raises `InputError` if it can't be read, has another shape than its image, or is in colour.
+    """
+    channels = _channels(path)
+    if channels.shape[:2] != shape:
+        raise InputError(
+            f"The mask '{path.name}' has {_size(channels.shape)} pixels and its image {_size(shape)}; export the mask "
+            "again, in the size of its image."
+        )
+    if np.ptp(channels, axis=2).any():
+        raise InputError(
+            f"The mask '{path.name}' is in colour, which says nothing of labels; save it as a grey picture."
+        )
+    return channels[..., 0]
+
+
+def read_pair(image: Path, mask: Path) -> Labelled:
+    """An image and its mask of 0 and 1."""
+    pixels = read_picture(image)
+    return Labelled(picture_volume(pixels), read_mask(mask, pixels.shape)[None])
+
+
+def pairs(images: dict[str, Path], masks: dict[str, Path], kind: str = "mask") -> Iterator[tuple[str, Path, Path]]:
+    """Names with their image and their mask, in order of names. kind: what to call a mask in messages.
+
+    Raises `InputError` for an image without a mask or a mask without an image.
+    """
+    for name in sorted(images.keys() | masks.keys()):
+        if name not in masks:
+            raise InputError(f"The image '{images[name]}' has no {kind}; add it, or remove the image.")
+        if name not in images:
+            raise InputError(f"The {kind} '{masks[name]}' has no image; add it, or remove the {kind}.")
+        yield name, images[name], masks[name]
+
+
+def _channels(path: Path) -> np.ndarray:
+    """Pixels (H, W, C), C = 1 or 3."""
+    image = _read_file(path)
+    array = sitk.GetArrayFromImage(image)
+    if image.GetDimension() > 2:
+        raise InputError(f"'{path.name}' has {len(array)} pages; save each as a picture of its own.")
+    array = array.reshape(*array.shape[:2], -1)
+    if not np.isfinite(array).all():
+        raise InputError(f"'{path.name}' has NaN or infinite pixels; replace them before training.")
+    return array[..., :3] if array.shape[2] > 2 else array[..., :1]  # the second or fourth is alpha
+
+
+def _read_file(path: Path) -> sitk.Image:
+    try:
+        content = path.read_bytes()
+        if content.startswith(b"\xff\xd8") and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
+            raise EOFError  # a JPEG scan without its end, which ITK fills up with grey
+        return sitk.ReadImage(str(path), imageIO=IMAGE_IOS[path.suffix.lower()])
+    except OSError as error:
+        raise InputError(f"'{path}' can't be opened ({error.strerror}); check the path and permissions.") from error
+    except (RuntimeError, EOFError) as error:
+        wanted = "a grey picture without transparency, or a colour picture, of the format that its name says"
+        raise InputError(f"'{path.name}' is damaged or not {wanted}; copy it or save it again.") from error
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]}"

@@ -1,0 +1,115 @@
+"""CHAOS challenge, the MR part: four abdominal organs in T1-DUAL (in and out of phase) and T2-SPIR series.
+
+Layout: MR/<patient>/T1DUAL/DICOM_anon/{InPhase,OutPhase}/*.dcm, MR/<patient>/T2SPIR/DICOM_anon/*.dcm, and beside each
+DICOM_anon a folder Ground with one PNG per slice. A PNG belongs to the slice file of the same rank by name (mostly of
+the same name, too); the two phases share their PNGs. The names often run against the positions of the slices.
+Kavur et al., "CHAOS Challenge", Medical Image Analysis 69 (2021) 101950. CC-BY-SA 4.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.volume import Volume, read_volume
+from training.case import Case, Labelled
+
+SOURCE = (
+    "Download CHAOS_Train_Sets.zip from https://zenodo.org/records/3431873, unpack it, and give the folder Train_Sets, "
+    "or the one inside for the modality, in which the numbered patients lie."
+)
+LABELS = {1: "liver", 2: "right kidney", 3: "left kidney", 4: "spleen"}
+
+_RANGES = {1: (55, 70), 2: (110, 135), 3: (175, 200), 4: (240, 255)}  # usually 63, 126, 189, 252
+_LEVELS = {grey: label for label, (low, high) in _RANGES.items() for grey in range(low, high + 1)}
+_FOLDERS = {
+    "T1-DUAL in phase": ("T1DUAL", "DICOM_anon/InPhase"),
+    "T1-DUAL out phase": ("T1DUAL", "DICOM_anon/OutPhase"),
+    "T2-SPIR": ("T2SPIR", "DICOM_anon"),
+}
+
+
+def cases(root: Path, sequence: str = "T1-DUAL in phase") -> Iterator[Case]:
+    """One case per patient, of one sequence: "T1-DUAL in phase", "T1-DUAL out phase" or "T2-SPIR".
+
+    Raises `InputError` for another sequence, and for a patient without its slices or masks.
+    """
+    if sequence not in _FOLDERS:
+        raise InputError(f"CHAOS has no MR sequence '{sequence}'; choose one of: {', '.join(_FOLDERS)}.")
+    name, slices = _FOLDERS[sequence]
+    for patient in patients(root, "MR"):
+        series, masks = patient / name / slices, patient / name / "Ground"
+        check_folders(series, masks)
+        yield Case(f"mr_{patient.name}", f"mr_{patient.name}", partial(read, series, masks, _LEVELS))
+
+
+def patients(root: Path, modality: str) -> list[Path]:
+    """The patients' folders of a modality ("MR" or "CT"), by number. root: Train_Sets, or the modality's folder."""
+    folder = root / modality if (root / modality).is_dir() else root
+    return sorted((p for p in folder.iterdir() if p.is_dir() and p.name.isdigit()), key=lambda p: int(p.name))
+
+
+def check_folders(series: Path, masks: Path) -> None:
+    """Raises `InputError` unless there are both, slices and masks."""
+    for folder, pattern in ((series, "*.dcm"), (masks, "*.png")):
+        if next(folder.glob(pattern), None) is None:
+            raise InputError(f"There are no files {pattern} in '{folder}'; only a training set has both. {SOURCE}")
+
+
+def read(series: Path, masks: Path, levels: Mapping[int, int]) -> Labelled:
+    """The volume, with a label map from the PNG masks. levels: label by grey level; 0 is background."""
+    volume = read_volume(series)
+    slices, pngs = _by_name(series, "*.dcm"), _by_name(masks, "*.png")
+    depth = len(volume.voxels)
+    if not len(slices) == len(pngs) == depth:
+        raise InputError(
+            f"'{masks}' holds {len(pngs)} masks for {len(slices)} slice files, of which {depth} make the volume; there "
+            "must be one mask per slice: unpack the data set again."
+        )
+    names, stems = {p.stem for p in pngs}, {p.stem for p in slices}
+    if names & stems and names != stems:
+        raise InputError(f"Mask '{min(names - stems)}.png' in '{masks}' has no slice file; unpack the data set again.")
+    label_map = np.zeros(volume.voxels.shape, np.uint8)
+    for k, png in zip(places(slices, volume), pngs, strict=True):
+        label_map[k] = _labels(png, levels, volume.voxels.shape[1:])
+    return Labelled(volume, label_map)
+
+
+def _by_name(folder: Path, pattern: str) -> list[Path]:
+    """Files by the numbers in their names, whether or not these are padded."""
+    files = (p for p in folder.glob(pattern) if not p.name.startswith("."))
+    return sorted(files, key=lambda p: ([int(n) for n in re.findall(r"\d+", p.stem)], p.name))
+
+
+def places(slices: list[Path], volume: Volume) -> list[int]:
+    """Index along the volume's first axis of each slice file, by its position."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    positions = []
+    for path in slices:
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        positions.append(reader.GetOrigin())
+    ras = np.array(positions) * [-1, -1, 1] - volume.affine[:3, 3]
+    return [round(k) for k in np.linalg.solve(volume.affine[:3, :3], ras.T)[2].tolist()]
+
+
+def _labels(path: Path, levels: Mapping[int, int], shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="PNGImageIO"))
+    except RuntimeError as error:
+        raise InputError(f"'{path}' is damaged or no PNG file; unpack the data set again.") from error
+    if pixels.shape != shape:
+        raise InputError(f"Mask '{path}' has shape {pixels.shape}, its slice {shape}; unpack the data set again.")
+    known = {0: 0, **levels}
+    if unknown := sorted(set(np.unique(pixels).tolist()) - known.keys()):
+        raise InputError(f"Mask '{path}' has grey level {unknown[0]}, which stands for no organ; unpack it again.")
+    table = np.zeros(max(known) + 1, np.uint8)
+    table[list(known)] = list(known.values())
+    return table[pixels]

@@ -1,0 +1,95 @@
+"""A folder of one's own: images and label maps in two folders beside each other, paired by name.
+
+Layout: images/anna.nii.gz, labels/anna.nii.gz. Volumes are NIfTI, NRRD or MetaImage, pictures PNG, TIFF or JPEG. A
+label file may end in _mask, _label, _seg or -label (anna_seg.nrrd), and an image in nnU-Net's _0000
+(anna_0000.nii.gz). Folders inside them are not read.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.volume import read_label_map, read_volume
+from training.case import Case, Labelled
+from training.datasets._picture import IMAGE_IOS, picture_volume, read_picture, read_values
+
+SOURCE = (
+    "Give a folder with images (NIfTI, NRRD, MetaImage, PNG, TIFF or JPEG files) in 'images' and their label maps in "
+    "'labels', under the same names; other names of these folders are options."
+)
+LABELS: dict[int, str] = {}  # only the user knows
+_VOLUMES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_ENDINGS = ("", "_mask", "_label", "_seg", "-label")
+_CHANNEL = "_0000"
+
+
+def cases(root: Path, images: str = "images", labels: str = "labels", threshold: int | None = None) -> list[Case]:
+    """The cases in order of ids. Each is a patient of its own: name one file a patient, or the split will leak.
+
+    images, labels: names of the two folders. threshold: for pictures; what is above it is label 1, as the edges of
+    masks can be soft. Without, values are labels. Raises `InputError` if images and labels do not pair up.
+    """
+    if (root / images).resolve() == (root / labels).resolve():
+        raise InputError(f"Images and labels are both looked for in '{images}'; keep them in two folders.")
+    found, unused = [], _by_stem(root / labels)
+    available = dict(unused)
+    for stem, image in _by_stem(root / images).items():
+        case_id, label = _partner(stem, available)
+        if not label:
+            raise InputError(f"The image '{image}' has no label map in '{labels}'; add it, or remove the image.")
+        unused.pop(label, None)
+        _check_kinds(image, available[label], threshold)
+        found.append(Case(case_id, case_id, partial(_read, image, available[label], threshold)))
+    if unused:
+        raise InputError(f"The label map '{min(unused.values())}' has no image in '{images}'; add it, or remove it.")
+    return sorted(found, key=lambda case: case.id)
+
+
+def _partner(stem: str, labels: dict[str, Path]) -> tuple[str, str]:
+    """Case id and label stem ("" if there is none) of an image. Exact names go first: slice_0000 may be just that."""
+    for case_id in (stem, stem.removesuffix(_CHANNEL)):
+        for ending in _ENDINGS:
+            if case_id + ending in labels:
+                return case_id, case_id + ending
+    return stem, ""
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InputError(f"There is no folder '{folder}'. {SOURCE}")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.glob("[!.]*")):
+        suffix = next((s for s in (*_VOLUMES, *IMAGE_IOS) if path.name.lower().endswith(s)), None)
+        if suffix and files.setdefault(path.name[: -len(suffix)], path) != path:
+            raise InputError(f"'{path}' lies there under another ending too; keep one of the two.")
+    return files
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_IOS
+
+
+def _check_kinds(image: Path, label: Path, threshold: int | None) -> None:
+    if _is_picture(image) != _is_picture(label):
+        raise InputError(f"Of '{image.name}' and '{label.name}' one is a picture, one a volume; give two of a kind.")
+    if not _is_picture(image) and threshold is not None:
+        raise InputError(f"A threshold is for pictures and '{image.name}' is a volume; leave the threshold out.")
+    if label.suffix.lower() in (".jpg", ".jpeg") and threshold is None:
+        raise InputError(f"JPEG blurs labels such as '{label.name}'; save them as PNG, or give a threshold.")
+
+
+def _read(image: Path, label: Path, threshold: int | None) -> Labelled:
+    if not _is_picture(image):
+        volume = read_volume(image)
+        return Labelled(volume, read_label_map(label, volume))
+    pixels = read_picture(image)
+    values = read_values(label, pixels.shape)
+    if threshold is not None:
+        values = values > threshold
+    elif values.min() < 0 or values.max() > 255 or np.any(values != np.round(values)):
+        raise InputError(f"The mask '{label.name}' holds values other than whole numbers from 0 to 255.")
+    return Labelled(picture_volume(pixels), values.astype(np.uint8)[None])

@@ -1,0 +1,32 @@
+"""Lungs in single CT slices: Kaggle's "Finding and Measuring Lungs in CT Data", 267 slices in Hounsfield units.
+
+Layout: 2d_images/ID_0000_Z_0142.tif, 2d_masks/ID_0000_Z_0142.tif. Its few whole volumes (3d_images) are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from training.case import Case
+from training.datasets._picture import pairs, read_pair
+
+SOURCE = (
+    "Download https://www.kaggle.com/datasets/kmader/finding-lungs-in-ct-data and give its folder, the one with "
+    "2d_images and 2d_masks in it."
+)
+LABELS = {1: "lung"}
+
+
+def cases(root: Path) -> Iterator[Case]:
+    """One case a slice; slices whose names share an ID are of one patient.
+
+    Raises `InputError` if images and masks do not pair up by name.
+    """
+    for name, image, mask in pairs(_by_name(root / "2d_images"), _by_name(root / "2d_masks")):
+        yield Case(name, name.partition("_Z_")[0], partial(read_pair, image, mask))
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in folder.glob("[!.]*.tif")}

@@ -1,0 +1,97 @@
+"""Scores of label maps against reference label maps, case by case, and the table they are kept in."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from AttnSegLib import metrics
+from AttnSegLib.catalog import Label
+from AttnSegLib.errors import InputError
+from training.case import Labelled
+
+
+@dataclass(frozen=True)
+class Score(metrics.Comparison):
+    """Agreement on one label of one case, over the whole volume, empty slices included; NaN where undefined.
+
+    model: its id. tp, fp, fn, tn: voxels, so that scores can be pooled. auc: area under the ROC curve of the voxels'
+    probabilities, NaN without these. volume_ml, reference_ml: predicted and true. seconds: of the prediction.
+    """
+
+    model: str
+    case: str
+    label: str
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    auc: float
+    volume_ml: float
+    reference_ml: float
+    seconds: float
+
+    @property
+    def counts(self) -> metrics.Counts:
+        """The voxels, to be added up."""
+        return metrics.Counts(self.tp, self.fp, self.fn, self.tn)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a model found in a case. label_map: (D, H, W). probabilities: label value to (D, H, W), may be empty.
+    slice_axis: array axis that slices are counted along."""
+
+    model: str
+    case: str
+    label_map: np.ndarray
+    slice_axis: int
+    probabilities: dict[int, np.ndarray]
+    seconds: float
+
+
+def score(found: Found, truth: Labelled, labels: Sequence[Label]) -> list[Score]:
+    """One score for each label."""
+    return [_score(found, truth, label) for label in labels]
+
+
+def write_scores(path: Path, scores: Iterable[Score]) -> None:
+    """Write a CSV table with a header."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Score)])
+        writer.writeheader()
+        writer.writerows(asdict(one) for one in scores)
+
+
+def read_scores(path: Path) -> list[Score]:
+    """Read what `write_scores` wrote. Raises `InputError` for another table."""
+    kinds = {"int": int, "float": float, "str": str}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                Score(**{field.name: kinds[str(field.type)](row[field.name]) for field in fields(Score)})
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"'{path}' is not a table of scores that training.evaluate wrote.") from error
+
+
+def _score(found: Found, truth: Labelled, label: Label) -> Score:
+    reference, prediction = truth.label_map == label.value, found.label_map == label.value
+    probability = found.probabilities.get(label.value)
+    comparison = metrics.compare(reference, prediction, truth.volume.spacing, found.slice_axis)
+    return Score(
+        **asdict(comparison),
+        model=found.model,
+        case=found.case,
+        label=label.id,
+        **asdict(metrics.Counts.of(reference, prediction)),
+        auc=float("nan") if probability is None else metrics.roc_auc(reference, probability),
+        volume_ml=int(prediction.sum()) * truth.volume.voxel_volume,
+        reference_ml=int(reference.sum()) * truth.volume.voxel_volume,
+        seconds=found.seconds,
+    )

@@ -1,0 +1,138 @@
+"""Slices of cases as the network will see them, made once and kept on disk: training then only maps files into memory.
+
+So a data set of any size can be trained on, all processes share one copy, and the card never waits for decoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.preprocess import Preprocessing
+from training.case import Case, Labelled
+from training.recipe import Recipe
+
+Labels = tuple[tuple[int, ...], ...] | None
+
+
+@dataclass(frozen=True)
+class CachedCase:
+    """What is known of a case. digest: SHA-256 of its voxels, to find the same image under two ids; counts: pixels of
+    each label in each slice, as [slice][label - 1]; images, targets: files, "" for a case that was only looked at."""
+
+    id: str
+    digest: str
+    size: tuple[int, int]
+    counts: list[list[int]]
+    images: str = ""
+    targets: str = ""
+
+    def slices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Images (N, H, W) float16 in [0, 1] and labels (N, H, W) uint8, mapped from disk."""
+        return np.load(self.images, mmap_mode="r"), np.load(self.targets, mmap_mode="r")
+
+
+class SliceCache:
+    """The cached cases of one data set under one preprocessing. A change of either leads to another folder."""
+
+    def __init__(self, folder: Path, root: Path, recipe: Recipe):
+        self._preprocessing: Preprocessing = recipe.preprocessing
+        self._sources: Labels = recipe.dataset.labels
+        self._num_labels = len(recipe.labels)
+        key = json.dumps([asdict(recipe.dataset), asdict(recipe.preprocessing), self._num_labels, _fingerprint(root)])
+        self._folder = folder / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+    def prepare(self, cases: Iterable[Case], *, slices: bool) -> None:
+        """Cache what is not cached yet. slices: also the slices themselves, not only the facts of a case.
+
+        Raises `InputError` for a case that can't be read, that holds a label the recipe does not know, or if the disk
+        is full.
+        """
+        for case in cases:
+            known = self._known(case)
+            if known is None or (slices and not known.images):
+                try:
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    self._write(case, slices=slices)
+                except OSError as error:
+                    raise InputError(f"The slices of '{case.id}' can't be kept in '{self._folder}': {error.strerror}.") from error
+
+    def cases(self, cases: Sequence[Case]) -> list[CachedCase]:
+        """The cached form of prepared cases."""
+        found = [self._known(case) for case in cases]
+        return [case for case in found if case is not None]
+
+    def _write(self, case: Case, *, slices: bool) -> None:
+        volume, label_map = case.read()
+        label_map = relabelled(label_map, self._sources)
+        if label_map.max() > self._num_labels:
+            raise InputError(
+                f"Case '{case.id}' holds label {label_map.max()}, but the recipe has labels 1 to {self._num_labels}; add it "
+                "to the recipe's card, or leave it out by the labels of its dataset."
+            )
+        stack = self._preprocessing.stack(volume)
+        counts = [[int((one == label).sum()) for label in range(1, self._num_labels + 1)] for one in stack.view(label_map)]
+        facts = CachedCase(case.id, hashlib.sha256(volume.voxels.tobytes()).hexdigest(), stack.model_size, counts)
+        files = {}
+        if slices:
+            indices = list(range(len(stack)))
+            targets = stack.targets(label_map, indices, self._num_labels).numpy().astype(np.uint8)
+            images = stack.slices(indices)[:, 0].numpy().astype(np.float16)  # further channels repeat the first
+            files = {"images": self._keep(case, "images", images), "targets": self._keep(case, "targets", targets)}
+        self._path(case, "json").write_text(json.dumps(asdict(facts) | files))
+
+    def _keep(self, case: Case, kind: str, array: np.ndarray) -> str:
+        path = self._path(case, f"{kind}.npy")
+        unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
+        with unfinished.open("wb") as file:
+            np.save(file, array)
+        unfinished.replace(path)
+        return str(path)
+
+    def _known(self, case: Case) -> CachedCase | None:
+        path = self._path(case, "json")
+        if not path.is_file():
+            return None
+        facts: dict[str, Any] = json.loads(path.read_text())
+        return CachedCase(**{**facts, "size": tuple(facts["size"])})
+
+    def _path(self, case: Case, suffix: str) -> Path:
+        name = "".join(c if c.isalnum() or c in "-_" else "_" for c in case.id)
+        short = hashlib.sha256(case.id.encode()).hexdigest()[:6]  # ids that differ in other characters only
+        return self._folder / f"{name}-{short}.{suffix}"
+
+
+def read_labelled(case: Case, recipe: Recipe) -> Labelled:
+    """A case with the labels of the recipe's model instead of the data set's."""
+    volume, label_map = case.read()
+    return Labelled(volume, relabelled(label_map, recipe.dataset.labels))
+
+
+def relabelled(label_map: np.ndarray, sources: Labels) -> np.ndarray:
+    """Labels of the model instead of those of the data set, see `Source.labels`."""
+    if sources is None:
+        return label_map
+    table = np.zeros(256, np.uint8)
+    for label, values in enumerate(sources, start=1):
+        table[list(values)] = label
+    return table[label_map]
+
+
+def _fingerprint(root: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and dates of all files, which tell whether a data set has changed."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return [(str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+
+
+def to_tensor(array: np.ndarray) -> torch.Tensor:
+    """A copy as a tensor, by DLPack, which works where torch was built for another numpy."""
+    return torch.from_dlpack(np.array(array))

@@ -1,0 +1,75 @@
+"""The Lightning data module: from cases on disk to batches of changed slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning
+from torch.utils.data import DataLoader
+
+from AttnSegLib.errors import InputError
+from training import datasets
+from training.augment import Sample
+from training.recipe import Recipe
+from training.slice_cache import CachedCase, SliceCache
+from training.slices import Share, ShuffledSlices, SliceDataset
+from training.split import Parts, refuse_shared_images
+
+
+class SliceModule(lightning.LightningDataModule):
+    """Batches for training, and numbers of validation cases, which the segmentation module reads by itself."""
+
+    def __init__(self, recipe: Recipe, root: Path, cache: Path, workers: int):
+        super().__init__()
+        self.recipe, self.workers = recipe, workers
+        self.parts: Parts = recipe.split.deal(datasets.cases(recipe.dataset.name, root, **recipe.dataset.options))
+        self._cache = SliceCache(cache, root, recipe)
+
+    def prepare_data(self) -> None:
+        """Fill the cache; runs in one process of each machine.
+
+        Raises `InputError` if a label appears in no training case, or an image in two parts of the split.
+        """
+        self._cache.prepare(self.parts.training, slices=True)
+        self._cache.prepare([*self.parts.validation, *self.parts.test], slices=False)
+        _refuse_missing_labels(self._cache.cases(self.parts.training), self.recipe)
+        every = [case for part in self.parts for case in part]
+        refuse_shared_images(self.parts, {case.id: case.digest for case in self._cache.cases(every)})
+
+    def setup(self, stage: str) -> None:
+        """Open the cache."""
+        self.dataset = SliceDataset(
+            self._cache.cases(self.parts.training), self.recipe.augmentation, self.recipe.preprocessing.channels
+        )
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        assert self.trainer is not None
+        trainer = self.trainer
+        share = Share(trainer.global_rank, trainer.world_size)
+        settings = self.recipe.optimisation
+        order = ShuffledSlices(
+            len(self.dataset), settings.batch_size, settings.seed, lambda: trainer.current_epoch, share
+        )
+        return DataLoader(
+            self.dataset,
+            sampler=order,
+            batch_size=settings.batch_size // share.processes,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        """Numbers of this process's validation cases: every process takes its own, so that none is scored twice."""
+        assert self.trainer is not None
+        numbers = range(self.trainer.global_rank, len(self.parts.validation), self.trainer.world_size)
+        return DataLoader(list(numbers), batch_size=None)  # type: ignore[arg-type]  # a list is map-style enough
+
+
+def _refuse_missing_labels(cases: list[CachedCase], recipe: Recipe) -> None:
+    for label in recipe.labels:
+        if not any(counts[label.value - 1] for case in cases for counts in case.counts):
+            raise InputError(
+                f"Label {label.value} ({label.name}) appears in none of the {len(cases)} training cases; correct the labels "
+                "or the split in the recipe."
+            )
