@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+from made_up.balls import RECIPE, write_task
 from safetensors.torch import save_file
 from slicer_stand_in.fixtures import messages as messages
 from slicer_stand_in.fixtures import open_panel as open_panel
@@ -69,3 +70,17 @@ def a_model_folder(tmp_path):
     }
     (folder / CARD).write_text(json.dumps(card))
     return folder
+
+
+@pytest.fixture(scope="session")
+def a_decathlon_task(tmp_path_factory):
+    """Four cases in the layout of the Medical Segmentation Decathlon."""
+    return write_task(tmp_path_factory.mktemp("decathlon") / "Task99_Ball")
+
+
+@pytest.fixture
+def a_recipe(tmp_path):
+    """The file of a recipe for `a_decathlon_task`."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE)
+    return path

@@ -1,106 +1,154 @@
-"""Score a model on whole volumes: python -m training.evaluate MODEL --dataset NAME --root DATA [--case ID ...]"""
+"""Score models on whole volumes: python -m training.evaluate MODEL ... --root DATA --out FOLDER"""
 
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from tqdm import tqdm
 
-from AttnSegLib import metrics
-from AttnSegLib.catalog import Label, find_model
+from AttnSegLib.catalog import CARD, Label, ModelSpec, find_model
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from training import datasets
-from training.case import Case
+from training.candidates import Candidate, Folder, Model, plain_label
+from training.case import Case, Labelled
+from training.evaluation_report import Examples, write_report
+from training.paper_columns import COLUMNS
+from training.recipe import Source
+from training.scores import Score, score
+from training.slice_cache import relabelled
+
+_EPILOG = """
+MODEL is the id of a model, a model folder, or a folder of label maps named after their cases (case_1.nii.gz).
+The output folder gets scores.csv (one line per model, case and label), summary.md (means, pooled scores, tests between
+models), boxplots.png and examples.png. Empty slices count as part of the volume; slice_dice in scores.csv leaves out
+slices that are empty in both, slice_dice_all counts them as 1.
+"""
 
 
 @dataclass(frozen=True)
-class Score:
-    """Agreement on one label of one case, over the whole volume, empty slices included.
+class Truth:
+    """What is scored against. cases: of the data set; source: how its labels become the models'; labels: to score."""
 
-    slice_dice: mean over the slices where reference or prediction is not empty; seconds: of the whole prediction.
-    """
+    cases: Sequence[Case]
+    source: Source
+    labels: Sequence[Label]
 
-    case: str
-    label: str
-    dice: float
-    precision: float
-    recall: float
-    slice_dice: float
-    volume_ml: float
-    reference_ml: float
-    seconds: float
+    def read(self, case: Case) -> Labelled:
+        """A case with the models' labels."""
+        volume, label_map = case.read()
+        return Labelled(volume, relabelled(label_map, self.source.labels))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Score a model on whole volumes.")
-    parser.add_argument("model", help="id of a model, or a model folder")
-    parser.add_argument("--dataset", required=True, help="name of a reader in training/datasets/")
+    options = _parser().parse_args(arguments)
+    try:
+        specs = [find_model(name) for name in options.models if not _is_folder_of_label_maps(name)]
+        truth = _truth(options, specs[0] if specs else None)
+        candidates = [_candidate(name, options) for name in options.models]
+        examples = Examples(truth.labels)
+        scores = evaluate(candidates, truth, examples)
+        for line in write_report(options.out, scores, examples, paper=options.paper, runs=options.runs):
+            print(line)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def evaluate(candidates: Sequence[Candidate], truth: Truth, examples: Examples | None = None) -> list[Score]:
+    """Scores of all candidates on all cases. examples: collects a slice of some of the cases.
+
+    Raises `InputError` for a case that can't be read, or that a candidate does not have.
+    """
+    scores: list[Score] = []
+    for number, case in enumerate(tqdm(truth.cases, unit="case", disable=None)):
+        labelled = truth.read(case)
+        found = [candidate.find(case.id, labelled.volume) for candidate in candidates]
+        for one in found:
+            scores += score(one, labelled, truth.labels)
+        if examples is not None and number in examples.wanted(len(truth.cases)):
+            stack = next(filter(None, (candidate.stack(labelled.volume) for candidate in candidates)), None)
+            examples.add(labelled, found, stack)
+    return sorted(scores, key=lambda one: [candidate.name for candidate in candidates].index(one.model))
+
+
+def _truth(options: argparse.Namespace, spec: ModelSpec | None) -> Truth:
+    """From the command line, and what it leaves open from the card of the first model."""
+    training = spec.training if spec else {}
+    known: dict[str, Any] = training.get("dataset", {}) if options.dataset is None else {}
+    name = options.dataset or known.get("name")
+    if name is None:
+        raise InputError("Give the data set's name by --dataset; only models that were trained here know theirs.")
+    given = dict(_assignment(text) for text in options.option)
+    labels = known.get("labels")
+    source = Source(name, {**known.get("options", {}), **given}, tuple(map(tuple, labels)) if labels else None)
+    cases = datasets.cases(name, options.root, **source.options)
+    wanted = options.case or training.get("test_cases") or [case.id for case in cases]
+    chosen = [case for case in cases if case.id in wanted]
+    if missing := sorted(set(wanted) - {case.id for case in chosen}):
+        raise InputError(f"The data set has no case '{missing[0]}'; it has {len(cases)}, such as '{cases[0].id}'.")
+    if trained := sorted(set(training.get("training_cases", [])) & set(wanted)):
+        print(
+            f"Note: the first model was trained on '{trained[0]}' and perhaps others of these cases.", file=sys.stderr
+        )
+    meanings: dict[int, str] = datasets.reader(name).LABELS or {1: "label 1"}
+    return Truth(chosen, source, spec.labels if spec else [plain_label(*meaning) for meaning in meanings.items()])
+
+
+def _candidate(name: str, options: argparse.Namespace) -> Candidate:
+    if _is_folder_of_label_maps(name):
+        return Folder(Path(name))
+    spec = find_model(name)
+    predictor = SlicePredictor.from_model(spec, Compute(options.device), level=options.level)
+    shown = spec.id if options.level is None else f"{spec.id} L{options.level}"
+    return Model(shown, predictor, flips=options.flips, probabilities=True)
+
+
+def _is_folder_of_label_maps(name: str) -> bool:
+    return Path(name).is_dir() and not (Path(name) / CARD).is_file()
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise InputError(f"'{text}' is not an option of a data set; write NAME=VALUE.")
+    return name, value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description="Score models, or label maps, on whole volumes of a labelled data set.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="what to score, see below")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the tables and pictures")
+    parser.add_argument("--dataset", help=f"one of: {', '.join(datasets.names())} (default: the first model's)")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the data set")
     parser.add_argument(
         "--case",
         action="append",
         metavar="ID",
-        help="score this case; may be repeated (default: the card's validation cases)",
+        help="score only this; may be repeated (default: the first model's test cases)",
     )
-    parser.add_argument("--level", type=int, help="prune an ANU-Net to this level")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--csv", type=Path, help="also write the table to this file")
-    options = parser.parse_args(arguments)
-    try:
-        spec = find_model(options.model)
-        predictor = SlicePredictor.from_model(spec, Compute(options.device), level=options.level)
-        wanted = options.case or spec.training.get("validation_cases", [])
-        cases = [case for case in datasets.cases(options.dataset, options.root) if case.id in wanted]
-        if missing := sorted(set(wanted) - {case.id for case in cases}) or not wanted:
-            raise InputError(f"The data set does not have the cases to score: {missing if wanted else 'none given'}.")
-        scores = []
-        for score in evaluate(predictor, spec.labels, cases):
-            print(f"{score.case}  {score.label}  Dice {score.dice:.4f}  precision {score.precision:.4f}  ", end="")
-            print(f"recall {score.recall:.4f}  slice Dice {score.slice_dice:.4f}  {score.seconds:.1f} s", flush=True)
-            scores.append(score)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    print(f"mean Dice {np.mean([s.dice for s in scores]):.4f} over {len({s.case for s in scores})} volumes")
-    if options.csv:
-        write_csv(options.csv, scores)
-    return 0
-
-
-def evaluate(predictor: SlicePredictor, labels: Iterable[Label], cases: Iterable[Case]) -> Iterator[Score]:
-    """One score a case and label, case by case."""
-    for case in cases:
-        prediction = predictor.predict(case.volume)
-        view = predictor.preprocessing.stack(case.volume).view
-        for label in labels:
-            reference, predicted = case.label_map == label.value, prediction.label_map == label.value
-            yield Score(
-                case=case.id,
-                label=label.id,
-                dice=metrics.dice(reference, predicted),
-                precision=metrics.precision(reference, predicted),
-                recall=metrics.recall(reference, predicted),
-                slice_dice=float(np.nanmean(metrics.slice_dice(view(reference), view(predicted)))),
-                volume_ml=int(predicted.sum()) * case.volume.voxel_volume,
-                reference_ml=int(reference.sum()) * case.volume.voxel_volume,
-                seconds=prediction.seconds,
-            )
-
-
-def write_csv(path: Path, scores: list[Score]) -> None:
-    """Write the scores as a table with a header."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(asdict(scores[0])))
-        writer.writeheader()
-        writer.writerows(asdict(score) for score in scores)
+    parser.add_argument("--paper", choices=list(COLUMNS), help="also print the columns of this paper's tables")
+    parser.add_argument(
+        "--runs", type=Path, nargs="*", default=[], metavar="RUN", help="also draw how these runs converged"
+    )
+    parser.add_argument("--level", type=int, help="prune ANU-Nets to this level")
+    parser.add_argument("--flips", action="store_true", help="predict flipped slices as well and take the mean")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: the best there is)")
+    return parser
 
 
 if __name__ == "__main__":

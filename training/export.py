@@ -1,44 +1,70 @@
-"""Make a model folder of a checkpoint: python -m training.export RUN/last.ckpt --root DATA --models Resources/Models
+"""Make a model folder of a checkpoint: python -m training.export RUN/last.ckpt --root DATA --models FOLDER
 
-The folder holds the card, the weights in half precision, and the attribution. The card's scores are those of the
-exported weights on the recipe's validation cases, by the predictor that users run.
+The folder holds the card, the weights, the attribution and a metadata file as MONAI bundles have. The card's scores are
+those of the exported weights on the split's test cases, by the predictor that users run. Put into the folder that
+`attnseg models` names, the model appears there and in Slicer.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
-from dataclasses import asdict, replace
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from AttnSegLib.catalog import CARD, load_card, sha256_of
+from AttnSegLib.catalog import CARD, ModelSpec, load_card, sha256_of, user_folder
 from AttnSegLib.cost import network_facts
+from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from training import datasets
-from training.case import Case, split
-from training.evaluate import Score, evaluate
-from training.recipe import Recipe, from_dict
+from training.bundle import bundle_metadata
+from training.candidates import Model, network_of
+from training.case import Case
+from training.evaluate import Truth, evaluate
+from training.onnx_file import write_onnx
+from training.recipe import Recipe, from_dict, read_checkpoint
+from training.scores import Score
 
 _WEIGHTS = "weights.safetensors"
-_ATTRIBUTION = "ATTRIBUTION.md"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a model is written. half: weights in half precision; onnx: also as an ONNX file for slices of this height and
+    width in pixels, checked against torch; overwrite: replace a model of the same id."""
+
+    half: bool = True
+    onnx: tuple[int, int] | None = None
+    overwrite: bool = False
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.export", description="Make a model folder.")
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="last.ckpt or best.ckpt of a run")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set, for the card's scores")
-    parser.add_argument("--models", type=Path, required=True, help="folder that the model folder is made in")
+    parser.add_argument("--models", type=Path, default=user_folder(), help="where to put it (default: %(default)s)")
+    parser.add_argument("--id", help="the model's id (default: network, organ and modality)")
+    parser.add_argument("--full-precision", action="store_true", help="weights in 32 bits, twice the size")
+    parser.add_argument(
+        "--onnx", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="also write model.onnx for slices of this size"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a model of the same id")
     options = parser.parse_args(arguments)
+    form = Form(
+        half=not options.full_precision, onnx=tuple(options.onnx) if options.onnx else None, overwrite=options.overwrite
+    )
     try:
-        folder = export(options.checkpoint, options.root, options.models)
+        folder = export(options.checkpoint, options.root, options.models, form, model_id=options.id)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
@@ -46,76 +72,97 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def export(checkpoint: Path, root: Path, models: Path) -> Path:
-    """Write the model folder and return its path. Raises `InputError` if the checkpoint can't be read."""
-    recipe, weights = _load(checkpoint)
-    training, validation = split(list(datasets.cases(recipe.dataset, root)), recipe.validation)
-    folder = models / _model_id(recipe)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: _halve(tensor) for name, tensor in weights.items()}, folder / _WEIGHTS)
-    (folder / _WEIGHTS).chmod(0o644)  # safetensors makes it readable for its owner only
-    card = _card(recipe, folder / _WEIGHTS, training)
-    _write_card(folder, card)
-    card["scores"] = _scores(folder, validation)
-    _write_card(folder, card)
-    (folder / _ATTRIBUTION).write_text(_attribution(recipe, card), encoding="utf-8")
+def export(checkpoint: Path, root: Path, models: Path, form: Form, *, model_id: str | None = None) -> Path:
+    """Write the model folder, whole or not at all, and return its path.
+
+    Raises `InputError` if the checkpoint or a test case can't be read, or if there is a model of that id already.
+    """
+    content = read_checkpoint(checkpoint)
+    recipe = from_dict(content["hyper_parameters"]["recipe"])
+    folder = models / (model_id or _model_id(recipe))
+    if folder.exists() and not form.overwrite:
+        raise InputError(f"There is a model '{folder}' already; give another --id, or --overwrite.")
+    models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=models, prefix=".unfinished-") as unfinished:
+        made = Path(unfinished) / folder.name
+        made.mkdir()
+        _fill(made, content, root, form)
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.replace(folder)
     return folder
 
 
-def _load(checkpoint: Path) -> tuple[Recipe, dict[str, torch.Tensor]]:
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        recipe = from_dict(content["hyper_parameters"])
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
-        raise InputError(f"'{checkpoint}' is not a checkpoint of training.train.") from error
-    prefix = "network."
-    weights = content["state_dict"].items()
-    return recipe, {name.removeprefix(prefix): tensor for name, tensor in weights if name.startswith(prefix)}
+def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None:
+    recipe, cases = from_dict(content["hyper_parameters"]["recipe"]), content["hyper_parameters"]["cases"]
+    weights = network_of(content).state_dict()
+    save_file({name: _stored(tensor, half=form.half) for name, tensor in weights.items()}, folder / _WEIGHTS)
+    (folder / _WEIGHTS).chmod(0o644)  # safetensors makes it readable for its owner only
+    card = _card(recipe, folder, cases) | {"scores": {"summary": "not scored"}}
+    _write_json(folder / CARD, card)
+    found = datasets.cases(recipe.dataset.name, root, **recipe.dataset.options)
+    test = [case for case in found if case.id in cases["test"]]
+    if len(test) != len(cases["test"]):
+        raise InputError(
+            f"'{root}' lacks some of the {len(cases['test'])} test cases of the run; give the same data set."
+        )
+    if test:
+        _write_json(folder / CARD, card | {"scores": _scores(load_card(folder / CARD), recipe, test)})
+    spec = load_card(folder / CARD)
+    _write_json(folder / "metadata.json", bundle_metadata(spec))
+    (folder / "ATTRIBUTION.md").write_text(_attribution(spec, recipe), encoding="utf-8")
+    if form.onnx:
+        network = SlicePredictor.from_model(spec, Compute("cpu")).network
+        write_onnx(network, recipe.preprocessing.channels, form.onnx, folder / "model.onnx")
 
 
 def _model_id(recipe: Recipe) -> str:
     return f"{recipe.network}-{recipe.card['organ'].replace(' ', '_')}-{recipe.card['modality'].lower()}"
 
 
-def _halve(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.half().contiguous() if tensor.is_floating_point() else tensor
+def _stored(tensor: torch.Tensor, *, half: bool) -> torch.Tensor:
+    return tensor.half().contiguous() if half and tensor.is_floating_point() else tensor.contiguous()
 
 
-def _card(recipe: Recipe, weights: Path, training: list[Case]) -> dict[str, Any]:
-    facts = {key: value for key, value in recipe.card.items() if key != "data_source"}
-    return facts | {
-        "id": _model_id(recipe),
+def _card(recipe: Recipe, folder: Path, cases: dict[str, list[str]]) -> dict[str, Any]:
+    own = {key: value for key, value in recipe.card.items() if key not in ("data_source", "variant")}
+    settings = recipe.as_dict()
+    return own | {
+        "id": folder.name,
+        "title": f"{recipe.card['title']} ({recipe.card['variant']})",
         "network": recipe.network,
         "options": recipe.options,
         "facts": asdict(network_facts(recipe.network, **recipe.options)),
-        "preprocessing": recipe.preprocessing,
-        "weights": weights.name,
-        "sha256": sha256_of(weights),
+        "preprocessing": settings["preprocessing"],
+        "weights": _WEIGHTS,
+        "sha256": sha256_of(folder / _WEIGHTS),
         "training": {
             "data": recipe.card["data_source"],
-            "training_cases": [case.id for case in training],
-            "validation_cases": list(recipe.validation),
-            "optimisation": recipe.as_dict()["optimisation"],
+            **{f"{part}_cases": ids for part, ids in cases.items()},
+            **{name: settings[name] for name in ("dataset", "augmentation", "optimisation")},
         },
-        "scores": {"summary": "not scored yet"},
     }
 
 
-def _scores(folder: Path, validation: list[Case]) -> dict[str, Any]:
+def _scores(spec: ModelSpec, recipe: Recipe, test: list[Case]) -> dict[str, Any]:
     """Scores as shipped, and without post-processing, so that everyone can see what it does."""
-    spec = load_card(folder / CARD)
-    shipped = list(evaluate(SlicePredictor.from_model(spec), spec.labels, validation))
-    plain_predictor = SlicePredictor.from_model(replace(spec, largest_component=False))
-    plain = list(evaluate(plain_predictor, spec.labels, validation))
-    mean = float(np.mean([score.dice for score in shipped]))
+    truth = Truth(test, recipe.dataset, spec.labels)
+    plain_spec = replace(spec, largest_component=False)
+    models = [Model(name, SlicePredictor.from_model(one)) for name, one in (("shipped", spec), ("plain", plain_spec))]
+    scores = evaluate(models, truth)
+    shipped, plain = ([one for one in scores if one.model == name] for name in ("shipped", "plain"))
     return {
-        "summary": f"Dice {mean:.3f} on {len(validation)} validation patients",
+        "summary": f"Dice {_mean_dice(shipped):.3f} on {len(test)} test patients",
         "meaning": "Dice of whole volumes, empty slices included, on patients that were never trained on and that "
         "chose nothing",
-        "mean_dice": round(mean, 4),
-        "mean_dice_without_postprocessing": round(float(np.mean([score.dice for score in plain])), 4),
+        "mean_dice": round(_mean_dice(shipped), 4),
+        "mean_dice_without_postprocessing": round(_mean_dice(plain), 4),
         "cases": [_score_entry(*pair) for pair in zip(shipped, plain, strict=True)],
     }
+
+
+def _mean_dice(scores: Sequence[Score]) -> float:
+    return sum(one.dice for one in scores) / len(scores)
 
 
 def _score_entry(shipped: Score, plain: Score) -> dict[str, Any]:
@@ -130,17 +177,16 @@ def _score_entry(shipped: Score, plain: Score) -> dict[str, Any]:
     }
 
 
-def _write_card(folder: Path, card: dict[str, Any]) -> None:
-    (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _attribution(recipe: Recipe, card: dict[str, Any]) -> str:
-    licence_text = f"https://spdx.org/licenses/{card['licence']}.html"
+def _attribution(spec: ModelSpec, recipe: Recipe) -> str:
     return (
-        f"# {card['title']}\n\n"
-        f"The weights in this folder were trained on {recipe.card['data_source']}.\n"
-        f"They are shared under {card['licence']} ({licence_text}), as that data set asks.\n\n"
-        f"Network: {card['reference']}.\n"
+        f"# {spec.title}\n\n"
+        f"The weights in this folder were trained on: {recipe.card['data_source']}.\n"
+        f"They are shared under {spec.licence} (https://spdx.org/licenses/{spec.licence}.html), as that data set asks.\n\n"
+        f"Network: {spec.reference}.\n"
     )
 
 

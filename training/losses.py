@@ -105,12 +105,30 @@ def ms_dual_guided_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
     return torch.stack([_cross_entropy(head.float(), target) for head in heads]).sum()
 
 
+def dice_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """Soft Dice of all heads: EC-CaM-UNet's Table 4, first row."""
+    return _sum_over_heads(output, lambda logits: soft_dice_loss(logits, target))
+
+
+def bce_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """Binary cross-entropy of all heads: EC-CaM-UNet's Table 4, second row."""
+    return _sum_over_heads(output, lambda logits: binary_cross_entropy_with_logits(logits, target))
+
+
+def cross_entropy_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """Cross-entropy over the classes, of all heads."""
+    return _sum_over_heads(output, lambda logits: _cross_entropy(logits, target))
+
+
 LOSSES: dict[str, Callable[[SegmentationOutput, Tensor], Tensor]] = {
     "anu": anu_loss,
     "anu_margin": anu_margin_loss,
     "anu_literal": anu_literal_loss,
     "af": af_loss,
     "omega": omega_loss,
+    "bce": bce_loss,
+    "cross_entropy": cross_entropy_loss,
+    "dice": dice_loss,
     "ec_cam": ec_cam_loss,
     "ms_dual_guided": ms_dual_guided_loss,
 }

@@ -8,6 +8,7 @@ import lightning
 import torch
 import torch.distributed
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from AttnSegLib import metrics, networks
 from AttnSegLib.device import Compute
@@ -37,6 +38,8 @@ class SegmentationModule(lightning.LightningModule):
         self.network = networks.create(self.recipe.network, **self.recipe.options)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         self.skipped_steps = 0
+        self.plateau: ReduceLROnPlateau | None = None
+        self._restored: dict[str, Any] | None = None  # the state of `plateau`, which is made after a checkpoint is read
         self._scores: dict[str, float] = {}
 
     def training_step(self, batch: Sample, _index: int) -> Tensor:
@@ -55,8 +58,16 @@ class SegmentationModule(lightning.LightningModule):
             )
         size = len(batch.image)
         self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
-        self.log("skipped_steps", float(self.skipped_steps), on_step=False, on_epoch=True, reduce_fx="max", batch_size=1)
+        self.log(
+            "skipped_steps", float(self.skipped_steps), on_step=False, on_epoch=True, reduce_fx="max", batch_size=1
+        )
         return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Every process validates the same network: batch normalisation has seen other slices in each."""
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, number: int, _index: int) -> None:
         case = self.parts.validation[number]
@@ -73,7 +84,7 @@ class SegmentationModule(lightning.LightningModule):
             return
         dice = sum(scores.values()) / len(scores)
         self.log("dice", dice, prog_bar=True, rank_zero_only=True)
-        if self.plateau is not None and not self.trainer.sanity_checking:
+        if self.plateau is not None:
             self.plateau.step(dice)
 
     def configure_gradient_clipping(
@@ -103,13 +114,11 @@ class SegmentationModule(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.skipped_steps = checkpoint["skipped_steps"]
-        self._restored_plateau = checkpoint.get("plateau")
+        self._restored = checkpoint.get("plateau")
 
     def on_train_start(self) -> None:
-        """The optimiser is made after a checkpoint is loaded."""
-        restored = getattr(self, "_restored_plateau", None)
-        if self.plateau is not None and restored is not None:
-            self.plateau.load_state_dict(restored)
+        if self.plateau is not None and self._restored is not None:
+            self.plateau.load_state_dict(self._restored)
 
 
 def _gathered(scores: dict[str, float]) -> dict[str, float]:

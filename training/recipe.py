@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from training.augment import Augmentation
 from training.losses import LOSSES
 from training.optimisation import Optimisation
 from training.split import Split
+
+RECIPES = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,9 @@ class Recipe:
         if self.optimisation.loss not in LOSSES:
             raise InputError(f"There is no loss '{self.optimisation.loss}'; choose one of: {', '.join(LOSSES)}.")
         if self.optimisation.select == "best" and not (self.split.validation or (self.split.shares or (0, 0, 0))[1]):
-            raise InputError("The recipe wants the best checkpoint, but its split has no validation; use select = 'last'.")
+            raise InputError(
+                "The recipe wants the best checkpoint, but its split has no validation; use select = 'last'."
+            )
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -67,14 +72,53 @@ class Recipe:
         return asdict(self)
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe file. Raises `InputError` if it is missing or not understood."""
+def read_recipe(names: Sequence[str]) -> Recipe:
+    """Read recipe files, each adding to those before it and overriding them.
+
+    names: paths, or names of files in training/recipes/ such as "modern/anunet". A file common.toml beside a file is read
+    before it. Raises `InputError` if a file is missing or the whole is not understood.
+    """
+    values: dict[str, Any] = {}
+    read: list[Path] = []
+    for path in map(_find, names):
+        for part in (path.with_name("common.toml"), path):
+            if part.is_file() and part not in read:
+                values = _merged(values, _table(part))
+                read.append(part)
     try:
-        return from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputError(f"There is no recipe '{path}'; the recipes lie in training/recipes/.") from error
-    except (tomllib.TOMLDecodeError, TypeError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"The recipe '{path.name}' can't be understood: {error}.") from error
+        return from_dict(values)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"The recipe {' + '.join(names)} is not complete or not understood: {error}.") from error
+
+
+def _find(name: str) -> Path:
+    for path in (Path(name), RECIPES / f"{name}.toml"):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(recipe_names()))
+    raise InputError(f"There is no recipe '{name}'; give a file, or one of: {known}.")
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the project."""
+    paths = sorted(RECIPES.glob("*/*.toml"))
+    return [str(path.relative_to(RECIPES).with_suffix("")) for path in paths if path.stem != "common"]
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"The recipe '{path.name}' can't be read: {error}.") from error
+
+
+def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Both tables; where both have a value, the second's, and where both values are tables, these merged."""
+    merged = dict(first)
+    for key, value in second.items():
+        both = isinstance(value, dict) and isinstance(first.get(key), dict)
+        merged[key] = _merged(first[key], value) if both else value
+    return merged
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:

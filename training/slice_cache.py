@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.preprocess import Preprocessing
@@ -52,19 +53,21 @@ class SliceCache:
         self._folder = folder / hashlib.sha256(key.encode()).hexdigest()[:16]
 
     def prepare(self, cases: Iterable[Case], *, slices: bool) -> None:
-        """Cache what is not cached yet. slices: also the slices themselves, not only the facts of a case.
+        """Cache what is not cached yet, in one process at a time. slices: also the slices themselves, not only the facts
+        of a case.
 
         Raises `InputError` for a case that can't be read, that holds a label the recipe does not know, or if the disk
         is full.
         """
-        for case in cases:
-            known = self._known(case)
-            if known is None or (slices and not known.images):
-                try:
-                    self._folder.mkdir(parents=True, exist_ok=True)
-                    self._write(case, slices=slices)
-                except OSError as error:
-                    raise InputError(f"The slices of '{case.id}' can't be kept in '{self._folder}': {error.strerror}.") from error
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._folder / "lock"):
+                for case in cases:
+                    known = self._known(case)
+                    if known is None or (slices and not known.images):
+                        self._write(case, slices=slices)
+        except OSError as error:
+            raise InputError(f"The slices can't be kept in '{self._folder}': {error.strerror}.") from error
 
     def cases(self, cases: Sequence[Case]) -> list[CachedCase]:
         """The cached form of prepared cases."""
@@ -80,7 +83,9 @@ class SliceCache:
                 "to the recipe's card, or leave it out by the labels of its dataset."
             )
         stack = self._preprocessing.stack(volume)
-        counts = [[int((one == label).sum()) for label in range(1, self._num_labels + 1)] for one in stack.view(label_map)]
+        counts = [
+            [int((one == label).sum()) for label in range(1, self._num_labels + 1)] for one in stack.view(label_map)
+        ]
         facts = CachedCase(case.id, hashlib.sha256(volume.voxels.tobytes()).hexdigest(), stack.model_size, counts)
         files = {}
         if slices:

@@ -16,13 +16,19 @@ from training.slices import Share, ShuffledSlices, SliceDataset
 from training.split import Parts, refuse_shared_images
 
 
+def deal(recipe: Recipe, root: Path) -> Parts:
+    """The cases of a recipe's data set in its split. Raises `InputError` for a layout or a split that does not work."""
+    return recipe.split.deal(datasets.cases(recipe.dataset.name, root, **recipe.dataset.options))
+
+
 class SliceModule(lightning.LightningDataModule):
     """Batches for training, and numbers of validation cases, which the segmentation module reads by itself."""
 
     def __init__(self, recipe: Recipe, root: Path, cache: Path, workers: int):
         super().__init__()
         self.recipe, self.workers = recipe, workers
-        self.parts: Parts = recipe.split.deal(datasets.cases(recipe.dataset.name, root, **recipe.dataset.options))
+        self.first_epoch = 0  # of a resumed run: Lightning asks for its first batches before it knows
+        self.parts = deal(recipe, root)
         self._cache = SliceCache(cache, root, recipe)
 
     def prepare_data(self) -> None:
@@ -48,7 +54,11 @@ class SliceModule(lightning.LightningDataModule):
         share = Share(trainer.global_rank, trainer.world_size)
         settings = self.recipe.optimisation
         order = ShuffledSlices(
-            len(self.dataset), settings.batch_size, settings.seed, lambda: trainer.current_epoch, share
+            len(self.dataset),
+            settings.batch_size,
+            settings.seed,
+            lambda: max(trainer.current_epoch, self.first_epoch),
+            share,
         )
         return DataLoader(
             self.dataset,

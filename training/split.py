@@ -28,13 +28,15 @@ class Split:
     validation, test: ids of cases, or patterns such as "val_*"; all other cases train.
     shares: of patients for training, validation and test, such as (13, 2, 5) or (0.7, 0.1, 0.2): patients are shuffled
     by `seed` and dealt in this proportion, which is exact if the numbers add up to that of the patients. fold: 0, 1, ...
-    take the next patients for the test, and none is in the test of two folds before all have been.
+    take the next patients for the test, and none is in the test of two folds before all have been. folds: over how many
+    the paper takes the mean.
     """
 
     validation: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     shares: tuple[float, float, float] | None = None
     fold: int = 0
+    folds: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -53,7 +55,9 @@ class Split:
             raise InputError(f"The split leaves none of the {len(cases)} cases for training; change it in the recipe.")
         for one, other in combinations(parts, 2):
             if shared := {case.patient for case in one} & {case.patient for case in other}:
-                raise InputError(f"Patient '{sorted(shared)[0]}' is in two parts of the split; keep a patient's cases together.")
+                raise InputError(
+                    f"Patient '{sorted(shared)[0]}' is in two parts of the split; keep a patient's cases together."
+                )
         return parts
 
     def _by_name(self, cases: Sequence[Case]) -> Parts:

@@ -1,4 +1,4 @@
-"""Train a recipe: python -m training.train training/recipes/NAME.toml --root DATA --out RUN"""
+"""Train a recipe: python -m training.train modern/anunet modern/left_atrium-mr --root DATA --out RUN"""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from AttnSegLib.errors import InputError
+from training.attention_history import AttentionHistory, find_case
 from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
 from training.module import SegmentationModule
-from training.recipe import Recipe, read_recipe, recipe_of
+from training.recipe import Recipe, read_checkpoint, read_recipe, recipe_of
 from training.slice_module import SliceModule
 from training.slices import Share, ShuffledSlices
 
@@ -27,15 +28,21 @@ Several GPUs of one machine: --devices 4. Several machines: start it by torchrun
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What a run may use; it does not change the result, except for rounding. accelerator, devices, nodes: as Lightning
-    names them. workers: processes per device that change slices. cache: folder for decoded slices."""
+class RunOptions:
+    """How a run is done, which does not change its result but for rounding.
+
+    accelerator, devices, nodes: as Lightning names them. workers: processes per device that change slices. cache: folder
+    for decoded slices. resume: go on where a run was interrupted. attention_of: id of a case whose attention maps are
+    kept. For rehearsals only: fast_dev_run, one batch; max_batches, at most so many an epoch.
+    """
 
     accelerator: str = "auto"
     devices: str | int = 1
     nodes: int = 1
     workers: int = 2
     cache: Path | None = None
+    resume: bool = False
+    attention_of: str | None = None
     fast_dev_run: bool = False
     max_batches: int | None = None
 
@@ -43,17 +50,19 @@ class Machine:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parser().parse_args(arguments)
-    machine = Machine(
+    run = RunOptions(
         accelerator=options.accelerator,
         devices=options.devices,
         nodes=options.nodes,
         workers=options.workers,
         cache=options.cache,
+        resume=options.resume,
+        attention_of=options.attention_of,
         fast_dev_run=options.fast_dev_run,
     )
     try:
         recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs, seed=options.seed)
-        checkpoint = train(recipe, options.root, options.out, machine, resume=options.resume)
+        checkpoint = train(recipe, options.root, options.out, run)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
@@ -61,40 +70,51 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def train(recipe: Recipe, root: Path, out: Path, machine: Machine, *, resume: bool = False) -> Path:
+def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     """Train, and return the path of the checkpoint that the recipe selects.
 
-    resume: go on where the run in `out` was interrupted. Raises `InputError` for data or a recipe that can't be trained,
-    if `out` holds a run and `resume` is not given, or the run of another recipe.
+    Raises `InputError` for data or a recipe that can't be trained, if `out` holds a run and `resume` is not given, or the
+    run of another recipe.
     """
     last = out / "last.ckpt"
-    _check_folder(last, recipe, resume=resume)
+    _check_folder(last, recipe, resume=run.resume)
     lightning.seed_everything(recipe.optimisation.seed, workers=True, verbose=False)
-    slices = SliceModule(recipe, root, machine.cache or out / "slices", machine.workers)
+    slices = SliceModule(recipe, root, run.cache or out / "slices", run.workers)
     slices.prepare_data()
     slices.setup("fit")
-    module = SegmentationModule(recipe.as_dict(), slices.parts, _number_of_steps(slices, machine))
-    trainer = _trainer(recipe, out, machine, callbacks=[])
-    trainer.fit(module, datamodule=slices, ckpt_path=last if resume and last.is_file() else None, weights_only=True)
+    module = SegmentationModule(recipe.as_dict(), slices.parts, _number_of_steps(slices, run))
+    trainer = _trainer(recipe, out, run, _followers(slices, out, run))
+    interrupted = last if run.resume and last.is_file() else None
+    if interrupted is not None:
+        slices.first_epoch = read_checkpoint(interrupted)["epoch"] + 1
+    trainer.fit(module, datamodule=slices, ckpt_path=interrupted, weights_only=True)
     return out / f"{recipe.optimisation.select}.ckpt"
 
 
-def _trainer(recipe: Recipe, out: Path, machine: Machine, callbacks: list[Callback]) -> lightning.Trainer:
+def _followers(slices: SliceModule, out: Path, run: RunOptions) -> list[Callback]:
+    if run.attention_of is None:
+        return []
+    case = find_case([case for part in slices.parts for case in part], run.attention_of)
+    return [AttentionHistory(out / "attention", case, slices.recipe.optimisation.validate_every)]
+
+
+def _trainer(recipe: Recipe, out: Path, run: RunOptions, callbacks: list[Callback]) -> lightning.Trainer:
     settings = recipe.optimisation
     if settings.ema is not None:
         callbacks = [*callbacks, EMAWeightAveraging(decay=settings.ema)]
     return lightning.Trainer(
-        accelerator=machine.accelerator,
-        devices=machine.devices,
-        num_nodes=machine.nodes,
-        fast_dev_run=machine.fast_dev_run,
-        limit_train_batches=machine.max_batches,
+        accelerator=run.accelerator,
+        devices=run.devices,
+        num_nodes=run.nodes,
+        fast_dev_run=run.fast_dev_run,
+        limit_train_batches=run.max_batches,
         max_epochs=settings.epochs,
         precision=settings.precision,  # type: ignore[arg-type]  # a literal type of 20 strings
         accumulate_grad_batches=settings.accumulate,
         gradient_clip_val=settings.clip,
         check_val_every_n_epoch=settings.validate_every,
         num_sanity_val_steps=0,
+        enable_model_summary=False,
         log_every_n_steps=1,
         use_distributed_sampler=False,  # slices and validation cases are shared out by ourselves
         logger=[CSVLogger(out, name="", version=""), TensorBoardLogger(out, name="", version="tensorboard")],
@@ -109,14 +129,16 @@ def _check_folder(last: Path, recipe: Recipe, *, resume: bool) -> None:
     if not resume:
         raise InputError(f"'{last.parent}' holds a run already; add --resume to go on with it, or give another --out.")
     if recipe_of(last) != recipe:
-        raise InputError(f"The run in '{last.parent}' was made by another recipe; go on with that one, or give another --out.")
+        raise InputError(
+            f"The run in '{last.parent}' was made by another recipe; go on with that one, or give another --out."
+        )
 
 
-def _number_of_steps(slices: SliceModule, machine: Machine) -> int:
+def _number_of_steps(slices: SliceModule, run: RunOptions) -> int:
     """How often the weights change in the whole run."""
     settings = slices.recipe.optimisation
     order = ShuffledSlices(len(slices.dataset), settings.batch_size, settings.seed, lambda: 0, Share())
-    batches = min(order.batches, machine.max_batches or order.batches)
+    batches = min(order.batches, run.max_batches or order.batches)
     return -(-batches // settings.accumulate) * settings.epochs
 
 
@@ -127,14 +149,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", type=Path, help="a TOML file; those of the project lie in training/recipes/")
+    parser.add_argument("recipe", nargs="+", help="TOML files, or names such as modern/anunet modern/left_atrium-mr")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run, for logs and checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
     parser.add_argument("--seed", type=int, help="instead of the recipe's number")
     parser.add_argument("--workers", type=int, default=2, help="processes per device that change slices (default: 2)")
-    parser.add_argument("--cache", type=Path, help="folder for decoded slices, to share between runs (default: in --out)")
+    parser.add_argument(
+        "--cache", type=Path, help="folder for decoded slices, to share between runs (default: in --out)"
+    )
+    parser.add_argument("--attention-of", metavar="CASE", help="keep the attention maps of this case over the epochs")
     parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps, ... (default: the best there is)")
     parser.add_argument("--devices", default="1", help="number of GPUs on each machine, or of processes on a CPU")
     parser.add_argument("--nodes", type=int, default=1, help="number of machines (default: 1)")

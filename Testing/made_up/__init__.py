@@ -1,0 +1,1 @@
+"""A data set that can be learned in seconds, and a recipe for it."""

@@ -1,0 +1,88 @@
+"""What can be scored: a model, or a folder of label maps that anything else predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import nn
+
+from AttnSegLib import networks
+from AttnSegLib.catalog import Code, Label
+from AttnSegLib.errors import InputError
+from AttnSegLib.prediction import PredictionOptions
+from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.preprocess import SliceStack
+from AttnSegLib.volume import Volume, read_label_map
+from training.recipe import from_dict
+from training.scores import Found
+
+_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
+
+
+class Candidate(Protocol):
+    """Someone whose label maps are scored."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in tables."""
+
+    def find(self, case_id: str, volume: Volume) -> Found:
+        """Its label map of a case."""
+
+    def stack(self, volume: Volume) -> SliceStack | None:
+        """The slices that it works on; None if it does not tell."""
+
+
+class Model:
+    """A trained model. flips: also predict flipped slices, and take the mean. probabilities: keep them, for the AUC."""
+
+    def __init__(self, name: str, predictor: SlicePredictor, *, flips: bool = False, probabilities: bool = False):
+        self.name = name
+        self._predictor = predictor
+        self._options = PredictionOptions(flips=flips, probabilities=probabilities)
+
+    def find(self, case_id: str, volume: Volume) -> Found:
+        """Predict."""
+        prediction = self._predictor.predict(volume, self._options)
+        axis = self.stack(volume).axes[0]
+        return Found(self.name, case_id, prediction.label_map, axis, prediction.probabilities, prediction.seconds)
+
+    def stack(self, volume: Volume) -> SliceStack:
+        """As its preprocessing cuts them."""
+        return self._predictor.preprocessing.stack(volume)
+
+
+class Folder:
+    """A folder of label maps, each named after its case: case_1.nii.gz, case_2.nrrd, ... Slices are the stored ones."""
+
+    def __init__(self, folder: Path):
+        self.name = folder.name
+        self._folder = folder
+
+    def find(self, case_id: str, volume: Volume) -> Found:
+        """Read. Raises `InputError` if the case has no file, or one on another grid."""
+        for suffix in _SUFFIXES:
+            path = self._folder / f"{case_id}{suffix}"
+            if path.is_file():
+                return Found(self.name, case_id, read_label_map(path, volume), 0, {}, float("nan"))
+        raise InputError(f"'{self._folder}' holds no label map '{case_id}{_SUFFIXES[0]}' (or .nrrd, .mha).")
+
+    def stack(self, volume: Volume) -> None:
+        """Not known."""
+
+
+def network_of(checkpoint: dict[str, Any], level: int | None = None) -> nn.Module:
+    """The trained network in the content of a checkpoint. level: prune an ANU-Net."""
+    recipe, prefix = from_dict(checkpoint["hyper_parameters"]["recipe"]), "network."
+    network = networks.create(recipe.network, **recipe.options)
+    weights = {n.removeprefix(prefix): t for n, t in checkpoint["state_dict"].items() if n.startswith(prefix)}
+    network.load_state_dict(weights)
+    return network if level is None else network.pruned(level)  # type: ignore[operator]
+
+
+def plain_label(value: int, name: str) -> Label:
+    """A label of which only value and name are known."""
+    tissue = Code("SCT", "85756007", "Tissue")
+    colors = ((152, 55, 13), (88, 141, 201), (111, 184, 210), (244, 214, 49), (120, 164, 84))
+    return Label(value, name.capitalize(), colors[(value - 1) % len(colors)], tissue, tissue)

@@ -1,0 +1,80 @@
+"""What an evaluation leaves behind: scores.csv, summary.md, box plots, curves, and a page of examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from AttnSegLib.catalog import Label
+from AttnSegLib.preprocess import SliceStack
+from training.case import Labelled
+from training.figures import box_plots, convergence
+from training.paper_columns import NOTES, paper_columns
+from training.qualitative import QualitativePage, QualitativeRow, qualitative
+from training.scores import Found, Score, write_scores
+from training.significance import tests_markdown, wilcoxon
+from training.summary import markdown, summarise, table
+
+_ROWS = 4  # cases on the page of examples
+
+
+class Examples:
+    """One slice of some cases: the one with the largest reference."""
+
+    def __init__(self, labels: Sequence[Label]):
+        self.labels = labels
+        self.rows: list[QualitativeRow] = []
+
+    def wanted(self, count: int) -> set[int]:
+        """Numbers of the cases to show: spread evenly over all."""
+        return {int(number) for number in np.linspace(0, count - 1, min(count, _ROWS)).round()}
+
+    def add(self, truth: Labelled, found: Sequence[Found], stack: SliceStack | None) -> None:
+        """Show a case. stack: the slices to choose from; None takes the stored ones."""
+        axes = stack.axes if stack else (0, 1, 2)
+        spacing = truth.volume.spacing[::-1]
+
+        def view(array: np.ndarray) -> np.ndarray:
+            return stack.view(array) if stack else array[:, ::-1, ::-1]  # as pictures hang
+
+        reference = view(truth.label_map)
+        number = int((reference > 0).sum(axis=(1, 2)).argmax())
+        outlines = {one.model: view(one.label_map)[number] for one in found}
+        image = view(truth.volume.voxels)[number].astype(np.float32)
+        name = f"{found[0].case}, slice {number + 1}"
+        self.rows.append(QualitativeRow(name, image, reference[number], outlines, spacing[axes[1]] / spacing[axes[2]]))
+
+
+def write_report(
+    out: Path, scores: Sequence[Score], examples: Examples, *, paper: str | None = None, runs: Sequence[Path] = ()
+) -> list[str]:
+    """Write everything into a folder; returns the lines to print."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_scores(out / "scores.csv", scores)
+    parts = [f"# Scores on {len({one.case for one in scores})} cases", markdown(summarise(scores))]
+    if paper:
+        parts += [f"## The columns of {paper}", columns_markdown(paper, scores)]
+    if len({one.model for one in scores}) > 1:
+        parts += ["## Differences in Dice", tests_markdown(wilcoxon(scores))]
+    (out / "summary.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    box_plots(out / "boxplots.png", scores, ["dice", "precision", "recall", "hd95_mm"])
+    qualitative(
+        out / "examples.png", QualitativePage("Where models and reference differ", examples.rows, examples.labels)
+    )
+    if runs:
+        convergence(out / "convergence.png", {run.name: run / "metrics.csv" for run in runs})
+    return ["\n\n".join(parts[1:]), f"Written to '{out}'."]
+
+
+def columns_markdown(paper: str, scores: Sequence[Score]) -> str:
+    """A table of the paper's columns, a line for each model and label."""
+    keys = list(dict.fromkeys((one.model, one.label) for one in scores))
+    body, names = [], []
+    for model, label in keys:
+        columns = paper_columns(paper, [one for one in scores if (one.model, one.label) == (model, label)])
+        names = list(columns)
+        body.append([model, label, *("n/a" if math.isnan(value) else f"{value:.4f}" for value in columns.values())])
+    return table(["model", "label", *names], body, 2) + f"\n{NOTES[paper]}\n"

@@ -1,0 +1,59 @@
+"""A network as an ONNX file, for programs without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from AttnSegLib.errors import InputError
+
+_TOLERANCE = 1e-4  # of logits, where they are spread by about 1
+
+
+class _Logits(nn.Module):
+    """A network that says nothing but its logits."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, slices: Tensor) -> Tensor:
+        logits: Tensor = self.network(slices).logits
+        return logits
+
+
+def write_onnx(network: nn.Module, channels: int, size: tuple[int, int], path: Path) -> None:
+    """Write a network for any number of slices (N, C, H, W) of one size in pixels: Omega-Net's regions need to know it.
+
+    Raises `InputError` if the file does not say the same as torch, or if onnx and onnxruntime are not installed.
+    """
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401  # torch's exporter needs it, and would say so at length
+    except ImportError as error:
+        raise InputError(
+            "An ONNX file needs onnx, onnxscript and onnxruntime; install them, or leave --onnx out."
+        ) from error
+    slices = torch.rand(3, channels, *size, generator=torch.Generator().manual_seed(0))
+    module = _Logits(network.cpu().eval())
+    program = torch.onnx.export(
+        module,
+        (slices[:2],),
+        dynamo=True,
+        verbose=False,
+        dynamic_shapes=({0: torch.export.Dim("slices")},),
+        input_names=["slices"],
+        output_names=["logits"],
+    )
+    assert program is not None  # of dynamo=True; for mypy
+    program.save(path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    with torch.inference_mode():
+        expected = module(slices).numpy()
+    [found] = session.run(None, {"slices": slices.numpy()})
+    if not (difference := float(np.abs(found - expected).max())) <= _TOLERANCE * max(1.0, float(expected.std())):
+        path.unlink()
+        raise InputError(f"The ONNX file differs from torch by up to {difference:.2g} in its logits; it was removed.")

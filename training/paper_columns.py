@@ -1,0 +1,78 @@
+"""The columns of each paper's tables, from scores as its authors pool them (see the note of each paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.metrics import Counts
+from training.scores import Score
+
+Column = Callable[[Sequence[Score]], float]
+
+
+def mean(metric: str) -> Column:
+    """Mean over the cases where it is defined."""
+    return lambda scores: float(np.nanmean([getattr(one, metric) for one in scores]))
+
+
+def pooled(metric: str) -> Column:
+    """Of the voxels of all cases added up."""
+
+    def column(scores: Sequence[Score]) -> float:
+        total: Counts = reduce(add, (one.counts for one in scores))
+        return float(getattr(total, metric))
+
+    return column
+
+
+COLUMNS: dict[str, dict[str, Column]] = {
+    "af-net": {
+        "ACC": pooled("accuracy"),
+        "SEN": pooled("recall"),
+        "PRE": pooled("precision"),
+        "F1": pooled("dice"),
+        "AUC": mean("auc"),
+        "mIoU": mean("iou"),
+        "DICE": mean("dice"),
+    },
+    "anu-net": {
+        "IoU": pooled("iou"),
+        "Dice": pooled("dice"),
+        "Precision": pooled("precision"),
+        "Recall": pooled("recall"),
+    },
+    "ec-cam-unet": {
+        "DSC": mean("dice"),
+        "Sensitivity": mean("recall"),
+        "Precision": mean("precision"),
+        "PPV": mean("precision"),
+    },
+    "ms-dual-guided": {
+        "DSC": mean("dice"),
+        "VS": mean("volume_similarity"),
+        "MSD": mean("mean_surface_distance_voxels"),
+    },
+    "omega-net": {"DSC": mean("dice"), "PPV": mean("precision"), "Sensitivity": mean("recall")},
+}
+
+NOTES = {
+    "af-net": "F1 is pooled over the test set, as its precision and sensitivity are; mIoU, DICE and AUC are means over "
+    "images. The printed F1 obeys that, and the printed DICE does not.",
+    "anu-net": "All are pooled over the test set: the printed Dice follows from the printed precision and recall.",
+    "ec-cam-unet": "Means over volumes. The paper does not say over what it takes the mean; its Dice does not follow from "
+    "its precision and sensitivity, so it is not pooled.",
+    "ms-dual-guided": "Means over subjects; the surface distance is in voxels.",
+    "omega-net": "Means over volumes; the printed Dice does not follow from the printed PPV and sensitivity.",
+}
+
+
+def paper_columns(paper: str, scores: Sequence[Score]) -> dict[str, float]:
+    """The paper's columns for one model and label, as shares and voxels. Raises `InputError` for an unknown paper."""
+    if paper not in COLUMNS:
+        raise InputError(f"There is no paper '{paper}'; choose one of: {', '.join(COLUMNS)}.")
+    return {name: column(scores) for name, column in COLUMNS[paper].items()}

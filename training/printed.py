@@ -1,0 +1,97 @@
+"""A printed table on one data set, column by column, and the same columns of our scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from AttnSegLib.errors import InputError
+from training.paper_columns import paper_columns
+from training.scores import Score
+from training.systems import Table, published
+
+# The name of each recipe of a paper, and what the paper's tables call its data set.
+DATASETS: dict[str, dict[str, str]] = {
+    "af-net": {"aorta": "aorta", "liver": "liver", "lung": "lung"},
+    "anu-net": {"liver-ct": "liver CT", "spleen-mr": "spleen MRI", "kidney-mr": "kidney MRI", "liver-mr": "liver MRI"},
+    "ec-cam-unet": {"tcia": "TCIA", "msd": "MSD", "kits": "KiTS", "heart": "Cardiac"},
+    "ms-dual-guided": {"chaos": "CHAOS"},
+    "omega-net": {"kidney": "kidney", "pancreas": "pancreas", "liver": "liver"},
+}
+
+_ORGANS = {"Liver": "liver", "Kidney R": "right_kidney", "Kidney L": "left_kidney", "Spleen": "spleen"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a row costs. parameters: number; seconds: for one slice, network and all around it."""
+
+    parameters: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a printed table. score: name in `paper_columns`; organ: as printed, "" for all labels together."""
+
+    name: str
+    unit: str
+    score: str
+    organ: str = ""
+
+    def of(self, paper: str, scores: Sequence[Score], cost: Cost) -> float:
+        """Our value, in the column's unit. "Mean" is the mean over organs."""
+        if self.score == "parameters":
+            return cost.parameters / 1e6
+        if self.score == "time":
+            return cost.seconds * 2000  # "time that every model takes to diagnose 2K CT images"
+        labels = {one.label for one in scores} if self.organ in ("", "Mean") else {_ORGANS[self.organ]}
+        values = [paper_columns(paper, [one for one in scores if one.label == label])[self.score] for label in labels]
+        return float(np.mean(values)) * (100 if self.unit == "percent" else 1)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A printed table on one data set. rows: method to column name to value, None for a dash."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: dict[str, dict[str, float | None]]
+    notes: tuple[str, ...]
+
+
+def printed(paper: str, table: str, dataset: str) -> Printed:
+    """The part of a table that is about a data set. Raises `InputError` if there is none."""
+    parts = published(paper, table)
+    datasets = DATASETS[paper]
+    if dataset not in datasets:
+        raise InputError(f"{paper} has no data set '{dataset}'; choose one of: {', '.join(datasets)}.")
+    group = datasets[dataset]
+    if group in parts:
+        part = parts[group]
+        columns = tuple(Column(metric, unit, metric) for metric, unit in _units(part))
+        return Printed(part.title, columns, {row.method: row.values for row in part.rows}, part.notes)
+    if all(group in part.metrics for part in parts.values()):  # data sets side by side
+        [(score, part)] = parts.items()
+        rows: dict[str, dict[str, float | None]] = {row.method: {score: row.values[group]} for row in part.rows}
+        return Printed(part.title, (Column(score, dict(_units(part))[group], score),), rows, part.notes)
+    if paper == "ms-dual-guided":
+        return _by_score_and_organ(parts)
+    others = [name for name, shown in datasets.items() if shown in parts]
+    raise InputError(f"{table} of {paper} is not about '{dataset}' but about: {', '.join(others) or 'cost alone'}.")
+
+
+def _by_score_and_organ(parts: dict[str, Table]) -> Printed:
+    columns, rows = [], {}
+    for score, part in parts.items():
+        columns += [Column(f"{score} {organ}", unit, score, organ) for organ, unit in _units(part)]
+        for row in part.rows:
+            rows.setdefault(row.method, {}).update({f"{score} {organ}": v for organ, v in row.values.items()})
+    first = next(iter(parts.values()))
+    return Printed(first.title, tuple(columns), rows, first.notes)
+
+
+def _units(part: Table) -> list[tuple[str, str]]:
+    return list(zip(part.metrics, part.units, strict=True))

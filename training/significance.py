@@ -1,0 +1,117 @@
+"""Whether models differ: paired tests and confidence intervals of their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from AttnSegLib.errors import InputError
+from training.scores import Score
+from training.summary import by_key, number, table, title
+
+_FEWEST = 6  # with 5 pairs the signed-rank test can't come below 0.05
+_RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Test:
+    """How much better the first model is than the second, over `n` pairs of a case and a label that both have.
+
+    left_out: pairs that one model lacks, or where it is undefined. low, high: 95 % confidence interval of the mean
+    difference; NaN for fewer than two patients. p: None for fewer than six. p_holm: corrected for all pairs of models.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    first: str
+    second: str
+    metric: str
+    n: int
+    patients: int
+    left_out: int
+    difference: float
+    low: float
+    high: float
+    p: float | None
+    p_holm: float | None = None
+
+
+def wilcoxon(scores: Sequence[Score], metric: str = "dice", patients: Mapping[str, str] | None = None) -> list[Test]:
+    """Compare each pair of models by the two-sided Wilcoxon signed-rank test.
+
+    The test takes all pairs of case and label for independent. Labels of one case are not: with several, trust the
+    confidence interval, a bootstrap that draws patients with all they have, or give the scores of one label at a time.
+    patients: from case to patient; without it every case is a patient of its own. Raises `InputError` for one model.
+    """
+    title(metric)
+    values = {key: float(getattr(one, metric)) for key, one in by_key(scores).items()}
+    models = list(dict.fromkeys(one.model for one in scores))
+    if len(models) < 2:
+        raise InputError("A comparison needs the scores of two models or more.")
+    return _holm([_test(values, pair, metric, patients or {}) for pair in combinations(models, 2)])
+
+
+def tests_markdown(tests: Sequence[Test]) -> str:
+    """A GitHub table of comparisons."""
+    head = ["models", "metric", "pairs", "patients", "mean difference", "95 % CI", "p", "p (Holm)"]
+    body = []
+    for one in tests:
+        mean, low, high = (number(one.metric, value, "+") for value in (one.difference, one.low, one.high))
+        dagger = " †" if one.left_out else ""
+        pair, counts = f"{one.first} minus {one.second}", [f"{one.n}{dagger}", str(one.patients)]
+        body.append([pair, title(one.metric), *counts, mean, f"{low} to {high}", _p(one.p), _p(one.p_holm)])
+    text = table(head, body, 2) + "\np: two-sided Wilcoxon signed-rank test; CI: bootstrap over patients.\n"
+    notes = [f"{one.first} minus {one.second}: {one.left_out}" for one in tests if one.left_out]
+    return text + (f"\n† Missing or undefined pairs, left out: {'; '.join(notes)}.\n" if notes else "")
+
+
+def _test(
+    values: dict[tuple[str, str, str], float], pair: tuple[str, str], metric: str, patients: Mapping[str, str]
+) -> Test:
+    keys = dict.fromkeys((case, label) for model, case, label in values if model in pair)
+    differences: dict[str, list[float]] = {}
+    for case, label in keys:
+        first, second = (values.get((model, case, label), np.nan) for model in pair)
+        if not np.isnan(first - second):
+            # so rounded that what is equal on paper is equal here, for the ranks
+            differences.setdefault(patients.get(case, case), []).append(round(first - second, 12))
+    every = [value for some in differences.values() for value in some]
+    mean = float(np.mean(every)) if every else np.nan
+    p = _signed_rank(every) if len(differences) >= _FEWEST else None
+    ends = _interval(list(differences.values()))
+    return Test(*pair, metric, len(every), len(differences), len(keys) - len(every), mean, *ends, p)
+
+
+def _signed_rank(differences: list[float]) -> float:
+    """Exact up to 50 pairs without ties and 13 with, else by the normal distribution."""
+    from scipy import stats  # half a second, which tables without tests need not wait for
+
+    return float(stats.wilcoxon(differences).pvalue) if any(differences) else 1.0
+
+
+def _interval(differences: list[list[float]]) -> tuple[float, float]:
+    """Percentile bootstrap of the mean. differences: of each patient."""
+    n = len(differences)
+    if n < 2:
+        return np.nan, np.nan
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)  # how often each patient
+    means = (drawn @ [sum(some) for some in differences]) / (drawn @ [len(some) for some in differences])
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _holm(tests: list[Test]) -> list[Test]:
+    ranked = sorted((one.p, i) for i, one in enumerate(tests) if one.p is not None)
+    corrected, least = dict.fromkeys(range(len(tests))), 0.0
+    for rank, (p, i) in enumerate(ranked):
+        corrected[i] = least = max(least, min(1.0, (len(ranked) - rank) * p))
+    return [replace(one, p_holm=corrected[i]) for i, one in enumerate(tests)]
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return "too few cases"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
