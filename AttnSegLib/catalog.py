@@ -194,7 +194,8 @@ def load_card(path: Path) -> ModelSpec:
 
 
 def label_from(entry: dict[str, Any]) -> Label:
-    """The label in an entry of a card or a recipe. Raises `KeyError`, `TypeError` or `ValueError` if it is incomplete."""
+    """The label in an entry of a card or a recipe. Raises `KeyError`, `TypeError` or `ValueError` if it lacks a
+    part."""
     red, green, blue = entry["color"]
     codes = {key: Code(**entry[key]) for key in ("category", "type", "modifier") if key in entry}
     return Label(value=entry["value"], name=entry["name"], color=(red, green, blue), **codes)
@@ -228,4 +229,3 @@ def _check_places(spec: ModelSpec) -> None:
         raise ValueError("the url must be an https one")
     if spec.size_bytes is not None and (type(spec.size_bytes) is not int or spec.size_bytes < 1):
         raise ValueError("the size must be a number of bytes")
-

@@ -62,13 +62,13 @@ def dice(reference: np.ndarray, prediction: np.ndarray) -> float:
 
 def volume_similarity(reference: np.ndarray, prediction: np.ndarray) -> float:
     """1 - |A - B| / (A + B) of the numbers of voxels A and B; 1 if both masks are empty."""
-    a, b = np.count_nonzero(reference), np.count_nonzero(prediction)
+    a, b = int(np.count_nonzero(reference)), int(np.count_nonzero(prediction))
     return 1 - _share(abs(a - b), a + b, 0.0)
 
 
 def relative_volume_difference(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """|A - B| / A of the numbers of voxels A (reference) and B; NaN for an empty reference. CHAOS's RAVD, as a share."""
-    a, b = np.count_nonzero(reference), np.count_nonzero(prediction)
+    """|A - B| / A of the numbers of voxels A (reference) and B; NaN for an empty reference. CHAOS's RAVD as a share."""
+    a, b = int(np.count_nonzero(reference)), int(np.count_nonzero(prediction))
     return _share(abs(a - b), a)
 
 
@@ -126,8 +126,8 @@ def hd95(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> flo
 class Comparison:
     """All scores of one pair of masks (see the functions of these names), NaN where a value is undefined.
 
-    slice_dice: mean Dice of the slices where either mask is filled; slice_dice_all: of all slices, a slice that is empty
-    in both counting 1. mean_surface_distance_voxels: with a spacing of 1.
+    slice_dice: mean Dice of the slices where either mask is filled; slice_dice_all: of all slices, a slice that is
+    empty in both counting 1. mean_surface_distance_voxels: with a spacing of 1.
     """
 
     dice: float

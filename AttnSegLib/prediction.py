@@ -17,16 +17,16 @@ class PredictionOptions:
 
     attention: titles of the maps to record. region: outside of it nothing is predicted, and the results stay 0.
     start: stored index along the slice axis at which to begin; the nearest slices come first. flips: segment each slice
-    also upside down and mirrored, and take the mean of the probabilities. probabilities: keep those, too. query: voxel (k, j, i); only its slice is
-    predicted, and self-attention maps show where it looks.
+    also upside down and mirrored, and take the mean of the probabilities. query: voxel (k, j, i); only its slice is
+    predicted, and self-attention maps show where it looks. probabilities: keep those of the labels.
     """
 
     attention: tuple[str, ...] = ()
     region: Region | None = None
     start: int | None = None
     flips: bool = False
-    probabilities: bool = False
     query: tuple[int, int, int] | None = None
+    probabilities: bool = False
 
 
 class Watch(Protocol):
@@ -69,5 +69,5 @@ class Prediction:
     seconds: float
     device: str
     disagreement: dict[int, float]
-    probabilities: dict[int, np.ndarray] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    probabilities: dict[int, np.ndarray] = field(default_factory=dict)

@@ -15,7 +15,15 @@ from AttnSegLib.attention import AttentionRecorder, attention_maps
 from AttnSegLib.catalog import ModelSpec
 from AttnSegLib.device import Compute, describe
 from AttnSegLib.errors import Cancelled, InputError
-from AttnSegLib.opinions import NUMBER_OF_FLIPS, disagreement, flipped, labels_of, merge_flips, other_opinions, probabilities_of
+from AttnSegLib.opinions import (
+    NUMBER_OF_FLIPS,
+    disagreement,
+    flipped,
+    labels_of,
+    merge_flips,
+    other_opinions,
+    probabilities_of,
+)
 from AttnSegLib.orientation import Region
 from AttnSegLib.postprocess import keep_largest_component
 from AttnSegLib.prediction import Canvas, Prediction, PredictionOptions, Watch
@@ -123,7 +131,7 @@ class SlicePredictor:
         seconds = time.perf_counter() - begin
         device = describe(self.device)
         return Prediction(
-            canvas.label_map, canvas.attention, seconds, device, doubts, canvas.probabilities, tuple(notices)
+            canvas.label_map, canvas.attention, seconds, device, doubts, tuple(notices), canvas.probabilities
         )
 
     def _plan(self, volume: Volume, options: PredictionOptions) -> _Plan:

@@ -35,8 +35,8 @@ class Preprocessing:
     window: intensities (lower, upper) mapped to 0 and 1 and clipped, in HU for CT.
     percentiles: instead of a window, the volume's own percentiles (lower, upper), for MR; those of each slice by itself
         with `per_slice`.
-    adaptive_threshold: side in pixels (odd) of the neighbourhood whose mean is a pixel's threshold: the slice becomes the
-        mean of itself and of its thresholded self. AF-Net has such a step for contrast, without a formula; this is ours.
+    adaptive_threshold: side in pixels (odd) of the neighbourhood whose mean is a pixel's threshold: the slice becomes
+        the mean of itself and of its thresholded self. AF-Net has such a step for contrast, without a formula.
     channels: a slice is given to the network this many times, for networks that expect colour.
     multiple: height and width are padded with 0 at the far ends to a multiple of this.
     """
@@ -171,7 +171,7 @@ class SliceStack:
     def _scaled(self, pixels: np.ndarray) -> np.ndarray:
         """(n, H, W) from intensities to [0, 1]; a slice that has one value only is 0 if ranges are taken per slice."""
         lower, upper = self._intensity_range
-        if self.preprocessing.per_slice:
+        if self.preprocessing.per_slice and self.preprocessing.percentiles is not None:
             ranges = np.percentile(pixels, self.preprocessing.percentiles, axis=(1, 2), keepdims=True)
             lower, upper = ranges.astype(np.float32)
             upper = np.where(upper > lower, upper, lower + 1)

@@ -476,3 +476,16 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path):
     (case,) = datasets.cases("folder", tmp_path)
     with pytest.raises(InputError, match="'a.nii.gz' is damaged"):
         case.read()
+
+
+def test_a_folder_can_tell_patients_by_their_names(tmp_path):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+        for name in ("anna_1", "anna_2", "bert_1"):
+            image = sitk.GetImageFromArray(np.eye(4, dtype=np.uint8))
+            sitk.WriteImage(image, str(tmp_path / folder / f"{name}.png"))
+    assert [case.patient for case in datasets.cases("folder", tmp_path, patient="[a-z]+")] == ["anna", "anna", "bert"]
+    with pytest.raises(InputError, match="finds no patient in the name 'anna_1'"):
+        datasets.cases("folder", tmp_path, patient="[0-9]+")
+    with pytest.raises(InputError, match="not a regular expression"):
+        datasets.cases("folder", tmp_path, patient="[")

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from AttnSegLib.catalog import Code, Label
 from AttnSegLib.errors import InputError
-from training.figures import QualitativePage, QualitativeRow, box_plots, convergence, qualitative
+from training.figures import box_plots, convergence
+from training.qualitative import QualitativePage, QualitativeRow, qualitative
 from training.scores import Score
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")

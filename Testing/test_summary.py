@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from AttnSegLib.errors import InputError
-from training import summary
+from training import significance, summary
 from training.scores import Score
-from training.summary import summarise, wilcoxon
+from training.significance import wilcoxon
+from training.summary import summarise
 
 NAN = float("nan")
 ZERO = {field.name: {"int": 0, "float": 0.0, "str": ""}[field.type] for field in fields(Score)}
@@ -108,7 +109,7 @@ def test_a_model_that_is_always_better():
     assert test.difference == pytest.approx(0.035)
     assert test.p == test.p_holm == pytest.approx(2 / 64)
     assert 0.01 < test.low < test.difference < test.high < 0.06
-    assert "| better minus worse | Dice | 6 | 6 | +0.035 |" in summary.tests_markdown([test])
+    assert "| better minus worse | Dice | 6 | 6 | +0.035 |" in significance.tests_markdown([test])
 
 
 def test_models_that_are_equal():
@@ -120,7 +121,7 @@ def test_models_that_are_equal():
 def test_too_few_cases_have_no_p():
     tests = wilcoxon(scores_of("one", [0.5] * 5) + scores_of("two", [0.6] * 5))
     assert (tests[0].n, tests[0].p, tests[0].p_holm) == (5, None, None)
-    assert summary.tests_markdown(tests).count("too few cases") == 2
+    assert significance.tests_markdown(tests).count("too few cases") == 2
 
 
 def test_pairs_that_one_model_lacks_are_left_out():
@@ -128,14 +129,14 @@ def test_pairs_that_one_model_lacks_are_left_out():
     [test] = wilcoxon(scores)
     assert (test.n, test.left_out) == (2, 2)
     assert test.difference == pytest.approx(0.1)
-    assert "one minus two: 2." in summary.tests_markdown([test])
+    assert "one minus two: 2." in significance.tests_markdown([test])
 
 
 def test_models_without_a_common_case():
     [test] = wilcoxon([a_score("one", "x", dice=0.5), a_score("two", "y", dice=0.5)])
     assert (test.n, test.left_out, test.p) == (0, 2, None)
     assert np.isnan([test.difference, test.low, test.high]).all()
-    assert "| n/a | n/a to n/a | too few cases |" in summary.tests_markdown([test])
+    assert "| n/a | n/a to n/a | too few cases |" in significance.tests_markdown([test])
 
 
 def test_the_interval_of_two_patients():
@@ -170,14 +171,14 @@ def test_patients_are_drawn_with_all_their_labels_and_cases():
 def test_correction_for_several_comparisons():
     """p of 0.01, 0.04 and 0.03, three comparisons: 3 * 0.01, 2 * 0.03, and 0.04, which may not be below 0.06."""
     [test] = wilcoxon(scores_of("one", [0.5]) + scores_of("two", [0.6]))
-    corrected = summary._holm([replace(test, p=p) for p in (0.01, 0.04, None, 0.03)])
+    corrected = significance._holm([replace(test, p=p) for p in (0.01, 0.04, None, 0.03)])
     assert [one.p_holm for one in corrected] == [
         pytest.approx(0.03),
         pytest.approx(0.06),
         None,
         pytest.approx(0.06),
     ]
-    assert [one.p_holm for one in summary._holm([replace(test, p=0.7), replace(test, p=0.8)])] == [1.0, 1.0]
+    assert [one.p_holm for one in significance._holm([replace(test, p=0.7), replace(test, p=0.8)])] == [1.0, 1.0]
 
 
 def test_every_pair_of_models_is_compared():

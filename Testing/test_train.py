@@ -76,7 +76,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(whole_run, a_decath
     for part in ("state_dict", "current_model_state"):
         for name, tensor in whole[part].items():
             torch.testing.assert_close(resumed[part][name], tensor, rtol=0, atol=0)
-    moved = [name for name in whole["state_dict"] if not torch.equal(before["state_dict"][name], whole["state_dict"][name])]
+    moved = [
+        name for name in whole["state_dict"] if not torch.equal(before["state_dict"][name], whole["state_dict"][name])
+    ]
     assert moved  # there was something to go on with
 
 
@@ -90,10 +92,9 @@ def test_what_is_in_the_folder_of_a_run_is_never_overwritten(whole_run, a_decath
     assert (whole_run / "last.ckpt").read_bytes() == before
 
 
-
 @pytest.fixture(scope="module")
 def a_recipe_for_an_uneven_share(tmp_path_factory):
-    """Trains on one case for long enough to find something, and validates on three, which two processes can't share evenly."""
+    """Trains on one case for long enough to find something, and validates on three, an odd number for two processes."""
     text = RECIPE.replace('["case_2"]', '["case_1", "case_2", "case_3"]').replace('test = ["case_3"]', "")
     path = tmp_path_factory.mktemp("uneven") / "recipe.toml"
     path.write_text(text.replace("epochs = 2", "epochs = 40").replace("validate_every = 1", "validate_every = 40"))
@@ -104,7 +105,9 @@ def a_recipe_for_an_uneven_share(tmp_path_factory):
 def two_processes(a_recipe_for_an_uneven_share, a_decathlon_task):
     """The run of two processes that Lightning starts."""
     out = a_recipe_for_an_uneven_share.with_name("run")
-    result = run(a_recipe_for_an_uneven_share, a_decathlon_task, out, "--workers", "0", "--accelerator", "cpu", "--devices", "2")
+    result = run(
+        a_recipe_for_an_uneven_share, a_decathlon_task, out, "--workers", "0", "--accelerator", "cpu", "--devices", "2"
+    )
     assert result.returncode == 0, result.stderr
     assert "2 processes" in result.stderr
     return out
@@ -113,7 +116,13 @@ def two_processes(a_recipe_for_an_uneven_share, a_decathlon_task):
 def validated(checkpoint, root, processes):
     """The mean Dice that so many processes find, started as a cluster would."""
     script = [str(ROOT / "Testing/made_up/validate.py"), str(checkpoint), str(root), str(processes)]
-    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]
+    launcher = [
+        "-m",
+        "torch.distributed.run",
+        f"--nproc-per-node={processes}",
+        "--rdzv-backend=c10d",
+        "--rdzv-endpoint=localhost:0",
+    ]
     result = subprocess.run(
         [sys.executable, *launcher, *script], capture_output=True, text=True, cwd=ROOT, env=environment(), check=False
     )

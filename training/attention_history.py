@@ -1,5 +1,5 @@
-"""Where a network looks while it learns (ANU-Net's Fig. 12): maps of one case at chosen epochs, kept as volumes and as a
-strip of pictures."""
+"""Where a network looks while it learns (ANU-Net's Fig. 12): maps of one case, kept as volumes and a strip of
+pictures."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _MOST_COLUMNS = 10
 
 
 class AttentionHistory(Callback):
-    """Writes `<map>/epoch_007.nrrd` for each map of the recipe's card after the first epoch and every `every` epochs, on
-    the volume's grid, and `attention.png`, the slice with most of the organ at all of them. The maps are those of the
-    weights themselves, not of their moving average."""
+    """Writes `<map>/epoch_007.nrrd` for each map of the recipe's card after the first epoch and every `every` epochs,
+    on the volume's grid, and `attention.png`, the slice with most of the organ at all of them. The maps are those of
+    the weights themselves, not of their moving average."""
 
     def __init__(self, folder: Path, case: Case, every: int):
         self._folder, self._case, self._every = folder, case, every
@@ -66,8 +66,8 @@ def find_case(cases: Sequence[Case], case_id: str) -> Case:
 
 
 def write_strip(folder: Path, titles: Sequence[str], stack: SliceStack, label_map: np.ndarray) -> None:
-    """Write attention.png from the kept volumes: image with the reference's outline, then the map at each epoch, one row
-    for each map."""
+    """Write attention.png from the kept volumes: image with the reference's outline, then the map at each epoch, one
+    row for each map."""
     number = int((stack.view(label_map) > 0).sum(axis=(1, 2)).argmax())
     kept = {title: _chosen(sorted((folder / _plain(title)).glob("epoch_*.nrrd"))) for title in titles}
     columns = 1 + max(len(paths) for paths in kept.values())
@@ -76,7 +76,9 @@ def write_strip(folder: Path, titles: Sequence[str], stack: SliceStack, label_ma
     height, width = (stack.volume.spacing[2 - axis] for axis in stack.axes[1:])
     for line, (title, paths) in zip(grid, kept.items(), strict=True):
         image = stack.view(stack.volume.voxels)[number]
-        _show(line[0], image, height / width, cmap="gray", vmin=np.percentile(image, 0.5), vmax=np.percentile(image, 99.5))
+        _show(
+            line[0], image, height / width, cmap="gray", vmin=np.percentile(image, 0.5), vmax=np.percentile(image, 99.5)
+        )
         line[0].contour(stack.view(label_map)[number] > 0, levels=[0.5], colors="#35c4ff", linewidths=0.8)
         line[0].set_ylabel(title.replace(" attention", "\nattention"), fontsize=7)
         for axes, path in zip(line[1:], paths, strict=False):

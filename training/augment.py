@@ -21,7 +21,7 @@ from torch import Tensor
 
 
 class Sample(NamedTuple):
-    """A slice (C, H, W), float32 in [0, 1]; its labels (1, H, W), int64; and its name for messages, such as "slice 12 of
+    """A slice (C, H, W), float32 in [0, 1]; its labels (1, H, W), int64; its name for messages: "slice 12 of
     case_3"."""
 
     image: Tensor
@@ -34,11 +34,10 @@ class Augmentation:
     """What may change, all off by default.
 
     size: height and width of the result in pixels, cut out of the slice or padded with 0; None keeps the slice's.
-    flips: axes that are mirrored, each with probability 0.5: "vertical", "horizontal". rotation: largest angle, degrees.
-    scaling, shear: largest change, as a share. shift: largest, as a share of the size. probability: of all four, in one
-    resampling. gamma: exponents from and to, with probability 0.5; gain: largest change of intensity, as a share, with
-    0.5. blur, noise: probabilities of Gaussian blur (sigma 0.3 to 1 pixel) and noise (sd up to 0.04).
-    """
+    flips: axes that are mirrored, each with probability 0.5: "vertical", "horizontal". rotation: largest angle, in
+    degrees. scaling, shear: largest change, as a share. shift: largest, as a share of the size. probability: of all
+    four, in one resampling. gamma: exponents from and to, with probability 0.5; gain: largest change of intensity, as a
+    share, with 0.5. blur, noise: probabilities of Gaussian blur (sigma 0.3 to 1 pixel) and noise (sd up to 0.04)."""
 
     size: tuple[int, int] | None = None
     flips: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from training.recipe import Recipe
 class SafeCheckpointIO(TorchCheckpointIO):
     """Writes beside the old checkpoint and then puts the new one in its place: there is always a whole one."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:  # noqa: ARG002
         """Raises `InputError` if the disk is full."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,24 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from AttnSegLib.catalog import CARD, Label, ModelSpec, find_model
+from AttnSegLib.catalog import CARD, find_model
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from training import datasets
-from training.candidates import Candidate, Folder, Model, plain_label
-from training.case import Case, Labelled
+from training.candidates import Candidate, Folder, Model
 from training.evaluation_report import Examples, write_report
 from training.paper_columns import COLUMNS
-from training.recipe import Source
 from training.scores import Score, score
-from training.slice_cache import relabelled
+from training.truth import Truth, Wanted, assignment, truth_of
 
 _EPILOG = """
 MODEL is the id of a model, a model folder, or a folder of label maps named after their cases (case_1.nii.gz).
@@ -32,26 +28,15 @@ slices that are empty in both, slice_dice_all counts them as 1.
 """
 
 
-@dataclass(frozen=True)
-class Truth:
-    """What is scored against. cases: of the data set; source: how its labels become the models'; labels: to score."""
-
-    cases: Sequence[Case]
-    source: Source
-    labels: Sequence[Label]
-
-    def read(self, case: Case) -> Labelled:
-        """A case with the models' labels."""
-        volume, label_map = case.read()
-        return Labelled(volume, relabelled(label_map, self.source.labels))
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
         specs = [find_model(name) for name in options.models if not _is_folder_of_label_maps(name)]
-        truth = _truth(options, specs[0] if specs else None)
+        wanted = Wanted(options.dataset, dict(map(assignment, options.option)), tuple(options.case or ()))
+        truth = truth_of(specs[0] if specs else None, options.root, wanted)
+        if trained := truth.trained_on(specs[0] if specs else None):
+            print(f"Note: '{trained[0]}' and perhaps other cases were in the first model's training.", file=sys.stderr)
         candidates = [_candidate(name, options) for name in options.models]
         examples = Examples(truth.labels)
         scores = evaluate(candidates, truth, examples)
@@ -80,29 +65,6 @@ def evaluate(candidates: Sequence[Candidate], truth: Truth, examples: Examples |
     return sorted(scores, key=lambda one: [candidate.name for candidate in candidates].index(one.model))
 
 
-def _truth(options: argparse.Namespace, spec: ModelSpec | None) -> Truth:
-    """From the command line, and what it leaves open from the card of the first model."""
-    training = spec.training if spec else {}
-    known: dict[str, Any] = training.get("dataset", {}) if options.dataset is None else {}
-    name = options.dataset or known.get("name")
-    if name is None:
-        raise InputError("Give the data set's name by --dataset; only models that were trained here know theirs.")
-    given = dict(_assignment(text) for text in options.option)
-    labels = known.get("labels")
-    source = Source(name, {**known.get("options", {}), **given}, tuple(map(tuple, labels)) if labels else None)
-    cases = datasets.cases(name, options.root, **source.options)
-    wanted = options.case or training.get("test_cases") or [case.id for case in cases]
-    chosen = [case for case in cases if case.id in wanted]
-    if missing := sorted(set(wanted) - {case.id for case in chosen}):
-        raise InputError(f"The data set has no case '{missing[0]}'; it has {len(cases)}, such as '{cases[0].id}'.")
-    if trained := sorted(set(training.get("training_cases", [])) & set(wanted)):
-        print(
-            f"Note: the first model was trained on '{trained[0]}' and perhaps others of these cases.", file=sys.stderr
-        )
-    meanings: dict[int, str] = datasets.reader(name).LABELS or {1: "label 1"}
-    return Truth(chosen, source, spec.labels if spec else [plain_label(*meaning) for meaning in meanings.items()])
-
-
 def _candidate(name: str, options: argparse.Namespace) -> Candidate:
     if _is_folder_of_label_maps(name):
         return Folder(Path(name))
@@ -114,13 +76,6 @@ def _candidate(name: str, options: argparse.Namespace) -> Candidate:
 
 def _is_folder_of_label_maps(name: str) -> bool:
     return Path(name).is_dir() and not (Path(name) / CARD).is_file()
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise InputError(f"'{text}' is not an option of a data set; write NAME=VALUE.")
-    return name, value
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -29,10 +30,11 @@ from training import datasets
 from training.bundle import bundle_metadata
 from training.candidates import Model, network_of
 from training.case import Case
-from training.evaluate import Truth, evaluate
+from training.evaluate import evaluate
 from training.onnx_file import write_onnx
 from training.recipe import Recipe, from_dict, read_checkpoint
 from training.scores import Score
+from training.truth import Truth
 
 _WEIGHTS = "weights.safetensors"
 
@@ -79,7 +81,7 @@ def export(checkpoint: Path, root: Path, models: Path, form: Form, *, model_id: 
     """
     content = read_checkpoint(checkpoint)
     recipe = from_dict(content["hyper_parameters"]["recipe"])
-    folder = models / (model_id or _model_id(recipe))
+    folder = models / _checked_id(model_id or _model_id(recipe))
     if folder.exists() and not form.overwrite:
         raise InputError(f"There is a model '{folder}' already; give another --id, or --overwrite.")
     models.mkdir(parents=True, exist_ok=True)
@@ -118,6 +120,12 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
 
 def _model_id(recipe: Recipe) -> str:
     return f"{recipe.network}-{recipe.card['organ'].replace(' ', '_')}-{recipe.card['modality'].lower()}"
+
+
+def _checked_id(model_id: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,98}[A-Za-z0-9_-]", model_id):  # as cards need it
+        raise InputError(f"'{model_id}' can't be a model's id; give an --id of letters, digits, '-', '_' and '.'.")
+    return model_id
 
 
 def _stored(tensor: torch.Tensor, *, half: bool) -> torch.Tensor:
@@ -185,7 +193,8 @@ def _attribution(spec: ModelSpec, recipe: Recipe) -> str:
     return (
         f"# {spec.title}\n\n"
         f"The weights in this folder were trained on: {recipe.card['data_source']}.\n"
-        f"They are shared under {spec.licence} (https://spdx.org/licenses/{spec.licence}.html), as that data set asks.\n\n"
+        f"They are shared under {spec.licence} (https://spdx.org/licenses/{spec.licence}.html), as that data set "
+        "asks.\n\n"
         f"Network: {spec.reference}.\n"
     )
 

@@ -52,9 +52,9 @@ class SegmentationModule(lightning.LightningModule):
             loss = loss + output.penalty
         if not torch.isfinite(loss):
             raise InputError(
-                f"The loss is {loss.item()} at step {self.global_step}, on {', '.join(batch.name)}: the training has come "
-                "apart; look at these slices, or set a smaller learning_rate, a clip, or precision = '32-true' in the "
-                "recipe. The last checkpoint was kept."
+                f"The loss is {loss.item()} at step {self.global_step}, on {', '.join(batch.name)}: the training has "
+                "come apart; look at these slices, or set a smaller learning_rate, a clip, or precision = '32-true' in "
+                "the recipe. The last checkpoint was kept."
             )
         size = len(batch.image)
         self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)

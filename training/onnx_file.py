@@ -37,8 +37,11 @@ def write_onnx(network: nn.Module, channels: int, size: tuple[int, int], path: P
         raise InputError(
             "An ONNX file needs onnx, onnxscript and onnxruntime; install them, or leave --onnx out."
         ) from error
+    multiple = int(getattr(network, "size_multiple", 1))
+    if any(side < 1 or side % multiple for side in size):
+        raise InputError(f"An ONNX file of this network needs slices of a multiple of {multiple} pixels, not {size}.")
     slices = torch.rand(3, channels, *size, generator=torch.Generator().manual_seed(0))
-    module = _Logits(network.cpu().eval())
+    module = _Logits(network.cpu()).eval()
     program = torch.onnx.export(
         module,
         (slices[:2],),

@@ -16,8 +16,13 @@ Column = Callable[[Sequence[Score]], float]
 
 
 def mean(metric: str) -> Column:
-    """Mean over the cases where it is defined."""
-    return lambda scores: float(np.nanmean([getattr(one, metric) for one in scores]))
+    """Mean over the cases where it is defined; NaN if it is nowhere."""
+
+    def column(scores: Sequence[Score]) -> float:
+        defined = [value for one in scores if not np.isnan(value := getattr(one, metric))]
+        return float(np.mean(defined)) if defined else float("nan")
+
+    return column
 
 
 def pooled(metric: str) -> Column:
@@ -64,8 +69,8 @@ NOTES = {
     "af-net": "F1 is pooled over the test set, as its precision and sensitivity are; mIoU, DICE and AUC are means over "
     "images. The printed F1 obeys that, and the printed DICE does not.",
     "anu-net": "All are pooled over the test set: the printed Dice follows from the printed precision and recall.",
-    "ec-cam-unet": "Means over volumes. The paper does not say over what it takes the mean; its Dice does not follow from "
-    "its precision and sensitivity, so it is not pooled.",
+    "ec-cam-unet": "Means over volumes. The paper does not say over what it takes the mean; its Dice does not follow "
+    "from its precision and sensitivity, so it is not pooled.",
     "ms-dual-guided": "Means over subjects; the surface distance is in voxels.",
     "omega-net": "Means over volumes; the printed Dice does not follow from the printed PPV and sensitivity.",
 }

@@ -84,7 +84,8 @@ def printed(paper: str, table: str, dataset: str) -> Printed:
 
 
 def _by_score_and_organ(parts: dict[str, Table]) -> Printed:
-    columns, rows = [], {}
+    columns: list[Column] = []
+    rows: dict[str, dict[str, float | None]] = {}
     for score, part in parts.items():
         columns += [Column(f"{score} {organ}", unit, score, organ) for organ, unit in _units(part)]
         for row in part.rows:

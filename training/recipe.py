@@ -25,8 +25,8 @@ RECIPES = Path(__file__).parent / "recipes"
 class Source:
     """Where the cases come from. name, options: of a reader in `training.datasets`.
 
-    labels: for each label of the model, in order, the values of the data set that it stands for: [[1], [2, 3]] makes one
-    label of 2 and 3 and leaves all others out. None takes the values as they are.
+    labels: for each label of the model, in order, the values of the data set that it stands for: [[1], [2, 3]] makes
+    one label of 2 and 3 and leaves all others out. None takes the values as they are.
     """
 
     name: str
@@ -36,8 +36,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Recipe:
-    """network, options: as in `networks.create`. card: the fields of the model's card that training does not find out by
-    itself. test_flips: predict with flips when the model is scored."""
+    """network, options: as in `networks.create`. card: the fields of the model's card that training does not find out
+    by itself. test_flips: predict with flips when the model is scored."""
 
     network: str
     options: dict[str, Any]
@@ -75,8 +75,8 @@ class Recipe:
 def read_recipe(names: Sequence[str]) -> Recipe:
     """Read recipe files, each adding to those before it and overriding them.
 
-    names: paths, or names of files in training/recipes/ such as "modern/anunet". A file common.toml beside a file is read
-    before it. Raises `InputError` if a file is missing or the whole is not understood.
+    names: paths, or names of files in training/recipes/ such as "modern/anunet". A file common.toml beside a file is
+    read before it. Raises `InputError` if a file is missing or the whole is not understood.
     """
     values: dict[str, Any] = {}
     read: list[Path] = []
@@ -141,7 +141,7 @@ def recipe_of(checkpoint: Path) -> Recipe:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint of `training.train`; nothing in it is executed. Raises `InputError` for other files."""
+    """The content of a checkpoint of `training.train`, executing nothing. Raises `InputError` for other files."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         content["hyper_parameters"]["recipe"]["network"], content["state_dict"]

@@ -17,7 +17,7 @@ from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from training.candidates import Model, network_of
-from training.evaluate import Truth, evaluate
+from training.evaluate import evaluate
 from training.paper_columns import NOTES
 from training.printed import DATASETS, Cost, Printed, printed
 from training.recipe import Recipe, read_checkpoint, read_recipe
@@ -27,6 +27,7 @@ from training.split import Parts
 from training.summary import table as markdown_table
 from training.systems import System, system, tables
 from training.train import RunOptions, train
+from training.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parser().parse_args(arguments)
     budget = BUDGETS[options.budget]
-    run = RunOptions(accelerator=options.accelerator, workers=options.workers, cache=options.out / "slices", resume=True)
+    run = RunOptions(
+        accelerator=options.accelerator, workers=options.workers, cache=options.out / "slices", resume=True
+    )
     run = replace(run, max_batches=budget.batches)
     try:
         dataset = options.dataset or next(iter(DATASETS[options.paper]))
@@ -83,9 +86,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def make(wanted: Table, page: Printed, methods: Sequence[str]) -> Iterator[tuple[str, list[Score], Cost]]:
     """Each row as it is finished: its method, our scores, and what it costs. Raises `InputError` for an unknown row."""
+    if unknown := [method for method in methods if method not in page.rows]:
+        raise InputError(f"The table has no row '{unknown[0]}'; its rows are: {', '.join(page.rows)}.")
     for number, method in enumerate(methods, start=1):
-        if method not in page.rows:
-            raise InputError(f"The table has no row '{method}'; its rows are: {', '.join(page.rows)}.")
         print(f"Row {number} of {len(methods)}: {method}", file=sys.stderr, flush=True)
         chosen = system(wanted.paper, method)
         recipe = recipe_for(wanted, chosen)
@@ -105,8 +108,9 @@ def recipe_for(wanted: Table, chosen: System) -> Recipe:
     if budget.size is not None:
         preprocessing = replace(preprocessing, size=(budget.size, budget.size))
     recipe = replace(recipe, network=chosen.network, options=own | chosen.options, preprocessing=preprocessing)
-    epochs = None if budget.epochs is None else min(budget.epochs, recipe.optimisation.epochs)
-    return recipe.with_changes(loss=chosen.loss, epochs=epochs)
+    epochs = min(budget.epochs or recipe.optimisation.epochs, recipe.optimisation.epochs)
+    validate_every = min(recipe.optimisation.validate_every, epochs)  # at least once, or nothing is the best
+    return recipe.with_changes(loss=chosen.loss, epochs=epochs, validate_every=validate_every)
 
 
 def compare(wanted: Table, page: Printed, finished: dict[str, tuple[list[Score], Cost]]) -> str:
@@ -130,11 +134,11 @@ def compare(wanted: Table, page: Printed, finished: dict[str, tuple[list[Score],
 
 def _row(wanted: Table, recipe: Recipe, chosen: System) -> tuple[list[Score], Cost]:
     """Train and score, unless that is done."""
-    folder = wanted.out / f"{wanted.dataset}-{_slug(recipe)}"
+    folder = wanted.out / f"{wanted.dataset}-{_slug(recipe, wanted.budget)}"
     done = folder / f"scores{f'-L{chosen.level}' if chosen.level else ''}.csv"
     facts = done.with_suffix(".json")
     if not facts.is_file():
-        parts = deal(recipe, wanted.root)
+        parts = _enough(deal(recipe, wanted.root), recipe)
         checkpoint = folder / f"{recipe.optimisation.select}.ckpt"
         if not (folder / "trained").is_file():
             checkpoint = train(recipe, wanted.root, folder, wanted.run)
@@ -145,14 +149,25 @@ def _row(wanted: Table, recipe: Recipe, chosen: System) -> tuple[list[Score], Co
     return read_scores(done), Cost(**json.loads(facts.read_text(encoding="utf-8")))
 
 
+def _enough(parts: Parts, recipe: Recipe) -> Parts:
+    """The parts, if there are cases to choose by and to test. Raises `InputError` if not."""
+    needed = {"validation": recipe.optimisation.select == "best", "test": True}
+    for name, wanted in needed.items():
+        if wanted and not getattr(parts, name):
+            count = sum(map(len, parts))
+            raise InputError(
+                f"The recipe's split leaves none of the {count} cases for the {name}; get the whole data set."
+            )
+    return parts
+
+
 def _scored(wanted: Table, recipe: Recipe, checkpoint: Path, row: tuple[System, Parts]) -> tuple[list[Score], Cost]:
     chosen, parts = row
     network = network_of(read_checkpoint(checkpoint), chosen.level)
-    predictor = SlicePredictor(network, recipe.preprocessing, Compute())
+    device = "cuda" if wanted.run.accelerator == "gpu" else wanted.run.accelerator  # as Lightning calls it
+    predictor = SlicePredictor(network, recipe.preprocessing, Compute(device))
     model = Model(chosen.network, predictor, flips=recipe.test_flips, probabilities=wanted.paper == "af-net")
     cases = parts.test[: wanted.budget.cases]
-    if not cases:
-        raise InputError("The recipe's split leaves no case for the test; change its shares.")
     scores = evaluate([model], Truth(cases, recipe.dataset, recipe.labels))
     seconds = {one.case: one.seconds for one in scores}
     slices = sum(len(predictor.preprocessing.stack(case.read().volume)) for case in cases)
@@ -160,13 +175,13 @@ def _scored(wanted: Table, recipe: Recipe, checkpoint: Path, row: tuple[System, 
     return scores, Cost(parameters, sum(seconds.values()) / slices)
 
 
-def _slug(recipe: Recipe) -> str:
-    """A folder name that tells rows apart: rows that train the same network share it."""
+def _slug(recipe: Recipe, budget: Budget) -> str:
+    """A folder name that tells rows and budgets apart: rows that train the same network share it."""
     options = [f"{key}={value}" for key, value in recipe.options.items() if key not in ("in_channels", "num_classes")]
     fold = [f"fold{recipe.split.fold}"] if recipe.split.folds > 1 else []
-    return (
-        "-".join([recipe.network, *options, recipe.optimisation.loss, *fold]).replace("True", "1").replace("False", "0")
-    )
+    limits = [f"{name}={value}" for name, value in asdict(budget).items() if value is not None]
+    parts = [recipe.network, *options, recipe.optimisation.loss, *fold, *limits]
+    return "-".join(parts).replace("True", "1").replace("False", "0")
 
 
 def _number(value: float | None) -> str:

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from AttnSegLib.errors import InputError
 from AttnSegLib.volume import to_image
 from training import datasets
-from training.case import Case
+from training.case import Labelled
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,17 +28,20 @@ def main(arguments: list[str] | None = None) -> int:
         case = next((c for c in datasets.cases(options.dataset, options.root) if c.id == options.case), None)
         if case is None:
             raise InputError(f"The data set has no case '{options.case}'.")
+        images = cut(case.read(), options.margin)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, image in cut(case, options.margin).items():
+    for name, image in images.items():
         sitk.WriteImage(image, str(options.out / f"{name}.nrrd"), useCompression=True, compressionLevel=9)
     return 0
 
 
-def cut(case: Case, margin: float) -> dict[str, sitk.Image]:
-    """Image and labels inside the labels' bounding box plus a margin in mm."""
+def cut(case: Labelled, margin: float) -> dict[str, sitk.Image]:
+    """Image and labels inside the labels' bounding box plus a margin in mm. Raises `InputError` without labels."""
+    if not case.label_map.any():
+        raise InputError("The case has no labels to cut around; choose another one.")
     box = []
     for axis, spacing in enumerate(reversed(case.volume.spacing)):
         others = tuple({0, 1, 2} - {axis})

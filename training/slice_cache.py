@@ -53,8 +53,8 @@ class SliceCache:
         self._folder = folder / hashlib.sha256(key.encode()).hexdigest()[:16]
 
     def prepare(self, cases: Iterable[Case], *, slices: bool) -> None:
-        """Cache what is not cached yet, in one process at a time. slices: also the slices themselves, not only the facts
-        of a case.
+        """Cache what is not cached yet, in one process at a time. slices: also the slices themselves, not only the
+        facts of a case.
 
         Raises `InputError` for a case that can't be read, that holds a label the recipe does not know, or if the disk
         is full.
@@ -79,8 +79,8 @@ class SliceCache:
         label_map = relabelled(label_map, self._sources)
         if label_map.max() > self._num_labels:
             raise InputError(
-                f"Case '{case.id}' holds label {label_map.max()}, but the recipe has labels 1 to {self._num_labels}; add it "
-                "to the recipe's card, or leave it out by the labels of its dataset."
+                f"Case '{case.id}' holds label {label_map.max()}, but the recipe has labels 1 to {self._num_labels}; "
+                "add it to the recipe's card, or leave it out by the labels of its dataset."
             )
         stack = self._preprocessing.stack(volume)
         counts = [

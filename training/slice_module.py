@@ -34,15 +34,18 @@ class SliceModule(lightning.LightningDataModule):
     def prepare_data(self) -> None:
         """Fill the cache; runs in one process of each machine.
 
-        Raises `InputError` if a label appears in no training case, or an image in two parts of the split.
+        Raises `InputError` if a label appears in no training case, an image in two parts of the split, or if there is
+        nothing to validate on where the recipe needs it.
         """
+        if self.recipe.optimisation.select == "best" and not self.parts.validation:
+            raise InputError("The recipe selects the best checkpoint, but its split leaves no case for validation.")
         self._cache.prepare(self.parts.training, slices=True)
         self._cache.prepare([*self.parts.validation, *self.parts.test], slices=False)
         _refuse_missing_labels(self._cache.cases(self.parts.training), self.recipe)
         every = [case for part in self.parts for case in part]
         refuse_shared_images(self.parts, {case.id: case.digest for case in self._cache.cases(every)})
 
-    def setup(self, stage: str) -> None:
+    def setup(self, stage: str) -> None:  # noqa: ARG002  # as Lightning calls it
         """Open the cache."""
         self.dataset = SliceDataset(
             self._cache.cases(self.parts.training), self.recipe.augmentation, self.recipe.preprocessing.channels
@@ -80,6 +83,6 @@ def _refuse_missing_labels(cases: list[CachedCase], recipe: Recipe) -> None:
     for label in recipe.labels:
         if not any(counts[label.value - 1] for case in cases for counts in case.counts):
             raise InputError(
-                f"Label {label.value} ({label.name}) appears in none of the {len(cases)} training cases; correct the labels "
-                "or the split in the recipe."
+                f"Label {label.value} ({label.name}) appears in none of the {len(cases)} training cases; correct the "
+                "labels or the split in the recipe."
             )

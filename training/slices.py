@@ -19,7 +19,7 @@ from training.slice_cache import CachedCase, to_tensor
 class Draw(NamedTuple):
     """Which slice, and the number that decides how it is changed."""
 
-    index: int
+    number: int
     seed: int
 
 
@@ -34,8 +34,8 @@ class SliceDataset(Dataset[Sample]):
         sizes = {case.size for case in cases}
         if augmentation.size is None and len(sizes) > 1:
             raise InputError(
-                f"The slices are of different sizes, such as {sorted(sizes)[0]} and {sorted(sizes)[-1]} pixels; give the "
-                "recipe's augmentation or preprocessing a size."
+                f"The slices are of different sizes, such as {sorted(sizes)[0]} and {sorted(sizes)[-1]} pixels; give "
+                "the recipe's augmentation or preprocessing a size."
             )
         self._cases = cases
         self._channels = channels
@@ -49,7 +49,7 @@ class SliceDataset(Dataset[Sample]):
 
     def __getitem__(self, draw: Draw) -> Sample:
         self._transform = self._transform or self._augmentation.transform()
-        return self._transform(self.plain(draw.index), draw.seed)
+        return self._transform(self.plain(draw.number), draw.seed)
 
     def plain(self, index: int) -> Sample:
         """A slice as it is."""

@@ -27,9 +27,9 @@ class Split:
 
     validation, test: ids of cases, or patterns such as "val_*"; all other cases train.
     shares: of patients for training, validation and test, such as (13, 2, 5) or (0.7, 0.1, 0.2): patients are shuffled
-    by `seed` and dealt in this proportion, which is exact if the numbers add up to that of the patients. fold: 0, 1, ...
-    take the next patients for the test, and none is in the test of two folds before all have been. folds: over how many
-    the paper takes the mean.
+    by `seed` and dealt in this proportion, which is exact if the numbers add up to that of the patients. fold: 0, 1 and
+    so on take the next patients for the test, and none is in the test of two folds before all have been. folds: over
+    how many the paper takes the mean.
     """
 
     validation: tuple[str, ...] = ()

@@ -31,10 +31,9 @@ Several GPUs of one machine: --devices 4. Several machines: start it by torchrun
 class RunOptions:
     """How a run is done, which does not change its result but for rounding.
 
-    accelerator, devices, nodes: as Lightning names them. workers: processes per device that change slices. cache: folder
-    for decoded slices. resume: go on where a run was interrupted. attention_of: id of a case whose attention maps are
-    kept. For rehearsals only: fast_dev_run, one batch; max_batches, at most so many an epoch.
-    """
+    accelerator, devices, nodes: as Lightning names them. workers: processes per device that change slices. cache:
+    folder for decoded slices. resume: go on where a run was interrupted. attention_of: id of a case whose attention
+    maps are kept. For rehearsals only: fast_dev_run, one batch; max_batches, at most so many an epoch."""
 
     accelerator: str = "auto"
     devices: str | int = 1
@@ -73,8 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
 def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     """Train, and return the path of the checkpoint that the recipe selects.
 
-    Raises `InputError` for data or a recipe that can't be trained, if `out` holds a run and `resume` is not given, or the
-    run of another recipe.
+    Raises `InputError` for data or a recipe that can't be trained, if `out` holds a run and `resume` is not given, or
+    the run of another recipe.
     """
     last = out / "last.ckpt"
     _check_folder(last, recipe, resume=run.resume)

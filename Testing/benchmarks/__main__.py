@@ -21,7 +21,7 @@ def main() -> None:
     """Run all benchmarks, the short ones first."""
     import torch
 
-    from Testing.benchmarks import markers, panel, saturation, worker
+    from Testing.benchmarks import loader, markers, panel, saturation, worker
 
     print(
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, torch {torch.__version__}\n"
@@ -30,6 +30,7 @@ def main() -> None:
     demo()
     pruning()
     worker.main()
+    loader.main()
     markers.main()
     saturation.main()
     panel.main()

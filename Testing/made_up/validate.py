@@ -13,7 +13,9 @@ recipe = recipe_of(checkpoint)
 slices = SliceModule(recipe, root, checkpoint.with_name("slices"), workers=0)
 module = SegmentationModule(recipe.as_dict(), slices.parts, steps=1)
 module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
-trainer = _trainer(recipe, checkpoint.with_name("validated"), RunOptions(accelerator="cpu", devices=processes), callbacks=[])
+trainer = _trainer(
+    recipe, checkpoint.with_name("validated"), RunOptions(accelerator="cpu", devices=processes), callbacks=[]
+)
 [metrics] = trainer.validate(module, datamodule=slices, verbose=False)
 if trainer.is_global_zero:
     print("DICE", metrics["dice"])

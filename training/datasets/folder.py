@@ -7,6 +7,7 @@ label file may end in _mask, _label, _seg or -label (anna_seg.nrrd), and an imag
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -27,12 +28,20 @@ _ENDINGS = ("", "_mask", "_label", "_seg", "-label")
 _CHANNEL = "_0000"
 
 
-def cases(root: Path, images: str = "images", labels: str = "labels", threshold: int | None = None) -> list[Case]:
-    """The cases in order of ids. Each is a patient of its own: name one file a patient, or the split will leak.
+def cases(
+    root: Path,
+    images: str = "images",
+    labels: str = "labels",
+    threshold: int | None = None,
+    patient: str | None = None,
+) -> list[Case]:
+    """The cases in order of ids. Each is a patient of its own, unless `patient` tells which part of its id names one.
 
-    images, labels: names of the two folders. threshold: for pictures; what is above it is label 1, as the edges of
-    masks can be soft. Without, values are labels. Raises `InputError` if images and labels do not pair up.
-    """
+    images, labels: names of the two folders. patient: a regular expression that matches the start of an id, and no more
+    than what all cases of a patient share: "anna" and "bert" with [a-z]+ for anna_1, anna_2, bert_1; without it, slices
+    of a patient in files of their own would leak from training into the test. threshold: for pictures; what is above it
+    is label 1, as the edges of masks can be soft. Without, values are labels. Raises `InputError` if images and labels
+    do not pair up."""
     if (root / images).resolve() == (root / labels).resolve():
         raise InputError(f"Images and labels are both looked for in '{images}'; keep them in two folders.")
     found, unused = [], _by_stem(root / labels)
@@ -43,7 +52,7 @@ def cases(root: Path, images: str = "images", labels: str = "labels", threshold:
             raise InputError(f"The image '{image}' has no label map in '{labels}'; add it, or remove the image.")
         unused.pop(label, None)
         _check_kinds(image, available[label], threshold)
-        found.append(Case(case_id, case_id, partial(_read, image, available[label], threshold)))
+        found.append(Case(case_id, _patient(case_id, patient), partial(_read, image, available[label], threshold)))
     if unused:
         raise InputError(f"The label map '{min(unused.values())}' has no image in '{images}'; add it, or remove it.")
     return sorted(found, key=lambda case: case.id)
@@ -56,6 +65,18 @@ def _partner(stem: str, labels: dict[str, Path]) -> tuple[str, str]:
             if case_id + ending in labels:
                 return case_id, case_id + ending
     return stem, ""
+
+
+def _patient(case_id: str, pattern: str | None) -> str:
+    if pattern is None:
+        return case_id
+    try:
+        found = re.match(pattern, case_id)
+    except re.error as error:
+        raise InputError(f"'{pattern}' is not a regular expression ({error}); correct the option 'patient'.") from error
+    if not found or not found[0]:
+        raise InputError(f"The option patient = '{pattern}' finds no patient in the name '{case_id}'.")
+    return found[0]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

@@ -1,0 +1,78 @@
+"""The step of training, without a trainer around it, and checkpoints that survive."""
+
+import math
+
+import pytest
+import torch
+from made_up.balls import RECIPE
+
+from AttnSegLib.errors import InputError
+from training.augment import Sample
+from training.checkpoints import SafeCheckpointIO
+from training.module import SegmentationModule
+from training.recipe import read_recipe
+from training.split import Parts
+
+
+@pytest.fixture
+def module(a_recipe):
+    torch.manual_seed(0)
+    return SegmentationModule(read_recipe([str(a_recipe)]).as_dict(), Parts([], [], []), steps=10)
+
+
+def a_batch():
+    torch.manual_seed(1)
+    return Sample(torch.rand(2, 1, 32, 32), torch.zeros(2, 1, 32, 32).long(), ["slice 1 of a", "slice 7 of b"])
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_a_training_that_comes_apart_names_the_slices(module):
+    torch.nn.init.constant_(module.network.heads["4"].weight, math.nan)
+    with pytest.raises(InputError, match=r"nan at step 0, on slice 1 of a, slice 7 of b: .*last checkpoint was kept"):
+        module.training_step(a_batch(), 0)
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted(module):
+    optimizer = module.settings.make_optimizer(module.parameters())
+    before = {name: tensor.clone() for name, tensor in module.network.named_parameters()}
+    module.training_step(a_batch(), 0).backward()
+    next(module.network.parameters()).grad[0] = math.inf
+    module.configure_gradient_clipping(optimizer, 1.0, "norm")
+    optimizer.step()
+    assert module.skipped_steps == 1
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.network.named_parameters())
+
+
+def test_the_plateau_survives_a_checkpoint(a_recipe):
+    a_recipe.write_text(RECIPE.replace("epochs = 2", 'epochs = 2\nschedule = "plateau"'))
+    recipe = read_recipe([str(a_recipe)]).as_dict()
+    first, second = (SegmentationModule(recipe, Parts([], [], []), steps=10) for _ in range(2))
+    first.configure_optimizers()
+    first.plateau.step(0.75)
+    first.skipped_steps = 3
+    checkpoint = {}
+    first.on_save_checkpoint(checkpoint)
+    second.on_load_checkpoint(checkpoint)
+    second.configure_optimizers()
+    second.on_train_start()
+    assert (second.plateau.best, second.skipped_steps) == (0.75, 3)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    writer = SafeCheckpointIO()
+    writer.save_checkpoint({"weights": torch.ones(3)}, path)
+    whole = path.read_bytes()
+
+    def full(_content, file):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"can't be written \(No space left on device\); the one before it was kept"):
+        writer.save_checkpoint({"weights": torch.zeros(3)}, path)
+    assert path.read_bytes() == whole
+    assert [one.name for one in tmp_path.iterdir()] == ["last.ckpt"]
+    with pytest.raises(InputError, match="there is none yet"):
+        writer.save_checkpoint({}, tmp_path / "first.ckpt")

@@ -1,0 +1,63 @@
+"""What pruning an ANU-Net costs and saves (its Table 6): python -m training.pruning MODEL --root DATA"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from AttnSegLib.catalog import ModelSpec, find_model
+from AttnSegLib.device import Compute
+from AttnSegLib.errors import InputError
+from AttnSegLib.predictor import SlicePredictor
+from training.candidates import Model
+from training.evaluate import evaluate
+from training.paper_columns import paper_columns
+from training.summary import table
+from training.truth import Truth, truth_of
+
+_SLICES = 2000  # the paper's time is that of 2,000 slices
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.pruning", description="Score an ANU-Net at all its levels."
+    )
+    parser.add_argument("model", help="id of a model, or a model folder")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the data set that it was trained on")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: the best there is)")
+    options = parser.parse_args(arguments)
+    try:
+        spec = find_model(options.model)
+        print(pruning_table(spec, truth_of(spec, options.root), Compute(options.device)))
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def pruning_table(spec: ModelSpec, truth: Truth, compute: Compute) -> str:
+    """Markdown: parameters, time of 2,000 slices, Dice and IoU pooled over the cases, for each level.
+
+    Raises `InputError` for a network that can't be pruned.
+    """
+    if not spec.facts.levels:
+        raise InputError(f"The network of model '{spec.id}' can't be pruned; give an ANU-Net.")
+    lines = [_line(spec, level, truth, compute) for level in spec.facts.levels]
+    head = ["level", "parameters (million)", f"time of {_SLICES:,} slices (s)", "Dice", "IoU"]
+    return table(head, lines, 1) + f"\nPooled over {len(truth.cases)} test cases, all around the network included.\n"
+
+
+def _line(spec: ModelSpec, level: int, truth: Truth, compute: Compute) -> list[str]:
+    predictor = SlicePredictor.from_model(spec, compute, level=level)
+    scores = evaluate([Model(f"L{level}", predictor)], truth)
+    slices = sum(len(predictor.preprocessing.stack(case.read().volume)) for case in truth.cases)
+    seconds = sum({one.case: one.seconds for one in scores}.values()) / slices * _SLICES
+    parameters = sum(parameter.numel() for parameter in predictor.network.parameters()) / 1e6
+    columns = paper_columns("anu-net", scores)
+    return [f"L{level}", f"{parameters:.3f}", f"{seconds:.1f}", f"{columns['Dice']:.4f}", f"{columns['IoU']:.4f}"]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
