@@ -41,13 +41,13 @@ class Counts:
 
     @property
     def precision(self) -> float:
-        """TP / (TP + FP), also called PPV; NaN if nothing was predicted."""
-        return _share(self.tp, self.tp + self.fp)
+        """TP / (TP + FP), also called PPV; if nothing was predicted, 1 if there was nothing to find, else 0."""
+        return _share(self.tp, self.tp + self.fp, float(self.fn == 0))
 
     @property
     def recall(self) -> float:
-        """TP / (TP + FN), also called sensitivity; NaN if there is nothing to find."""
-        return _share(self.tp, self.tp + self.fn)
+        """TP / (TP + FN), also called sensitivity; if there is nothing to find, 1 if nothing was, else 0."""
+        return _share(self.tp, self.tp + self.fn, float(self.fp == 0))
 
     @property
     def accuracy(self) -> float:
@@ -104,30 +104,16 @@ def surface_distances(
     return to_prediction[surfaces[0]], to_reference[surfaces[1]]
 
 
-def mean_surface_distance(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> float:
-    """Mean over the surface voxels of both masks together, in mm, also called ASSD; in voxels for a spacing of 1. 0 if
-    both masks are empty, NaN if one is."""
-    distances = _distances(reference, prediction, spacing)
-    return float(np.concatenate(distances).mean())
-
-
-def max_surface_distance(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> float:
-    """Largest of all surface distances in mm (Hausdorff, CHAOS's MSSD); 0 if both masks are empty, NaN if one is."""
-    return float(np.concatenate(_distances(reference, prediction, spacing)).max())
-
-
-def hd95(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> float:
-    """95 % Hausdorff distance in mm: the larger of the 95th percentiles of the two directions; 0 if both masks are
-    empty, NaN if one is."""
-    return max(float(np.percentile(d, 95)) for d in _distances(reference, prediction, spacing))
-
-
 @dataclass(frozen=True)
 class Comparison:
-    """All scores of one pair of masks (see the functions of these names), NaN where a value is undefined.
+    """All scores of one pair of masks, as the functions and `Counts` define them; NaN where a value is undefined.
+
+    mean_surface_distance: over the surface voxels of both masks together, also called ASSD, in mm or with a spacing of
+    1. max_surface_distance: the largest of all (Hausdorff, CHAOS's MSSD). hd95: the larger of the 95th percentiles of
+    the two directions. All three are 0 if both masks are empty and undefined if one is.
 
     slice_dice: mean Dice of the slices where either mask is filled; slice_dice_all: of all slices, a slice that is
-    empty in both counting 1. mean_surface_distance_voxels: with a spacing of 1.
+    empty in both counting 1.
     """
 
     dice: float
@@ -153,8 +139,7 @@ def compare(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing, sli
     """Compare masks (D, H, W). slice_axis: the array axis that the slices are counted along."""
     counts = Counts.of(reference, prediction)
     per_slice = slice_dice(np.moveaxis(reference, slice_axis, 0), np.moveaxis(prediction, slice_axis, 0))
-    distances = np.concatenate(both := _distances(reference, prediction, spacing))
-    in_voxels = np.concatenate(_distances(reference, prediction, (1.0, 1.0, 1.0)))
+    in_mm, in_voxels = (_distances(reference, prediction, unit) for unit in (spacing, (1.0, 1.0, 1.0)))
     return Comparison(
         dice=counts.dice,
         iou=counts.iou,
@@ -165,10 +150,10 @@ def compare(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing, sli
         relative_volume_difference=relative_volume_difference(reference, prediction),
         slice_dice=_share(float(np.nansum(per_slice)), int(np.isfinite(per_slice).sum())),
         slice_dice_all=float(np.nan_to_num(per_slice, nan=1.0).mean()),
-        mean_surface_distance_mm=float(distances.mean()),
-        mean_surface_distance_voxels=float(in_voxels.mean()),
-        max_surface_distance_mm=float(distances.max()),
-        hd95_mm=max(float(np.percentile(d, 95)) for d in both),
+        mean_surface_distance_mm=float(np.concatenate(in_mm).mean()),
+        mean_surface_distance_voxels=float(np.concatenate(in_voxels).mean()),
+        max_surface_distance_mm=float(np.concatenate(in_mm).max()),
+        hd95_mm=max(float(np.percentile(d, 95)) for d in in_mm),
     )
 
 
@@ -199,6 +184,8 @@ def _surface(mask: np.ndarray, *, open_border: bool) -> np.ndarray:
     """Voxels of a mask with a face neighbour outside of it. A border that the box made holds no voxel of the mask."""
     inner = mask.copy()
     for axis in range(mask.ndim):
+        if mask.shape[axis] == 1:
+            continue  # a single slice has no neighbours that it could be without
         along, within = np.moveaxis(mask, axis, 0), np.moveaxis(inner, axis, 0)
         within[1:] &= along[:-1]
         within[:-1] &= along[1:]

@@ -34,8 +34,11 @@ def test_perfect_and_disjoint_masks():
 def test_empty_masks():
     assert metrics.dice(EMPTY, EMPTY) == 1
     assert metrics.dice(REFERENCE, EMPTY) == 0
-    assert math.isnan(metrics.Counts.of(REFERENCE, EMPTY).precision)
-    assert math.isnan(metrics.Counts.of(EMPTY, PREDICTION).recall)
+    nothing_found, nothing_there = metrics.Counts.of(REFERENCE, EMPTY), metrics.Counts.of(EMPTY, PREDICTION)
+    assert (nothing_found.precision, nothing_found.recall) == (0, 0)
+    assert (nothing_there.precision, nothing_there.recall) == (0, 0)
+    both_empty = metrics.Counts.of(EMPTY, EMPTY)
+    assert (both_empty.precision, both_empty.recall) == (1, 1)
 
 
 def test_slice_dice_leaves_slices_out_that_are_empty_on_both_sides():
@@ -79,22 +82,21 @@ def test_surface_distances_are_in_mm(two_plates):
     there, back = metrics.surface_distances(reference, prediction, (1.0, 1.0, 2.5))
     np.testing.assert_allclose(there, np.full(9, 3 * 2.5), rtol=1e-6)
     np.testing.assert_allclose(np.sort(back), [*[3 * 2.5] * 9, 5 * 2.5], rtol=1e-6)
-    assert metrics.mean_surface_distance(reference, prediction, (1.0, 1.0, 2.5)) == pytest.approx(
-        (18 * 7.5 + 12.5) / 19
-    )
+    scores = metrics.compare(reference, prediction, (1.0, 1.0, 2.5))
+    assert scores.mean_surface_distance_mm == pytest.approx((18 * 7.5 + 12.5) / 19)
 
 
 def test_hd95_is_the_larger_of_both_directions(two_plates):
     reference, prediction = two_plates
     expected = np.percentile([*[7.5] * 9, 12.5], 95)
-    assert metrics.hd95(reference, prediction, (1.0, 1.0, 2.5)) == pytest.approx(expected)
-    assert metrics.hd95(prediction, reference, (1.0, 1.0, 2.5)) == pytest.approx(expected)
+    assert metrics.compare(reference, prediction, (1.0, 1.0, 2.5)).hd95_mm == pytest.approx(expected)
+    assert metrics.compare(prediction, reference, (1.0, 1.0, 2.5)).hd95_mm == pytest.approx(expected)
 
 
 def test_the_spacing_belongs_to_i_j_k():
     reference, prediction = np.zeros((2, 4, 4, 9), bool)
     reference[1, 1, 1] = prediction[1, 1, 6] = True  # five voxels apart along i
-    assert metrics.hd95(reference, prediction, (0.5, 7.0, 9.0)) == pytest.approx(2.5)
+    assert metrics.compare(reference, prediction, (0.5, 7.0, 9.0)).hd95_mm == pytest.approx(2.5)
 
 
 def test_a_solid_only_counts_its_shell():
@@ -119,8 +121,8 @@ def test_with_an_open_border_a_mask_goes_on_beyond_the_volume():
 
 
 def test_the_largest_surface_distance(two_plates):
-    assert metrics.max_surface_distance(*two_plates, (1.0, 1.0, 2.5)) == pytest.approx(12.5)
-    assert math.isnan(metrics.max_surface_distance(REFERENCE, EMPTY, (1.0, 1.0, 1.0)))
+    assert metrics.compare(*two_plates, (1.0, 1.0, 2.5)).max_surface_distance_mm == pytest.approx(12.5)
+    assert math.isnan(metrics.compare(REFERENCE, EMPTY, (1.0, 1.0, 1.0)).max_surface_distance_mm)
 
 
 def test_compare_gives_both_ways_to_count_empty_slices_and_both_units(two_plates):
@@ -139,7 +141,15 @@ def test_compare_gives_both_ways_to_count_empty_slices_and_both_units(two_plates
 def test_compare_says_none_where_a_value_is_undefined():
     scores = metrics.compare(REFERENCE, EMPTY, (1.0, 1.0, 1.0)).as_dict()
     assert scores["dice"] == 0
-    assert scores["precision"] is scores["hd95_mm"] is scores["mean_surface_distance_mm"] is None
+    assert scores["hd95_mm"] is scores["mean_surface_distance_mm"] is scores["max_surface_distance_mm"] is None
     both_empty = metrics.compare(EMPTY, EMPTY, (1.0, 1.0, 1.0)).as_dict()
     assert both_empty["dice"] == 1
     assert both_empty["hd95_mm"] == both_empty["mean_surface_distance_mm"] == 0
+
+
+def test_the_surface_of_a_single_slice_is_its_outline():
+    j, i = np.mgrid[:80, :80]
+    large, small = (((j - 40) ** 2 + (i - 40) ** 2 < radius**2)[None] for radius in (30, 20))
+    scores = metrics.compare(large, small, (1.0, 1.0, 1.0))
+    assert scores.mean_surface_distance_mm == pytest.approx(10, abs=0.5)
+    assert scores.hd95_mm == pytest.approx(10, abs=0.5)

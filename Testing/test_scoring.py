@@ -1,20 +1,22 @@
 """Scores: kept in tables, pooled as the papers do, and found for models and for folders of label maps."""
 
 import json
+import shutil
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from made_up.balls import a_ball
+from made_up.balls import a_ball, write_task
 
 from AttnSegLib.catalog import CARD
 from AttnSegLib.errors import InputError
 from AttnSegLib.volume import Volume, to_image
+from training import datasets
 from training.candidates import Folder, plain_label
 from training.case import Case, Labelled
 from training.evaluate import evaluate, main
-from training.evaluation_report import Examples, write_report
+from training.evaluation_report import Examples, Extras, write_report
 from training.paper_columns import COLUMNS, NOTES, paper_columns
 from training.recipe import Source
 from training.scores import Found, Score, read_scores, write_scores
@@ -160,7 +162,8 @@ def test_scores_of_drawn_label_maps():
     assert (first.tp, first.fp, first.fn, first.tn) == (12, 6, 6, 120)
     assert (first.volume_ml, first.reference_ml, missed.volume_ml) == pytest.approx((0.18, 0.18, 0))
     assert (first.label, first.seconds, first.slice_dice_all) == ("organ", 1.5, pytest.approx(1 - 1 / 12))
-    assert np.isnan([first.auc, missed.precision, missed.hd95_mm]).all()
+    assert np.isnan([first.auc, missed.hd95_mm]).all()
+    assert (missed.precision, missed.recall) == (0, 0)
 
 
 def test_the_truth_is_scored_under_the_models_labels():
@@ -178,7 +181,7 @@ def test_a_report_shows_slices_of_at_most_four_cases(tmp_path):
     scores = evaluate([Drawn("net", dict.fromkeys(names, a_mask(2, 3)))], truth, examples)
     assert [row.name for row in examples.rows] == ["a, slice 2", "c, slice 2", "e, slice 2", "g, slice 2"]
     assert examples.rows[0].aspect == 2.0
-    lines = write_report(tmp_path / "report", scores, examples, paper="omega-net")
+    lines = write_report(tmp_path / "report", scores, examples, Extras(paper="omega-net"))
     assert "| net | organ | 0.5000 | 0.5000 | 0.5000 |" in lines[0]
     text = (tmp_path / "report" / "summary.md").read_text()
     assert "# Scores on 7 cases" in text
@@ -286,7 +289,7 @@ def test_a_model_knows_its_data_set_and_test_cases(score_balls, a_model_of_balls
 def test_cases_that_a_model_was_trained_on_are_scored_with_a_note(score_balls, a_model_of_balls, capsys):
     model = a_model_of_balls(training_cases=["case_0", "case_1"], test_cases=["case_3"])
     assert score_balls(model, "--device", "cpu", "--case", "case_1", dataset=None) == 0
-    assert "Note: 'case_1' and perhaps other cases were in the first model's training." in capsys.readouterr().err
+    assert "Note: 'tiny' was trained on 'case_1' and perhaps other cases." in capsys.readouterr().err
 
 
 def test_a_models_labels_hold_for_its_data_set(score_balls, a_model_of_balls, tmp_path):
@@ -306,3 +309,30 @@ def test_a_models_test_cases_mean_nothing_in_another_data_set(score_balls, a_mod
     scores = read_scores(tmp_path / "out" / "scores.csv")
     assert [one.case for one in scores] == ["case_0", "case_1", "case_2", "case_3"]
     assert scores[0].reference_ml > 0
+
+
+@pytest.mark.parametrize(("values", "code"), [(["1"], 0), (["2,3"], 0), (["x"], 2), ([], 2)])
+def test_a_model_of_another_organ_needs_to_be_told_the_labels(
+    values, code, a_model_folder, tmp_path, monkeypatch, capsys
+):
+    reader = datasets.reader("msd")
+    monkeypatch.setattr(reader, "LABELS", {1: "liver", 2: "right kidney"})
+    root = write_task(tmp_path / "task", count=1)
+    arguments = [str(a_model_folder), "--dataset", "msd", "--root", str(root), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--device", "cpu", *(["--labels", *values] if values else [])]) == code
+    error = capsys.readouterr().err
+    if values == ["x"]:
+        assert "--labels 1 2,3" in error
+    if not values:
+        assert "'Left atrium' in the model and 'liver' in the data set; say by --labels" in error
+
+
+def test_models_of_different_organs_are_not_compared(a_model_folder, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(a_model_folder, other)
+    card = (other / "card.json").read_text()
+    (other / "card.json").write_text(card.replace('"Left atrium", "color"', '"Liver", "color"'))
+    root = write_task(tmp_path / "task", count=1)
+    arguments = ["--dataset", "msd", "--root", str(root), "--out", str(tmp_path / "out")]
+    assert main([str(a_model_folder), str(other), *arguments]) == 2
+    assert "segments liver, not left_atrium; score it by itself" in capsys.readouterr().err

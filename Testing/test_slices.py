@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,10 +61,38 @@ def test_another_preprocessing_or_other_files_are_another_cache(recipe, tmp_path
     cases = datasets.cases("msd", root)
     a_cache(recipe, root, tmp_path).prepare(cases, slices=True)
     other = replace(recipe.preprocessing, pixel_spacing=3.0)
-    assert a_cache(recipe, root, tmp_path, preprocessing=other).cases(cases) == []
-    assert a_cache(recipe, root, tmp_path, dataset=Source("msd", {}, ((2,),))).cases(cases) == []
+    others = [a_cache(recipe, root, tmp_path, preprocessing=other)]
+    others.append(a_cache(recipe, root, tmp_path, dataset=Source("msd", {}, ((2,),))))
     (root / "imagesTr/case_0.nii.gz").touch()
-    assert a_cache(recipe, root, tmp_path).cases(cases) == []
+    others.append(a_cache(recipe, root, tmp_path))
+    for cache in others:
+        with pytest.raises(InputError, match="has lost case 'case_0'"):
+            cache.cases(cases)
+
+
+def test_the_cache_can_be_moved(recipe, a_decathlon_task, tmp_path, monkeypatch):
+    cases = datasets.cases("msd", a_decathlon_task)[:1]
+    monkeypatch.chdir(tmp_path)
+    a_cache(recipe, a_decathlon_task, Path("here")).prepare(cases, slices=True)
+    Path("here").rename("there")
+    [cached] = a_cache(recipe, a_decathlon_task, tmp_path / "there").cases(cases)
+    assert len(cached.slices()[0]) == 9
+
+
+def test_a_cache_that_was_cut_off_is_made_again(recipe, a_decathlon_task, tmp_path, monkeypatch):
+    cases = datasets.cases("msd", a_decathlon_task)[:1]
+    cache = a_cache(recipe, a_decathlon_task, tmp_path)
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(json, "dumps", lambda _facts: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            cache.prepare(cases, slices=True)
+    cache.prepare(cases, slices=True)
+    assert len(cache.cases(cases)[0].slices()[0]) == 9
+
+
+def test_a_cache_inside_the_data_set_is_refused(recipe, a_decathlon_task):
+    with pytest.raises(InputError, match="lies inside the data set"):
+        a_cache(recipe, a_decathlon_task, a_decathlon_task / "cache")
 
 
 def test_labels_of_the_data_set_become_those_of_the_model():

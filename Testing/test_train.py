@@ -76,6 +76,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(whole_run, a_decath
     for part in ("state_dict", "current_model_state"):
         for name, tensor in whole[part].items():
             torch.testing.assert_close(resumed[part][name], tensor, rtol=0, atol=0)
+    with (out / "metrics.csv").open(newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
     moved = [
         name for name in whole["state_dict"] if not torch.equal(before["state_dict"][name], whole["state_dict"][name])
     ]
@@ -136,3 +138,8 @@ def test_two_processes_find_the_same_scores_as_one(two_processes, a_decathlon_ta
     one, two = (validated(two_processes / "last.ckpt", a_decathlon_task, number) for number in (1, 2))
     assert one == pytest.approx(two, abs=1e-6)
     assert one == pytest.approx(trained, abs=1e-6)  # and what was logged while training is the kept network's
+
+
+def test_more_processes_than_validation_cases(whole_run, a_decathlon_task):
+    one, two = (validated(whole_run / "last.ckpt", a_decathlon_task, number) for number in (1, 2))
+    assert one == pytest.approx(two, abs=1e-6)

@@ -6,9 +6,10 @@ import pytest
 import torch
 from made_up.balls import RECIPE
 
+import training.module
 from AttnSegLib.errors import InputError
 from training.augment import Sample
-from training.checkpoints import SafeCheckpointIO
+from training.checkpoints import SafeCheckpointIO, _Kept
 from training.module import SegmentationModule
 from training.recipe import read_recipe
 from training.split import Parts
@@ -76,3 +77,31 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     assert [one.name for one in tmp_path.iterdir()] == ["last.ckpt"]
     with pytest.raises(InputError, match="there is none yet"):
         writer.save_checkpoint({}, tmp_path / "first.ckpt")
+
+
+def test_a_run_that_was_moved_still_knows_its_best(tmp_path):
+    def best(folder):
+        kept = _Kept(dirpath=tmp_path / folder, filename="best", monitor="dice", mode="max")
+        kept.dirpath = str(tmp_path / folder)
+        return kept
+
+    before, after = best("here"), best("there")
+    path = str(tmp_path / "here" / "best.ckpt")
+    before.best_k_models, before.best_model_path = {path: torch.tensor(0.9)}, path
+    before.best_model_score, before.kth_best_model_path = torch.tensor(0.9), path
+    after.load_state_dict(before.state_dict())
+    assert after.best_model_score == 0.9
+    assert list(after.best_k_models) == [str(tmp_path / "there" / "best.ckpt")]
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_a_run_in_which_no_step_counts_stops(module, monkeypatch):
+    monkeypatch.setattr(training.module, "_MOST_SKIPPED", 3)
+    optimizer = module.settings.make_optimizer(module.parameters())
+    for step in range(3):
+        module.training_step(a_batch(), step).backward()
+        next(module.network.parameters()).grad[0] = math.nan
+        if step < 2:
+            module.configure_gradient_clipping(optimizer, 1.0, "norm")
+    with pytest.raises(InputError, match="3 steps in a row had no finite gradient"):
+        module.configure_gradient_clipping(optimizer, 1.0, "norm")

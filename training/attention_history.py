@@ -46,7 +46,7 @@ class AttentionHistory(Callback):
 
     def _keep(self, module: SegmentationModule, epoch: int) -> None:
         titles = tuple(module.recipe.card["attention"])
-        volume, label_map = read_labelled(self._case, module.recipe)
+        volume, label_map = read_labelled(self._case, module.recipe.dataset)
         predictor = SlicePredictor(module.network, module.recipe.preprocessing, Compute(device=str(module.device)))
         prediction = predictor.predict(volume, PredictionOptions(attention=titles))
         module.network.train()

@@ -19,6 +19,8 @@ from monai.transforms import (
 )
 from torch import Tensor
 
+from AttnSegLib.errors import InputError
+
 
 class Sample(NamedTuple):
     """A slice (C, H, W), float32 in [0, 1]; its labels (1, H, W), int64; its name for messages: "slice 12 of
@@ -50,6 +52,10 @@ class Augmentation:
     gain: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.shift and self.size is None:
+            raise InputError("An augmentation with a shift needs a size, of which the shift is a share.")
 
     def transform(self) -> Callable[[Sample, int], Sample]:
         """What changes a sample at random; the number decides how, so that the same number gives the same result."""

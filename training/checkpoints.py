@@ -35,14 +35,24 @@ class SafeCheckpointIO(TorchCheckpointIO):
             raise InputError(f"The checkpoint '{path.name}' can't be written ({reason}); {old}.") from error
 
 
+class _Kept(ModelCheckpoint):
+    """A checkpoint callback that still knows its best one after the run's folder was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        here, there = str(self.dirpath), str(state_dict["dirpath"])
+        moved = {key: value.replace(there, here) for key, value in state_dict.items() if isinstance(value, str)}
+        best = {path.replace(there, here): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(state_dict | moved | {"best_k_models": best})
+
+
 def checkpoint_callbacks(out: Path, recipe: Recipe) -> list[Callback]:
     """`last.ckpt` after every epoch, and `best.ckpt` where the recipe chooses by validation."""
-    last = ModelCheckpoint(
+    last = _Kept(
         dirpath=out, filename="last", save_on_train_epoch_end=True, enable_version_counter=False, every_n_epochs=1
     )
     if recipe.optimisation.select == "last":
         return [last]
-    best = ModelCheckpoint(
+    best = _Kept(
         dirpath=out,
         filename="best",
         monitor="dice",

@@ -15,13 +15,14 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from training import datasets
 from training.candidates import Candidate, Folder, Model
-from training.evaluation_report import Examples, write_report
+from training.evaluation_report import Examples, Extras, write_report
 from training.paper_columns import COLUMNS
 from training.scores import Score, score
-from training.truth import Truth, Wanted, assignment, truth_of
+from training.truth import Truth, Wanted, assignment, sources, truth_of
 
 _EPILOG = """
-MODEL is the id of a model, a model folder, or a folder of label maps named after their cases (case_1.nii.gz).
+MODEL is the id of a model, a model folder, or a folder of label maps named after their cases (case_1.nii.gz), with the
+numbers of the models' labels.
 The output folder gets scores.csv (one line per model, case and label), summary.md (means, pooled scores, tests between
 models), boxplots.png and examples.png. Empty slices count as part of the volume; slice_dice in scores.csv leaves out
 slices that are empty in both, slice_dice_all counts them as 1.
@@ -33,14 +34,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         specs = [find_model(name) for name in options.models if not _is_folder_of_label_maps(name)]
-        wanted = Wanted(options.dataset, dict(map(assignment, options.option)), tuple(options.case or ()))
+        labels = sources(options.labels) if options.labels else None
+        given = dict(map(assignment, options.option))
+        wanted = Wanted(options.dataset, given, labels, tuple(options.case or ()))
         truth = truth_of(specs[0] if specs else None, options.root, wanted)
-        if trained := truth.trained_on(specs[0] if specs else None):
-            print(f"Note: '{trained[0]}' and perhaps other cases were in the first model's training.", file=sys.stderr)
+        for spec in specs:
+            truth.check(spec)
+            if trained := truth.trained_on(spec):
+                print(f"Note: '{spec.id}' was trained on '{trained[0]}' and perhaps other cases.", file=sys.stderr)
         candidates = [_candidate(name, options) for name in options.models]
         examples = Examples(truth.labels)
         scores = evaluate(candidates, truth, examples)
-        for line in write_report(options.out, scores, examples, paper=options.paper, runs=options.runs):
+        extras = Extras(options.paper, options.runs, {case.id: case.patient for case in truth.cases})
+        for line in write_report(options.out, scores, examples, extras):
             print(line)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -90,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables and pictures")
     parser.add_argument("--dataset", help=f"one of: {', '.join(datasets.names())} (default: the first model's)")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the data set")
+    parser.add_argument(
+        "--labels", nargs="+", metavar="VALUES", help="for each label of the models: its values in the data set (1 2,3)"
+    )
     parser.add_argument(
         "--case",
         action="append",

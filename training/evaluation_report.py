@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -48,24 +49,32 @@ class Examples:
         self.rows.append(QualitativeRow(name, image, reference[number], outlines, spacing[axes[1]] / spacing[axes[2]]))
 
 
-def write_report(
-    out: Path, scores: Sequence[Score], examples: Examples, *, paper: str | None = None, runs: Sequence[Path] = ()
-) -> list[str]:
+@dataclass(frozen=True)
+class Extras:
+    """What else a report is made of. paper: whose columns to print; runs: to draw the convergence of; patients: of the
+    cases, which are patients of their own if they are not named."""
+
+    paper: str | None = None
+    runs: Sequence[Path] = ()
+    patients: dict[str, str] = field(default_factory=dict)
+
+
+def write_report(out: Path, scores: Sequence[Score], examples: Examples, extras: Extras) -> list[str]:
     """Write everything into a folder; returns the lines to print."""
     out.mkdir(parents=True, exist_ok=True)
     write_scores(out / "scores.csv", scores)
     parts = [f"# Scores on {len({one.case for one in scores})} cases", markdown(summarise(scores))]
-    if paper:
-        parts += [f"## The columns of {paper}", columns_markdown(paper, scores)]
+    if extras.paper:
+        parts += [f"## The columns of {extras.paper}", columns_markdown(extras.paper, scores)]
     if len({one.model for one in scores}) > 1:
-        parts += ["## Differences in Dice", tests_markdown(wilcoxon(scores))]
+        parts += ["## Differences in Dice", tests_markdown(wilcoxon(scores, patients=extras.patients))]
     (out / "summary.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     box_plots(out / "boxplots.png", scores, ["dice", "precision", "recall", "hd95_mm"])
     qualitative(
         out / "examples.png", QualitativePage("Where models and reference differ", examples.rows, examples.labels)
     )
-    if runs:
-        convergence(out / "convergence.png", {run.name: run / "metrics.csv" for run in runs})
+    if extras.runs:
+        convergence(out / "convergence.png", {run.name: run / "metrics.csv" for run in extras.runs})
     return ["\n\n".join(parts[1:]), f"Written to '{out}'."]
 
 

@@ -129,7 +129,10 @@ def _checked_id(model_id: str) -> str:
 
 
 def _stored(tensor: torch.Tensor, *, half: bool) -> torch.Tensor:
-    return tensor.half().contiguous() if half and tensor.is_floating_point() else tensor.contiguous()
+    stored = tensor.half().contiguous() if half and tensor.is_floating_point() else tensor.contiguous()
+    if not torch.isfinite(stored).all():
+        raise InputError("Some weights are too large for half precision, or not finite; try --full-precision.")
+    return stored
 
 
 def _card(recipe: Recipe, folder: Path, cases: dict[str, list[str]]) -> dict[str, Any]:
@@ -156,13 +159,16 @@ def _scores(spec: ModelSpec, recipe: Recipe, test: list[Case]) -> dict[str, Any]
     """Scores as shipped, and without post-processing, so that everyone can see what it does."""
     truth = Truth(test, recipe.dataset, spec.labels)
     plain_spec = replace(spec, largest_component=False)
-    models = [Model(name, SlicePredictor.from_model(one)) for name, one in (("shipped", spec), ("plain", plain_spec))]
+    models = [
+        Model(name, SlicePredictor.from_model(one), flips=recipe.test_flips)
+        for name, one in (("shipped", spec), ("plain", plain_spec))
+    ]
     scores = evaluate(models, truth)
     shipped, plain = ([one for one in scores if one.model == name] for name in ("shipped", "plain"))
     return {
-        "summary": f"Dice {_mean_dice(shipped):.3f} on {len(test)} test patients",
+        "summary": f"Dice {_mean_dice(shipped):.3f} on {len({case.patient for case in test})} test patients",
         "meaning": "Dice of whole volumes, empty slices included, on patients that were never trained on and that "
-        "chose nothing",
+        "chose nothing" + (", with flips" if recipe.test_flips else ""),
         "mean_dice": round(_mean_dice(shipped), 4),
         "mean_dice_without_postprocessing": round(_mean_dice(plain), 4),
         "cases": [_score_entry(*pair) for pair in zip(shipped, plain, strict=True)],

@@ -115,6 +115,15 @@ def bce_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
     return _sum_over_heads(output, lambda logits: binary_cross_entropy_with_logits(logits, target))
 
 
+def dice_bce_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """Soft Dice plus binary cross-entropy of all heads, both classes weighted alike."""
+
+    def head_loss(logits: Tensor) -> Tensor:
+        return soft_dice_loss(logits, target) + binary_cross_entropy_with_logits(logits, target)
+
+    return _sum_over_heads(output, head_loss)
+
+
 def cross_entropy_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
     """Cross-entropy over the classes, of all heads."""
     return _sum_over_heads(output, lambda logits: _cross_entropy(logits, target))
@@ -129,6 +138,7 @@ LOSSES: dict[str, Callable[[SegmentationOutput, Tensor], Tensor]] = {
     "bce": bce_loss,
     "cross_entropy": cross_entropy_loss,
     "dice": dice_loss,
+    "dice_bce": dice_bce_loss,
     "ec_cam": ec_cam_loss,
     "ms_dual_guided": ms_dual_guided_loss,
 }

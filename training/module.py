@@ -1,10 +1,12 @@
-"""The Lightning module of every network: a step on slices, validation on whole volumes by the users' own predictor."""
+"""The Lightning module of every network: a step on slices, validation on whole volumes by the users' own predictor (but
+without post-processing)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 import torch.distributed
 from torch import Tensor
@@ -18,8 +20,11 @@ from training.augment import Sample
 from training.losses import LOSSES
 from training.recipe import Recipe, from_dict
 from training.slice_cache import read_labelled
+from training.slice_module import NOBODY
 from training.slices import one_hot
 from training.split import Parts
+
+_MOST_SKIPPED = 100
 
 
 class SegmentationModule(lightning.LightningModule):
@@ -38,19 +43,20 @@ class SegmentationModule(lightning.LightningModule):
         self.network = networks.create(self.recipe.network, **self.recipe.options)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         self.skipped_steps = 0
+        self._skipped_in_a_row = 0
         self.plateau: ReduceLROnPlateau | None = None
         self._restored: dict[str, Any] | None = None  # the state of `plateau`, which is made after a checkpoint is read
         self._scores: dict[str, float] = {}
 
-    def training_step(self, batch: Sample, _index: int) -> Tensor:
-        # What chance there is in a network depends on seed and step alone: an interrupted run goes on as it would have.
-        torch.manual_seed(hash((self.settings.seed, self.global_step, self.global_rank)))
+    def training_step(self, batch: Sample, index: int) -> Tensor:
+        # What chance there is in a network depends on these alone: an interrupted run goes on as it would have.
+        _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
         output = self.network(batch.image.to(memory_format=torch.channels_last))
         target = one_hot(batch.target, output.logits.shape[1])
         loss = LOSSES[self.settings.loss](output, target)
         if output.penalty is not None:
             loss = loss + output.penalty
-        if not torch.isfinite(loss):
+        if not _all_agree(torch.isfinite(loss)):
             raise InputError(
                 f"The loss is {loss.item()} at step {self.global_step}, on {', '.join(batch.name)}: the training has "
                 "come apart; look at these slices, or set a smaller learning_rate, a clip, or precision = '32-true' in "
@@ -70,10 +76,13 @@ class SegmentationModule(lightning.LightningModule):
                 torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, number: int, _index: int) -> None:
+        if number == NOBODY:
+            return
         case = self.parts.validation[number]
-        volume, label_map = read_labelled(case, self.recipe)
+        volume, label_map = read_labelled(case, self.recipe.dataset)
         predictor = SlicePredictor(self.network, self.recipe.preprocessing, Compute(device=str(self.device)))
         found = predictor.predict(volume).label_map
+        self.network.to(self.device)  # where memory was short it went to the CPU
         scores = [metrics.dice(label_map == label.value, found == label.value) for label in self.recipe.labels]
         self._scores[case.id] = sum(scores) / len(scores)
 
@@ -95,8 +104,16 @@ class SegmentationModule(lightning.LightningModule):
         norms = [p.grad.norm() for p in self.network.parameters() if p.grad is not None]
         if not torch.isfinite(torch.stack(norms).sum()):
             self.skipped_steps += 1
+            self._skipped_in_a_row += 1
+            if self._skipped_in_a_row == _MOST_SKIPPED:
+                raise InputError(
+                    f"{_MOST_SKIPPED} steps in a row had no finite gradient: the training has come apart; set a "
+                    "smaller learning_rate, a clip, or precision = '32-true' in the recipe. The last checkpoint was "
+                    "kept."
+                )
             optimizer.zero_grad(set_to_none=True)  # an optimiser leaves parameters without a gradient as they are
             return
+        self._skipped_in_a_row = 0
         super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:
@@ -119,6 +136,18 @@ class SegmentationModule(lightning.LightningModule):
     def on_train_start(self) -> None:
         if self.plateau is not None and self._restored is not None:
             self.plateau.load_state_dict(self._restored)
+
+
+def _seed(*numbers: int) -> None:
+    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+
+
+def _all_agree(here: Tensor) -> bool:
+    """Whether it is so in every process: one that stopped alone would leave the others waiting."""
+    flag = here.float()
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
+    return bool(flag)
 
 
 def _gathered(scores: dict[str, float]) -> dict[str, float]:

@@ -21,7 +21,7 @@ class Optimisation:
     """Settings of a training run.
 
     loss: a name of `losses.LOSSES`. batch_size: slices per step on all processes together; accumulate: batches whose
-    gradients are summed up to one step. optimiser: adamw, adam (weight decay as a part of the gradient), or sgd with
+    gradients are averaged for one step. optimiser: adamw, adam (weight decay as a part of the gradient), or sgd with
     momentum 0.9; beta2: of the first two. schedule of the learning rate: one_cycle (rises over the share `warm_up` of
     the steps, then falls), cosine, poly ((1 - t)^0.9), constant, or plateau (halved after 50 epochs in which the
     validation has not become better). ema: decay per step of a moving average of the weights, which is then what is
@@ -78,7 +78,9 @@ class Optimisation:
         """What changes the learning rate after every validation, by its mean Dice; only for "plateau"."""
         if self.schedule != "plateau":
             return None
-        return ReduceLROnPlateau(optimizer, mode="max", factor=0.5, patience=50 // self.validate_every)
+        return ReduceLROnPlateau(
+            optimizer, mode="max", factor=0.5, patience=max(0, 50 // self.validate_every - 1), threshold=0.0
+        )
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -44,7 +44,7 @@ def pruning_table(spec: ModelSpec, truth: Truth, compute: Compute) -> str:
     """
     if not spec.facts.levels:
         raise InputError(f"The network of model '{spec.id}' can't be pruned; give an ANU-Net.")
-    lines = [_line(spec, level, truth, compute) for level in spec.facts.levels]
+    lines = [_line(spec, level, truth, compute) for level in (*spec.facts.levels, max(spec.facts.levels) + 1)]
     head = ["level", "parameters (million)", f"time of {_SLICES:,} slices (s)", "Dice", "IoU"]
     return table(head, lines, 1) + f"\nPooled over {len(truth.cases)} test cases, all around the network included.\n"
 

@@ -52,10 +52,41 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.optimisation.loss not in LOSSES:
             raise InputError(f"There is no loss '{self.optimisation.loss}'; choose one of: {', '.join(LOSSES)}.")
-        if self.optimisation.select == "best" and not (self.split.validation or (self.split.shares or (0, 0, 0))[1]):
+        self._check_validation()
+        self._check_labels()
+
+    def _check_validation(self) -> None:
+        settings = self.optimisation
+        if settings.select != "best" and settings.schedule != "plateau":
+            return
+        if not (self.split.validation or (self.split.shares or (0, 0, 0))[1]):
             raise InputError(
-                "The recipe wants the best checkpoint, but its split has no validation; use select = 'last'."
+                "The recipe chooses by validation, but its split has none; use select = 'last' and another schedule."
             )
+        if settings.validate_every > settings.epochs:
+            raise InputError(
+                f"The recipe validates every {settings.validate_every} epochs and has only {settings.epochs}; set "
+                "validate_every."
+            )
+
+    def _check_labels(self) -> None:
+        values = [label.value for label in self.labels]
+        if values != list(range(1, len(values) + 1)):
+            raise InputError(f"The labels of the recipe's card have values {values}; number them 1, 2, ...")
+        classes = self.options.get("num_classes", 1)
+        if classes != len(values) + 1 and (classes, len(values)) != (1, 1):
+            raise InputError(
+                f"The recipe's card has {len(values)} label(s), and its network {classes} class(es); set num_classes "
+                f"to {len(values) + 1}, for the background, or to 1 for a single label."
+            )
+        sources = self.dataset.labels
+        if sources is not None:
+            listed = [value for source in sources for value in source]
+            if len(sources) != len(values) or len(listed) != len(set(listed)):
+                raise InputError(
+                    f"The labels of the recipe's dataset must be {len(values)} list(s), one for each label of its "
+                    "card, with no value in two of them."
+                )
 
     @property
     def labels(self) -> tuple[Label, ...]:

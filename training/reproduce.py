@@ -20,7 +20,7 @@ from training.candidates import Model, network_of
 from training.evaluate import evaluate
 from training.paper_columns import NOTES
 from training.printed import DATASETS, Cost, Printed, printed
-from training.recipe import Recipe, read_checkpoint, read_recipe
+from training.recipe import Recipe, read_checkpoint, read_recipe, recipe_of
 from training.scores import Score, read_scores, write_scores
 from training.slice_module import deal
 from training.split import Parts
@@ -137,9 +137,11 @@ def _row(wanted: Table, recipe: Recipe, chosen: System) -> tuple[list[Score], Co
     folder = wanted.out / f"{wanted.dataset}-{_slug(recipe, wanted.budget)}"
     done = folder / f"scores{f'-L{chosen.level}' if chosen.level else ''}.csv"
     facts = done.with_suffix(".json")
+    checkpoint = folder / f"{recipe.optimisation.select}.ckpt"
+    if checkpoint.is_file() and recipe_of(checkpoint) != recipe:
+        raise InputError(f"'{folder}' holds the run of another recipe; give another --out.")
     if not facts.is_file():
         parts = _enough(deal(recipe, wanted.root), recipe)
-        checkpoint = folder / f"{recipe.optimisation.select}.ckpt"
         if not (folder / "trained").is_file():
             checkpoint = train(recipe, wanted.root, folder, wanted.run)
             (folder / "trained").touch()

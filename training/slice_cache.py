@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from filelock import FileLock
 
+from AttnSegLib import __version__
 from AttnSegLib.errors import InputError
 from AttnSegLib.preprocess import Preprocessing
 from training.case import Case, Labelled
-from training.recipe import Recipe
+from training.recipe import Recipe, Source
 
 Labels = tuple[tuple[int, ...], ...] | None
 
@@ -28,14 +29,15 @@ Labels = tuple[tuple[int, ...], ...] | None
 @dataclass(frozen=True)
 class CachedCase:
     """What is known of a case. digest: SHA-256 of its voxels, to find the same image under two ids; counts: pixels of
-    each label in each slice, as [slice][label - 1]; images, targets: files, "" for a case that was only looked at."""
+    each label in each slice, as [slice][label - 1]; images, targets: files, which a case that was only looked at lacks.
+    """
 
     id: str
     digest: str
     size: tuple[int, int]
     counts: list[list[int]]
-    images: str = ""
-    targets: str = ""
+    images: Path
+    targets: Path
 
     def slices(self) -> tuple[np.ndarray, np.ndarray]:
         """Images (N, H, W) float16 in [0, 1] and labels (N, H, W) uint8, mapped from disk."""
@@ -43,14 +45,19 @@ class CachedCase:
 
 
 class SliceCache:
-    """The cached cases of one data set under one preprocessing. A change of either leads to another folder."""
+    """The cached cases of one data set under one preprocessing. A change of either leads to another folder.
+
+    Raises `InputError` for a folder inside the data set, which would change what it is the cache of.
+    """
 
     def __init__(self, folder: Path, root: Path, recipe: Recipe):
+        if folder.resolve().is_relative_to(root.resolve()):
+            raise InputError(f"'{folder}' lies inside the data set '{root}'; give a folder outside of it.")
         self._preprocessing: Preprocessing = recipe.preprocessing
         self._sources: Labels = recipe.dataset.labels
         self._num_labels = len(recipe.labels)
-        key = json.dumps([asdict(recipe.dataset), asdict(recipe.preprocessing), self._num_labels, _fingerprint(root)])
-        self._folder = folder / hashlib.sha256(key.encode()).hexdigest()[:16]
+        what = [__version__, asdict(recipe.dataset), asdict(recipe.preprocessing), self._num_labels, _fingerprint(root)]
+        self._folder = folder / hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
     def prepare(self, cases: Iterable[Case], *, slices: bool) -> None:
         """Cache what is not cached yet, in one process at a time. slices: also the slices themselves, not only the
@@ -64,15 +71,20 @@ class SliceCache:
             with FileLock(self._folder / "lock"):
                 for case in cases:
                     known = self._known(case)
-                    if known is None or (slices and not known.images):
+                    if known is None or (slices and not known.images.is_file()):
                         self._write(case, slices=slices)
         except OSError as error:
             raise InputError(f"The slices can't be kept in '{self._folder}': {error.strerror}.") from error
 
     def cases(self, cases: Sequence[Case]) -> list[CachedCase]:
-        """The cached form of prepared cases."""
-        found = [self._known(case) for case in cases]
-        return [case for case in found if case is not None]
+        """The cached form of cases. Raises `InputError` for one that is not prepared."""
+        found = []
+        for case in cases:
+            known = self._known(case)
+            if known is None:
+                raise InputError(f"The cache '{self._folder}' has lost case '{case.id}'; start again.")
+            found.append(known)
+        return found
 
     def _write(self, case: Case, *, slices: bool) -> None:
         volume, label_map = case.read()
@@ -86,29 +98,28 @@ class SliceCache:
         counts = [
             [int((one == label).sum()) for label in range(1, self._num_labels + 1)] for one in stack.view(label_map)
         ]
-        facts = CachedCase(case.id, hashlib.sha256(volume.voxels.tobytes()).hexdigest(), stack.model_size, counts)
-        files = {}
+        digest = hashlib.sha256(volume.voxels.tobytes()).hexdigest()
         if slices:
             indices = list(range(len(stack)))
             targets = stack.targets(label_map, indices, self._num_labels).numpy().astype(np.uint8)
             images = stack.slices(indices)[:, 0].numpy().astype(np.float16)  # further channels repeat the first
-            files = {"images": self._keep(case, "images", images), "targets": self._keep(case, "targets", targets)}
-        self._path(case, "json").write_text(json.dumps(asdict(facts) | files))
-
-    def _keep(self, case: Case, kind: str, array: np.ndarray) -> str:
-        path = self._path(case, f"{kind}.npy")
-        unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
-        with unfinished.open("wb") as file:
-            np.save(file, array)
-        unfinished.replace(path)
-        return str(path)
+            for path, array in zip(self._files(case), (images, targets), strict=True):
+                with _replacing(path) as file:
+                    np.save(file, np.asarray(array))
+        facts = {"id": case.id, "digest": digest, "size": stack.model_size, "counts": counts}
+        with _replacing(self._path(case, "json")) as file:
+            file.write(json.dumps(facts).encode())
 
     def _known(self, case: Case) -> CachedCase | None:
         path = self._path(case, "json")
         if not path.is_file():
             return None
         facts: dict[str, Any] = json.loads(path.read_text())
-        return CachedCase(**{**facts, "size": tuple(facts["size"])})
+        height, width = facts["size"]
+        return CachedCase(facts["id"], facts["digest"], (height, width), facts["counts"], *self._files(case))
+
+    def _files(self, case: Case) -> tuple[Path, Path]:
+        return self._path(case, "images.npy"), self._path(case, "targets.npy")
 
     def _path(self, case: Case, suffix: str) -> Path:
         name = "".join(c if c.isalnum() or c in "-_" else "_" for c in case.id)
@@ -116,10 +127,19 @@ class SliceCache:
         return self._folder / f"{name}-{short}.{suffix}"
 
 
-def read_labelled(case: Case, recipe: Recipe) -> Labelled:
-    """A case with the labels of the recipe's model instead of the data set's."""
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` once it is whole."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    with unfinished.open("wb") as file:
+        yield file
+    unfinished.replace(path)
+
+
+def read_labelled(case: Case, source: Source) -> Labelled:
+    """A case with the labels of the model instead of those of the data set."""
     volume, label_map = case.read()
-    return Labelled(volume, relabelled(label_map, recipe.dataset.labels))
+    return Labelled(volume, relabelled(label_map, source.labels))
 
 
 def relabelled(label_map: np.ndarray, sources: Labels) -> np.ndarray:

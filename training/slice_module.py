@@ -15,6 +15,8 @@ from training.slice_cache import CachedCase, SliceCache
 from training.slices import Share, ShuffledSlices, SliceDataset
 from training.split import Parts, refuse_shared_images
 
+NOBODY = -1
+
 
 def deal(recipe: Recipe, root: Path) -> Parts:
     """The cases of a recipe's data set in its split. Raises `InputError` for a layout or a split that does not work."""
@@ -73,10 +75,13 @@ class SliceModule(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader:
-        """Numbers of this process's validation cases: every process takes its own, so that none is scored twice."""
+        """Numbers of this process's validation cases: every process takes its own, so that none is scored twice. All
+        get equally many, or they would wait for each other for ever; NOBODY stands for a missing one."""
         assert self.trainer is not None
-        numbers = range(self.trainer.global_rank, len(self.parts.validation), self.trainer.world_size)
-        return DataLoader(list(numbers), batch_size=None)  # type: ignore[arg-type]  # a list is map-style enough
+        processes = self.trainer.world_size
+        numbers = list(range(self.trainer.global_rank, len(self.parts.validation), processes))
+        numbers += [NOBODY] * (-(-len(self.parts.validation) // processes) - len(numbers))
+        return DataLoader(numbers, batch_size=None)  # type: ignore[arg-type]  # a list is map-style enough
 
 
 def _refuse_missing_labels(cases: list[CachedCase], recipe: Recipe) -> None:

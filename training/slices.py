@@ -82,23 +82,24 @@ class ShuffledSlices(Sampler[Draw]):
             raise InputError(
                 f"A batch of {batch_size} slices can't be shared by {share.processes} processes; change batch_size."
             )
-        self._count, self._batch_size, self._seed, self._epoch, self._share = count, batch_size, seed, epoch, share
-
-    @property
-    def batches(self) -> int:
-        """Number of batches in an epoch; one for a data set that is smaller than a batch."""
-        return max(1, self._count // self._batch_size)
+        self._count, self._seed, self._epoch, self._share = count, seed, epoch, share
+        self._drawn = min(count, number_of_batches(count, batch_size) * batch_size)
 
     def __len__(self) -> int:
-        return -(-min(self._count, self.batches * self._batch_size) // self._share.processes)
+        return -(-self._drawn // self._share.processes)
 
     def __iter__(self) -> Iterator[Draw]:
         epoch = self._epoch()
         random = np.random.default_rng((self._seed, epoch))
-        order = random.permutation(self._count)[: self.batches * self._batch_size]
+        order = random.permutation(self._count)[: self._drawn]
         seeds = random.integers(2**32, size=len(order))
         for place in range(self._share.rank, len(order), self._share.processes):
             yield Draw(int(order[place]), int(seeds[place]))
+
+
+def number_of_batches(count: int, batch_size: int) -> int:
+    """In an epoch over so many slices; one for fewer slices than a batch."""
+    return max(1, count // batch_size)
 
 
 def one_hot(target: Tensor, channels: int) -> Tensor:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from AttnSegLib.errors import InputError
 from training.attention_history import AttentionHistory, find_case
 from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
+from training.epoch_log import EpochLog
 from training.module import SegmentationModule
 from training.recipe import Recipe, read_checkpoint, read_recipe, recipe_of
 from training.slice_module import SliceModule
-from training.slices import Share, ShuffledSlices
+from training.slices import number_of_batches
 
 _EPILOG = """
 The run folder holds metrics.csv, logs for TensorBoard, and the checkpoints: last.ckpt after every epoch, and best.ckpt
@@ -29,7 +32,8 @@ Several GPUs of one machine: --devices 4. Several machines: start it by torchrun
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is done, which does not change its result but for rounding.
+    """How a run is done. With one process it does not change the result; several process their parts of a batch by
+    themselves, and losses that are not sums over slices then differ a little.
 
     accelerator, devices, nodes: as Lightning names them. workers: processes per device that change slices. cache:
     folder for decoded slices. resume: go on where a run was interrupted. attention_of: id of a case whose attention
@@ -60,12 +64,18 @@ def main(arguments: list[str] | None = None) -> int:
         fast_dev_run=options.fast_dev_run,
     )
     try:
+        if options.resume and not (options.out / "last.ckpt").is_file():
+            print(f"There is nothing to go on with in '{options.out}'; the run begins.", file=sys.stderr)
         recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs, seed=options.seed)
         checkpoint = train(recipe, options.root, options.out, run)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    print(f"The model is in {checkpoint}; make a model folder of it with: python -m training.export {checkpoint}")
+    if run.fast_dev_run:
+        print("One batch and one validation went through; nothing was kept.")
+        return 0
+    print(f"The trained network is in '{checkpoint}'. Make a model of it:")
+    print(f"  python -m training.export {checkpoint} --root {options.root}")
     return 0
 
 
@@ -86,7 +96,9 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     interrupted = last if run.resume and last.is_file() else None
     if interrupted is not None:
         slices.first_epoch = read_checkpoint(interrupted)["epoch"] + 1
-    trainer.fit(module, datamodule=slices, ckpt_path=interrupted, weights_only=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers")  # the cache needs few
+        trainer.fit(module, datamodule=slices, ckpt_path=interrupted, weights_only=True)
     return out / f"{recipe.optimisation.select}.ckpt"
 
 
@@ -116,9 +128,14 @@ def _trainer(recipe: Recipe, out: Path, run: RunOptions, callbacks: list[Callbac
         enable_model_summary=False,
         log_every_n_steps=1,
         use_distributed_sampler=False,  # slices and validation cases are shared out by ourselves
-        logger=[CSVLogger(out, name="", version=""), TensorBoardLogger(out, name="", version="tensorboard")],
+        sync_batchnorm=run.accelerator != "cpu" and torch.cuda.is_available(),  # as EC-CaM-UNet does on two cards
+        logger=TensorBoardLogger(out, name="", version="tensorboard"),
         plugins=[SafeCheckpointIO()],
-        callbacks=[*callbacks, *checkpoint_callbacks(out, recipe)],
+        callbacks=[
+            *callbacks,
+            EpochLog(out / "metrics.csv", settings.validate_every),
+            *checkpoint_callbacks(out, recipe),
+        ],
     )
 
 
@@ -136,8 +153,8 @@ def _check_folder(last: Path, recipe: Recipe, *, resume: bool) -> None:
 def _number_of_steps(slices: SliceModule, run: RunOptions) -> int:
     """How often the weights change in the whole run."""
     settings = slices.recipe.optimisation
-    order = ShuffledSlices(len(slices.dataset), settings.batch_size, settings.seed, lambda: 0, Share())
-    batches = min(order.batches, run.max_batches or order.batches)
+    batches = number_of_batches(len(slices.dataset), settings.batch_size)
+    batches = min(batches, run.max_batches or batches)
     return -(-batches // settings.accumulate) * settings.epochs
 
 

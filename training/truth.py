@@ -13,7 +13,7 @@ from training import datasets
 from training.candidates import plain_label
 from training.case import Case, Labelled
 from training.recipe import Source
-from training.slice_cache import relabelled
+from training.slice_cache import read_labelled
 
 
 @dataclass(frozen=True)
@@ -26,28 +26,36 @@ class Truth:
 
     def read(self, case: Case) -> Labelled:
         """A case with the models' labels."""
-        volume, label_map = case.read()
-        return Labelled(volume, relabelled(label_map, self.source.labels))
+        return read_labelled(case, self.source)
 
-    def trained_on(self, spec: ModelSpec | None) -> list[str]:
+    def trained_on(self, spec: ModelSpec) -> list[str]:
         """The cases among these that a model was trained on."""
-        trained = spec.training.get("training_cases", []) if spec and _is_of(spec, self.source.name) else []
+        trained = spec.training.get("training_cases", []) if _is_of(spec, self.source.name) else []
         return sorted({case.id for case in self.cases} & set(trained))
+
+    def check(self, spec: ModelSpec) -> None:
+        """Raises `InputError` for a model with other labels."""
+        ids, own = [label.id for label in self.labels], [label.id for label in spec.labels]
+        if ids != own:
+            raise InputError(f"Model '{spec.id}' segments {', '.join(own)}, not {', '.join(ids)}; score it by itself.")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asks for instead of what the model's card says: the data set, its options, the cases."""
+    """What the user asks for instead of what the model's card says: the data set, its options, which of its values each
+    label of the model stands for (as in `Source`), the cases."""
 
     dataset: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[tuple[int, ...], ...] | None = None
     cases: tuple[str, ...] = ()
 
 
 def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> Truth:  # frozen
     """The test cases of a model, or what is wanted instead; without a model, all cases of a data set.
 
-    Raises `InputError` if the data set is not known, can't be read, or lacks a case.
+    Raises `InputError` if the data set is not known, can't be read, or lacks a case, or if it is not the model's and
+    has other labels.
     """
     training = spec.training if spec else {}
     known: dict[str, Any] = training.get("dataset", {})
@@ -56,15 +64,18 @@ def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> T
         raise InputError("Give the data set's name by --dataset; only models that were trained here know theirs.")
     if spec is None or not _is_of(spec, name):
         training = known = {}  # says nothing of the cases of another data set
-    labels = known.get("labels")
-    source = Source(name, {**known.get("options", {}), **wanted.options}, tuple(map(tuple, labels)) if labels else None)
+    meanings: dict[int, str] = datasets.reader(name).LABELS
+    if spec is not None and not known and wanted.labels is None and meanings:  # without meanings only the user knows
+        _check_meanings(spec, meanings)
+    labels = wanted.labels or tuple(map(tuple, known.get("labels") or ())) or None
+    source = Source(name, {**known.get("options", {}), **wanted.options}, labels)
     cases = datasets.cases(name, root, **source.options)
     ids = wanted.cases or training.get("test_cases") or [case.id for case in cases]
     chosen = [case for case in cases if case.id in ids]
     if missing := sorted(set(ids) - {case.id for case in chosen}):
         raise InputError(f"The data set has no case '{missing[0]}'; it has {len(cases)}, such as '{cases[0].id}'.")
-    meanings: dict[int, str] = datasets.reader(name).LABELS or {1: "label 1"}
-    return Truth(chosen, source, spec.labels if spec else [plain_label(*meaning) for meaning in meanings.items()])
+    plain = [plain_label(*meaning) for meaning in (meanings or {1: "label 1"}).items()]
+    return Truth(chosen, source, spec.labels if spec else plain)
 
 
 def assignment(text: str) -> tuple[str, str | int]:
@@ -73,6 +84,25 @@ def assignment(text: str) -> tuple[str, str | int]:
     if not sign:
         raise InputError(f"'{text}' is not an option of a data set; write NAME=VALUE.")
     return name, int(value) if value.isdigit() else value
+
+
+def sources(texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """`Source.labels` from the command line, a text for each label, such as "1" and "2,3"."""
+    try:
+        return tuple(tuple(int(value) for value in text.split(",")) for text in texts)
+    except ValueError as error:
+        raise InputError("Labels are given as whole numbers, those of one label with commas: --labels 1 2,3") from error
+
+
+def _check_meanings(spec: ModelSpec, meanings: dict[int, str]) -> None:
+    """A number may stand for one organ in the model and for another in a data set that it was not trained on."""
+    for label in spec.labels:
+        meaning = meanings.get(label.value, "nothing")
+        if meaning.lower() not in label.name.lower() and label.name.lower() not in meaning.lower():
+            raise InputError(
+                f"Label {label.value} is '{label.name}' in the model and '{meaning}' in the data set; say by --labels "
+                "which values of the data set each label of the model stands for."
+            )
 
 
 def _is_of(spec: ModelSpec, dataset: str) -> bool:

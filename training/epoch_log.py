@@ -1,0 +1,42 @@
+"""The log of a run as a table: one line for each epoch, also over interruptions."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+
+_COLUMNS = ("epoch", "step", "loss", "dice", "skipped_steps", "learning_rate", "seconds")
+
+
+class EpochLog(Callback):
+    """Appends to metrics.csv. An epoch that was interrupted and done again stands there twice; the later line counts.
+    dice: empty in epochs without validation."""
+
+    def __init__(self, path: Path, validate_every: int):
+        self._path, self._validate_every = path, validate_every
+        self._start = 0.0
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        self._start = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: object) -> None:
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]  # not in the stubs
+            return
+        epoch = trainer.current_epoch
+        values = {name: f"{float(value):.9g}" for name, value in trainer.callback_metrics.items() if name in _COLUMNS}
+        if (epoch + 1) % self._validate_every:
+            values.pop("dice", None)  # of an earlier epoch
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        seconds = f"{time.monotonic() - self._start:.1f}"
+        row = {"epoch": epoch, "step": trainer.global_step, "learning_rate": f"{rate:.6g}", "seconds": seconds}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        begins = not self._path.is_file()
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=_COLUMNS)
+            if begins:
+                writer.writeheader()
+            writer.writerow(row | values)
