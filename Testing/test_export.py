@@ -20,11 +20,11 @@ from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.volume import read_volume
-from training.candidates import network_of
 from training.evaluate import main as evaluate
 from training.export import Form, export, main
 from training.recipe import read_checkpoint
-from training.scores import read_scores
+from training.scoring.candidates import network_of
+from training.scoring.scores import read_scores
 
 ROOT = Path(__file__).parents[1]
 MODEL = "anunet-ball-mr"

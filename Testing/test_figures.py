@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from AttnSegLib.catalog import Code, Label
 from AttnSegLib.errors import InputError
-from training.figures import box_plots, convergence
-from training.qualitative import QualitativePage, QualitativeRow, qualitative
-from training.scores import Score
+from training.scoring.figures import box_plots, convergence
+from training.scoring.qualitative import QualitativePage, QualitativeRow, qualitative
+from training.scoring.scores import Score
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
 RED = Label(1, "Red organ", (255, 0, 0), ANATOMY, ANATOMY)

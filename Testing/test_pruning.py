@@ -11,7 +11,7 @@ from AttnSegLib.errors import InputError
 from training import datasets
 from training.pruning import pruning_table
 from training.recipe import Source
-from training.truth import Truth
+from training.scoring.truth import Truth
 
 
 @pytest.fixture

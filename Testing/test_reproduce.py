@@ -11,12 +11,12 @@ from made_up.balls import write_task
 
 from AttnSegLib.errors import InputError
 from training import reproduce
-from training.paper_columns import COLUMNS
-from training.printed import _ORGANS, DATASETS, Column, Cost, printed
+from training.papers.columns import COLUMNS
+from training.papers.printed import _ORGANS, DATASETS, Column, Cost, printed
+from training.papers.systems import published, system, tables
 from training.recipe import RECIPES, read_recipe
 from training.reproduce import BUDGETS, Budget, Table, compare, main, recipe_for
-from training.scores import Score, read_scores
-from training.systems import published, system, tables
+from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
 
 ROOT = Path(__file__).parents[1]

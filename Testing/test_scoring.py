@@ -13,14 +13,14 @@ from AttnSegLib.catalog import CARD
 from AttnSegLib.errors import InputError
 from AttnSegLib.volume import Volume, to_image
 from training import datasets
-from training.candidates import Folder, plain_label
 from training.case import Case, Labelled
 from training.evaluate import evaluate, main
-from training.evaluation_report import Examples, Extras, write_report
-from training.paper_columns import COLUMNS, NOTES, paper_columns
+from training.papers.columns import COLUMNS, NOTES, paper_columns
 from training.recipe import Source
-from training.scores import Found, Score, read_scores, write_scores
-from training.truth import Truth
+from training.scoring.candidates import Folder, plain_label
+from training.scoring.report import Examples, Extras, write_report
+from training.scoring.scores import Found, Score, read_scores, write_scores
+from training.scoring.truth import Truth
 
 NAN = float("nan")
 ZERO = {field.name: {"int": 0, "float": 0.0, "str": ""}[field.type] for field in fields(Score)}

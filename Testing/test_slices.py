@@ -17,7 +17,7 @@ from training import datasets
 from training.augment import Augmentation, Sample
 from training.case import Case, Labelled
 from training.recipe import Source, read_recipe
-from training.sample import cut
+from training.sample_case import cut
 from training.slice_cache import SliceCache, relabelled
 from training.slice_module import SliceModule
 from training.slices import Draw, Share, ShuffledSlices, SliceDataset, one_hot

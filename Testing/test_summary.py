@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from AttnSegLib.errors import InputError
-from training import significance, summary
-from training.scores import Score
-from training.significance import wilcoxon
-from training.summary import summarise
+from training.scoring import significance, summary
+from training.scoring.scores import Score
+from training.scoring.significance import wilcoxon
+from training.scoring.summary import summarise
 
 NAN = float("nan")
 ZERO = {field.name: {"int": 0, "float": 0.0, "str": ""}[field.type] for field in fields(Score)}

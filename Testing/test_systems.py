@@ -8,9 +8,9 @@ import torch
 
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
-from training import systems
 from training.losses import LOSSES
-from training.systems import System, published, system, tables
+from training.papers import systems
+from training.papers.systems import System, published, system, tables
 
 PAPERS = list(systems.SYSTEMS)
 OF_COST = ("af-net", "table5")

@@ -6,12 +6,12 @@ import pytest
 import torch
 from made_up.balls import RECIPE
 
-import training.module
+import training.segmentation_module
 from AttnSegLib.errors import InputError
 from training.augment import Sample
 from training.checkpoints import SafeCheckpointIO, _Kept
-from training.module import SegmentationModule
 from training.recipe import read_recipe
+from training.segmentation_module import SegmentationModule
 from training.split import Parts
 
 
@@ -96,7 +96,7 @@ def test_a_run_that_was_moved_still_knows_its_best(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:You are trying to `self.log")
 def test_a_run_in_which_no_step_counts_stops(module, monkeypatch):
-    monkeypatch.setattr(training.module, "_MOST_SKIPPED", 3)
+    monkeypatch.setattr(training.segmentation_module, "_MOST_SKIPPED", 3)
     optimizer = module.settings.make_optimizer(module.parameters())
     for step in range(3):
         module.training_step(a_batch(), step).backward()

@@ -22,7 +22,7 @@ from AttnSegLib.preprocess import SliceStack
 from AttnSegLib.slicer_files import write_heat_map
 from AttnSegLib.volume import from_image
 from training.case import Case
-from training.module import SegmentationModule
+from training.segmentation_module import SegmentationModule
 from training.slice_cache import read_labelled
 
 _INCHES = 1.5

@@ -14,11 +14,11 @@ from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from training import datasets
-from training.candidates import Candidate, Folder, Model
-from training.evaluation_report import Examples, Extras, write_report
-from training.paper_columns import COLUMNS
-from training.scores import Score, score
-from training.truth import Truth, Wanted, assignment, sources, truth_of
+from training.papers.columns import COLUMNS
+from training.scoring.candidates import Candidate, Folder, Model
+from training.scoring.report import Examples, Extras, write_report
+from training.scoring.scores import Score, score
+from training.scoring.truth import Truth, Wanted, assignment, sources, truth_of
 
 _EPILOG = """
 MODEL is the id of a model, a model folder, or a folder of label maps named after their cases (case_1.nii.gz), with the

@@ -28,13 +28,13 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from training import datasets
 from training.bundle import bundle_metadata
-from training.candidates import Model, network_of
 from training.case import Case
 from training.evaluate import evaluate
 from training.onnx_file import write_onnx
 from training.recipe import Recipe, from_dict, read_checkpoint
-from training.scores import Score
-from training.truth import Truth
+from training.scoring.candidates import Model, network_of
+from training.scoring.scores import Score
+from training.scoring.truth import Truth
 
 _WEIGHTS = "weights.safetensors"
 

@@ -10,11 +10,11 @@ from AttnSegLib.catalog import ModelSpec, find_model
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
-from training.candidates import Model
 from training.evaluate import evaluate
-from training.paper_columns import paper_columns
-from training.summary import table
-from training.truth import Truth, truth_of
+from training.papers.columns import paper_columns
+from training.scoring.candidates import Model
+from training.scoring.summary import table
+from training.scoring.truth import Truth, truth_of
 
 _SLICES = 2000  # the paper's time is that of 2,000 slices
 

@@ -16,18 +16,18 @@ from pathlib import Path
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
-from training.candidates import Model, network_of
 from training.evaluate import evaluate
-from training.paper_columns import NOTES
-from training.printed import DATASETS, Cost, Printed, printed
+from training.papers.columns import NOTES
+from training.papers.printed import DATASETS, Cost, Printed, printed
+from training.papers.systems import System, system, tables
 from training.recipe import Recipe, read_checkpoint, read_recipe, recipe_of
-from training.scores import Score, read_scores, write_scores
+from training.scoring.candidates import Model, network_of
+from training.scoring.scores import Score, read_scores, write_scores
+from training.scoring.summary import table as markdown_table
+from training.scoring.truth import Truth
 from training.slice_module import deal
 from training.split import Parts
-from training.summary import table as markdown_table
-from training.systems import System, system, tables
 from training.train import RunOptions, train
-from training.truth import Truth
 
 
 @dataclass(frozen=True)

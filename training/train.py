@@ -17,8 +17,8 @@ from AttnSegLib.errors import InputError
 from training.attention_history import AttentionHistory, find_case
 from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
 from training.epoch_log import EpochLog
-from training.module import SegmentationModule
 from training.recipe import Recipe, read_checkpoint, read_recipe, recipe_of
+from training.segmentation_module import SegmentationModule
 from training.slice_module import SliceModule
 from training.slices import number_of_batches
 

@@ -19,8 +19,8 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from training.module import SegmentationModule
 from training.recipe import Recipe, read_recipe
+from training.segmentation_module import SegmentationModule
 from training.slice_module import SliceModule
 
 CASES, SLICES, SIZE, BATCH, EPOCHS, WORKERS = 4, 60, 256, 8, 6, 2

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from training.module import SegmentationModule
 from training.recipe import read_checkpoint, recipe_of
+from training.segmentation_module import SegmentationModule
 from training.slice_module import SliceModule
 from training.train import RunOptions, _trainer
 

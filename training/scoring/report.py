@@ -12,12 +12,12 @@ import numpy as np
 from AttnSegLib.catalog import Label
 from AttnSegLib.preprocess import SliceStack
 from training.case import Labelled
-from training.figures import box_plots, convergence
-from training.paper_columns import NOTES, paper_columns
-from training.qualitative import QualitativePage, QualitativeRow, qualitative
-from training.scores import Found, Score, write_scores
-from training.significance import tests_markdown, wilcoxon
-from training.summary import markdown, summarise, table
+from training.papers.columns import NOTES, paper_columns
+from training.scoring.figures import box_plots, convergence
+from training.scoring.qualitative import QualitativePage, QualitativeRow, qualitative
+from training.scoring.scores import Found, Score, write_scores
+from training.scoring.significance import tests_markdown, wilcoxon
+from training.scoring.summary import markdown, summarise, table
 
 _ROWS = 4  # cases on the page of examples
 

@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 
 from AttnSegLib.errors import InputError
-from training.scores import Score
-from training.summary import by_key, number, table, title
+from training.scoring.scores import Score
+from training.scoring.summary import by_key, number, table, title
 
 _FEWEST = 6  # with 5 pairs the signed-rank test can't come below 0.05
 _RESAMPLES = 10_000

@@ -1,4 +1,4 @@
-"""Cut a small sample case out of a labelled one: python -m training.sample msd CASE --root DATA --out FOLDER"""
+"""Cut a small sample case out of a labelled one: python -m training.sample_case msd CASE --root DATA --out FOLDER"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.case import Labelled
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m training.sample", description="Cut out a small sample case.")
+    parser = argparse.ArgumentParser(prog="python -m training.sample_case", description="Cut out a small sample case.")
     parser.add_argument("dataset", help="name of a reader in training/datasets/")
     parser.add_argument("case", help="id of the case")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")

@@ -10,9 +10,9 @@ from typing import Any
 from AttnSegLib.catalog import Label, ModelSpec
 from AttnSegLib.errors import InputError
 from training import datasets
-from training.candidates import plain_label
 from training.case import Case, Labelled
 from training.recipe import Source
+from training.scoring.candidates import plain_label
 from training.slice_cache import read_labelled
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from AttnSegLib.errors import InputError
-from training.paper_columns import paper_columns
-from training.scores import Score
-from training.systems import Table, published
+from training.papers.columns import paper_columns
+from training.papers.systems import Table, published
+from training.scoring.scores import Score
 
 # The name of each recipe of a paper, and what the paper's tables call its data set.
 DATASETS: dict[str, dict[str, str]] = {

@@ -9,7 +9,7 @@ import numpy as np
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.metrics import Counts
-from training.scores import Score
+from training.scoring.scores import Score
 
 METRICS = ("dice", "iou", "precision", "recall", "hd95_mm", "mean_surface_distance_mm")
 MEAN = "mean of labels"

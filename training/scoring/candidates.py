@@ -15,7 +15,7 @@ from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.preprocess import SliceStack
 from AttnSegLib.volume import Volume, read_label_map
 from training.recipe import from_dict
-from training.scores import Found
+from training.scoring.scores import Found
 
 _SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
 

@@ -16,8 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from AttnSegLib.errors import InputError
-from training.scores import Score
-from training.summary import title
+from training.scoring.scores import Score
+from training.scoring.summary import title
 
 # Okabe and Ito's colours, which people of every kind of colour vision tell apart; grey for yellow, faint on white.
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7F7F7F")

@@ -10,7 +10,7 @@ import numpy as np
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.metrics import Counts
-from training.scores import Score
+from training.scoring.scores import Score
 
 Column = Callable[[Sequence[Score]], float]
 
