@@ -1,6 +1,8 @@
 """Recipes: those of the project are whole, they merge, and mistakes in them are one sentence."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -153,3 +155,11 @@ def test_optimisers_are_those_of_the_papers():
     assert (type(sgd), sgd.defaults["momentum"], sgd.defaults["weight_decay"]) == (torch.optim.SGD, 0.9, 1e-4)
     adam = Optimisation("anu", 1, 1, 1e-2, optimiser="adam", beta2=0.99).make_optimizer(parameters())
     assert (type(adam), adam.defaults["betas"]) == (torch.optim.Adam, (0.9, 0.99))
+
+
+def test_the_recipe_of_the_manual_works(tmp_path):
+    [text] = re.findall(r"```toml\n(.*?)```", (Path(__file__).parents[1] / "docs/training.md").read_text(), re.DOTALL)
+    path = tmp_path / "spleen.toml"
+    path.write_text(text)
+    for network in MODERN:
+        assert read_recipe([network, str(path)]).dataset.name == "folder"

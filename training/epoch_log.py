@@ -1,15 +1,25 @@
-"""The log of a run as a table: one line for each epoch, also over interruptions."""
+"""What is seen of a run: its progress, and its log as a table with one line for each epoch, also over interruptions."""
 
 from __future__ import annotations
 
 import csv
 import time
 from pathlib import Path
+from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 _COLUMNS = ("epoch", "step", "loss", "dice", "skipped_steps", "learning_rate", "seconds")
+
+
+class Progress(TQDMProgressBar):
+    """The bar of a run, without the number that Lightning gives it."""
+
+    def get_metrics(self, *arguments: Any) -> dict[str, Any]:
+        metrics: dict[str, Any] = super().get_metrics(*arguments)
+        metrics.pop("v_num", None)
+        return metrics
 
 
 class EpochLog(Callback):

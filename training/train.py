@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from AttnSegLib.errors import InputError
 from training.attention_history import AttentionHistory, find_case
 from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
-from training.epoch_log import EpochLog
+from training.epoch_log import EpochLog, Progress
 from training.recipe import Recipe, read_checkpoint, read_recipe, recipe_of
 from training.segmentation_module import SegmentationModule
 from training.slice_module import SliceModule
@@ -98,6 +98,7 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
         slices.first_epoch = read_checkpoint(interrupted)["epoch"] + 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # the cache needs few
+        warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning's affair with torch
         trainer.fit(module, datamodule=slices, ckpt_path=interrupted, weights_only=True)
     return out / f"{recipe.optimisation.select}.ckpt"
 
@@ -133,6 +134,7 @@ def _trainer(recipe: Recipe, out: Path, run: RunOptions, callbacks: list[Callbac
         plugins=[SafeCheckpointIO()],
         callbacks=[
             *callbacks,
+            Progress(),
             EpochLog(out / "metrics.csv", settings.validate_every),
             *checkpoint_callbacks(out, recipe),
         ],
