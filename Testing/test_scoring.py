@@ -45,7 +45,7 @@ class Drawn:
         self.name, self._label_maps = name, label_maps
 
     def find(self, case_id, _volume):
-        return Found(self.name, case_id, self._label_maps[case_id], 0, {}, 1.5)
+        return Found(self.name, case_id, self._label_maps[case_id], {}, 1.5)
 
     def stack(self, _volume):
         return None
@@ -133,7 +133,7 @@ def test_a_folder_knows_its_cases_by_name(name, a_grid, tmp_path):
     folder.mkdir()
     sitk.WriteImage(to_image(a_mask(2, 3), a_grid.affine), str(folder / name))
     found = Folder(folder).find("a", a_grid)
-    assert (found.model, found.case, found.slice_axis) == ("predictions", "a", 0)
+    assert (found.model, found.case) == ("predictions", "a")
     np.testing.assert_array_equal(found.label_map, a_mask(2, 3))
     with pytest.raises(InputError, match=r"holds no label map 'b\.nii\.gz'"):
         Folder(folder).find("b", a_grid)
@@ -336,3 +336,10 @@ def test_models_of_different_organs_are_not_compared(a_model_folder, tmp_path, c
     arguments = ["--dataset", "msd", "--root", str(root), "--out", str(tmp_path / "out")]
     assert main([str(a_model_folder), str(other), *arguments]) == 2
     assert "segments liver, not left_atrium; score it by itself" in capsys.readouterr().err
+
+
+def test_two_models_of_one_name_are_told_at_once(a_model_folder, tmp_path, capsys):
+    root = write_task(tmp_path / "task", count=1)
+    arguments = ["--dataset", "msd", "--root", str(root), "--out", str(tmp_path / "out")]
+    assert main([str(a_model_folder), str(a_model_folder), *arguments]) == 2
+    assert "Two of the models are called 'tiny'" in capsys.readouterr().err

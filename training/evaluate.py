@@ -43,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
             if trained := truth.trained_on(spec):
                 print(f"Note: '{spec.id}' was trained on '{trained[0]}' and perhaps other cases.", file=sys.stderr)
         candidates = [_candidate(name, options) for name in options.models]
+        names = [candidate.name for candidate in candidates]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"Two of the models are called '{doubled[0]}'; rename a folder.")
         examples = Examples(truth.labels)
         scores = evaluate(candidates, truth, examples)
         extras = Extras(options.paper, options.runs, {case.id: case.patient for case in truth.cases})
@@ -63,10 +66,10 @@ def evaluate(candidates: Sequence[Candidate], truth: Truth, examples: Examples |
     for number, case in enumerate(tqdm(truth.cases, unit="case", disable=None)):
         labelled = truth.read(case)
         found = [candidate.find(case.id, labelled.volume) for candidate in candidates]
-        for one in found:
-            scores += score(one, labelled, truth.labels)
+        stack = next(filter(None, (candidate.stack(labelled.volume) for candidate in candidates)), None)
+        for one in found:  # all along the slices of the first that has any, so that they can be compared
+            scores += score(one, labelled, truth.labels, stack.axes[0] if stack else 0)
         if examples is not None and number in examples.wanted(len(truth.cases)):
-            stack = next(filter(None, (candidate.stack(labelled.volume) for candidate in candidates)), None)
             examples.add(labelled, found, stack)
     return sorted(scores, key=lambda one: [candidate.name for candidate in candidates].index(one.model))
 

@@ -45,8 +45,7 @@ class Model:
     def find(self, case_id: str, volume: Volume) -> Found:
         """Predict."""
         prediction = self._predictor.predict(volume, self._options)
-        axis = self.stack(volume).axes[0]
-        return Found(self.name, case_id, prediction.label_map, axis, prediction.probabilities, prediction.seconds)
+        return Found(self.name, case_id, prediction.label_map, prediction.probabilities, prediction.seconds)
 
     def stack(self, volume: Volume) -> SliceStack:
         """As its preprocessing cuts them."""
@@ -54,7 +53,7 @@ class Model:
 
 
 class Folder:
-    """A folder of label maps, each named after its case: case_1.nii.gz, case_2.nrrd, ... Slices are the stored ones."""
+    """A folder of label maps, each named after its case: case_1.nii.gz, case_2.nrrd, ..."""
 
     def __init__(self, folder: Path):
         self.name = folder.name
@@ -65,7 +64,7 @@ class Folder:
         for suffix in _SUFFIXES:
             path = self._folder / f"{case_id}{suffix}"
             if path.is_file():
-                return Found(self.name, case_id, read_label_map(path, volume), 0, {}, float("nan"))
+                return Found(self.name, case_id, read_label_map(path, volume), {}, float("nan"))
         raise InputError(f"'{self._folder}' holds no label map '{case_id}{_SUFFIXES[0]}' (or .nrrd, .mha).")
 
     def stack(self, volume: Volume) -> None:

@@ -43,20 +43,18 @@ class Score(metrics.Comparison):
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a model found in a case. label_map: (D, H, W). probabilities: label value to (D, H, W), may be empty.
-    slice_axis: array axis that slices are counted along."""
+    """What a model found in a case. label_map: (D, H, W). probabilities: label value to (D, H, W), may be empty."""
 
     model: str
     case: str
     label_map: np.ndarray
-    slice_axis: int
     probabilities: dict[int, np.ndarray]
     seconds: float
 
 
-def score(found: Found, truth: Labelled, labels: Sequence[Label]) -> list[Score]:
-    """One score for each label."""
-    return [_score(found, truth, label) for label in labels]
+def score(found: Found, truth: Labelled, labels: Sequence[Label], slice_axis: int = 0) -> list[Score]:
+    """One score for each label. slice_axis: the array axis that slices are counted along."""
+    return [_score(found, truth, label, slice_axis) for label in labels]
 
 
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
@@ -80,10 +78,10 @@ def read_scores(path: Path) -> list[Score]:
         raise InputError(f"'{path}' is not a table of scores that training.evaluate wrote.") from error
 
 
-def _score(found: Found, truth: Labelled, label: Label) -> Score:
+def _score(found: Found, truth: Labelled, label: Label, slice_axis: int) -> Score:
     reference, prediction = truth.label_map == label.value, found.label_map == label.value
     probability = found.probabilities.get(label.value)
-    comparison = metrics.compare(reference, prediction, truth.volume.spacing, found.slice_axis)
+    comparison = metrics.compare(reference, prediction, truth.volume.spacing, slice_axis)
     return Score(
         **asdict(comparison),
         model=found.model,
