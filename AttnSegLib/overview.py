@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes  # noqa: TID251
@@ -38,9 +39,8 @@ def write_overview(path: Path, overview: Overview) -> None:
     chosen = _choose_slices(overview.stack.view(overview.label_map))
     rows = 1 + len(overview.attention)
     height, width = _physical_size(overview.stack)
-    figure = Figure(
-        figsize=(_INCHES * len(chosen) + 1.2, _INCHES * height / width * rows + 0.9), layout="constrained", dpi=90
-    )
+    row_height = _INCHES * height / width
+    figure = Figure(figsize=(_INCHES * len(chosen) + 1.2, row_height * rows + 0.9), layout="constrained", dpi=90)
     figure.patch.set_facecolor("white")
     grid = figure.subplots(rows, len(chosen), squeeze=False)
     for column, index in enumerate(chosen):
@@ -49,10 +49,11 @@ def write_overview(path: Path, overview: Overview) -> None:
         for row, values in enumerate(overview.attention.values(), start=1):
             _draw_attention(grid[row, column], overview, values, index)
     for row, title in enumerate(["segmentation", *overview.attention]):
-        grid[row, 0].set_ylabel(title, fontsize=10)
+        grid[row, 0].set_ylabel(fill(title, max(9, int(11 * row_height))), fontsize=10)  # slices may be flat
     if overview.attention:
         scale = ScalarMappable(Normalize(0, 1), "inferno")
-        figure.colorbar(scale, ax=grid[1:, :], label="attention coefficient", fraction=0.03, pad=0.01)
+        coefficient = fill("attention coefficient", max(11, int(11 * row_height * (rows - 1))))
+        figure.colorbar(scale, ax=grid[1:, :], label=coefficient, fraction=0.03, pad=0.01)
     figure.suptitle(overview.title, fontsize=11)
     figure.legend(handles=_legend(overview), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     figure.savefig(path, format="png")

@@ -22,7 +22,7 @@ def test_shipped_models_are_whole(spec):
     assert [label.value for label in spec.labels] == list(range(1, len(spec.labels) + 1))
     assert spec.licence in (spec.folder / "ATTRIBUTION.md").read_text()
     assert not set(spec.training["training_cases"]) & set(spec.training["test_cases"])
-    assert [score["case"] for score in spec.scores["cases"]] == spec.training["test_cases"]
+    assert list(dict.fromkeys(score["case"] for score in spec.scores["cases"])) == spec.training["test_cases"]
 
 
 @pytest.mark.parametrize("spec", SHIPPED, ids=lambda spec: spec.id)
