@@ -84,6 +84,22 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(whole_run, a_decath
     assert moved  # there was something to go on with
 
 
+def test_an_interrupted_run_says_how_to_go_on(a_decathlon_task, a_recipe, tmp_path):
+    a_recipe.write_text(RECIPE.replace("epochs = 2", "epochs = 500"))
+    arguments = command(a_recipe, a_decathlon_task, tmp_path / "run", "--workers", "1")
+    with subprocess.Popen(
+        arguments, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not (tmp_path / "run" / "last.ckpt").is_file():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: workers get it, too
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "with --resume goes on" in said
+    assert "Traceback" not in said
+
+
 def test_what_is_in_the_folder_of_a_run_is_never_overwritten(whole_run, a_decathlon_task, a_recipe):
     before = (whole_run / "last.ckpt").read_bytes()
     again = run(a_recipe, a_decathlon_task, whole_run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import lightning
@@ -71,6 +72,7 @@ class SliceModule(lightning.LightningDataModule):
             batch_size=settings.batch_size // share.processes,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
+            worker_init_fn=_leave_interrupts_to_the_trainer,
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
 
@@ -82,6 +84,11 @@ class SliceModule(lightning.LightningDataModule):
         numbers = list(range(self.trainer.global_rank, len(self.parts.validation), processes))
         numbers += [NOBODY] * (-(-len(self.parts.validation) // processes) - len(numbers))
         return DataLoader(numbers, batch_size=None)  # type: ignore[arg-type]  # a list is map-style enough
+
+
+def _leave_interrupts_to_the_trainer(_worker: int) -> None:
+    """Ctrl-C reaches all processes; a trace of each worker would hide what the trainer says."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _refuse_missing_labels(cases: list[CachedCase], recipe: Recipe) -> None:

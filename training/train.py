@@ -71,6 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    except (KeyboardInterrupt, SystemExit):  # the second is what Lightning makes of the first
+        print("Interrupted; the same command with --resume goes on after the last whole epoch.", file=sys.stderr)
+        return 130
     if run.fast_dev_run:
         print("One batch and one validation went through; nothing was kept.")
         return 0
