@@ -133,7 +133,7 @@ def _print_report(report: dict, folder: Path) -> None:
         if scores:
             values = []
             for name, value in scores.items():
-                values.append(f"{name.replace('dice', 'Dice')} {'undefined' if value is None else f'{value:.3f}'}")
+                values.append(f"{name.replace('dice', 'Dice')} {value:.3f}")
             print(f"  against the reference: {', '.join(values)}")
     seconds = report["seconds"]
     print(f"Took {sum(seconds.values()):.1f} s, {seconds['predict']:.1f} s of it prediction on {report['device']}.")

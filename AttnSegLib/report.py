@@ -25,8 +25,7 @@ def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[
 
 
 def compare_with_reference(reference: np.ndarray, label_map: np.ndarray, labels: Sequence[Label]) -> dict[str, Any]:
-    """Agreement of each label with a reference on the same grid, over the whole volume; a mask that is empty on both
-    sides counts as Dice 1. Precision or recall of nothing is None."""
+    """Agreement of each label with a reference on the same grid, over the whole volume, see `metrics.Counts`."""
     return {label.id: _agreement(reference == label.value, label_map == label.value) for label in labels}
 
 
@@ -53,7 +52,7 @@ def _measure(stack: SliceStack, mask: np.ndarray, pixel_area: float) -> dict[str
     }
 
 
-def _agreement(reference: np.ndarray, prediction: np.ndarray) -> dict[str, float | None]:
+def _agreement(reference: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
     counts = metrics.Counts.of(reference, prediction)
     scores = {"dice": counts.dice, "precision": counts.precision, "recall": counts.recall}
-    return {name: None if np.isnan(value) else round(value, 4) for name, value in scores.items()}
+    return {name: round(value, 4) for name, value in scores.items()}

@@ -192,8 +192,8 @@ def test_agreement_with_an_empty_reference_is_still_json(run, a_scan, out, tmp_p
         raise AssertionError(f"{constant} is not JSON")
 
     report = json.loads((out / "report.json").read_text(), parse_constant=refuse)
-    assert report["agreement_with_reference"]["left_atrium"]["recall"] is None
-    assert "recall undefined" in capsys.readouterr().out
+    assert report["agreement_with_reference"]["left_atrium"]["recall"] == 0
+    assert "recall 0.000" in capsys.readouterr().out
 
 
 def test_a_reference_on_another_grid_is_refused(run, a_scan, tmp_path, capsys):
