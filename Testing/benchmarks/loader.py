@@ -1,7 +1,7 @@
 """Does training ever wait for slices? python -m Testing.benchmarks.loader
 
 The slices that the loader delivers in a second, with the modern recipe's random changes, against those that a step of
-ANU-Net (width 32, 256x256) consumes, and the memory of all processes after each epoch. Made-up volumes, one thread.
+ANU-Net (width 32, 256x256) consumes, and the memory of all processes after each epoch. Made-up volumes, one thread; Linux only.
 """
 
 from __future__ import annotations
@@ -42,13 +42,14 @@ def main() -> None:
 
 def _slices(folder: Path) -> SliceModule:
     rng = np.random.default_rng(0)
+    task = folder / "Task"
     for part in ("imagesTr", "labelsTr"):
-        (folder / part).mkdir()
+        (task / part).mkdir(parents=True)
     for number in range(CASES):
         voxels = rng.integers(0, 1000, (SLICES, SIZE, SIZE)).astype(np.uint16)
         for part, array in (("imagesTr", voxels), ("labelsTr", (voxels > 900).astype(np.uint8))):
-            sitk.WriteImage(sitk.GetImageFromArray(array), str(folder / part / f"case_{number}.nii.gz"))
-    slices = SliceModule(_recipe(), folder, folder / "cache", WORKERS)
+            sitk.WriteImage(sitk.GetImageFromArray(array), str(task / part / f"case_{number}.nii.gz"))
+    slices = SliceModule(_recipe(), task, folder / "cache", WORKERS)
     slices.prepare_data()
     slices.setup("fit")
     slices.trainer = SimpleNamespace(  # type: ignore[assignment]  # what the loader asks of a trainer
