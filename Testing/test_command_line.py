@@ -318,8 +318,8 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path, kill):
 def test_models_are_listed_for_programs(capsys):
     assert main(["models", "--json"]) == 0
     models = json.loads(capsys.readouterr().out)
-    assert SHIPPED in [model["id"] for model in models]
-    assert models[0]["labels"][0]["type"]["value"] == "82471001"
+    [shipped] = [model for model in models if model["id"] == SHIPPED]
+    assert shipped["labels"][0]["type"]["value"] == "82471001"
 
 
 def test_models_are_listed_for_people(capsys):
