@@ -89,7 +89,7 @@ def _geometry(volume: Volume, spec: ModelSpec) -> list[Remark]:
             f"{spacing[1]:.3g} x {spacing[2]:.3g} mm, {spacing[0]:.3g} mm apart."
         )
     ]
-    trained = spec.preprocessing.get("pixel_spacing")
+    trained = spec.training.get("largest_pixel_mm") or spec.preprocessing.get("pixel_spacing")
     if trained and max(spacing[1:]) > _COARSE * trained:
         remarks.append(
             Remark(
@@ -98,10 +98,11 @@ def _geometry(volume: Volume, spec: ModelSpec) -> list[Remark]:
                 is_warning=True,
             )
         )
-    if min(n * mm for n, mm in zip(size[1:], spacing[1:], strict=True)) < _SMALL_MM:
+    smallest = min(_SMALL_MM, spec.training.get("smallest_slice_mm", _SMALL_MM))
+    if min(n * mm for n, mm in zip(size[1:], spacing[1:], strict=True)) < smallest:
         remarks.append(
             Remark(
-                f"The slices show less than {_SMALL_MM:.0f} mm: the model needs the surroundings of an organ; give "
+                f"The slices show less than {smallest:.0f} mm: the model needs the surroundings of an organ; give "
                 "the uncropped scan, or check its spacing.",
                 is_warning=True,
             )
@@ -125,6 +126,9 @@ def _duration(seconds: float) -> str:
 def _model_pixels(volume: Volume, spec: ModelSpec) -> tuple[float, float]:
     """Height and width that the network sees, but for the padding."""
     axes = slice_orientation(volume.affine, spec.plane).axes[1:]
+    if spec.preprocessing.get("size"):
+        height, width = spec.preprocessing["size"]
+        return height, width
     scale = spec.preprocessing.get("pixel_spacing")
     return tuple(volume.voxels.shape[a] * (volume.spacing[2 - a] / scale if scale else 1.0) for a in axes)
 

@@ -56,6 +56,12 @@ class Preprocessing:
             raise InputError(f"There is no slice plane '{self.plane}'; choose from: acquired, {', '.join(PLANES)}.")
         if (self.window is None) == (self.percentiles is None):
             raise InputError("Preprocessing needs either a window or percentiles.")
+        if self.pixel_spacing is not None and not (
+            isinstance(self.pixel_spacing, int | float) and self.pixel_spacing > 0
+        ):
+            raise InputError(f"The pixel_spacing {self.pixel_spacing!r} is not a number of mm above 0.")
+        if self.size is not None and not (isinstance(self.size, tuple | list) and len(self.size) == 2):
+            raise InputError(f"The size {self.size!r} is not a height and a width in pixels, such as [256, 256].")
         if self.size is not None and self.pixel_spacing is not None:
             raise InputError("Preprocessing needs either a pixel_spacing or a size, not both.")
         if self.per_slice and self.percentiles is None:

@@ -74,3 +74,11 @@ def test_looks_at_a_share_of_a_large_volume_only(spec):
     voxels = np.zeros((300, 512, 512), np.int16).view(Counting)
     preflight.inspect(Volume(voxels, LARGE), spec, Effort())
     assert 0 < Counting.read < 1_000_000
+
+
+def test_what_a_model_was_trained_on_is_never_too_small_or_too_coarse(spec):
+    spec = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"pixel_spacing": 0.5})
+    crop = Volume(np.arange(8000, dtype=np.int16).reshape(20, 20, 20), np.diag([1.5, 1.5, 1.5, 1.0]), "MR")
+    assert len(preflight.warnings(crop, spec)) == 2
+    seen = dataclasses.replace(spec, training={"largest_pixel_mm": 1.5, "smallest_slice_mm": 30.0})
+    assert preflight.warnings(crop, seen) == []

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,6 +83,17 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(whole_run, a_decath
         name for name in whole["state_dict"] if not torch.equal(before["state_dict"][name], whole["state_dict"][name])
     ]
     assert moved  # there was something to go on with
+
+
+def test_a_run_does_not_go_on_with_other_cases(whole_run, a_decathlon_task, a_recipe, tmp_path):
+    out, root = tmp_path / "run", tmp_path / "task"
+    shutil.copytree(whole_run, out)
+    shutil.copytree(a_decathlon_task, root)
+    for folder in ("imagesTr", "labelsTr"):
+        (root / folder / "case_1.nii.gz").unlink()
+    again = run(a_recipe, root, out, "--resume")
+    assert again.returncode == 2
+    assert "'case_1' came or went" in again.stderr
 
 
 def test_an_interrupted_run_says_how_to_go_on(a_decathlon_task, a_recipe, tmp_path):

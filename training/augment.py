@@ -54,6 +54,8 @@ class Augmentation:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.size is not None and not (isinstance(self.size, tuple) and len(self.size) == 2):
+            raise InputError(f"The size {self.size!r} is not a height and a width in pixels, such as [256, 256].")
         if self.shift and self.size is None:
             raise InputError("An augmentation with a shift needs a size, of which the shift is a share.")
 

@@ -37,6 +37,7 @@ from training.scoring.scores import Score
 from training.scoring.truth import Truth
 
 _WEIGHTS = "weights.safetensors"
+_LOOKED_AT = 20  # training cases
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,9 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     save_file({name: _stored(tensor, half=form.half) for name, tensor in weights.items()}, folder / _WEIGHTS)
     (folder / _WEIGHTS).chmod(0o644)  # safetensors makes it readable for its owner only
     card = _card(recipe, folder, cases) | {"scores": {"summary": "not scored"}}
-    _write_json(folder / CARD, card)
     found = datasets.cases(recipe.dataset.name, root, **recipe.dataset.options)
+    card["training"] |= _extent(recipe, [case for case in found if case.id in cases["training"]][:_LOOKED_AT])
+    _write_json(folder / CARD, card)
     test = [case for case in found if case.id in cases["test"]]
     if len(test) != len(cases["test"]):
         raise InputError(
@@ -116,6 +118,19 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     if form.onnx:
         network = SlicePredictor.from_model(spec, Compute("cpu")).network
         write_onnx(network, recipe.preprocessing.channels, form.onnx, folder / "model.onnx")
+
+
+def _extent(recipe: Recipe, training: list[Case]) -> dict[str, float]:
+    """The coarsest pixel and the smallest side of a slice in mm that were trained on, so that users are warned of what
+    is beyond; of some of the cases, since reading all may take long."""
+    pixels, sides = [], []
+    for case in training:
+        volume = case.read().volume
+        stack = recipe.preprocessing.stack(volume)
+        spacing = [volume.spacing[2 - axis] for axis in stack.axes[1:]]
+        pixels.append(max(spacing))
+        sides.append(min(n * mm for n, mm in zip(stack.native_size, spacing, strict=True)))
+    return {"largest_pixel_mm": round(max(pixels), 3), "smallest_slice_mm": round(min(sides), 1)} if pixels else {}
 
 
 def _model_id(recipe: Recipe) -> str:

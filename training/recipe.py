@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,10 @@ from training.optimisation import Optimisation
 from training.split import Split
 
 RECIPES = Path(__file__).parent / "recipes"
+_CARD = (
+    *("title", "variant", "organ", "modality", "attention", "largest_component", "licence", "reference", "data_source"),
+    "labels",
+)
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ def read_recipe(names: Sequence[str]) -> Recipe:
                 read.append(part)
     try:
         return from_dict(values)
+    except InputError:
+        raise
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"The recipe {' + '.join(names)} is not complete or not understood: {error}.") from error
 
@@ -161,9 +167,35 @@ def from_dict(values: dict[str, Any]) -> Recipe:
         "augmentation": Augmentation,
         "optimisation": Optimisation,
     }
-    made = {name: kind(**_tuples(values.get(name, {}))) for name, kind in parts.items()}
+    if unknown := [name for name in values if name not in _names(Recipe)]:
+        raise InputError(f"There is no '{unknown[0]}' in the recipe; there can be: {', '.join(_names(Recipe))}.")
+    made = {name: _made(kind, name, _tuples(values.get(name, {}))) for name, kind in parts.items()}
     others = {name: value for name, value in values.items() if name not in parts}
-    return Recipe(**{"options": {}, **others}, **made)
+    card = others.get("card", {})
+    if missing := [name for name in _CARD if name not in card]:
+        raise InputError(f"The recipe's [card] lacks {', '.join(missing)}.")
+    if unknown := [name for name in card if name not in _CARD]:
+        raise InputError(f"The recipe's [card] has no field '{unknown[0]}'; it has: {', '.join(_CARD)}.")
+    made_recipe: Recipe = _made(Recipe, "", {"options": {}, **others, **made})
+    return made_recipe
+
+
+def _names(kind: Any) -> list[str]:
+    return [one.name for one in fields(kind)]
+
+
+def _made(kind: Any, section: str, values: dict[str, Any]) -> Any:
+    """The dataclass with these values. Raises `InputError` that names what is too much or missing."""
+    where = f"[{section}]" if section else "the recipe"
+    if unknown := [name for name in values if name not in _names(kind)]:
+        raise InputError(f"There is no '{unknown[0]}' in {where}; there can be: {', '.join(_names(kind))}.")
+    needed = [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]
+    if missing := [name for name in needed if name not in values]:
+        raise InputError(
+            f"{where[0].upper()}{where[1:]} lacks {', '.join(missing)}; a run needs a network, such as modern/anunet, "
+            "and the recipe of an organ."
+        )
+    return kind(**values)
 
 
 def recipe_of(checkpoint: Path) -> Recipe:

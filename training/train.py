@@ -21,6 +21,7 @@ from training.recipe import Recipe, read_checkpoint, read_recipe, recipe_of
 from training.segmentation_module import SegmentationModule
 from training.slice_module import SliceModule
 from training.slices import number_of_batches
+from training.split import Parts
 
 _EPILOG = """
 The run folder holds metrics.csv, logs for TensorBoard, and the checkpoints: last.ckpt after every epoch, and best.ckpt
@@ -98,11 +99,15 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     trainer = _trainer(recipe, out, run, _followers(slices, out, run))
     interrupted = last if run.resume and last.is_file() else None
     if interrupted is not None:
-        slices.first_epoch = read_checkpoint(interrupted)["epoch"] + 1
+        content = read_checkpoint(interrupted)
+        _check_cases(content["hyper_parameters"]["cases"], slices.parts)
+        slices.first_epoch = content["epoch"] + 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # the cache needs few
         warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning's affair with torch
         trainer.fit(module, datamodule=slices, ckpt_path=interrupted, weights_only=True)
+    if trainer.received_sigterm:  # as a cluster sends it; Lightning then just ends
+        raise KeyboardInterrupt
     return out / f"{recipe.optimisation.select}.ckpt"
 
 
@@ -153,6 +158,16 @@ def _check_folder(last: Path, recipe: Recipe, *, resume: bool) -> None:
         raise InputError(
             f"The run in '{last.parent}' was made by another recipe; go on with that one, or give another --out."
         )
+
+
+def _check_cases(before: dict[str, list[str]], parts: Parts) -> None:
+    """Whoever trained must not be tested after a resumption, because files came or went."""
+    for name, part in parts._asdict().items():
+        if changed := sorted(set(before[name]) ^ {case.id for case in part}):
+            raise InputError(
+                f"The {name} cases are not those that this run began with ('{changed[0]}' came or went); restore the "
+                "data set, or give another --out."
+            )
 
 
 def _number_of_steps(slices: SliceModule, run: RunOptions) -> int:

@@ -47,8 +47,6 @@ def box_plots(path: Path, scores: Sequence[Score], metrics: Sequence[str]) -> No
             continue
         _draw_boxes(axes, scores, metrics[number], (labels, models))
         axes.set_ylabel(names[number])
-        if number + columns < len(metrics):
-            axes.tick_params(labelbottom=False)
     figure.savefig(path, format="png")
 
 

@@ -58,7 +58,7 @@ def qualitative(path: Path, page: QualitativePage) -> None:
     for line, row in zip(grid, page.rows, strict=True):
         for axes in line:
             _draw_image(axes, row)
-        line[0].set_ylabel(row.name, fontsize=9)
+        line[0].set_ylabel(row.name, fontsize=7)
         _draw_truth(line[1], row, page.labels)
         for axes, found in zip(line[2:], row.outlines.values(), strict=True):
             _draw_outlines(axes, row, found, page.labels)

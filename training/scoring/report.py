@@ -45,7 +45,7 @@ class Examples:
         number = int((reference > 0).sum(axis=(1, 2)).argmax())
         outlines = {one.model: view(one.label_map)[number] for one in found}
         image = view(truth.volume.voxels)[number].astype(np.float32)
-        name = f"{found[0].case}, slice {number + 1}"
+        name = f"{found[0].case}\nslice {number + 1}"
         self.rows.append(QualitativeRow(name, image, reference[number], outlines, spacing[axes[1]] / spacing[axes[2]]))
 
 
