@@ -73,7 +73,8 @@ def test_box_plots_have_a_panel_a_metric_and_a_box_for_each_model_and_label(tmp_
     assert sum(len(dots.get_offsets()) for dots in panels[0].collections) == 40
     assert [text.get_text() for text in panels[0].texts] == ["liver", "spleen"]
     picture = pixels(tmp_path / "a.png")
-    assert picture.shape[:2] == tuple(round(150 * inches) for inches in drawn[0].get_size_inches()[::-1])
+    expected = [150 * inches for inches in drawn[0].get_size_inches()[::-1]]
+    np.testing.assert_allclose(picture.shape[:2], expected, atol=60)  # the margins are cut to what is there
     assert 0.01 < (picture.min(axis=-1) < 0.9).mean() < 0.9
 
 

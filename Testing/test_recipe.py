@@ -83,7 +83,7 @@ def test_common_toml_is_read_before_its_neighbours(a_recipe, tmp_path):
         ("percentiles = [0.5, 99.5]", "", "either a window or percentiles"),
         ("[options]", "options", "can't be read"),
         ('name = "msd"', "", r"\[dataset\] lacks name"),
-        ("[preprocessing]", "[preprocesing]", "no 'preprocesing' in the recipe"),
+        ("[preprocessing]", "[preprocess]", "no 'preprocess' in the recipe"),
         ('network = "anunet"', "", "The recipe lacks network; a run needs a network, such as modern/anunet"),
         ('organ = "ball"', 'orgen = "ball"', r"\[card\] lacks organ"),
         ('organ = "ball"', 'organ = "ball"\norgen = "ball"', r"\[card\] has no field 'orgen'"),

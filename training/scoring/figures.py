@@ -38,6 +38,7 @@ def box_plots(path: Path, scores: Sequence[Score], metrics: Sequence[str]) -> No
     width = 1.2 + len(labels) * _group_width(models)
     columns = max(1, min(len(metrics), int(_WIDEST / width)))
     rows = -(-len(metrics) // columns)
+    columns = -(-len(metrics) // rows)  # as even as that many rows allow
     height = 2.6 * rows + 0.06 * max(map(len, models))
     figure = Figure(figsize=(max(width, 3.0) * columns, height), layout="constrained", dpi=150)
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -47,7 +48,7 @@ def box_plots(path: Path, scores: Sequence[Score], metrics: Sequence[str]) -> No
             continue
         _draw_boxes(axes, scores, metrics[number], (labels, models))
         axes.set_ylabel(names[number])
-    figure.savefig(path, format="png")
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.1)  # or the first label is cut off
 
 
 def convergence(path: Path, runs: dict[str, Path]) -> None:
