@@ -179,7 +179,7 @@ def test_a_report_shows_slices_of_at_most_four_cases(tmp_path):
     truth = Truth([a_case(name, a_mask(1, 2)) for name in names], Source("drawn"), [ORGAN])
     examples = Examples(truth.labels)
     scores = evaluate([Drawn("net", dict.fromkeys(names, a_mask(2, 3)))], truth, examples)
-    assert [row.name for row in examples.rows] == ["a, slice 2", "c, slice 2", "e, slice 2", "g, slice 2"]
+    assert [row.name for row in examples.rows] == ["a\nslice 2", "c\nslice 2", "e\nslice 2", "g\nslice 2"]
     assert examples.rows[0].aspect == 2.0
     lines = write_report(tmp_path / "report", scores, examples, Extras(paper="omega-net"))
     assert "| net | organ | 0.5000 | 0.5000 | 0.5000 |" in lines[0]
