@@ -306,8 +306,13 @@ def test_torch_built_for_another_numpy_simply_works(tmp_path, monkeypatch, spec,
 
 def test_what_libraries_print_does_not_get_among_the_messages(tmp_path, monkeypatch, spec, a_volume):
     code = """
-        import os, threading
-        threading.Timer(0.5, lambda: (print("hello from a library"), os.write(1, b"and from C\\n"))).start()
+        import os, threading, time
+        def chatter():
+            while not os.path.sameopenfile(1, 2):  # before that there is no worker yet
+                time.sleep(0.01)
+            print("hello from a library", flush=True)
+            os.write(1, b"and from C\\n")
+        threading.Thread(target=chatter, daemon=True).start()
     """
     worker = in_a_strange_process(tmp_path, monkeypatch, code)
     try:
