@@ -9,6 +9,8 @@ import torch
 from AttnSegLib.errors import InputError
 
 DEVICES = "auto, cpu, cuda, cuda:0, ..., mps"
+_PIXELS_ON_CPU = 100_000  # of all slices of a batch: three of 160 x 160, one of 256 x 256 (docs/performance.md)
+_PIXELS_ON_CARD = 2**21  # 32 of 256 x 256
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Compute:
 
     device: "auto" takes a CUDA card if there is one, else Apple's GPU, else the CPU.
     batch_size: slices at once; None takes what suits the device.
-    precision: "float32", "bfloat16", or "auto": bfloat16 on cards that are fast at it, else float32.
+    precision: "float32", "bfloat16", or "auto": bfloat16 on devices that are fast at it, else float32.
     """
 
     device: str = "auto"
@@ -34,29 +36,53 @@ class Compute:
             raise InputError(f"The device '{name}' is not usable here; choose one of: {DEVICES}.") from error
         return device
 
-    def resolve_batch_size(self, device: torch.device) -> int:
-        """Slices at once. On a CPU small batches are as fast, cost less memory, and let a cancel through soon.
+    def suitable_batch(self, device: torch.device, pixels: int, bytes_per_pixel: float = 0.0) -> int:
+        """Slices of so many pixels at once: on a card enough to keep it busy, if half of its free memory can hold them;
+        on a CPU few, since what stays in its caches is faster, and a cancel comes through sooner.
 
         Raises `InputError` for a size below 1.
         """
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"The batch size must be 1 slice or more, not {self.batch_size}.")
-        return self.batch_size or (4 if device.type == "cpu" else 32)
+        if self.batch_size:
+            return self.batch_size
+        at_once = (_PIXELS_ON_CPU if device.type == "cpu" else _PIXELS_ON_CARD) // pixels
+        if device.type == "cuda" and bytes_per_pixel:
+            at_once = min(at_once, int(_free_bytes(device) / 2 / (bytes_per_pixel * pixels)))
+        return max(1, at_once)
 
-    def autocast(self, device: torch.device) -> torch.autocast:
-        """The context in which the network runs. Raises `InputError` for an unknown precision."""
+    def resolve_dtype(self, device: torch.device) -> torch.dtype:
+        """The number format of convolutions. Raises `InputError` for an unknown precision."""
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise InputError(f"There is no precision '{self.precision}'; choose auto, float32 or bfloat16.")
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        wanted = self.precision == "bfloat16" or (self.precision == "auto" and fast)
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+        wanted = self.precision == "bfloat16" or (self.precision == "auto" and _fast_at_bfloat16(device))
+        return torch.bfloat16 if wanted else torch.float32
 
 
-def describe(device: torch.device) -> str:
-    """The device in words: "cuda:0 (NVIDIA ...)" or "cpu (4 threads)"."""
+def describe(device: torch.device, dtype: torch.dtype) -> str:
+    """Device and number format in words: "cuda:0 (NVIDIA ..., bfloat16)" or "cpu (4 threads, float32)"."""
+    number_format = str(dtype).removeprefix("torch.")
     if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+        return f"{device} ({torch.cuda.get_device_name(device)}, {number_format})"
+    if device.type == "cpu":
+        return f"cpu ({torch.get_num_threads()} threads, {number_format})"
+    return f"{device} ({number_format})"
+
+
+def _fast_at_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 rather than emulating it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # older ones can't tell
+        known = torch.cpu.get_capabilities()
+        return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+    return False
+
+
+def _free_bytes(device: torch.device) -> int:
+    """What is free on a card, and what torch holds there but does not use."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def _best_device() -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from AttnSegLib import networks
 from AttnSegLib.attention import AttentionRecorder, attention_maps
+from AttnSegLib.batches import Batch, Plan, Slices
 from AttnSegLib.catalog import ModelSpec
-from AttnSegLib.device import Compute, describe
+from AttnSegLib.device import Compute
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.opinions import (
     NUMBER_OF_FLIPS,
@@ -24,29 +25,21 @@ from AttnSegLib.opinions import (
     other_opinions,
     probabilities_of,
 )
-from AttnSegLib.orientation import Region
 from AttnSegLib.postprocess import keep_largest_component
 from AttnSegLib.prediction import Canvas, Prediction, PredictionOptions, Watch
-from AttnSegLib.preprocess import Preprocessing, SliceStack
+from AttnSegLib.preprocess import Preprocessing
+from AttnSegLib.runner import Runner, is_out_of_memory
 from AttnSegLib.volume import Volume
 from AttnSegLib.weights import load_weights
 
 _EVERYTHING = PredictionOptions()
 
 
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    """labels: (n, H, W) uint8; maps: title, probabilities: label to (n, H, W) float16; all on the volume's grid;
-    disagreement: (n,)."""
-
-    labels: Tensor
-    maps: dict[str, Tensor]
-    probabilities: dict[int, Tensor]
-    disagreement: list[float]
-
-
 class SlicePredictor:
-    """Runs a network over the slices of volumes. Keep one and use it often: the network stays warm."""
+    """Runs a network over the slices of volumes. Keep one and use it often: the network stays warm.
+
+    It works with a copy of the network as it is now, see `folding`. bytes_per_pixel: see `Runner`.
+    """
 
     def __init__(
         self,
@@ -55,13 +48,10 @@ class SlicePredictor:
         compute: Compute | None = None,
         *,
         largest_component: bool = False,
+        bytes_per_pixel: float = 0.0,
     ):
         _check_multiple(network, preprocessing)
-        self.compute = compute or Compute()
-        self.device = self.compute.resolve_device()
-        self.batch_size = self.compute.resolve_batch_size(self.device)
-        self.network = network.eval().to(self.device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        self._runner = Runner(network, compute or Compute(), bytes_per_pixel)
         self.preprocessing = preprocessing
         self.largest_component = largest_component
 
@@ -86,7 +76,13 @@ class SlicePredictor:
             if not hasattr(network, "pruned"):
                 raise InputError(f"The network of model '{spec.id}' can't be pruned; leave the level out.")
             network = network.pruned(level)  # type: ignore[operator]
-        return cls(network, preprocessing, compute, largest_component=spec.largest_component)
+        needed = spec.facts.mb_per_megapixel
+        return cls(network, preprocessing, compute, largest_component=spec.largest_component, bytes_per_pixel=needed)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network as it runs."""
+        return self._runner.network
 
     @property
     def attention_titles(self) -> list[str]:
@@ -106,55 +102,26 @@ class SlicePredictor:
         query outside the volume.
         """
         begin = time.perf_counter()
-        plan = self._plan(volume, options)
-        canvas = into or Canvas.blank(volume.voxels.shape, plan.titles)
+        titles = self._known_maps(options.attention)
+        plan = Plan.of(self.preprocessing.stack(volume), options)
+        canvas = into or Canvas.blank(volume.voxels.shape, titles)
         doubts: dict[int, float] = {}
         notices: list[str] = []
-        done = 0
-        with AttentionRecorder(self.network, plan.titles, plan.point) as recorder:
-            while done < len(plan.numbers):
-                if watch is not None and watch.cancelled():
-                    raise Cancelled
-                numbers = plan.numbers[done : done + self._slices_at_once(options)]
-                batch = self._try_batch(plan.stack, numbers, recorder, options)
-                if batch is None:
-                    notices.append(self._shrink())
-                    continue
-                plan.write(canvas, numbers, batch)
-                stored = [plan.stack.orientation.stored_index(n, volume.voxels.shape) for n in numbers]
-                doubts.update(zip(stored, batch.disagreement, strict=False))
-                done += len(numbers)
+        with AttentionRecorder(self.network, titles, plan.point) as recorder:
+            done = 0
+            for batch in self._batches(_Job(plan, options, recorder, watch, notices)):
+                stored = plan.write(canvas, batch)
+                doubts.update(zip(stored, batch.disagreement.tolist(), strict=False))
+                done += len(stored)
                 if watch is not None:
                     watch.finished(stored, done, len(plan.numbers))
         if self.largest_component and len(plan.numbers) > 1:  # what is the largest part can't be told from one slice
             canvas.label_map[...] = keep_largest_component(canvas.label_map)
         seconds = time.perf_counter() - begin
-        device = describe(self.device)
+        device = self._runner.name
         return Prediction(
             canvas.label_map, canvas.attention, seconds, device, doubts, tuple(notices), canvas.probabilities
         )
-
-    def _plan(self, volume: Volume, options: PredictionOptions) -> _Plan:
-        titles = self._known_maps(options.attention)
-        stack = self.preprocessing.stack(volume)
-        shape = volume.voxels.shape
-        region = options.region or Region((0, 0, 0), shape)
-        region.check(shape)
-        axis = stack.axes[0]
-        point = None
-        if options.query is not None:
-            Region(options.query, tuple(v + 1 for v in options.query)).check(shape)  # type: ignore[arg-type]
-            region = _only(region, axis, options.query[axis])
-            point = stack.place(options.query)
-        bounds = stack.orientation.view_bounds(region, shape)
-        numbers = list(range(bounds[0].start, bounds[0].stop))
-        if options.start is not None:
-            first = stack.orientation.stored_index(options.start, shape)
-            numbers.sort(key=lambda number: abs(number - first))
-        return _Plan(stack, titles, point, numbers, bounds[1:])
-
-    def _slices_at_once(self, options: PredictionOptions) -> int:
-        return max(1, self.batch_size // (NUMBER_OF_FLIPS if options.flips else 1))
 
     def _known_maps(self, titles: Iterable[str]) -> list[str]:
         titles = list(titles)
@@ -164,75 +131,72 @@ class SlicePredictor:
                 raise InputError(f"There is no attention map '{title}'; choose from: {available}.")
         return titles
 
-    def _try_batch(
-        self, stack: SliceStack, numbers: list[int], recorder: AttentionRecorder, options: PredictionOptions
-    ) -> _Batch | None:
+    def _batches(self, job: _Job) -> Iterator[Batch]:
+        """The results in host memory, in the order of the plan. A card is at the next batch when one is handed out."""
+        on_card = self._runner.device.type == "cuda"
+        under_way: deque[Batch] = deque()
+        for slices in job.plan.read_ahead(self._slices_at_once(job), pinned=on_card):
+            done = 0
+            while done < len(slices.numbers):
+                if job.watch is not None and job.watch.cancelled():
+                    raise Cancelled
+                part = slices.part(done, self._slices_at_once(job))
+                batch = self._try_batch(part, job)
+                if batch is None:
+                    job.notices.append(self._runner.shrink(len(part.numbers) * job.opinions))
+                    continue
+                done += len(part.numbers)
+                under_way.append(batch)
+                if len(under_way) > on_card:
+                    yield under_way.popleft()
+        yield from under_way
+
+    def _slices_at_once(self, job: _Job) -> int:
+        height, width = job.plan.stack.model_size
+        return max(1, self._runner.slices_at_once(height * width) // job.opinions)
+
+    def _try_batch(self, slices: Slices, job: _Job) -> Batch | None:
         """None if memory ran out."""
         try:
-            return self._predict_batch(stack, numbers, recorder, options)
-        except (torch.OutOfMemoryError, MemoryError):
+            return self._predict_batch(slices, job).to_host()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             return None
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error) or "out of memory" in str(error):  # as CPU and MPS say it
-                return None
-            raise
 
     @torch.inference_mode()
-    def _predict_batch(
-        self, stack: SliceStack, numbers: list[int], recorder: AttentionRecorder, options: PredictionOptions
-    ) -> _Batch:
-        slices = stack.slices(numbers).to(self.device)
-        slices = (flipped(slices) if options.flips else slices).contiguous(memory_format=torch.channels_last)
-        with self.compute.autocast(self.device):
-            output = self.network(slices)
-        logits, single_flips = merge_flips(output.logits.float()) if options.flips else (output.logits.float(), [])
+    def _predict_batch(self, slices: Slices, job: _Job) -> Batch:
+        stack, device = job.plan.stack, self._runner.device
+        pixels, ranges = (values.to(device, non_blocking=True) for values in (slices.pixels, slices.ranges))
+        seen = stack.prepare(pixels, ranges)
+        output = self._runner.run(flipped(seen) if job.options.flips else seen)
+        logits = output.logits.float()
+        logits, single_flips = merge_flips(logits) if job.options.flips else (logits, [])
         opinions = other_opinions(output, single_flips)
-        doubt = disagreement(logits, opinions).tolist() if opinions else []
+        doubt = disagreement(logits, opinions) if opinions else torch.empty(0)
         maps = {  # of the slices as they are, which come first
-            title: stack.restore(values[: len(numbers)].float())[:, 0].half() for title, values in recorder.maps.items()
+            title: stack.restore(values[: len(slices.numbers)].float())[:, 0].half()
+            for title, values in job.recorder.maps.items()
         }
         logits = stack.restore(logits)
-        return _Batch(labels_of(logits), maps, probabilities_of(logits) if options.probabilities else {}, doubt)
-
-    def _shrink(self) -> str:
-        """Need less memory from now on: half the batch, then the CPU. Returns the sentence that says so."""
-        torch.cuda.empty_cache()
-        if self.batch_size > 1:
-            self.batch_size //= 2
-            return f"The device ran out of memory; went on with batches of {self.batch_size} slice(s)."
-        if self.device.type == "cpu":
-            raise InputError("There is not enough memory for a single slice; close other programs and try again.")
-        self.device = torch.device("cpu")
-        self.network.to(self.device)
-        return "The device ran out of memory for a single slice; went on with the CPU, which is slower."
+        probabilities = probabilities_of(logits) if job.options.probabilities else {}
+        return Batch(slices.numbers, labels_of(logits), maps, probabilities, doubt)
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
-    """numbers: slices of the stack, in the order in which they are predicted; bounds: rows and columns to write."""
+class _Job:
+    """notices: grows while the job is done."""
 
-    stack: SliceStack
-    titles: list[str]
-    point: tuple[float, float] | None
-    numbers: list[int]
-    bounds: tuple[slice, slice]
+    plan: Plan
+    options: PredictionOptions
+    recorder: AttentionRecorder
+    watch: Watch | None
+    notices: list[str]
 
-    def write(self, canvas: Canvas, numbers: list[int], batch: _Batch) -> None:
-        """Bring a batch to its place."""
-        rows, columns = self.bounds
-        self.stack.view(canvas.label_map)[numbers, rows, columns] = _to_numpy(batch.labels)[:, rows, columns]
-        for title, values in batch.maps.items():
-            self.stack.view(canvas.attention[title])[numbers, rows, columns] = _to_numpy(values)[:, rows, columns]
-        for label, values in batch.probabilities.items():
-            target = canvas.probabilities.setdefault(label, np.zeros(canvas.label_map.shape, np.float16))
-            self.stack.view(target)[numbers, rows, columns] = _to_numpy(values)[:, rows, columns]
-
-
-def _only(region: Region, axis: int, index: int) -> Region:
-    """The slice of a region at an index along an axis."""
-    start, stop = list(region.start), list(region.stop)
-    start[axis], stop[axis] = index, index + 1
-    return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+    @property
+    def opinions(self) -> int:
+        """How often the network sees each slice."""
+        return NUMBER_OF_FLIPS if self.options.flips else 1
 
 
 def _check_multiple(network: nn.Module, preprocessing: Preprocessing) -> None:
@@ -242,8 +206,3 @@ def _check_multiple(network: nn.Module, preprocessing: Preprocessing) -> None:
             f"The network needs slices padded to a multiple of {needed} pixels, and the preprocessing pads to "
             f"{preprocessing.multiple}; correct 'multiple' in the model's card or the recipe."
         )
-
-
-def _to_numpy(tensor: Tensor) -> np.ndarray:
-    """By DLPack, which works where torch was built for another numpy."""
-    return np.from_dlpack(tensor.cpu())

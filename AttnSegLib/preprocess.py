@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -136,8 +135,18 @@ class SliceStack:
 
     def slices(self, indices: list[int]) -> Tensor:
         """(n, channels, H, W) float32 in [0, 1], as the network sees them."""
+        return self.prepare(*self.read(indices))
+
+    def read(self, indices: list[int]) -> tuple[Tensor, Tensor]:
+        """Slices (n, 1, H, W) float32 as the volume holds them, and the intensities (n, 2) that become 0 and 1."""
         pixels = self.view(self.volume.voxels)[indices].astype(np.float32)
-        scaled = torch.from_dlpack(self._scaled(pixels)[:, None])
+        ranges = self._ranges(pixels).astype(np.float32)
+        return torch.from_dlpack(pixels[:, None]), torch.from_dlpack(ranges)
+
+    def prepare(self, pixels: Tensor, ranges: Tensor) -> Tensor:
+        """From what `read` gives, on whatever device it is by now, to (n, channels, H, W) as the network sees them."""
+        lower, upper = ranges[:, :, None, None, None].unbind(dim=1)
+        scaled = ((pixels - lower) / (upper - lower)).clamp_(0.0, 1.0)
         resampled = _resize(scaled, self.resampled_size)
         if self.preprocessing.adaptive_threshold:
             resampled = _contrasted(resampled, self.preprocessing.adaptive_threshold)
@@ -174,19 +183,15 @@ class SliceStack:
         height, width = self.resampled_size
         return _resize(maps[..., :height, :width], self.native_size)
 
-    def _scaled(self, pixels: np.ndarray) -> np.ndarray:
-        """(n, H, W) from intensities to [0, 1]; a slice that has one value only is 0 if ranges are taken per slice."""
-        lower, upper = self._intensity_range
-        if self.preprocessing.per_slice and self.preprocessing.percentiles is not None:
-            ranges = np.percentile(pixels, self.preprocessing.percentiles, axis=(1, 2), keepdims=True)
-            lower, upper = ranges.astype(np.float32)
-            upper = np.where(upper > lower, upper, lower + 1)
-        pixels -= lower
-        pixels /= upper - lower
-        return np.clip(pixels, 0.0, 1.0, out=pixels)
+    def _ranges(self, pixels: np.ndarray) -> np.ndarray:
+        """(n, 2); a slice that has one value only becomes 0 if ranges are taken per slice."""
+        if not self.preprocessing.per_slice or self.preprocessing.percentiles is None:
+            return np.tile(self._intensity_range, (len(pixels), 1))
+        lower, upper = np.percentile(pixels, self.preprocessing.percentiles, axis=(1, 2))
+        return np.stack([lower, np.where(upper > lower, upper, lower + 1)], axis=1)
 
     @cached_property
-    def _intensity_range(self) -> tuple[Any, Any]:
+    def _intensity_range(self) -> Range:
         return self.preprocessing.intensity_range(self.volume)
 
     def _pad(self, pixels: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from AttnSegLib import networks
 from AttnSegLib.attention import attention_maps, channel_coefficients
 from AttnSegLib.errors import InputError
+from AttnSegLib.folding import folded
 from AttnSegLib.networks import afnet, eccamunet, msdualguided, omeganet
 from AttnSegLib.networks._blocks import resize
 
@@ -173,17 +174,8 @@ def test_eccamunet_part_counts():
     assert count(network.side) == 1_131_185
 
 
-def test_eccamunet_fused_counts():
-    fused = networks.create("eccamunet").fused()
-    assert count(fused.encoder) == 18_842_048
-    assert count(fused) == 43_181_075
-
-
-def test_eccamunet_fused_says_the_same():
-    network = with_statistics(networks.create("eccamunet", width=4))
-    x = torch.rand(2, 1, 32, 48)
-    with torch.inference_mode():
-        torch.testing.assert_close(network.fused()(x).logits, network(x).logits, rtol=1e-5, atol=1e-5)
+def test_eccamunet_folded_encoder_counts():
+    assert count(folded(networks.create("eccamunet")).encoder) == 18_842_048
 
 
 @pytest.mark.parametrize("scale", [None, 1.0])

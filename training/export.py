@@ -116,7 +116,7 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     _write_json(folder / "metadata.json", bundle_metadata(spec))
     (folder / "ATTRIBUTION.md").write_text(_attribution(spec, recipe), encoding="utf-8")
     if form.onnx:
-        network = SlicePredictor.from_model(spec, Compute("cpu")).network
+        network = SlicePredictor.from_model(spec, Compute("cpu", precision="float32")).network
         write_onnx(network, recipe.preprocessing.channels, form.onnx, folder / "model.onnx")
 
 

@@ -6,6 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
+
+from AttnSegLib import networks
 from AttnSegLib.catalog import ModelSpec, find_model
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
@@ -54,7 +57,9 @@ def _line(spec: ModelSpec, level: int, truth: Truth, compute: Compute) -> list[s
     scores = evaluate([Model(f"L{level}", predictor)], truth)
     slices = sum(len(predictor.preprocessing.stack(case.read().volume)) for case in truth.cases)
     seconds = sum({one.case: one.seconds for one in scores}.values()) / slices * _SLICES
-    parameters = sum(parameter.numel() for parameter in predictor.network.parameters()) / 1e6
+    with torch.device("meta"):  # only their number is wanted
+        network = networks.create(spec.network, **spec.options | {"level": level})
+    parameters = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     columns = paper_columns("anu-net", scores)
     return [f"L{level}", f"{parameters:.3f}", f"{seconds:.1f}", f"{columns['Dice']:.4f}", f"{columns['IoU']:.4f}"]
 

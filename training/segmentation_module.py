@@ -82,7 +82,6 @@ class SegmentationModule(lightning.LightningModule):
         volume, label_map = read_labelled(case, self.recipe.dataset)
         predictor = SlicePredictor(self.network, self.recipe.preprocessing, Compute(device=str(self.device)))
         found = predictor.predict(volume).label_map
-        self.network.to(self.device)  # where memory was short it went to the CPU
         scores = [metrics.dice(label_map == label.value, found == label.value) for label in self.recipe.labels]
         self._scores[case.id] = sum(scores) / len(scores)
 

@@ -23,7 +23,6 @@ Readings where the paper is silent or contradicts itself:
 
 from __future__ import annotations
 
-import copy
 from typing import cast
 
 import torch
@@ -56,7 +55,7 @@ class EnhancedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.branches[0](x) + self.branches[1](x) + self.branches[2](x))
 
-    def fused(self) -> nn.Sequential:
+    def folded(self) -> nn.Sequential:
         """One 3x3 convolution with bias, and ReLU, that does the same; for evaluation mode only."""
         branches = [cast(nn.Sequential, branch) for branch in self.branches]
         singles = [fuse_conv_bn_eval(cast(nn.Conv2d, b[0]), cast(nn.BatchNorm2d, b[1])) for b in branches]
@@ -216,15 +215,6 @@ class ECCaMUNet(nn.Module):
         for level in reversed(range(LEVELS)):
             y = self.blocks[level](torch.cat([features[level], self.ups[level](y)], dim=1))
         return SegmentationOutput(self.head(y), () if self.side is None else (self.side(fused),))
-
-    def fused(self) -> ECCaMUNet:
-        """A copy with each enhanced convolution fused into a single one; the same output, in evaluation mode only."""
-        network = copy.deepcopy(self).eval()
-        for level in network.encoder:
-            for position, block in level.named_children():
-                if isinstance(block, EnhancedConv):
-                    level.add_module(position, block.fused())
-        return network
 
 
 def _side_path(width: int, num_classes: int) -> nn.Sequential:

@@ -1,0 +1,67 @@
+"""A network on a device, in the form in which it runs best there."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from AttnSegLib.device import Compute, describe
+from AttnSegLib.errors import InputError
+from AttnSegLib.folding import folded, set_precision
+from AttnSegLib.networks._output import SegmentationOutput
+
+
+class Runner:
+    """Runs batches of slices; goes on with smaller ones, then with the CPU, when memory runs out.
+
+    network: a folded copy of the given one, which stays as it is. bytes_per_pixel: what the network needs of memory, as
+    its card says, so that batches fit; 0 if nobody knows.
+    """
+
+    def __init__(self, network: nn.Module, compute: Compute, bytes_per_pixel: float = 0.0):
+        self._compute = compute
+        self._bytes_per_pixel = bytes_per_pixel
+        self._most: int | None = None  # slices in a batch, once memory has run out
+        self.device = compute.resolve_device()
+        self.dtype = compute.resolve_dtype(self.device)
+        self.network = folded(network).to(self.device)
+        set_precision(self.network, self.dtype)
+
+    @property
+    def name(self) -> str:
+        """Device and number format in words."""
+        return describe(self.device, self.dtype)
+
+    def slices_at_once(self, pixels: int) -> int:
+        """How many slices of so many pixels make a batch."""
+        return self._most or self._compute.suitable_batch(self.device, pixels, self._bytes_per_pixel)
+
+    @torch.inference_mode()
+    def run(self, slices: Tensor) -> SegmentationOutput:
+        """Slices (n, C, H, W) on the device, through the network."""
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            output: SegmentationOutput = self.network(slices.contiguous(memory_format=torch.channels_last))
+        return output
+
+    def shrink(self, batch: int) -> str:
+        """Need less memory from now on than a batch of this size did: half of it, then the CPU. Returns the sentence
+        that says so. Raises `InputError` if nothing is left to try."""
+        torch.cuda.empty_cache()
+        most = min(batch, self._most or batch)
+        if most > 1:
+            self._most = most // 2
+            return f"The device ran out of memory; went on with batches of {self._most} slice(s)."
+        if self.device.type == "cpu":
+            raise InputError("There is not enough memory for a single slice; close other programs and try again.")
+        self.device = torch.device("cpu")
+        self.dtype = self._compute.resolve_dtype(self.device)
+        self.network.to(self.device)
+        set_precision(self.network, self.dtype)
+        return "The device ran out of memory for a single slice; went on with the CPU, which is slower."
+
+
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Whether this is how a device says that memory has run out."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "out of memory" in str(error)  # as CPU and MPS say it

@@ -1,0 +1,96 @@
+"""How batches are chosen, and what the device is told to do when memory runs out."""
+
+import pytest
+import torch
+from torch import nn
+
+from AttnSegLib import device
+from AttnSegLib.device import Compute, describe
+from AttnSegLib.errors import InputError
+from AttnSegLib.networks._output import SegmentationOutput
+from AttnSegLib.runner import Runner, is_out_of_memory
+
+CPU, CARD = torch.device("cpu"), torch.device("cuda:0")
+
+
+class Convolution(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x):
+        return SegmentationOutput(self.layer(x))
+
+
+@pytest.mark.parametrize(("side", "slices"), [(96, 10), (160, 3), (256, 1), (512, 1)])
+def test_a_cpu_gets_what_stays_in_its_caches(side, slices):
+    assert Compute().suitable_batch(CPU, side * side) == slices
+
+
+def test_a_card_gets_what_keeps_it_busy():
+    assert Compute().suitable_batch(CARD, 256 * 256) == 32
+    assert Compute().suitable_batch(CARD, 4096 * 4096) == 1
+
+
+def test_a_card_gets_what_fits_into_half_of_its_free_memory(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (700, 10_000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 400)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 100)
+    assert Compute().suitable_batch(CARD, 10, bytes_per_pixel=5) == 10
+    assert Compute().suitable_batch(CARD, 10, bytes_per_pixel=500) == 1
+
+
+def test_an_own_choice_is_respected():
+    assert Compute(batch_size=7).suitable_batch(CPU, 512 * 512) == 7
+
+
+def test_bfloat16_is_taken_where_the_cpu_computes_in_it(monkeypatch):
+    for flags, dtype in [
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"avx2": True}, torch.float32),
+    ]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flags=flags: flags, raising=False)
+        assert Compute().resolve_dtype(CPU) == dtype
+    monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions
+    assert Compute().resolve_dtype(CPU) == torch.float32
+    assert Compute(precision="bfloat16").resolve_dtype(CPU) == torch.bfloat16
+
+
+def test_the_device_is_told_with_its_number_format():
+    assert describe(CPU, torch.bfloat16).endswith("threads, bfloat16)")
+    assert describe(torch.device("mps"), torch.float32) == "mps (float32)"
+
+
+def test_logits_come_from_the_wanted_format():
+    slices = torch.rand(2, 1, 8, 8)
+    for precision in ("float32", "bfloat16"):
+        runner = Runner(Convolution(), Compute("cpu", precision=precision))
+        assert str(runner.run(slices).logits.dtype) == f"torch.{precision}"
+
+
+def test_batches_are_halved_then_it_gives_up():
+    runner = Runner(Convolution(), Compute("cpu"))
+    assert "batches of 4" in runner.shrink(9)
+    assert runner.slices_at_once(10) == 4
+    assert "batches of 2" in runner.shrink(8)  # flips make more of a batch
+    assert "batches of 1" in runner.shrink(8)
+    with pytest.raises(InputError, match="not enough memory for a single slice"):
+        runner.shrink(8)
+
+
+def test_a_card_without_memory_for_a_slice_gives_way_to_the_cpu(monkeypatch):
+    runner = Runner(Convolution(), Compute("cpu", precision="bfloat16"))
+    monkeypatch.setattr(device, "_fast_at_bfloat16", lambda _: False)
+    runner._compute = Compute("auto")
+    runner.device = torch.device("meta")  # stands for a card
+    assert "went on with the CPU" in runner.shrink(1)
+    assert (runner.device, runner.dtype) == (CPU, torch.float32)
+    assert runner.network.layer.weight.dtype == torch.float32
+    assert runner.run(torch.rand(1, 1, 8, 8)).logits.dtype == torch.float32
+
+
+def test_other_errors_are_not_taken_for_lack_of_memory():
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("MPS backend out of memory"))
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
