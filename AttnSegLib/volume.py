@@ -6,6 +6,7 @@ import gzip
 import math
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,9 +131,14 @@ def _read_file(path: Path) -> sitk.Image:
     try:
         reader.ReadImageInformation()
         _check_header(reader, path)
-        if reader.GetImageIO() == "NiftiImageIO":
-            _check_nifti(reader, path)
-        return reader.Execute()
+        if reader.GetImageIO() != "NiftiImageIO":
+            return reader.Execute()
+        _check_nifti_axes(reader, path)
+        with ThreadPoolExecutor(1) as beside:
+            check = beside.submit(_check_nifti_length, reader, path)
+            image = reader.Execute()
+            check.result()
+        return image
     except (RuntimeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         if "orthonormal" in str(error):
             raise InputError(_sheared(f"'{path.name}'")) from error
@@ -165,20 +171,25 @@ def _check_header(reader: sitk.ImageFileReader, path: Path) -> None:
         reader.SetExtractSize([*size[:3], *[0] * (len(size) - 3)])
 
 
-def _check_nifti(reader: sitk.ImageFileReader, path: Path) -> None:
-    """What ITK lets pass: it fills a truncated file with zeros, and mixes pixdim with an sform that contradicts it."""
-
-    def field(key: str) -> float:
-        return float(reader.GetMetaData(key))
-
-    if _length(path) < field("vox_offset") + math.prod(reader.GetSize()) * field("bitpix") / 8:
+def _check_nifti_length(reader: sitk.ImageFileReader, path: Path) -> None:
+    """ITK fills a truncated file with zeros."""
+    voxels = math.prod(reader.GetSize())
+    if _length(path) < _field(reader, "vox_offset") + voxels * _field(reader, "bitpix") / 8:
         raise EOFError
-    if field("sform_code") > 0:
+
+
+def _check_nifti_axes(reader: sitk.ImageFileReader, path: Path) -> None:
+    """ITK mixes pixdim with an sform that contradicts it."""
+    if _field(reader, "sform_code") > 0:
         sform = np.array([reader.GetMetaData(f"srow_{axis}").split() for axis in "xyz"], dtype=float)
         _check_axes(sform, f"'{path.name}'")
-        spacing = [abs(field(f"pixdim[{n}]")) for n in (1, 2, 3)]
+        spacing = [abs(_field(reader, f"pixdim[{n}]")) for n in (1, 2, 3)]
         if not np.allclose(np.linalg.norm(sform[:, :3], axis=0), spacing, rtol=1e-3):
             raise InputError(f"Spacing (pixdim) and sform of '{path.name}' contradict each other; correct its header.")
+
+
+def _field(reader: sitk.ImageFileReader, key: str) -> float:
+    return float(reader.GetMetaData(key))
 
 
 def _length(path: Path) -> int:
