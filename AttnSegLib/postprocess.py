@@ -21,7 +21,7 @@ def keep_largest_component(label_map: np.ndarray) -> np.ndarray:
 
 def _bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     """The smallest box that holds all of a mask (D, H, W); None if that is empty."""
-    flat = mask.any(axis=0)
+    flat = np.logical_or.reduce(mask, axis=0)
     if not flat.any():
         return None
     k, j, i = (_extent(line) for line in (mask.any(axis=(1, 2)), flat.any(axis=1), flat.any(axis=0)))
