@@ -24,7 +24,8 @@ def _bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     flat = np.logical_or.reduce(mask, axis=0)
     if not flat.any():
         return None
-    k, j, i = (_extent(line) for line in (mask.any(axis=(1, 2)), flat.any(axis=1), flat.any(axis=0)))
+    occupied = np.logical_or.reduce
+    k, j, i = (_extent(line) for line in (occupied(mask, (1, 2)), occupied(flat, 1), occupied(flat, 0)))
     return k, j, i
 
 

@@ -5,7 +5,7 @@ A model's card carries it; training and inference share it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
@@ -37,6 +37,8 @@ class Preprocessing:
     adaptive_threshold: side in pixels (odd) of the neighbourhood whose mean is a pixel's threshold: the slice becomes
         the mean of itself and of its thresholded self. AF-Net has such a step for contrast, without a formula.
     channels: a slice is given to the network this many times, for networks that expect colour.
+    neighbours: a slice is given together with this many slices before and after it as further channels, in their order,
+        itself in the middle; beyond the ends of the volume, the first and the last slice are repeated.
     multiple: height and width are padded with 0 at the far ends to a multiple of this.
     """
 
@@ -49,6 +51,7 @@ class Preprocessing:
     per_slice: bool = False
     adaptive_threshold: int | None = None
     channels: int = 1
+    neighbours: int = 0
 
     def __post_init__(self) -> None:
         if self.plane not in (*PLANES, "acquired"):
@@ -65,9 +68,22 @@ class Preprocessing:
             raise InputError("Preprocessing needs either a pixel_spacing or a size, not both.")
         if self.per_slice and self.percentiles is None:
             raise InputError("Only percentiles can be taken per slice; leave per_slice out, or give percentiles.")
+        if not (isinstance(self.neighbours, int) and self.neighbours >= 0):
+            raise InputError(f"The neighbours {self.neighbours!r} are not a number of slices: 0, 1, 2, ...")
+        if self.neighbours and self.channels > 1:
+            raise InputError("A slice is given either with its neighbours or several times; leave out one of them.")
         lower, upper = self.window or self.percentiles or (0.0, 0.0)
         if not lower < upper:
             raise InputError(f"The intensities from {lower} to {upper} are no range; the first must be the smaller.")
+
+    @property
+    def in_channels(self) -> int:
+        """Channels that a slice has for the network."""
+        return self.channels * (2 * self.neighbours + 1)
+
+    def with_neighbours(self, indices: list[int], count: int) -> np.ndarray:
+        """(n, 2 neighbours + 1) indices: for each slice, of `count`, those that are given together with it."""
+        return np.clip(np.add.outer(indices, np.arange(-self.neighbours, self.neighbours + 1)), 0, count - 1)
 
     def stack(self, volume: Volume) -> SliceStack:
         """The slices of a volume, made batch by batch."""
@@ -134,23 +150,29 @@ class SliceStack:
         return height, width
 
     def slices(self, indices: list[int]) -> Tensor:
-        """(n, channels, H, W) float32 in [0, 1], as the network sees them."""
+        """(n, in_channels, H, W) float32 in [0, 1], as the network sees them."""
         return self.prepare(*self.read(indices))
 
+    def single_slices(self, indices: list[int]) -> Tensor:
+        """(n, 1, H, W) float32 in [0, 1], each slice once and without neighbours."""
+        alone = replace(self.preprocessing, channels=1, neighbours=0)
+        return replace(self, preprocessing=alone).slices(indices)
+
     def read(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        """Slices (n, 1, H, W) float32 as the volume holds them, and the intensities (n, 2) that become 0 and 1."""
-        pixels = self.view(self.volume.voxels)[indices].astype(np.float32)
-        ranges = self._ranges(pixels).astype(np.float32)
-        return torch.from_dlpack(pixels[:, None]), torch.from_dlpack(ranges)
+        """Slices and their neighbours (n, 2 neighbours + 1, H, W) float32 as the volume holds them, and of each the
+        intensities (n, 2 neighbours + 1, 2) that become 0 and 1."""
+        together = self.preprocessing.with_neighbours(indices, len(self))
+        pixels = self.view(self.volume.voxels)[together].astype(np.float32)
+        return torch.from_dlpack(pixels), torch.from_dlpack(self._ranges(pixels).astype(np.float32))
 
     def prepare(self, pixels: Tensor, ranges: Tensor) -> Tensor:
-        """From what `read` gives, on whatever device it is by now, to (n, channels, H, W) as the network sees them."""
-        lower, upper = ranges[:, :, None, None, None].unbind(dim=1)
+        """From what `read` gives, on whatever device it is by now, to (n, in_channels, H, W) as the network sees it."""
+        lower, upper = ranges[:, :, :, None, None].unbind(dim=2)
         scaled = ((pixels - lower) / (upper - lower)).clamp_(0.0, 1.0)
         resampled = _resize(scaled, self.resampled_size)
         if self.preprocessing.adaptive_threshold:
             resampled = _contrasted(resampled, self.preprocessing.adaptive_threshold)
-        return self._pad(resampled).expand(-1, self.preprocessing.channels, -1, -1)
+        return self._pad(resampled).expand(-1, self.preprocessing.in_channels, -1, -1)
 
     def targets(self, label_map: np.ndarray, indices: list[int], num_labels: int) -> Tensor:
         """(n, H, W) int64 labels 0..num_labels at the size the network sees: at each pixel the label with the largest
@@ -184,11 +206,11 @@ class SliceStack:
         return _resize(maps[..., :height, :width], self.native_size)
 
     def _ranges(self, pixels: np.ndarray) -> np.ndarray:
-        """(n, 2); a slice that has one value only becomes 0 if ranges are taken per slice."""
+        """(n, C, 2); a slice that has one value only becomes 0 if ranges are taken per slice."""
         if not self.preprocessing.per_slice or self.preprocessing.percentiles is None:
-            return np.tile(self._intensity_range, (len(pixels), 1))
-        lower, upper = np.percentile(pixels, self.preprocessing.percentiles, axis=(1, 2))
-        return np.stack([lower, np.where(upper > lower, upper, lower + 1)], axis=1)
+            return np.broadcast_to(self._intensity_range, (*pixels.shape[:2], 2))
+        lower, upper = np.percentile(pixels, self.preprocessing.percentiles, axis=(2, 3))
+        return np.stack([lower, np.where(upper > lower, upper, lower + 1)], axis=2)
 
     @cached_property
     def _intensity_range(self) -> Range:

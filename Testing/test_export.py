@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.volume import read_volume
+from training.bundle import bundle_metadata
 from training.evaluate import main as evaluate
 from training.export import Form, export, main
 from training.recipe import read_checkpoint
@@ -96,6 +98,14 @@ def test_the_metadata_file_names_the_labels(exported):
     assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "Ball"}
     assert metadata["data_source"] == "made up"
     assert "on 1 test patients" in metadata["description"]
+
+
+def test_the_metadata_file_names_neighbouring_slices(exported):
+    spec = load_card(exported / CARD)
+    metadata = bundle_metadata(replace(spec, preprocessing=spec.preprocessing | {"neighbours": 1}))
+    image = metadata["network_data_format"]["inputs"]["image"]
+    assert image["channel_def"] == {"0": "slice -1", "1": "slice", "2": "slice +1"}
+    assert image["num_channels"] == 3
 
 
 def test_the_cards_scores_are_those_of_an_evaluation(exported, a_decathlon_task, tmp_path):

@@ -171,6 +171,23 @@ def test_outside_of_the_region_nothing_is_predicted(a_volume, preprocessing):
     assert sorted(watch.order) == list(range(region.start[axis], region.stop[axis]))
 
 
+def test_neighbours_are_seen_beyond_batch_and_region(a_volume):
+    """A network whose answer depends on the two neighbours only."""
+
+    class Between(nn.Module):
+        def forward(self, x):
+            return SegmentationOutput((x[:, :1] + x[:, 2:]) / 2 - 0.5)
+
+    predictor = SlicePredictor(Between(), Preprocessing("axial", window=(0, 100), multiple=2, neighbours=1), CPU)
+    whole = predictor.predict(a_volume).label_map
+    stack = predictor.preprocessing.stack(a_volume)
+    voxels = np.pad(stack.view(a_volume.voxels).astype(float), ((1, 1), (0, 0), (0, 0)), mode="edge")
+    np.testing.assert_array_equal(stack.view(whole), voxels[:-2] + voxels[2:] > 100)
+    region = Region((1, 2, 3), (2, 3, 4))
+    part = predictor.predict(a_volume, PredictionOptions(region=region, start=2)).label_map
+    assert part[1, 2, 3] == whole[1, 2, 3]
+
+
 def test_writes_into_arrays_that_are_given(a_volume, preprocessing):
     canvas = Canvas.blank(a_volume.voxels.shape, [])
     prediction = SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, into=canvas)

@@ -180,6 +180,28 @@ def test_refuses_settings_that_make_no_sense():
         Preprocessing("diagonal", window=(0, 1))
     with pytest.raises(InputError, match="either a window or percentiles"):
         Preprocessing("axial")
+    with pytest.raises(InputError, match="either with its neighbours or several times"):
+        Preprocessing("axial", window=(0, 1), channels=3, neighbours=1)
+    with pytest.raises(InputError, match="neighbours -1"):
+        Preprocessing("axial", window=(0, 1), neighbours=-1)
+
+
+@pytest.mark.parametrize("indices", [[0, 1, 2, 3, 4], [3], [2, 3, 1, 4, 0]])
+def test_neighbours_are_further_channels(indices):
+    """In any order of slices; the first and the last are repeated."""
+    volume = Volume(np.random.default_rng(0).random((5, 16, 16), np.float32), np.diag([1.0, 1.0, 3.0, 1.0]))
+    single = Preprocessing("axial", window=(0, 1)).stack(volume).slices(list(range(5)))[:, 0]
+    seen = Preprocessing("axial", window=(0, 1), neighbours=2).stack(volume).slices(indices)
+    assert seen.shape == (len(indices), 5, 16, 16)
+    for index, channels in zip(indices, seen, strict=True):
+        for step, channel in zip((-2, -1, 0, 1, 2), channels, strict=True):
+            torch.testing.assert_close(channel, single[min(4, max(0, index + step))], rtol=0, atol=0)
+
+
+def test_a_volume_of_one_slice_is_its_own_neighbour():
+    volume = Volume(np.random.default_rng(0).random((1, 16, 16), np.float32), np.diag([1.0, 1.0, 3.0, 1.0]))
+    seen = Preprocessing("axial", window=(0, 1), neighbours=1).stack(volume).slices([0])
+    torch.testing.assert_close(seen, torch.from_dlpack(volume.voxels[None]).expand(1, 3, -1, -1))
 
 
 def test_a_mislabelled_sagittal_scan_and_a_rightly_labelled_one_give_the_same_slices():

@@ -35,7 +35,7 @@ def test_our_recipes_are_whole(names):
         network = networks.create(recipe.network, **recipe.options)
     assert set(recipe.card["attention"]) <= set(attention_maps(network))
     assert recipe.preprocessing.multiple % getattr(network, "size_multiple", 1) == 0
-    assert recipe.options["in_channels"] == recipe.preprocessing.channels
+    assert recipe.options["in_channels"] == recipe.preprocessing.in_channels
 
 
 @pytest.mark.parametrize("names", WHOLE, ids=" + ".join)
@@ -92,6 +92,7 @@ def test_common_toml_is_read_before_its_neighbours(a_recipe, tmp_path):
         ("pixel_spacing = 2.0", 'pixel_spacing = "2.0"', "not a number of mm"),
         ("size = [32, 32]", "size = 32", "The size 32 is not a height and a width"),
         ("validate_every = 1", "validate_every = 3", "every 3 epochs and has only 2"),
+        ("percentiles =", "neighbours = 1\npercentiles =", r"3 channel\(s\), .* takes 1; set in_channels = 3"),
         ("num_classes = 1", "num_classes = 4", r"1 label\(s\), and its network 4 class"),
         ("value = 1", "value = 2", r"have values \[2\]; number them 1, 2"),
         ('name = "msd"', 'name = "msd"\nlabels = [[1], [2]]', r"must be 1 list\(s\)"),

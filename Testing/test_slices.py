@@ -149,8 +149,8 @@ def cached(recipe, a_decathlon_task, tmp_path):
     return cache.cases(cases)
 
 
-def test_the_data_set_holds_all_slices_in_order(cached):
-    dataset = SliceDataset(cached, Augmentation())
+def test_the_data_set_holds_all_slices_in_order(cached, recipe):
+    dataset = SliceDataset(cached, Augmentation(), recipe.preprocessing)
     assert len(dataset) == 18
     image, target, name = dataset.plain(9 + 4)
     assert name == "slice 5 of case_1"
@@ -158,22 +158,58 @@ def test_the_data_set_holds_all_slices_in_order(cached):
     np.testing.assert_array_equal(target[0], cached[1].slices()[1][4])
 
 
-def test_slices_are_repeated_for_networks_that_expect_colour(cached):
-    image, target, _ = SliceDataset(cached, Augmentation(), channels=3).plain(3)
+def test_slices_are_repeated_for_networks_that_expect_colour(cached, recipe):
+    colour = replace(recipe.preprocessing, channels=3)
+    image, target, _ = SliceDataset(cached, Augmentation(), colour).plain(3)
     assert (image.shape, target.shape) == ((3, 32, 32), (1, 32, 32))
     assert torch.equal(image[0], image[2])
 
 
-def test_slices_of_different_sizes_need_a_size(cached):
+@pytest.mark.parametrize(("within", "seen"), [(0, [0, 0, 0, 1, 2]), (4, [2, 3, 4, 5, 6]), (8, [6, 7, 8, 8, 8])])
+def test_neighbours_come_from_the_same_case(cached, recipe, within, seen):
+    dataset = SliceDataset(cached, Augmentation(), replace(recipe.preprocessing, neighbours=2))
+    for number in (0, 1):
+        image, target, name = dataset.plain(9 * number + within)
+        images, targets = cached[number].slices()
+        np.testing.assert_array_equal(image, images[seen])
+        np.testing.assert_array_equal(target[0], targets[within])
+        assert name == f"slice {within + 1} of case_{number}"
+
+
+def test_training_and_prediction_see_the_same_neighbours(recipe, a_decathlon_task, tmp_path):
+    """The cache holds single slices, whatever the network sees."""
+    recipe = replace(recipe, preprocessing=replace(recipe.preprocessing, neighbours=1), options={"in_channels": 3})
+    case = datasets.cases("msd", a_decathlon_task)[1]
+    cache = a_cache(recipe, a_decathlon_task, tmp_path)
+    cache.prepare([case], slices=True)
+    dataset = SliceDataset(cache.cases([case]), Augmentation(), recipe.preprocessing)
+    trained = torch.stack([dataset.plain(number).image for number in range(9)])
+    predicted = recipe.preprocessing.stack(case.read().volume).slices(list(range(9)))
+    torch.testing.assert_close(trained, predicted, atol=6e-4, rtol=0)  # half precision
+    single = replace(recipe, preprocessing=replace(recipe.preprocessing, neighbours=0), options={})
+    assert len(a_cache(single, a_decathlon_task, tmp_path).cases([case])) == 1  # shared
+
+
+def test_neighbours_are_changed_alike(cached, recipe):
+    """Where slices are equal they stay equal, but for the noise, which each slice of a scan has for itself."""
+    changes = replace(recipe.augmentation, gamma=(0.5, 2.0), gain=0.3, blur=1.0, noise=0.0)
+    dataset = SliceDataset(cached, changes, replace(recipe.preprocessing, neighbours=1))
+    for seed in range(8):
+        image = dataset[Draw(0, seed)].image  # the first slice, which is repeated in front of itself
+        torch.testing.assert_close(image[0], image[1])
+        assert not torch.allclose(image[1], image[2])
+
+
+def test_slices_of_different_sizes_need_a_size(cached, recipe):
     other = replace(cached[1], size=(48, 32))
     with pytest.raises(InputError, match=r"\(32, 32\) and \(48, 32\) pixels"):
-        SliceDataset([cached[0], other], Augmentation())
-    assert len(SliceDataset([cached[0], other], Augmentation(size=(32, 32)))) == 18
+        SliceDataset([cached[0], other], Augmentation(), recipe.preprocessing)
+    assert len(SliceDataset([cached[0], other], Augmentation(size=(32, 32)), recipe.preprocessing)) == 18
 
 
 def test_a_number_decides_how_a_slice_is_changed(cached, recipe):
-    dataset = SliceDataset(cached, recipe.augmentation)
-    again = SliceDataset(cached, recipe.augmentation)
+    dataset = SliceDataset(cached, recipe.augmentation, recipe.preprocessing)
+    again = SliceDataset(cached, recipe.augmentation, recipe.preprocessing)
     dataset[Draw(0, 99)]  # whatever came before
     assert torch.equal(dataset[Draw(4, 1)].image, again[Draw(4, 1)].image)
     assert not torch.equal(dataset[Draw(4, 1)].image, dataset[Draw(4, 2)].image)

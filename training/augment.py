@@ -39,7 +39,8 @@ class Augmentation:
     flips: axes that are mirrored, each with probability 0.5: "vertical", "horizontal". rotation: largest angle, in
     degrees. scaling, shear: largest change, as a share. shift: largest, as a share of the size. probability: of all
     four, in one resampling. gamma: exponents from and to, with probability 0.5; gain: largest change of intensity, as a
-    share, with 0.5. blur, noise: probabilities of Gaussian blur (sigma 0.3 to 1 pixel) and noise (sd up to 0.04)."""
+    share, with 0.5. blur, noise: probabilities of Gaussian blur (sigma 0.3 to 1 pixel) and noise (sd up to 0.04). All
+    channels of a slice change alike, but each has its own noise."""
 
     size: tuple[int, int] | None = None
     flips: tuple[str, ...] = ()

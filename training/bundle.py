@@ -8,13 +8,14 @@ import torch
 
 from AttnSegLib import __version__
 from AttnSegLib.catalog import ModelSpec
+from AttnSegLib.preprocess import Preprocessing
 
 
 def bundle_metadata(spec: ModelSpec) -> dict[str, Any]:
     """What MONAI's `meta_schema_20240725` asks for, as far as a slice-wise model has it."""
-    channels = int(spec.preprocessing.get("channels", 1))
+    channels = {str(number): what for number, what in enumerate(_channels(Preprocessing(**spec.preprocessing)))}
     classes = {"0": "background", **{str(label.value): label.name for label in spec.labels}}
-    image = {"type": "image", "format": "magnitude", "modality": spec.modality, "num_channels": channels}
+    image = {"type": "image", "format": "magnitude", "modality": spec.modality, "num_channels": len(channels)}
     shape = {"spatial_shape": ["16*n", "16*n"], "dtype": "float32", "value_range": [0, 1], "is_patch_data": False}
     return {
         "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json",
@@ -32,7 +33,7 @@ def bundle_metadata(spec: ModelSpec) -> dict[str, Any]:
         "references": [spec.reference],
         "intended_use": "research only, not for diagnosis",
         "network_data_format": {
-            "inputs": {"image": image | shape | {"channel_def": {"0": "image"}}},
+            "inputs": {"image": image | shape | {"channel_def": channels}},
             "outputs": {
                 "pred": {"type": "image", "format": "segmentation", "num_channels": int(spec.options["num_classes"])}
                 | shape
@@ -40,3 +41,11 @@ def bundle_metadata(spec: ModelSpec) -> dict[str, Any]:
             },
         },
     }
+
+
+def _channels(preprocessing: Preprocessing) -> list[str]:
+    """What each channel holds."""
+    if not preprocessing.neighbours:
+        return ["image"] * preprocessing.channels
+    steps = range(-preprocessing.neighbours, preprocessing.neighbours + 1)
+    return [f"slice {step:+d}" if step else "slice" for step in steps]

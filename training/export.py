@@ -117,7 +117,7 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     (folder / "ATTRIBUTION.md").write_text(_attribution(spec, recipe), encoding="utf-8")
     if form.onnx:
         network = SlicePredictor.from_model(spec, Compute("cpu", precision="float32")).network
-        write_onnx(network, recipe.preprocessing.channels, form.onnx, folder / "model.onnx")
+        write_onnx(network, recipe.preprocessing.in_channels, form.onnx, folder / "model.onnx")
 
 
 def _extent(recipe: Recipe, training: list[Case]) -> dict[str, float]:

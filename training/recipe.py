@@ -57,6 +57,7 @@ class Recipe:
         if self.optimisation.loss not in LOSSES:
             raise InputError(f"There is no loss '{self.optimisation.loss}'; choose one of: {', '.join(LOSSES)}.")
         self._check_validation()
+        self._check_channels()
         self._check_labels()
 
     def _check_validation(self) -> None:
@@ -71,6 +72,14 @@ class Recipe:
             raise InputError(
                 f"The recipe validates every {settings.validate_every} epochs and has only {settings.epochs}; set "
                 "validate_every."
+            )
+
+    def _check_channels(self) -> None:
+        given, taken = self.preprocessing.in_channels, self.options.get("in_channels", 1)
+        if given != taken:
+            raise InputError(
+                f"The recipe's preprocessing gives slices of {given} channel(s), and its network takes {taken}; set "
+                f"in_channels = {given} in [options]."
             )
 
     def _check_labels(self) -> None:

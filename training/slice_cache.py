@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -45,7 +45,8 @@ class CachedCase:
 
 
 class SliceCache:
-    """The cached cases of one data set under one preprocessing. A change of either leads to another folder.
+    """The cached cases of one data set under one preprocessing, slice by slice without neighbours. A change of either
+    leads to another folder.
 
     Raises `InputError` for a folder inside the data set, which would change what it is the cache of.
     """
@@ -53,10 +54,11 @@ class SliceCache:
     def __init__(self, folder: Path, root: Path, recipe: Recipe):
         if folder.resolve().is_relative_to(root.resolve()):
             raise InputError(f"'{folder}' lies inside the data set '{root}'; give a folder outside of it.")
-        self._preprocessing: Preprocessing = recipe.preprocessing
+        # What makes channels of slices is done when they are read.
+        self._preprocessing: Preprocessing = replace(recipe.preprocessing, channels=1, neighbours=0)
         self._sources: Labels = recipe.dataset.labels
         self._num_labels = len(recipe.labels)
-        what = [__version__, asdict(recipe.dataset), asdict(recipe.preprocessing), self._num_labels, _fingerprint(root)]
+        what = [__version__, asdict(recipe.dataset), asdict(self._preprocessing), self._num_labels, _fingerprint(root)]
         self._folder = folder / hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
     def prepare(self, cases: Iterable[Case], *, slices: bool) -> None:
@@ -102,7 +104,7 @@ class SliceCache:
         if slices:
             indices = list(range(len(stack)))
             targets = stack.targets(label_map, indices, self._num_labels).numpy().astype(np.uint8)
-            images = stack.slices(indices)[:, 0].numpy().astype(np.float16)  # further channels repeat the first
+            images = stack.single_slices(indices)[:, 0].numpy().astype(np.float16)
             for path, array in zip(self._files(case), (images, targets), strict=True):
                 with _replacing(path) as file:
                     np.save(file, np.asarray(array))

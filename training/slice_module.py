@@ -51,7 +51,7 @@ class SliceModule(lightning.LightningDataModule):
     def setup(self, stage: str) -> None:  # noqa: ARG002  # as Lightning calls it
         """Open the cache."""
         self.dataset = SliceDataset(
-            self._cache.cases(self.parts.training), self.recipe.augmentation, self.recipe.preprocessing.channels
+            self._cache.cases(self.parts.training), self.recipe.augmentation, self.recipe.preprocessing
         )
 
     def train_dataloader(self) -> DataLoader[Sample]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.preprocess import Preprocessing
 from training.augment import Augmentation, Sample
 from training.slice_cache import CachedCase, to_tensor
 
@@ -26,11 +27,11 @@ class Draw(NamedTuple):
 class SliceDataset(Dataset[Sample]):
     """All slices of some cases, empty ones included, in order of cases and slices, changed at random.
 
-    channels: how often a slice is repeated for a network that expects colour. Raises `InputError` if the slices are of
-    different sizes and the augmentation does not make them equal.
+    preprocessing: says which channels a slice has. Raises `InputError` if the slices are of different sizes and the
+    augmentation does not make them equal.
     """
 
-    def __init__(self, cases: Sequence[CachedCase], augmentation: Augmentation, channels: int = 1):
+    def __init__(self, cases: Sequence[CachedCase], augmentation: Augmentation, preprocessing: Preprocessing):
         sizes = {case.size for case in cases}
         if augmentation.size is None and len(sizes) > 1:
             raise InputError(
@@ -38,7 +39,7 @@ class SliceDataset(Dataset[Sample]):
                 "the recipe's augmentation or preprocessing a size."
             )
         self._cases = cases
-        self._channels = channels
+        self._preprocessing = preprocessing
         self._starts = np.cumsum([0, *(len(case.counts) for case in cases)])
         self._augmentation = augmentation
         self._transform: Callable[[Sample, int], Sample] | None = None
@@ -52,14 +53,17 @@ class SliceDataset(Dataset[Sample]):
         return self._transform(self.plain(draw.number), draw.seed)
 
     def plain(self, index: int) -> Sample:
-        """A slice as it is."""
+        """A slice as it is, with its neighbours if the network sees them."""
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         within = index - int(self._starts[number])
         if number not in self._open:  # each process opens the files by itself
             self._open[number] = self._cases[number].slices()
-        image, target = (to_tensor(array[within])[None] for array in self._open[number])
+        images, targets = self._open[number]
+        image = to_tensor(images[self._preprocessing.with_neighbours([within], len(images))[0]]).float()
         name = f"slice {within + 1} of {self._cases[number].id}"
-        return Sample(image.float().expand(self._channels, -1, -1), target.long(), name)
+        return Sample(
+            image.expand(self._preprocessing.in_channels, -1, -1), to_tensor(targets[within])[None].long(), name
+        )
 
 
 @dataclass(frozen=True)
