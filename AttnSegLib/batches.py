@@ -95,13 +95,13 @@ class Slices:
 @dataclass(frozen=True, eq=False)
 class Batch:
     """What a network says about slices of the stack. labels: (n, H, W) uint8; maps: title, probabilities: label to
-    (n, H, W) float16; all on the volume's grid; disagreement: (n,), or empty."""
+    (n, H, W) float16; all on the volume's grid; expected_error: (n,)."""
 
     numbers: list[int]
     labels: Tensor
     maps: dict[str, Tensor]
     probabilities: dict[int, Tensor]
-    disagreement: Tensor
+    expected_error: Tensor
     arrival: torch.cuda.Event | None = None
 
     def to_host(self) -> Batch:
@@ -116,7 +116,7 @@ class Batch:
             host(self.labels),
             {title: host(values) for title, values in self.maps.items()},
             {label: host(values) for label, values in self.probabilities.items()},
-            host(self.disagreement),
+            host(self.expected_error),
             torch.cuda.Event() if on_card else None,
         )
         if moved.arrival is not None:

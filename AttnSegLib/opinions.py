@@ -1,16 +1,14 @@
-"""Second opinions on a slice: flips of it, and the other heads of a network; and how far they disagree."""
+"""What a network says of a slice: labels, probabilities, their mean over flips, and how wrong they may be."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from AttnSegLib.networks._output import SegmentationOutput
-
 _FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))  # axes of (N, C, H, W) that are reversed
 NUMBER_OF_FLIPS = len(_FLIPS)
+_BACKGROUND = 0.02  # probabilities below are left out: over a whole slice they would outweigh a small organ
+_SPECK = 2.0  # pixels: what weighs less is not worth a look
 
 
 def flipped(slices: Tensor) -> Tensor:
@@ -18,12 +16,12 @@ def flipped(slices: Tensor) -> Tensor:
     return torch.cat([slices.flip(axes) for axes in _FLIPS])
 
 
-def merge_flips(logits: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Logits (4 n, C, H, W) of flipped slices to those of the mean probability (n, C, H, W), and all, turned back."""
-    parts = [part.flip(axes) for part, axes in zip(logits.chunk(NUMBER_OF_FLIPS), _FLIPS, strict=True)]
+def merge_flips(logits: Tensor) -> Tensor:
+    """Logits (4 n, C, H, W) of flipped slices to those of the mean probability (n, C, H, W)."""
+    parts = torch.stack([part.flip(axes) for part, axes in zip(logits.chunk(NUMBER_OF_FLIPS), _FLIPS, strict=True)])
     if logits.shape[1] == 1:
-        return torch.logit(torch.stack(parts).sigmoid().mean(dim=0), eps=1e-6), parts
-    return torch.stack(parts).softmax(dim=2).mean(dim=0).log(), parts
+        return torch.logit(parts.sigmoid().mean(dim=0), eps=1e-6)
+    return parts.softmax(dim=2).mean(dim=0).log()
 
 
 def labels_of(logits: Tensor) -> Tensor:
@@ -40,22 +38,18 @@ def probabilities_of(logits: Tensor) -> dict[int, Tensor]:
     return {label: shares[:, label] for label in range(1, shares.shape[1])}
 
 
-def other_opinions(output: SegmentationOutput, flips: Sequence[Tensor]) -> list[Tensor]:
-    """Logits (n, C, H, W) to hold against the result: the single flips, or the network's other heads."""
-    return list(flips) or [head for head in output.auxiliary if head.shape == output.logits.shape]
+def expected_error(logits: Tensor) -> Tensor:
+    """1 - the Dice to expect of the result, were its probabilities right: (n,), in [0, 1], mean over the labels.
 
-
-def disagreement(logits: Tensor, opinions: Sequence[Tensor]) -> Tensor:
-    """1 - Dice between the result and each opinion, mean over opinions and labels: (n,), in [0, 1]. Where neither has
-    a label, they agree."""
-    number_of_labels = max(logits.shape[1] - 1, 1)
+    Of what is labelled, the probabilities there are right; of what should be, all of them. Nothing against next to
+    nothing agrees.
+    """
     result = labels_of(logits)
     scores = []
-    for opinion in opinions:
-        other = labels_of(opinion)
-        for label in range(1, number_of_labels + 1):
-            ours, theirs = result == label, other == label
-            sizes = ours.sum(dim=(1, 2)) + theirs.sum(dim=(1, 2))
-            overlap = 2 * (ours & theirs).sum(dim=(1, 2))
-            scores.append(torch.where(sizes > 0, 1 - overlap / sizes.clamp_min(1), 0.0))
+    for label, share in probabilities_of(logits).items():
+        share = torch.where(share < _BACKGROUND, 0, share.float())
+        labelled = result == label
+        right = (share * labelled).sum(dim=(1, 2))
+        sizes = share.sum(dim=(1, 2)) + labelled.sum(dim=(1, 2))
+        scores.append(1 - (2 * right + _SPECK) / (sizes + _SPECK))
     return torch.stack(scores).mean(dim=0)

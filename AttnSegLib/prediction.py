@@ -59,15 +59,15 @@ class Prediction:
     """What a model says about a volume, on the volume's own grid.
 
     label_map: (D, H, W) uint8. attention: title to coefficients (D, H, W), float16. probabilities: label to (D, H, W),
-    float16, if asked for; post-processing does not change them. seconds: time spent. device: in
-    words. disagreement: stored index of a slice to 1 - Dice between the result and the network's other opinions; empty
-    if it has none. notices: sentences for the user, such as a fall-back to the CPU.
+    float16, if asked for; post-processing does not change them. seconds: time spent. device: in words. expected_error:
+    stored index of a slice to 1 - the Dice that the network's own probabilities let expect, before post-processing.
+    notices: sentences for the user, such as a fall-back to the CPU.
     """
 
     label_map: np.ndarray
     attention: dict[str, np.ndarray]
     seconds: float
     device: str
-    disagreement: dict[int, float]
+    expected_error: dict[int, float]
     notices: tuple[str, ...] = ()
     probabilities: dict[int, np.ndarray] = field(default_factory=dict)

@@ -18,11 +18,10 @@ from AttnSegLib.device import Compute
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.opinions import (
     NUMBER_OF_FLIPS,
-    disagreement,
+    expected_error,
     flipped,
     labels_of,
     merge_flips,
-    other_opinions,
     probabilities_of,
 )
 from AttnSegLib.postprocess import keep_largest_component
@@ -105,13 +104,13 @@ class SlicePredictor:
         titles = self._known_maps(options.attention)
         plan = Plan.of(self.preprocessing.stack(volume), options)
         canvas = into or Canvas.blank(volume.voxels.shape, titles)
-        doubts: dict[int, float] = {}
+        errors: dict[int, float] = {}
         notices: list[str] = []
         with AttentionRecorder(self.network, titles, plan.point) as recorder:
             done = 0
             for batch in self._batches(_Job(plan, options, recorder, watch, notices)):
                 stored = plan.write(canvas, batch)
-                doubts.update(zip(stored, batch.disagreement.tolist(), strict=False))
+                errors.update(zip(stored, batch.expected_error.tolist(), strict=True))
                 done += len(stored)
                 if watch is not None:
                     watch.finished(stored, done, len(plan.numbers))
@@ -120,7 +119,7 @@ class SlicePredictor:
         seconds = time.perf_counter() - begin
         device = self._runner.name
         return Prediction(
-            canvas.label_map, canvas.attention, seconds, device, doubts, tuple(notices), canvas.probabilities
+            canvas.label_map, canvas.attention, seconds, device, errors, tuple(notices), canvas.probabilities
         )
 
     def _known_maps(self, titles: Iterable[str]) -> list[str]:
@@ -143,7 +142,7 @@ class SlicePredictor:
                 part = slices.part(done, self._slices_at_once(job))
                 batch = self._try_batch(part, job)
                 if batch is None:
-                    job.notices.append(self._runner.shrink(len(part.numbers) * job.opinions))
+                    job.notices.append(self._runner.shrink(len(part.numbers) * job.views))
                     continue
                 done += len(part.numbers)
                 under_way.append(batch)
@@ -153,7 +152,7 @@ class SlicePredictor:
 
     def _slices_at_once(self, job: _Job) -> int:
         height, width = job.plan.stack.model_size
-        return max(1, self._runner.slices_at_once(height * width) // job.opinions)
+        return max(1, self._runner.slices_at_once(height * width) // job.views)
 
     def _try_batch(self, slices: Slices, job: _Job) -> Batch | None:
         """None if memory ran out."""
@@ -171,16 +170,16 @@ class SlicePredictor:
         seen = stack.prepare(pixels, ranges)
         output = self._runner.run(flipped(seen) if job.options.flips else seen)
         logits = output.logits.float()
-        logits, single_flips = merge_flips(logits) if job.options.flips else (logits, [])
-        opinions = other_opinions(output, single_flips)
-        doubt = disagreement(logits, opinions) if opinions else torch.empty(0)
+        if job.options.flips:
+            logits = merge_flips(logits)
+        errors = expected_error(logits)
         maps = {  # of the slices as they are, which come first
             title: stack.restore(values[: len(slices.numbers)].float())[:, 0].half()
             for title, values in job.recorder.maps.items()
         }
         logits = stack.restore(logits)
         probabilities = probabilities_of(logits) if job.options.probabilities else {}
-        return Batch(slices.numbers, labels_of(logits), maps, probabilities, doubt)
+        return Batch(slices.numbers, labels_of(logits), maps, probabilities, errors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +193,7 @@ class _Job:
     notices: list[str]
 
     @property
-    def opinions(self) -> int:
+    def views(self) -> int:
         """How often the network sees each slice."""
         return NUMBER_OF_FLIPS if self.options.flips else 1
 

@@ -9,6 +9,7 @@ from AttnSegLib.attention import AttentionMap, ChannelCoefficients, SelfAttentio
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.networks._output import SegmentationOutput
+from AttnSegLib.opinions import expected_error
 from AttnSegLib.orientation import Region
 from AttnSegLib.prediction import Canvas, PredictionOptions
 from AttnSegLib.predictor import SlicePredictor
@@ -214,24 +215,18 @@ def test_flips_average_the_probabilities(a_volume, preprocessing):
     assert not np.array_equal(plain.label_map, a_volume.voxels > 50)
     same = SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, PredictionOptions(flips=True))
     np.testing.assert_array_equal(same.label_map, a_volume.voxels > 50)
-    assert max(same.disagreement.values()) == 0
-    assert plain.disagreement == {}
-    assert set(flipped.disagreement) == set(range(6))
-    assert max(flipped.disagreement.values()) > 0.2
+    axis = preprocessing.stack(a_volume).axes[0]
+    assert set(flipped.expected_error) == set(plain.expected_error) == set(range(a_volume.voxels.shape[axis]))
+    assert np.mean(list(flipped.expected_error.values())) > np.mean(list(plain.expected_error.values())) + 0.1
 
 
-def test_heads_that_disagree_are_noticed_slice_by_slice(a_volume, preprocessing):
-    class TwoHeads(nn.Module):
-        def forward(self, x):
-            return SegmentationOutput(x - 0.5, (x - 0.7,))
-
-    doubt = SlicePredictor(TwoHeads(), preprocessing, CPU).predict(a_volume).disagreement
+def test_errors_are_expected_slice_by_slice(a_volume, preprocessing):
+    found = SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume).expected_error
     stack = preprocessing.stack(a_volume)
-    for stored, value in doubt.items():
+    assert len(set(found.values())) > 1
+    for stored, value in found.items():
         number = stack.orientation.stored_index(stored, a_volume.voxels.shape)
-        ours, theirs = (stack.slices([number])[0, 0] > limit for limit in (0.5, 0.7))
-        dice = 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) if ours.any() or theirs.any() else 1
-        assert value == pytest.approx(1 - float(dice), abs=1e-6)
+        assert value == pytest.approx(expected_error(stack.slices([number]) - 0.5).item(), abs=1e-6)
 
 
 def test_a_query_shows_where_its_voxel_looks(a_volume, preprocessing):

@@ -25,9 +25,9 @@ def test_a_jump_of_the_area_comes_first(label_map):
     assert found[-1].area_jump <= 2 / 16
 
 
-def test_disagreement_counts_as_much(label_map):
+def test_an_expected_error_counts_as_much(label_map):
     found = slices_to_check(label_map, AXIAL, {5: 0.9, 1: 0.1})
-    assert (found[0].index, found[0].disagreement) == (5, 0.9)
+    assert (found[0].index, found[0].expected_error) == (5, 0.9)
     assert found[1].index == 3
 
 

@@ -29,7 +29,7 @@ class CheckSection:
     def receive(self, update: Any) -> None:
         if isinstance(update, Segmented) and update.whole:
             self._last = update
-            rows = [[f"{s.index}", f"{s.disagreement:.2f}", f"{s.area_jump:.2f}"] for s in update.result.to_check]
+            rows = [[f"{s.index}", f"{s.expected_error:.2f}", f"{s.area_jump:.2f}"] for s in update.result.to_check]
             show_rows(self.ui.checkTable, rows)
 
     def go(self, row: int, _column: int = 0) -> None:

@@ -46,6 +46,6 @@ def _follow(event: events.Event, job: Job, watch: Watch | None) -> Prediction | 
         raise InputError(event.sentence)
     if isinstance(event, events.Result):
         attention = {title: np.array(coefficients) for title, coefficients in job.attention.items()}
-        doubts = {entry.index: entry.disagreement for entry in event.to_check}
-        return Prediction(np.array(job.label_map), attention, event.seconds, event.device, doubts, event.notices)
+        errors = {entry.index: entry.expected_error for entry in event.to_check}
+        return Prediction(np.array(job.label_map), attention, event.seconds, event.device, errors, event.notices)
     return None

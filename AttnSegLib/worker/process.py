@@ -93,7 +93,7 @@ class _Service:
         stack = predictor.preprocessing.stack(volume)
         watch = _Watch(self, job, stack.axes[0])
         prediction = predictor.predict(volume, _options(request["options"]), watch, canvas)
-        to_check = slices_to_check(canvas.label_map, stack.orientation, prediction.disagreement)
+        to_check = slices_to_check(canvas.label_map, stack.orientation, prediction.expected_error)
         self._say(
             "result",
             job=job,
