@@ -134,10 +134,12 @@ def _read_file(path: Path) -> sitk.Image:
         if reader.GetImageIO() != "NiftiImageIO":
             return reader.Execute()
         _check_nifti_axes(reader, path)
+        needed = _field(reader, "vox_offset") + math.prod(reader.GetSize()) * _field(reader, "bitpix") / 8
         with ThreadPoolExecutor(1) as beside:
-            check = beside.submit(_check_nifti_length, reader, path)
+            length = beside.submit(_length, path)
             image = reader.Execute()
-            check.result()
+        if length.result() < needed:
+            raise EOFError  # ITK fills a truncated file with zeros
         return image
     except (RuntimeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         if "orthonormal" in str(error):
@@ -169,13 +171,6 @@ def _check_header(reader: sitk.ImageFileReader, path: Path) -> None:
         raise InputError(f"'{path.name}' is a single slice ({'x'.join(map(str, size))}); give a whole volume.")
     if len(size) > 3:
         reader.SetExtractSize([*size[:3], *[0] * (len(size) - 3)])
-
-
-def _check_nifti_length(reader: sitk.ImageFileReader, path: Path) -> None:
-    """ITK fills a truncated file with zeros."""
-    voxels = math.prod(reader.GetSize())
-    if _length(path) < _field(reader, "vox_offset") + voxels * _field(reader, "bitpix") / 8:
-        raise EOFError
 
 
 def _check_nifti_axes(reader: sitk.ImageFileReader, path: Path) -> None:
