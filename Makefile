@@ -6,6 +6,9 @@ PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+BENCH := .venv-bench/bin
+BENCH_PIP := $(subst $(BIN),$(BENCH),$(PIP))
+SITE := import sysconfig; print(sysconfig.get_path("purelib"))
 SAMPLE := Resources/Samples/left_atrium_mr
 
 .PHONY: install demo test test-fast lint bench screenshots clean
@@ -40,11 +43,23 @@ lint: install
 	$(BIN)/codespell
 	$(BIN)/mypy
 
-bench: install
-	$(BIN)/python -m Testing.benchmarks
+bench: .venv-bench/installed
+	$(BENCH)/python -m Testing.benchmarks $(BENCH_OPTIONS)
+
+# The benchmark's peers are in an environment of their own on top of .venv, so that tests and training meet no package
+# that AttnSeg does not ask for. nnU-Net comes without its requirements: one of them, for networks that are not used
+# here, needs timm and so a torchvision that does not fit a torch without CUDA (docs/decisions/0004-torchvision.md).
+# What nnU-Net's predictor imports is in the extra `bench`. OpenVINO comes without its telemetry, its only requirement.
+.venv-bench/installed: .venv/installed
+	@echo "Setting up .venv-bench (once; a minute or two) ..."
+	@$(BIN)/python -m venv --clear .venv-bench
+	@$(BIN)/python -c '$(SITE)' > "$$($(BENCH)/python -c '$(SITE)')/below.pth"
+	@$(BENCH_PIP) --editable '.[bench]'
+	@$(BENCH_PIP) --no-deps nnunetv2 dynamic-network-architectures openvino
+	@touch $@
 
 screenshots: install
 	$(BIN)/python -m Testing.screenshots docs/images
 
 clean:
-	rm -rf .venv demo-output build dist *.egg-info
+	rm -rf .venv .venv-bench bench-output demo-output build dist *.egg-info

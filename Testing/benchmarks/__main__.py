@@ -1,97 +1,86 @@
-"""Print what the README promises about speed and memory: make bench"""
+"""AttnSeg beside what its users would take instead, and beside what the machine could do: make bench
+
+See README.md in this folder.
+"""
 
 from __future__ import annotations
 
-import os
-import platform
-import resource
-import statistics
-import subprocess
-import sys
-import tempfile
+import argparse
+import json
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "Resources/Samples/left_atrium_mr"
-MODEL = "anunet-left_atrium-mr"
+import torch
+
+from Testing.benchmarks import (
+    attention_cost,
+    compare,
+    inputs,
+    machine,
+    memory,
+    plot,
+    pruning,
+    roofline,
+    scaling,
+    start_up,
+)
+from Testing.benchmarks.compare import Table
 
 
 def main() -> None:
-    """Run all benchmarks, the short ones first."""
-    import torch
+    """Print the tables; write them and their plot into a folder."""
+    options = _options()
+    device = torch.device(options.device)
+    torch.set_num_threads(options.threads)
+    torch.backends.cudnn.benchmark = True  # nnU-Net switches it on for the whole process; so all have it from the start
+    print(machine.describe(device, options.threads) + "\n", flush=True)
+    started = time.perf_counter()
+    for part in options.only:
+        _PARTS[part](options, device)
+    print(f"{time.perf_counter() - started:.0f} s in all")
 
-    from Testing.benchmarks import loader, markers, panel, saturation, worker
 
-    print(
-        f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, torch {torch.__version__}\n"
+def _compare(options: argparse.Namespace, device: torch.device) -> None:
+    tables: list[Table] = []
+    for name in options.networks:
+        extent = compare.extent(name, quick=options.quick, full=options.full)
+        for table in compare.tables(name, extent, device, options.threads):
+            print("\n".join(table.lines()) + "\n", flush=True)
+            tables.append(table)
+    options.out.mkdir(parents=True, exist_ok=True)
+    results = {"machine": machine.describe(device, options.threads), "tables": [asdict(table) for table in tables]}
+    (options.out / "results.json").write_text(json.dumps(results, indent=1))
+    plot.speeds(tables, machine.describe(device, options.threads), options.out / "speeds.png")
+    print(f"The same as a plot: {options.out / 'speeds.png'}\n")
+
+
+_PARTS: dict[str, Callable[[argparse.Namespace, torch.device], None]] = {
+    "compare": _compare,
+    "roofline": lambda options, device: roofline.main(device, options.threads, options.networks),
+    "pruning": lambda options, device: pruning.main(device, full=options.full),
+    "attention": lambda options, device: attention_cost.main(device, full=options.full),
+    "scaling": lambda options, device: scaling.main(device, options.threads, full=options.full),
+    "memory": lambda options, device: memory.main(device, options.threads),
+    "start_up": lambda _options, _device: start_up.main(),
+}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m Testing.benchmarks", description=__doc__)
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
+    parser.add_argument("--threads", type=int, default=machine.cores(), help="of the CPU, for all who take part")
+    parser.add_argument(
+        "--only", nargs="+", default=list(_PARTS), choices=_PARTS, metavar="PART", help=", ".join(_PARTS)
     )
-    start_up()
-    demo()
-    pruning()
-    worker.main()
-    loader.main()
-    markers.main()
-    saturation.main()
-    panel.main()
-
-
-def start_up() -> None:
-    """Wall time of a new process, in seconds."""
-    print("Start-up, seconds of a whole process (7 runs)     median     min     max")
-    for name, code in {
-        "python alone": "pass",
-        "import AttnSegLib": "import AttnSegLib",
-        "attnseg models": "from AttnSegLib.__main__ import main; main(['models'])",
-    }.items():
-        seconds = [_process([sys.executable, "-c", code])[0] for _ in range(7)]
-        print(f"  {name:45} {statistics.median(seconds):8.3f}{min(seconds):8.3f}{max(seconds):8.3f}")
-    print()
-
-
-def demo() -> None:
-    """The demo's segmentation on two threads: wall time and peak memory of the process."""
-    print("Demo: file to results, 2 threads (3 runs)         median     min     max    peak MB")
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "AttnSegLib", "segment", str(SAMPLE / "image.nrrd"), "--model", MODEL]
-        runs = [_process([*command, "--out", f"{folder}/{n}"], threads=2) for n in range(3)]
-    seconds = [run[0] for run in runs]
-    print(f"  {'attnseg segment':45} {statistics.median(seconds):8.2f}{min(seconds):8.2f}{max(seconds):8.2f}", end="")
-    print(f"{max(run[1] for run in runs):11.0f}\n")
-
-
-def pruning() -> None:
-    """ANU-Net at the paper's width, pruned: parameters and time of one slice, all levels in turns."""
-    import torch
-
-    from AttnSegLib import networks
-
-    network = networks.create("anunet").eval()
-    pruned = {level: network.pruned(level) for level in (1, 2, 3, 4)}
-    slices = torch.rand(1, 1, 256, 256)
-    seconds: dict[int, list[float]] = {level: [] for level in pruned}
-    with torch.inference_mode():
-        for _ in range(6):
-            for level, smaller in pruned.items():
-                start = time.perf_counter()
-                smaller(slices)
-                seconds[level].append(time.perf_counter() - start)
-    whole = statistics.median(seconds[4][1:])
-    print("ANU-Net width 32, one slice of 256x256       parameters    time as a share of L4")
-    for level, smaller in pruned.items():
-        parameters = sum(p.numel() for p in smaller.parameters())
-        print(f"  L{level:<42} {parameters:10,} {statistics.median(seconds[level][1:]) / whole:16.2f}")
-
-
-def _process(command: list[str], threads: int | None = None) -> tuple[float, float]:
-    """Seconds and peak memory in MB (the largest child so far) of a process."""
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
-    if threads:
-        environment["OMP_NUM_THREADS"] = str(threads)
-    start = time.perf_counter()
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    seconds = time.perf_counter() - start
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    parser.add_argument("--networks", nargs="+", default=inputs.NETWORKS, choices=inputs.NETWORKS, metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help="few slices, the network alone: a look within minutes")
+    parser.add_argument("--full", action="store_true", help="whole scans and full widths, as a card always does")
+    parser.add_argument("--out", type=Path, default=Path("bench-output"), help="folder for results.json and speeds.png")
+    options = parser.parse_args()
+    options.full = options.full or options.device.startswith("cuda")
+    return options
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""Where a benchmark ran: processor, card, threads, versions; and how to wait for the card."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("torch", "monai", "nnunetv2", "onnxruntime", "openvino", "numpy", "SimpleITK")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe(device: torch.device, threads: int) -> str:
+    """Two lines: the machine, and the versions."""
+    card = f"; {torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}" if device.type == "cuda" else ""
+    processor = f"{_processor()}, {cores()} cores, {threads} thread(s) unless said otherwise{card}"
+    versions = ", ".join(f"{name} {version(name) or '(not installed)'}" for name in PACKAGES)
+    return f"{processor}\nPython {platform.python_version()}, {versions}"
+
+
+def version(package: str) -> str | None:
+    """Of an installed package; None for one that is not."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def wait(device: torch.device) -> None:
+    """Until the card has done all that it was told: without this, times of a card are those of the telling."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_bytes() -> int:
+    """Largest memory that this process ever had. Linux counts in kB, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024
+
+
+def _processor() -> str:
+    """With the widest vector instructions, which a cloud's name of a processor does not tell."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    named = {key.strip(): value.strip() for key, value in fields.items()}
+    flags = named.get("flags", "").split()
+    widest = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if flag in flags]
+    return f"{named.get('model name', platform.machine())} ({', '.join(widest) or platform.machine()})"

@@ -1,0 +1,43 @@
+"""OpenVINO on the CPU: the network by `openvino.convert_model`, with the hint "THROUGHPUT" and asynchronous requests.
+
+Hint and queue are what its documentation recommends for many inputs. Its number of threads is that of the others, and
+its number format float32: left alone it takes bfloat16 on processors that have it. One slice a request, of a fixed
+size; four at once, and the hint "LATENCY", were as fast (ANU-Net, one thread: 1.2 s a slice each). What surrounds the
+network end to end is that of the papers' way, for OpenVINO has nothing of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino
+import torch
+from torch import Tensor, nn
+
+from Testing.benchmarks.peers import Logits, Segment, Setting
+from Testing.benchmarks.peers.onnx_runtime import OnlyLogits
+from Testing.benchmarks.peers.plain import with_files
+
+
+def network_alone(network: nn.Module, setting: Setting) -> Logits:
+    shape = (1, 1, *setting.size)
+    model = openvino.convert_model(OnlyLogits(network).eval(), example_input=torch.rand(shape), input=[shape])
+    compiled = openvino.Core().compile_model(
+        model,
+        "CPU",
+        {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_NUM_THREADS": setting.threads, "INFERENCE_PRECISION_HINT": "f32"},
+    )
+    queue = openvino.AsyncInferQueue(compiled)
+
+    def logits(slices: Tensor) -> Tensor:
+        results: dict[int, np.ndarray] = {}
+        queue.set_callback(lambda request, n: results.__setitem__(n, request.get_output_tensor().data.copy()))
+        for number, one in enumerate(slices.split(1)):
+            queue.start_async([one.numpy()], number)
+        queue.wait_all()
+        return torch.from_numpy(np.concatenate([results[number] for number in range(len(slices))]))
+
+    return logits
+
+
+def end_to_end(network: nn.Module, setting: Setting) -> Segment:
+    return with_files(network_alone(network, setting), setting)

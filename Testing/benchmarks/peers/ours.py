@@ -1,0 +1,55 @@
+"""AttnSeg: the predictor that the command line, the panel and training's validation use, by its public interface.
+
+With its own choice of batches. Alone, its network as the predictor made it ready, with the predictor's batches.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from AttnSegLib.catalog import Code, Label
+from AttnSegLib.device import Compute
+from AttnSegLib.prediction import PredictionOptions
+from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.slicer_files import write_segmentation
+from AttnSegLib.volume import read_volume
+from Testing.benchmarks.peers import Logits, Segment, Setting
+
+ORGAN = Label(
+    1, "Organ", (200, 60, 60), Code("SCT", "123037004", "Anatomical Structure"), Code("SCT", "113343008", "Organ")
+)
+
+
+def predictor(network: nn.Module, setting: Setting) -> SlicePredictor:
+    """With a network of its own: making it ready may change it."""
+    compute = Compute(str(setting.device), precision=setting.precision)
+    return SlicePredictor(network, setting.preprocessing, compute)
+
+
+def network_alone(network: nn.Module, setting: Setting) -> Logits:
+    ready = predictor(network, setting)
+
+    @torch.inference_mode()
+    def logits(slices: Tensor) -> Tensor:
+        with ready.compute.autocast(ready.device):
+            parts = slices.contiguous(memory_format=torch.channels_last).split(ready.batch_size)
+            return torch.cat([ready.network(part).logits for part in parts])
+
+    return logits
+
+
+def end_to_end(network: nn.Module, setting: Setting) -> Segment:
+    ready = predictor(network, setting)
+    options = PredictionOptions(flips=setting.mirrored)
+
+    def segment(image_file: Path, folder: Path) -> Path:
+        volume = read_volume(image_file)
+        prediction = ready.predict(volume, options)
+        path = folder / "segmentation.seg.nrrd"
+        write_segmentation(path, prediction.label_map, volume.affine, [ORGAN])
+        return path
+
+    return segment
