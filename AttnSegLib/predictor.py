@@ -50,7 +50,7 @@ class SlicePredictor:
         bytes_per_pixel: float = 0.0,
     ):
         _check_multiple(network, preprocessing)
-        self._runner = Runner(network, compute or Compute(), bytes_per_pixel)
+        self.runner = Runner(network, compute or Compute(), bytes_per_pixel)
         self.preprocessing = preprocessing
         self.largest_component = largest_component
 
@@ -81,7 +81,7 @@ class SlicePredictor:
     @property
     def network(self) -> nn.Module:
         """The network as it runs."""
-        return self._runner.network
+        return self.runner.network
 
     @property
     def attention_titles(self) -> list[str]:
@@ -117,7 +117,7 @@ class SlicePredictor:
         if self.largest_component and len(plan.numbers) > 1:  # what is the largest part can't be told from one slice
             canvas.label_map[...] = keep_largest_component(canvas.label_map)
         seconds = time.perf_counter() - begin
-        device = self._runner.name
+        device = self.runner.name
         return Prediction(
             canvas.label_map, canvas.attention, seconds, device, errors, tuple(notices), canvas.probabilities
         )
@@ -132,7 +132,7 @@ class SlicePredictor:
 
     def _batches(self, job: _Job) -> Iterator[Batch]:
         """The results in host memory, in the order of the plan. A card is at the next batch when one is handed out."""
-        on_card = self._runner.device.type == "cuda"
+        on_card = self.runner.device.type == "cuda"
         under_way: deque[Batch] = deque()
         for slices in job.plan.read_ahead(self._slices_at_once(job), pinned=on_card):
             done = 0
@@ -142,7 +142,7 @@ class SlicePredictor:
                 part = slices.part(done, self._slices_at_once(job))
                 batch = self._try_batch(part, job)
                 if batch is None:
-                    job.notices.append(self._runner.shrink(len(part.numbers) * job.views))
+                    job.notices.append(self.runner.shrink(len(part.numbers) * job.views))
                     continue
                 done += len(part.numbers)
                 under_way.append(batch)
@@ -152,7 +152,7 @@ class SlicePredictor:
 
     def _slices_at_once(self, job: _Job) -> int:
         height, width = job.plan.stack.model_size
-        return max(1, self._runner.slices_at_once(height * width) // job.views)
+        return max(1, self.runner.slices_at_once(height * width) // job.views)
 
     def _try_batch(self, slices: Slices, job: _Job) -> Batch | None:
         """None if memory ran out."""
@@ -165,10 +165,10 @@ class SlicePredictor:
 
     @torch.inference_mode()
     def _predict_batch(self, slices: Slices, job: _Job) -> Batch:
-        stack, device = job.plan.stack, self._runner.device
+        stack, device = job.plan.stack, self.runner.device
         pixels, ranges = (values.to(device, non_blocking=True) for values in (slices.pixels, slices.ranges))
         seen = stack.prepare(pixels, ranges)
-        output = self._runner.run(flipped(seen) if job.options.flips else seen)
+        output = self.runner.run(flipped(seen) if job.options.flips else seen)
         logits = output.logits.float()
         if job.options.flips:
             logits = merge_flips(logits)

@@ -45,6 +45,23 @@ def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted(module):
     assert all(torch.equal(before[name], tensor) for name, tensor in module.network.named_parameters())
 
 
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_gradients_of_dilated_convolutions_are_right_in_half_precision(a_recipe):
+    """Of 24 channels they were not, channels last."""
+    a_recipe.write_text(RECIPE.replace('network = "anunet"', 'network = "omeganet"').replace("width = 2", "width = 12"))
+    gradients = []
+    for precise in (True, False):
+        torch.manual_seed(0)
+        recipe = read_recipe([str(a_recipe)]).as_dict()
+        module = SegmentationModule(recipe, Parts([], [], []), steps=10)
+        with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
+            loss = module.training_step(a_batch(), 0)
+        loss.backward()
+        gradients.append(module.network.attention[0][0].features.convolution[0].weight.grad.flatten())
+    assert torch.isfinite(gradients[1]).all()
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.9
+
+
 def test_the_plateau_survives_a_checkpoint(a_recipe):
     a_recipe.write_text(RECIPE.replace("epochs = 2", 'epochs = 2\nschedule = "plateau"'))
     recipe = read_recipe([str(a_recipe)]).as_dict()

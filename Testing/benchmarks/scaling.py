@@ -1,7 +1,7 @@
 """Does the time of a slice, and memory, stay what they are in larger scans? And what does starting cost? make bench
 
-Each scan in a process of its own. On a CPU with an ANU-Net of width 4 and small slices, so that all takes a minute; on a
-card at the paper's width, twice (the first run tunes its convolutions), and with 2,000 slices, too.
+Each scan in a process of its own. On a CPU with an ANU-Net of width 4 and small slices, so that all takes a minute; on
+a card at the paper's width, twice (the first run tunes its convolutions), and with 2,000 slices, too.
 """
 
 from __future__ import annotations
