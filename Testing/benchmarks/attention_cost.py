@@ -5,13 +5,13 @@ Each way in turns, slice by slice. A query segments only its own slice, so it is
 
 from __future__ import annotations
 
-import torch
-
+from AttnSegLib.attention import SelfAttention, attention_maps
 from AttnSegLib.device import Compute
 from AttnSegLib.orientation import Region
 from AttnSegLib.prediction import PredictionOptions
 from AttnSegLib.predictor import SlicePredictor
 from Testing.benchmarks import inputs
+from Testing.benchmarks.machine import Run
 from Testing.benchmarks.turns import in_turns
 
 _NETWORKS = (
@@ -23,33 +23,32 @@ _NETWORKS = (
 _WIDTH = 16  # on a CPU: what surrounds the network then weighs more than at the papers' widths, never less
 
 
-def main(device: torch.device, *, full: bool) -> None:
+def main(run: Run) -> None:
     """Print a table: milliseconds a slice, and how much longer."""
-    slices, rounds = (64, 5) if full else (4, 3)
+    slices, rounds = (64, 5) if run.full else (4, 3)
     case = inputs.mr(slices)
-    width = {} if full else {"width": _WIDTH}
-    print(
-        f"Attention maps, {case.title}, {'the papers widths' if full else f'width {_WIDTH}'}, {rounds} rounds in turns"
-    )
+    width = {} if run.full else {"width": _WIDTH}
+    widths = "the papers' widths" if run.full else f"width {_WIDTH}"
+    print(f"Attention maps, {case.title}, {widths}, {run.device}, {rounds} rounds in turns")
     print(
         f"  {'':16}{'maps':>6}{'none, ms a slice':>18}{'one, %':>9}{'all, %':>9}{'its slice, ms':>16}{'query, %':>10}"
     )
     for name in _NETWORKS:
-        network = inputs.a_network(name, device, **width)
-        _row(name, SlicePredictor(network, case.preprocessing, Compute(str(device))), case, rounds)
-    print()
+        network = inputs.a_network(name, run.device, **width)
+        _row(name, SlicePredictor(network, case.preprocessing, Compute(str(run.device))), case, rounds)
 
 
 def _row(name: str, predictor: SlicePredictor, case: inputs.Case, rounds: int) -> None:
     slices, height, columns = case.volume.voxels.shape
     middle = slices // 2
     titles = tuple(predictor.attention_titles)
+    looking = [title for title, mark in attention_maps(predictor.network).items() if isinstance(mark, SelfAttention)]
     ways = {
         "none": PredictionOptions(),
         "one": PredictionOptions(titles[:1]),
         "all": PredictionOptions(titles),
         "slice": PredictionOptions(region=Region((middle, 0, 0), (middle + 1, height, columns))),
-        "query": PredictionOptions(titles[:1], query=(middle, height // 2, columns // 2)),
+        "query": PredictionOptions((*looking, *titles)[:1], query=(middle, height // 2, columns // 2)),
     }
     calls = {way: lambda options=options: predictor.predict(case.volume, options) for way, options in ways.items()}
     for call in calls.values():

@@ -135,13 +135,16 @@ def _fit_heads(network: nn.Module, prefix: str, slices: Tensor, organ: Tensor) -
 
 
 def _fit(layer: nn.Conv2d, features: Tensor, organ: Tensor) -> None:
-    """A ridge regression of +-8 for organ and background; half of it, and half with the other sign, for the classes."""
+    """A ridge regression of +-8 for organ and background, shifted so that as many pixels as the organ has are above 0;
+    half of it, and half with the other sign, for the two classes."""
     target = nn.functional.interpolate(organ, features.shape[2:], mode="area").flatten() * 16 - 8
     rows = features.double().permute(0, 2, 3, 1).flatten(0, 2)
     rows = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
     gram = rows.T @ rows
     ridge = 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
-    solution = (torch.linalg.solve(gram + ridge, rows.T @ target.double()) / 2).float()
+    solution = torch.linalg.solve(gram + ridge, rows.T @ target.double())
+    solution[-1] -= torch.quantile(rows @ solution, float((target <= 0).double().mean()))
+    solution = solution.float() / 2
     layer.weight.zero_()
     row, column = (math.floor(side / 2) for side in layer.kernel_size)
     layer.weight[:, :, row, column] = torch.stack([-solution[:-1], solution[:-1]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -13,15 +14,28 @@ import torch
 PACKAGES = ("torch", "monai", "nnunetv2", "onnxruntime", "openvino", "numpy", "SimpleITK")
 
 
+@dataclass(frozen=True)
+class Run:
+    """device, and threads of the CPU; networks: names; quick, full: how much; out: folder for files."""
+
+    device: torch.device
+    threads: int
+    networks: tuple[str, ...]
+    quick: bool
+    full: bool
+    out: Path
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def describe(device: torch.device, threads: int) -> str:
+def describe(run: Run) -> str:
     """Two lines: the machine, and the versions."""
-    card = f"; {torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}" if device.type == "cuda" else ""
-    processor = f"{_processor()}, {cores()} cores, {threads} thread(s) unless said otherwise{card}"
+    on_card = run.device.type == "cuda"
+    card = f"; {torch.cuda.get_device_name(run.device)}, CUDA {torch.version.cuda}" if on_card else ""
+    processor = f"{_processor()}, {cores()} cores, {run.threads} thread(s){card}"
     versions = ", ".join(f"{name} {version(name) or '(not installed)'}" for name in PACKAGES)
     return f"{processor}\nPython {platform.python_version()}, {versions}"
 

@@ -24,15 +24,16 @@ from AttnSegLib.slicer_files import write_segmentation
 from AttnSegLib.volume import read_volume, to_image
 from Testing.benchmarks import inputs, machine
 from Testing.benchmarks.children import result_of
+from Testing.benchmarks.machine import Run
 from Testing.benchmarks.peers.ours import ORGAN
 from Testing.benchmarks.turns import seconds
 
 _SLICES, _SIZE, _WIDTH, _SPACING = 800, 512, 2, 4.0
 
 
-def main(device: torch.device, threads: int) -> None:
+def main(run: Run) -> None:
     """Print a table: peak, what scan and results need by themselves, and the rest, of which the libraries are part."""
-    print(f"Peak memory, CT {_SIZE}x{_SIZE}x{_SLICES} int16, {device}, MB of the whole process")
+    print(f"Peak memory, CT {_SIZE}x{_SIZE}x{_SLICES} int16, {run.device}, MB of the whole process")
     print(f"  {'':24}{'peak':>8}{'scan':>8}{'labels':>8}{'maps':>8}{'rest':>8}{'libraries':>11}{'seconds':>10}")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scan.nrrd"
@@ -41,12 +42,11 @@ def main(device: torch.device, threads: int) -> None:
         scan = volume.voxels.nbytes
         del volume
         for title, path, maps in (("in memory", "-", 0), ("in memory, one map", "-", 1), ("file to file", file, 0)):
-            found = result_of("memory", threads, device, path, maps)
+            found = result_of("memory", run.threads, run.device, path, maps)
             labels, recorded = scan // 2, scan * maps
             rest = found["peak"] - scan - labels - recorded
             numbers = "".join(f"{value / 1e6:8.0f}" for value in (found["peak"], scan, labels, recorded, rest))
             print(f"  {title:24}{numbers}{found['libraries'] / 1e6:11.0f}{found['seconds']:10.1f}", flush=True)
-    print()
 
 
 def child(device_name: str, file: str, maps: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The tables of `compare` as bars."""
+"""Tables of a comparison as bars."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from Testing.benchmarks import peers
-from Testing.benchmarks.compare import Table
+from Testing.benchmarks.tables import Table
 
 _OURS, _OTHERS = "#1b6ca8", "#b8bec4"
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import torch
-
 from AttnSegLib.cost import measure
 from Testing.benchmarks import inputs
+from Testing.benchmarks.machine import Run
 from Testing.benchmarks.peers import OURS, Setting
 from Testing.benchmarks.turns import in_turns
 
 LEVELS = (1, 2, 3, 4)
 
 
-def main(device: torch.device, *, full: bool) -> None:
+def main(run: Run) -> None:
     """Print operations and time of all levels as shares of the whole network's, in turns."""
-    slices, rounds = (64, 5) if full else (1, 5)
+    slices, rounds = (64, 5) if run.full else (1, 5)
     case = inputs.mr(slices)
-    setting = Setting.of(case, device, torch.get_num_threads())
-    whole = inputs.a_network("anunet", device)
-    images = case.slices().to(device)
+    setting = Setting.of(case, run.device, run.threads)
+    whole = inputs.a_network("anunet", run.device)
+    images = case.slices().to(run.device)
     ready = {level: OURS.network_alone(whole.pruned(level), setting) for level in LEVELS}
     calls = {f"L{level}": lambda logits=logits: logits(images) for level, logits in ready.items()}
     for call in calls.values():
         call()
-    times = in_turns(calls, rounds, device)
+    times = in_turns(calls, rounds, run.device)
     macs = {f"L{level}": measure("anunet", 256, level=level).macs for level in LEVELS}
     print(f"ANU-Net pruned, network alone, {case.title}, {rounds} rounds in turns")
     print(f"  {'':6}{'GMACs':>8}{'as of L4':>10}{'ms a slice':>12}{'as of L4':>10}{'time / operations':>20}")
@@ -31,4 +30,3 @@ def main(device: torch.device, *, full: bool) -> None:
         operations, time = macs[level] / macs["L4"], times[level].median / times["L4"].median
         counted = f"{macs[level] / 1e9:8.1f}{operations:10.3f}"
         print(f"  {level:6}{counted}{1000 * times[level].median / slices:12.1f}{time:10.3f}{time / operations:20.2f}")
-    print()

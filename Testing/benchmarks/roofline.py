@@ -1,4 +1,4 @@
-"""How far from what the machine can do: python -m Testing.benchmarks --only roofline
+"""How far from what the machine can do: make bench
 
 The machine's peak is that of a large matrix product, its bandwidth that of copying a large tensor, both measured here,
 with the same threads. Two floors for a network:
@@ -23,11 +23,13 @@ from torch.utils.flop_counter import flop_registry
 
 from AttnSegLib import networks
 from Testing.benchmarks import inputs
+from Testing.benchmarks.machine import Run
 from Testing.benchmarks.peers import OURS, OURS_BF16, PAPERS, Peer, Setting
 from Testing.benchmarks.turns import in_turns, seconds
 
-_MATRIX, _COPY = 4096, 1 << 27  # rows and columns; numbers
-_REPEATS = 5
+_MATRIX = {"cpu": 1024, "cuda": 8192}  # rows and columns
+_COPY = 1 << 26  # numbers
+_REPEATS = 20
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Machine:
     @classmethod
     def measured(cls, device: torch.device, dtype: torch.dtype) -> Machine:
         """The best of some tries: what the machine can do, not what it does on average."""
-        side = _MATRIX if device.type == "cuda" else _MATRIX // 2
+        side = _MATRIX[device.type]
         one, other = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
         product = min(seconds(lambda: one @ other, device) for _ in range(_REPEATS))
         numbers = torch.ones(_COPY, device=device)
@@ -89,24 +91,23 @@ def floors(found: Sequence[Operation], machine: Machine) -> tuple[float, float]:
     return by_operations, by_layers
 
 
-def main(device: torch.device, threads: int, names: Sequence[str]) -> None:
+def main(run: Run) -> None:
     """Print a table: what each network needs, its floors, and measured times as multiples of the second one."""
-    for peers, dtype in _formats(device):
-        machine = Machine.measured(device, dtype)
+    for peers, dtype in _formats(run.device):
+        machine = Machine.measured(run.device, dtype)
         print(f"Roofline, one slice of 256x256 ({str(dtype).removeprefix('torch.')}): the machine does", end=" ")
         print(f"{machine.peak / 1e9:.0f} GFLOP/s and {machine.bandwidth / 1e9:.1f} GB/s")
         who = "".join(f"{peer.name + ', ms':>18}{'/ layers':>10}" for peer in peers)
         print(f"  {'':14}{'GFLOP':>8}{'MB':>8}{'operations, ms':>16}{'layers, ms':>12}{who}")
-        for name in names:
+        for name in run.networks:
             found = operations(name, 256, dtype)
             by_operations, by_layers = floors(found, machine)
             flops, nbytes = sum(one.flops for one in found) / 1e9, sum(one.nbytes for one in found) / 1e6
-            times = "".join(f"{1000 * t:18.1f}{t / by_layers:10.2f}" for t in _measured(name, peers, device, threads))
+            times = "".join(f"{1000 * t:18.1f}{t / by_layers:10.2f}" for t in _measured(name, peers, run))
             print(
                 f"  {name:14}{flops:8.1f}{nbytes:8.0f}{1000 * by_operations:16.1f}{1000 * by_layers:12.1f}{times}",
                 flush=True,
             )
-    print()
 
 
 def _formats(device: torch.device) -> Iterator[tuple[tuple[Peer, ...], torch.dtype]]:
@@ -115,13 +116,13 @@ def _formats(device: torch.device) -> Iterator[tuple[tuple[Peer, ...], torch.dty
         yield (OURS_BF16,), torch.bfloat16
 
 
-def _measured(name: str, peers: Sequence[Peer], device: torch.device, threads: int) -> list[float]:
+def _measured(name: str, peers: Sequence[Peer], run: Run) -> list[float]:
     """Seconds a slice."""
-    case = inputs.mr(32 if device.type == "cuda" else 1)
-    network = inputs.a_network(name, device)
-    setting, images = Setting.of(case, device, threads), case.slices().to(device)
+    case = inputs.mr(32 if run.device.type == "cuda" else 1)
+    network = inputs.a_network(name, run.device)
+    setting, images = Setting.of(case, run.device, run.threads), case.slices().to(run.device)
     prepared = {peer.name: peer.network_alone(copy.deepcopy(network), setting) for peer in peers}
     calls = {title: lambda run=run: run(images) for title, run in prepared.items()}
     for call in calls.values():
         call()
-    return [time.median / len(images) for time in in_turns(calls, 3, device).values()]
+    return [time.median / len(images) for time in in_turns(calls, 3, run.device).values()]

@@ -1,7 +1,7 @@
 """Does the time of a slice, and memory, stay what they are in larger scans? And what does starting cost? make bench
 
-Each scan in a process of its own. On a CPU with an ANU-Net of width 4 and small slices, so that all takes a minute; on
-a card at the paper's width, twice (the first run tunes its convolutions), and with 2,000 slices, too.
+Each scan in a process of its own. On a CPU with an ANU-Net of width 4 and small slices, so that it takes a minute; on a
+card at the paper's width, twice (the first run tunes its convolutions), and with 2,000 slices, too.
 """
 
 from __future__ import annotations
@@ -14,24 +14,23 @@ from typing import TYPE_CHECKING
 from Testing.benchmarks.children import result_of
 
 if TYPE_CHECKING:
-    import torch
+    from Testing.benchmarks.machine import Run
 
 COUNTS = (50, 100, 200, 400, 800)
 
 
-def main(device: torch.device, threads: int, *, full: bool) -> None:
+def main(run: Run) -> None:
     """Print a table: starting apart, then time a slice and memory beside scan and label map."""
-    width, size, counts = (32, 256, (*COUNTS, 2000)) if full else (4, 128, COUNTS)
-    print(f"Scaling, ANU-Net width {width}, slices of {size}x{size}, {device}, each scan in its own process")
+    width, size, counts = (32, 256, (*COUNTS, 2000)) if run.full else (4, 128, COUNTS)
+    print(f"Scaling, ANU-Net width {width}, slices of {size}x{size}, {run.device}, each scan in its own process")
     starting = f"{'import, s':>11}{'predictor, s':>14}{'first slice, ms':>17}{'first run, s':>14}"
     print(f"  slices{starting}{'ms a slice':>12}{'CPU ms':>9}{'memory MB':>11}{'card MB':>9}")
     for slices in counts:
-        found = result_of("scaling", threads, device, slices, width, size, 2 if full else 1)
+        found = result_of("scaling", run.threads, run.device, slices, width, size, 2 if run.full else 1)
         start = f"{found['importing']:11.2f}{found['predictor']:14.2f}{1000 * found['first_slice']:17.1f}"
         times = f"{1000 * found['last_run'] / slices:12.2f}{1000 * found['cpu'] / slices:9.2f}"
         memory = f"{found['memory'] / 1e6:11.0f}{found['card'] / 1e6:9.0f}"
         print(f"  {slices:6}{start}{found['first_run']:14.2f}{times}{memory}", flush=True)
-    print()
 
 
 def child(device_name: str, slices: int, width: int, size: int, runs: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Starting, and the demo: what the README promises. python -m Testing.benchmarks.start_up"""
+"""Starting, and the demo: what the README promises. make bench"""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from Testing.benchmarks.machine import Run
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "Resources/Samples/left_atrium_mr"
 MODEL = "anunet-left_atrium-mr"
 
 
-def main() -> None:
+def main(_run: Run | None = None) -> None:
     """Both."""
     start_up()
     demo()

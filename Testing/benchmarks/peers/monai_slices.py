@@ -9,6 +9,8 @@ thread: 1.6, 1.9, 2.5 s a slice), and 32 on a card. Reading and writing are MONA
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +38,11 @@ def network_alone(network: nn.Module, setting: Setting) -> Logits:
 
 def end_to_end(network: nn.Module, setting: Setting) -> Segment:
     scan = _scan(network, setting)
+    logging.getLogger("monai").setLevel(logging.ERROR)  # it misses decoders of DICOM
     kji = transforms.Transpose((0, 3, 2, 1))
-    before = transforms.Compose(
-        [transforms.LoadImage(reader="NibabelReader"), transforms.EnsureChannelFirst(), kji, _intensities(setting)]
-    )
+    with warnings.catch_warnings(action="ignore"):
+        load = transforms.LoadImage(reader="NibabelReader")
+    before = transforms.Compose([load, transforms.EnsureChannelFirst(), kji, _intensities(setting)])
     after = transforms.Compose([transforms.AsDiscrete(argmax=True), kji])
 
     def segment(image_file: Path, folder: Path) -> Path:

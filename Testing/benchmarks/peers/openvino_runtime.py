@@ -8,6 +8,8 @@ network end to end is that of the papers' way, for OpenVINO has nothing of its o
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import openvino
 import torch
@@ -20,7 +22,8 @@ from Testing.benchmarks.peers.plain import with_files
 
 def network_alone(network: nn.Module, setting: Setting) -> Logits:
     shape = (1, 1, *setting.size)
-    model = openvino.convert_model(OnlyLogits(network).eval(), example_input=torch.rand(shape), input=[shape])
+    with warnings.catch_warnings(action="ignore"):  # it traces, which torch would rather not have
+        model = openvino.convert_model(OnlyLogits(network).eval(), example_input=torch.rand(shape), input=[shape])
     compiled = openvino.Core().compile_model(
         model,
         "CPU",
