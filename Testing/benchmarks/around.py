@@ -63,7 +63,7 @@ def main(run: Run) -> None:
 
 def _steps(predictor: SlicePredictor, file: Path) -> dict[str, float]:
     """Seconds of each."""
-    watches = {step: Stopwatch(predictor.device) for step in ("read", "predict", "network", "write")}
+    watches = {step: Stopwatch(predictor.runner.device) for step in ("read", "predict", "network", "write")}
     predictor.network.register_forward_pre_hook(watches["network"].start)
     predictor.network.register_forward_hook(watches["network"].stop)
     watches["read"].start()

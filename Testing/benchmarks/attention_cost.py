@@ -53,7 +53,7 @@ def _row(name: str, predictor: SlicePredictor, case: inputs.Case, rounds: int) -
     calls = {way: lambda options=options: predictor.predict(case.volume, options) for way, options in ways.items()}
     for call in calls.values():
         call()
-    times = {way: seconds.median for way, seconds in in_turns(calls, rounds, predictor.device).items()}
+    times = {way: seconds.median for way, seconds in in_turns(calls, rounds, predictor.runner.device).items()}
     one, every = (100 * (times[way] / times["none"] - 1) for way in ("one", "all"))
     query = 100 * (times["query"] / times["slice"] - 1)
     plain = f"{len(titles):6}{1000 * times['none'] / slices:18.1f}"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from AttnSegLib.device import Compute
 from Testing.benchmarks import inputs, machine, peers, plot
 from Testing.benchmarks.contest import Contest
 from Testing.benchmarks.machine import Run
@@ -89,9 +90,8 @@ def tables(name: str, size: Extent, run: Run) -> Iterator[Table]:
 
 
 def _who(candidates: Sequence[Peer], size: Extent, run: Run) -> list[Peer]:
-    """bfloat16 is for cards: on most CPUs it is slower than float32."""
+    """bfloat16 where AttnSeg would choose it: on most CPUs it is slower than float32."""
+    chosen = str(Compute().resolve_dtype(run.device)).removeprefix("torch.")
     return [
-        peer
-        for peer in candidates
-        if (size.mirrored or not peer.mirrored) and (run.device.type == "cuda" or peer.precision == "float32")
+        peer for peer in candidates if (size.mirrored or not peer.mirrored) and peer.precision in ("float32", chosen)
     ]

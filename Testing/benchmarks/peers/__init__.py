@@ -93,6 +93,7 @@ NNUNET_MIRRORED = Peer("nnU-Net v2, mirroring", "nnunet", ("nnunetv2",), mirrore
 ONNX_RUNTIME = Peer("ONNX Runtime", "onnx_runtime", ("onnxruntime", "onnxscript"), ("cpu",))
 OPENVINO = Peer("OpenVINO", "openvino_runtime", ("openvino",), ("cpu",))
 MONAI_BF16 = replace(MONAI, name="MONAI SliceInferer, bf16", devices=("cuda",), precision="bfloat16")
-OURS_BF16 = replace(OURS, name="AttnSeg, bf16", devices=("cuda",), precision="bfloat16")
+OPENVINO_BF16 = replace(OPENVINO, name="OpenVINO, bf16", precision="bfloat16")
+OURS_BF16 = replace(OURS, name="AttnSeg, bf16", precision="bfloat16")
 
-ALL = (PAPERS, MONAI, NNUNET, NNUNET_MIRRORED, ONNX_RUNTIME, OPENVINO, OURS, MONAI_BF16, OURS_BF16)
+ALL = (PAPERS, MONAI, NNUNET, NNUNET_MIRRORED, ONNX_RUNTIME, OPENVINO, OURS, MONAI_BF16, OPENVINO_BF16, OURS_BF16)

@@ -1,9 +1,9 @@
 """OpenVINO on the CPU: the network by `openvino.convert_model`, with the hint "THROUGHPUT" and asynchronous requests.
 
-Hint and queue are what its documentation recommends for many inputs. Its number of threads is that of the others, and
-its number format float32: left alone it takes bfloat16 on processors that have it. One slice a request, of a fixed
-size; four at once, and the hint "LATENCY", were as fast (ANU-Net, one thread: 1.2 s a slice each). What surrounds the
-network end to end is that of the papers' way, for OpenVINO has nothing of its own.
+Hint and queue are what its documentation recommends for many inputs. Its number of threads and its
+number format are those of the others; left alone it takes bfloat16 on processors that have it. One slice a request, of
+a fixed size; four at once, and the hint "LATENCY", were as fast (ANU-Net, one thread: 1.2 s a slice each). What
+surrounds the network end to end is that of the papers' way, for OpenVINO has nothing of its own.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ def network_alone(network: nn.Module, setting: Setting) -> Logits:
     shape = (1, 1, *setting.size)
     with warnings.catch_warnings(action="ignore"):  # it traces, which torch would rather not have
         model = openvino.convert_model(OnlyLogits(network).eval(), example_input=torch.rand(shape), input=[shape])
-    compiled = openvino.Core().compile_model(
-        model,
-        "CPU",
-        {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_NUM_THREADS": setting.threads, "INFERENCE_PRECISION_HINT": "f32"},
-    )
+    wishes = {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "INFERENCE_NUM_THREADS": setting.threads,
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[setting.precision],
+    }
+    compiled = openvino.Core().compile_model(model, "CPU", wishes)
     queue = openvino.AsyncInferQueue(compiled)
 
     def logits(slices: Tensor) -> Tensor:

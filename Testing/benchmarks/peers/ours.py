@@ -24,7 +24,7 @@ ORGAN = Label(
 
 
 def predictor(network: nn.Module, setting: Setting) -> SlicePredictor:
-    """With a network of its own: making it ready may change it."""
+    """In the number format of the setting."""
     compute = Compute(str(setting.device), precision=setting.precision)
     return SlicePredictor(network, setting.preprocessing, compute)
 
@@ -32,11 +32,9 @@ def predictor(network: nn.Module, setting: Setting) -> SlicePredictor:
 def network_alone(network: nn.Module, setting: Setting) -> Logits:
     ready = predictor(network, setting)
 
-    @torch.inference_mode()
     def logits(slices: Tensor) -> Tensor:
-        with ready.compute.autocast(ready.device):
-            parts = slices.contiguous(memory_format=torch.channels_last).split(ready.batch_size)
-            return torch.cat([ready.network(part).logits for part in parts])
+        at_once = ready.runner.slices_at_once(slices.shape[2] * slices.shape[3])
+        return torch.cat([ready.runner.run(part).logits for part in slices.split(at_once)])
 
     return logits
 
