@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from AttnSegLib.device import Compute
 from Testing.benchmarks import inputs, machine, peers, plot
@@ -31,14 +31,13 @@ class Extent:
         """In words."""
         if run.full:
             return []
-        parts = [
-            (self.mirrored, "nnU-Net's mirroring"),
-            (self.mr, "an MR from file to file"),
-            (self.ct, "a CT from file to file"),
-            (not self.mr, "the runtimes from file to file"),
-            (False, f"scans of {_WHOLE.mr} and {_WHOLE.ct} slices"),
+        return [
+            f"scans of {_WHOLE.mr} and {_WHOLE.ct} slices",
+            "ONNX Runtime and OpenVINO from file to file",
+            "nnU-Net's mirroring" + (" of a CT" if self.mirrored else ""),
+            *([] if self.mr else ["an MR from file to file"]),
+            *([] if self.ct else ["a CT from file to file"]),
         ]
-        return [part for there, part in parts if not there]
 
 
 _WHOLE = Extent(110, 110, 300, 5)
@@ -86,6 +85,7 @@ def tables(name: str, size: Extent, run: Run) -> Iterator[Table]:
     if size.mr:
         yield contest(inputs.mr(size.mr)).end_to_end(_who(with_files, size, run))
     if size.ct:
+        size = replace(size, mirrored=run.full)
         yield contest(inputs.ct(size.ct)).end_to_end(_who(with_files, size, run))
 
 
