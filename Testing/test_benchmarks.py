@@ -1,5 +1,6 @@
 """What `make bench` compares says the same, and what does not gets no time. Times themselves are not tested."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 import torch
 
 from AttnSegLib import cost
-from Testing.benchmarks import compare, inputs, peers, plot, roofline
+from AttnSegLib.device import Compute
+from AttnSegLib.predictor import SlicePredictor
+from Testing.benchmarks import around, compare, inputs, peers, plot, roofline
 from Testing.benchmarks.contest import Contest
 from Testing.benchmarks.peers import Peer, Setting
 from Testing.benchmarks.tables import Agreement
@@ -114,6 +117,15 @@ def test_floors_are_in_order():
     by_operations, by_layers = roofline.floors(found, roofline.Machine(peak=10.0, bandwidth=10.0))
     assert by_operations == pytest.approx(10.1)
     assert by_layers == pytest.approx(10 + 10)
+
+
+def test_the_time_of_the_network_is_part_of_the_prediction(a_contest, tmp_path):
+    file = tmp_path / "image.nii.gz"
+    a_contest.case.write(file)
+    predictor = SlicePredictor(copy.deepcopy(a_contest.network), a_contest.case.preprocessing, Compute("cpu"))
+    steps = around.steps(predictor, file)
+    assert 0 < steps["network"] < steps["predict"]
+    assert (tmp_path / "image.nii.seg.nrrd").exists()
 
 
 def test_every_network_has_an_extent():

@@ -6,12 +6,15 @@ See README.md in this folder.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from importlib import import_module
 from pathlib import Path
 
 import torch
 
+from AttnSegLib.device import Compute
+from AttnSegLib.errors import InputError
 from Testing.benchmarks import inputs, machine
 from Testing.benchmarks.machine import Run
 
@@ -21,10 +24,11 @@ PARTS = ("compare", "around", "roofline", "pruning", "attention_cost", "scaling"
 def main() -> None:
     """Print the tables of all parts."""
     options = _options()
+    device = Compute(options.device).resolve_device()
     torch.set_num_threads(options.threads)
     torch.backends.cudnn.benchmark = True  # nnU-Net switches it on for the whole process; so all have it from the start
-    full = options.full or options.device.startswith("cuda")
-    run = Run(torch.device(options.device), options.threads, tuple(options.networks), options.quick, full, options.out)
+    full = options.full or device.type == "cuda"
+    run = Run(device, options.threads, tuple(options.networks), options.quick, full, options.out)
     print(machine.describe(run) + "\n", flush=True)
     begin = time.perf_counter()
     for part in options.only or (PARTS[:1] if options.quick else PARTS):
@@ -46,4 +50,7 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(str(error))

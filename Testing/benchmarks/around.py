@@ -55,13 +55,13 @@ def main(run: Run) -> None:
         for name in [name for name in run.networks if run.full or name in _NETWORKS]:
             predictor = SlicePredictor(inputs.a_network(name, run.device), preprocessing, Compute(str(run.device)))
             predictor.predict(case.volume)  # warm
-            steps = _steps(predictor, file)
-            around = 100 * (1 - steps["network"] / (steps["read"] + steps["predict"] + steps["write"]))
-            reading, predicting, inside, writing = (1000 * value / len(case.organ) for value in steps.values())
+            seconds = steps(predictor, file)
+            around = 100 * (1 - seconds["network"] / (seconds["read"] + seconds["predict"] + seconds["write"]))
+            reading, predicting, inside, writing = (1000 * value / len(case.organ) for value in seconds.values())
             print(f"  {name:16}{reading:9.1f}{predicting:9.1f}{inside:15.1f}{writing:9.1f}{around:18.1f}", flush=True)
 
 
-def _steps(predictor: SlicePredictor, file: Path) -> dict[str, float]:
+def steps(predictor: SlicePredictor, file: Path) -> dict[str, float]:
     """Seconds of each."""
     watches = {step: Stopwatch(predictor.runner.device) for step in ("read", "predict", "network", "write")}
     predictor.network.register_forward_pre_hook(watches["network"].start)

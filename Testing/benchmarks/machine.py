@@ -55,7 +55,14 @@ def wait(device: torch.device) -> None:
 
 
 def peak_bytes() -> int:
-    """Largest memory that this process ever had. Linux counts in kB, macOS in bytes."""
+    """Largest memory that this process ever had.
+
+    What `getrusage` says is on Linux at least what the parent had when it started this process; and macOS counts in
+    bytes.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if platform.system() == "Darwin" else peak * 1024
 

@@ -28,7 +28,8 @@ def speeds(tables: Sequence[Table], machine: str, path: Path) -> None:
         _panel(axis, table)
     for axis in axes.flat[len(shown) :]:
         axis.axis("off")
-    figure.supxlabel("\n".join(textwrap.wrap(machine, 45 * columns)), fontsize=7, color="#555555")
+    words = [line for long in machine.splitlines() for line in textwrap.wrap(long, 45 * columns)]
+    figure.supxlabel("\n".join(words), fontsize=7, color="#555555")
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
@@ -39,9 +40,10 @@ def _panel(axis: plt.Axes, table: Table) -> None:
     for place, row in enumerate(timed):
         speed = papers / row.seconds.median
         bounds = [[speed - papers / row.seconds.most], [papers / row.seconds.least - speed]]
-        color = _OURS if row.peer.startswith(peers.OURS.name) else _OTHERS
+        ours = row.peer.startswith(peers.OURS.name)
+        color, ink = (_OURS, "white") if ours else (_OTHERS, "black")
         axis.barh(place, speed, color=color, xerr=bounds, error_kw={"ecolor": "#444444", "capsize": 2, "lw": 0.8})
-        axis.text(0.02, place, f"{speed:.2f}", va="center", fontsize=8, transform=axis.get_yaxis_transform())
+        axis.text(0.02, place, f"{speed:.2f}", va="center", fontsize=8, color=ink, transform=axis.get_yaxis_transform())
     axis.set_yticks(range(len(timed)), [row.peer for row in timed], fontsize=8)
     axis.axvline(1, color="#444444", lw=0.8, ls=":")
     axis.set_title("\n".join(table.title.rsplit(", ", 2)[0].split(": ")), fontsize=9)
