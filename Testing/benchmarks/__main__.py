@@ -18,7 +18,17 @@ from AttnSegLib.errors import InputError
 from Testing.benchmarks import inputs, machine
 from Testing.benchmarks.machine import Run
 
-PARTS = ("compare", "around", "roofline", "pruning", "attention_cost", "scaling", "memory", "start_up")
+PARTS = (
+    "compare",
+    "around",
+    "roofline",
+    "pruning",
+    "number_formats",
+    "attention_cost",
+    "scaling",
+    "memory",
+    "start_up",
+)
 
 
 def main() -> None:

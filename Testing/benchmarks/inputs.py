@@ -20,6 +20,7 @@ CLASSES = 2  # background and organ: a softmax over two is what all peers know
 _HEADS = {"anunet": "heads.", "msdualguided": "last_heads."}  # layers that make the logits; of the others "head"
 _CPU = torch.device("cpu")
 _STEPS = 10  # of training
+_RATES = {"afnet": 1e-5}  # of learning; others 1e-4
 _PIECE = slice(64, 192)  # of rows and columns, around the organ: training takes a second a step then
 _MULTIPLE = 32  # of all five networks
 
@@ -95,7 +96,7 @@ def a_network(name: str, device: torch.device = _CPU, **options: object) -> nn.M
     network = networks.create(name, num_classes=CLASSES, **options)
     for parameter_name, parameter in network.named_parameters():
         if parameter_name.endswith("gamma"):  # starts at 0, where attention does nothing
-            nn.init.ones_(parameter)
+            nn.init.constant_(parameter, 0.1)
     case = mr(2)
     slices, organ = case.slices(), torch.from_numpy(case.organ[:, None]).float()
     statistics = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -105,12 +106,13 @@ def a_network(name: str, device: torch.device = _CPU, **options: object) -> nn.M
         network.train()(slices)
         network.eval()
         _fit_heads(network, _HEADS.get(name, "head"), slices, organ)
-    return _trained(network.to(device), *(values[:, :, _PIECE, _PIECE].to(device) for values in (slices, organ)))
+    pieces = (values[:, :, _PIECE, _PIECE].to(device) for values in (slices, organ))
+    return _trained(network.to(device), *pieces, rate=_RATES.get(name, 1e-4))
 
 
-def _trained(network: nn.Module, slices: Tensor, organ: Tensor) -> nn.Module:
+def _trained(network: nn.Module, slices: Tensor, organ: Tensor, *, rate: float) -> nn.Module:
     """For some steps, batch statistics as they are."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate)
     for _ in range(_STEPS):
         noisy = slices + 0.02 * torch.randn_like(slices)
         loss = nn.functional.cross_entropy(network(noisy).logits, organ[:, 0].long())

@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from AttnSegLib import networks
+from AttnSegLib.device import Compute
 from Testing.benchmarks import inputs
 from Testing.benchmarks.machine import Run
 from Testing.benchmarks.peers import OURS, OURS_BF16, PAPERS, Peer, Setting
@@ -120,7 +121,7 @@ def main(run: Run) -> None:
 
 def _formats(device: torch.device) -> Iterator[tuple[tuple[Peer, ...], torch.dtype]]:
     yield (PAPERS, OURS), torch.float32
-    if device.type == "cuda":
+    if Compute().resolve_dtype(device) == torch.bfloat16:
         yield (OURS_BF16,), torch.bfloat16
 
 
