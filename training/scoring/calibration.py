@@ -1,0 +1,124 @@
+"""Whether probabilities mean what they say: calibration error, Brier score, and the diagram of both."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from AttnSegLib.errors import InputError
+
+BINS = 15
+_COLUMNS = 5  # panels side by side, at most
+_COLORS = {"all": "#0072B2", "near": "#D55E00"}  # Okabe and Ito's
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Voxels sorted by probability into `BINS` bins of equal width from 0 to 1, each array (BINS,): how many voxels;
+    the sums of their probabilities, of those that are the label, and of the squares of the differences."""
+
+    voxels: np.ndarray
+    probability: np.ndarray
+    positive: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def of(cls, reference: np.ndarray, probability: np.ndarray) -> Reliability:
+        """From a mask and probabilities of one shape, any shape."""
+        truth, given = reference.ravel().astype(np.float64), probability.ravel().astype(np.float64)
+        place = np.minimum((given * BINS).astype(int), BINS - 1)
+        weights = (None, given, truth, (given - truth) ** 2)
+        return cls(*(np.bincount(place, weight, BINS).astype(np.float64) for weight in weights))
+
+    def __add__(self, other: Reliability) -> Reliability:
+        return Reliability(
+            self.voxels + other.voxels,
+            self.probability + other.probability,
+            self.positive + other.positive,
+            self.squares + other.squares,
+        )
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: the mean over voxels of the distance between the mean probability of their bin
+        and the share of the label in it; NaN without voxels."""
+        return _share(np.abs(self.probability - self.positive).sum(), self.voxels.sum())
+
+    @property
+    def brier(self) -> float:
+        """Mean squared difference between probability and truth; NaN without voxels."""
+        return _share(self.squares.sum(), self.voxels.sum())
+
+
+Key = tuple[str, str]  # label and region, "all" or "near"
+
+
+def write_bins(path: Path, found: Mapping[Key, Reliability]) -> None:
+    """Write a CSV table with a line for each bin that holds voxels."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "region", "bin", "voxels", "probability", "positive", "squares"])
+        for (label, region), one in found.items():
+            for number in np.flatnonzero(one.voxels):
+                sums = (one.probability[number], one.squares[number])
+                shown = [f"{value:.6g}" for value in sums]
+                counts = int(one.voxels[number]), int(one.positive[number])
+                writer.writerow([label, region, number, counts[0], shown[0], counts[1], shown[1]])
+
+
+def read_bins(path: Path) -> dict[Key, Reliability]:
+    """Read what `write_bins` wrote. Raises `InputError` for another table."""
+    found: dict[Key, Reliability] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                key = row["label"], row["region"]
+                one = found.setdefault(key, Reliability(*(np.zeros(BINS) for _ in range(4))))
+                for name in ("voxels", "probability", "positive", "squares"):
+                    getattr(one, name)[int(row["bin"])] = float(row[name])
+    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise InputError(f"'{path}' is not a table of bins that training.trust wrote; delete it.") from error
+    return found
+
+
+def mean_over_labels(found: Mapping[Key, Reliability], region: str, value: str) -> float:
+    """Mean of "error" or "brier" over the labels."""
+    return float(np.mean([getattr(one, value) for (_, where), one in found.items() if where == region]))
+
+
+def reliability_diagram(path: Path, models: Mapping[str, Mapping[Key, Reliability]]) -> None:
+    """Write a PNG with a panel for each model: share of the label against probability, the labels' voxels together.
+
+    A bin of less than 0.01 % of the voxels is left out: it is noise.
+    """
+    rows = -(-len(models) // _COLUMNS)
+    columns = -(-len(models) // rows)
+    figure = Figure(figsize=(2.3 * columns + 0.4, 2.4 * rows + 0.5), layout="constrained", dpi=130)
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes, (name, found) in zip(grid.flat, models.items(), strict=False):
+        axes.plot([0, 1], [0, 1], color="0.7", lw=0.8)
+        for region, color in _COLORS.items():
+            parts = [one for (_, where), one in found.items() if where == region]
+            one = sum(parts[1:], parts[0])
+            shown = one.voxels > 1e-4 * one.voxels.sum()
+            x, y = (values[shown] / one.voxels[shown] for values in (one.probability, one.positive))
+            label = "all voxels" if region == "all" else "near the organ"
+            axes.plot(x, y, color=color, marker="o" if region == "near" else "s", ms=3, lw=1.2, label=label)
+        axes.set_title(name.replace("-", "\n", 1), fontsize=8)
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.tick_params(labelsize=7)
+    for axes in grid.flat[len(models) :]:
+        axes.set_visible(False)
+    figure.supxlabel("probability of the label", fontsize=9)
+    figure.supylabel("share of voxels with the label", fontsize=9)
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    figure.savefig(path, format="png")
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
