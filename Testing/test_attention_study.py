@@ -15,6 +15,7 @@ from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.preprocess import Preprocessing
 from AttnSegLib.volume import Volume
 from training import attention_study
+from training.case import Labelled
 from training.scoring.attention_scores import mean_over_cases, read_map_scores, score_map, write_map_scores
 from training.scoring.deletion import SHARES, Eraser, mean_dice, read_deletions, write_deletions
 
@@ -105,7 +106,7 @@ class Bright(nn.Module):
 @pytest.fixture
 def eraser(volume, organ):
     predictor = SlicePredictor(Bright(), PREPROCESSING, Compute("cpu"))
-    return Eraser(predictor, volume, organ.astype(np.uint8))
+    return Eraser(predictor, Compute("cpu"), Labelled(volume, organ.astype(np.uint8)))
 
 
 def test_nothing_blanked_changes_nothing(eraser):

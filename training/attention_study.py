@@ -57,8 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
             truth = truth_of(spec, options.root, Wanted(cases=tuple(options.case or ())))
             truth.check(spec)
             ids = [case.id for case in truth.cases]
-            study = _Study(spec, SlicePredictor.from_model(spec, Compute(options.device)), truth, pictures)
-            once(options.out, spec, ids, study.write)
+            compute = Compute(options.device, precision="float32")  # the same numbers on all machines
+            once(options.out, spec, ids, _Study(spec, compute, truth, pictures).write)
         print(write_summary(options.out, pictures), end="")
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -69,17 +69,19 @@ def main(arguments: list[str] | None = None) -> int:
 class _Study:
     """All of one model."""
 
-    def __init__(self, spec: ModelSpec, predictor: SlicePredictor, truth: Truth, pictures: Path):
-        self._spec, self._predictor, self._truth, self._pictures = spec, predictor, truth, pictures
+    def __init__(self, spec: ModelSpec, compute: Compute, truth: Truth, pictures: Path):
+        self._spec, self._compute, self._truth, self._pictures = spec, compute, truth, pictures
+        self._predictor = SlicePredictor.from_model(spec, compute)
 
     def write(self, folder: Path) -> None:
         """Write maps.csv and deletion.csv, and the picture."""
         scores: list[MapScore] = []
         deletions: list[Deletion] = []
         for case in tqdm(self._truth.cases, unit="case", disable=None):
-            volume, label_map = self._truth.read(case)
+            labelled = self._truth.read(case)
+            volume, label_map = labelled
             stack = self._predictor.preprocessing.stack(volume)
-            eraser = Eraser(self._predictor, volume, label_map)
+            eraser = Eraser(self._predictor, self._compute, labelled)
             deletions.append(Deletion(case.id, "", "", 0.0, eraser.untouched()))
             for title, coefficients in self._maps(volume):
                 scores.append(score_map(case.id, title, stack, coefficients, label_map > 0))

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             cases = trained if options.training_cases else tuple(options.case or ())
             truth = truth_of(spec, options.root, Wanted(cases=cases))
             truth.check(spec)
-            predictor = SlicePredictor.from_model(spec, Compute(options.device))
+            predictor = SlicePredictor.from_model(spec, Compute(options.device, precision="float32"))
             ids = [case.id for case in truth.cases]
             once(options.out, spec, ids, lambda own, p=predictor, t=truth: measure(own, p, t))  # type: ignore[misc]
         print(write_summary(options.out), end="")

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.metrics import dice
 from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.volume import Volume
+from training.case import Labelled
 
 SHARES = (0.05, 0.1, 0.2, 0.4)  # of a slice's pixels that are blanked
 KINDS = ("most", "random", "least")
@@ -36,15 +38,15 @@ class Eraser:
     """Blanks pixels of some slices of a case, and segments what is left.
 
     Blank is the slice's mean intensity. The scaling of intensities stays that of the whole, untouched volume.
-    label_map: truth (D, H, W).
     """
 
-    def __init__(self, predictor: SlicePredictor, volume: Volume, label_map: np.ndarray):
+    def __init__(self, predictor: SlicePredictor, compute: Compute, case: Labelled):
+        volume, label_map = case
         preprocessing = predictor.preprocessing
         lower, upper = preprocessing.intensity_range(volume)
         if not preprocessing.per_slice:
             preprocessing = replace(preprocessing, percentiles=None, window=(lower, upper))
-        self._predictor = SlicePredictor(predictor.network, preprocessing, predictor.compute)
+        self._predictor = SlicePredictor(predictor.network, preprocessing, compute)
         stack = predictor.preprocessing.stack(volume)
         filled = np.flatnonzero(stack.view(label_map).any(axis=(1, 2)))
         places = np.linspace(0, len(filled) - 1, min(_SLICES, len(filled))).round().astype(int)
