@@ -27,13 +27,22 @@ from training.split import Parts
 _MOST_SKIPPED = 100
 
 
-def suits_channels_last(network: nn.Module) -> bool:
-    """Whether a network can be trained channels last, which is faster. On CPUs torch 2.13 then gets the gradient of a
-    dilated convolution's weights wrong, in bfloat16, if its channels are more than 16 and no multiple of 16."""
-    return not any(
-        isinstance(layer, nn.Conv2d) and max(layer.dilation) > 1 and layer.out_channels > 16 and layer.out_channels % 16
-        for layer in network.modules()
-    )
+def lay_out(network: nn.Module) -> None:
+    """Channels last, in which training is faster, but for the layers that torch gets wrong then."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and _miscalculated(layer):
+            layer.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            layer.register_forward_pre_hook(_contiguous)
+
+
+def _miscalculated(layer: nn.Conv2d) -> bool:
+    """The gradient of the weights, by torch 2.13 on CPUs in bfloat16, channels last: partly what the memory held."""
+    return max(layer.dilation) > 1 and layer.out_channels > 16 and layer.out_channels % 16 > 0
+
+
+def _contiguous(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(x.contiguous() for x in inputs)
 
 
 class SegmentationModule(lightning.LightningModule):
@@ -50,8 +59,7 @@ class SegmentationModule(lightning.LightningModule):
         self.settings = self.recipe.optimisation
         self.parts, self.steps = parts, steps
         self.network = networks.create(self.recipe.network, **self.recipe.options)
-        self._format = torch.channels_last if suits_channels_last(self.network) else torch.contiguous_format
-        self.network.to(memory_format=self._format)  # type: ignore[call-overload]  # torch's stubs lack it
+        lay_out(self.network)
         self.skipped_steps = 0
         self._skipped_in_a_row = 0
         self.plateau: ReduceLROnPlateau | None = None
@@ -61,7 +69,7 @@ class SegmentationModule(lightning.LightningModule):
     def training_step(self, batch: Sample, index: int) -> Tensor:
         # What chance there is in a network depends on these alone: an interrupted run goes on as it would have.
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
-        output = self.network(batch.image.to(memory_format=self._format))
+        output = self.network(batch.image.to(memory_format=torch.channels_last))
         target = one_hot(batch.target, output.logits.shape[1])
         loss = LOSSES[self.settings.loss](output, target)
         if output.penalty is not None:
