@@ -1,0 +1,121 @@
+"""Try a recipe without touching the test patients: python -m training.cross_validate modern/afnet modern/left_atrium-mr
+--root DATA --out FOLDER
+
+All other patients are dealt into folds, in the order of their names; each fold is scored by a network that was trained
+on the rest. Run again, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from glob import escape
+from pathlib import Path
+
+import numpy as np
+
+from AttnSegLib.device import Compute
+from AttnSegLib.errors import InputError
+from AttnSegLib.predictor import SlicePredictor
+from training.case import Case
+from training.evaluate import evaluate
+from training.recipe import Recipe, read_checkpoint, read_recipe
+from training.scoring.candidates import Model, network_of
+from training.scoring.scores import Score, read_scores, write_scores
+from training.scoring.summary import markdown, summarise
+from training.scoring.truth import Truth
+from training.slice_module import deal
+from training.split import Split
+from training.train import RunOptions, train
+
+_EPILOG = """
+FOLDER gets a run for each fold, scores.csv with a line for each patient, and summary.md: once for the network alone,
+once with only the largest component kept, and with --flips once with the mean over flipped slices.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    cache = options.cache or options.out / "slices"
+    run = RunOptions(accelerator=options.accelerator, workers=options.workers, cache=cache, resume=True)
+    try:
+        recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs, seed=options.seed)
+        scores: list[Score] = []
+        for number, of_fold in enumerate(folds(recipe, options.root, options.folds), start=1):
+            if number in (options.fold or [number]):
+                scores += _scores(of_fold, options.root, options.out / f"fold-{number}", run, flips=options.flips)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    scores.sort(key=lambda one: one.model)
+    write_scores(options.out / "scores.csv", scores)
+    text = markdown(summarise(scores, ("dice", "precision", "recall")))
+    (options.out / "summary.md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def folds(recipe: Recipe, root: Path, count: int) -> Iterator[Recipe]:
+    """The recipe, once for each fold, with the fold for validation and the test as it is.
+
+    Raises `InputError` if there are more folds than patients.
+    """
+    parts = deal(recipe, root)
+    cases = [*parts.training, *parts.validation]
+    patients = sorted({case.patient for case in cases})
+    if not 2 <= count <= len(patients):
+        raise InputError(f"{len(patients)} patients can be dealt into 2 to {len(patients)} folds, not into {count}.")
+    for fold in np.array_split(patients, count):
+        held_out = [case for case in cases if case.patient in fold]
+        yield replace(recipe, split=Split(validation=_names(held_out), test=_names(parts.test)))
+
+
+def _names(cases: list[Case]) -> tuple[str, ...]:
+    return tuple(escape(case.id) for case in cases)
+
+
+def _scores(recipe: Recipe, root: Path, folder: Path, run: RunOptions, *, flips: bool) -> list[Score]:
+    """Of the validation cases; trains, unless that is done."""
+    done = folder / ("scores-flips.csv" if flips else "scores.csv")
+    if not done.is_file():
+        content = read_checkpoint(train(recipe, root, folder, run))
+        device = Compute("cuda" if run.accelerator == "gpu" else run.accelerator)  # as Lightning calls it
+        plain, cleaned = (
+            SlicePredictor(network_of(content), recipe.preprocessing, device, largest_component=largest)
+            for largest in (False, True)
+        )
+        ways = [Model("network", plain), Model("network, largest component", cleaned)]
+        if flips:
+            ways.append(Model("network, flips", plain, flips=True))
+        write_scores(done, evaluate(ways, Truth(deal(recipe, root).validation, recipe.dataset, recipe.labels)))
+    return read_scores(done)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.cross_validate",
+        description="Score a recipe on its training patients, each by a network that has not seen them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", nargs="+", help="TOML files, or names such as modern/anunet modern/left_atrium-mr")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for runs and scores")
+    parser.add_argument("--folds", type=int, default=3, help="how many (default: 3)")
+    parser.add_argument(
+        "--fold", type=int, action="append", metavar="N", help="only this, from 1; may be repeated (default: all)"
+    )
+    parser.add_argument("--flips", action="store_true", help="score with flipped slices, too")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
+    parser.add_argument("--seed", type=int, help="instead of the recipe's number")
+    parser.add_argument("--workers", type=int, default=2, help="processes that change slices (default: 2)")
+    parser.add_argument("--cache", type=Path, help="folder for decoded slices, to share (default: in --out)")
+    parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps, ... (default: the best there is)")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
