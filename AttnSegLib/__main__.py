@@ -52,7 +52,11 @@ def _parser() -> argparse.ArgumentParser:
         help="attention map to write, such as 'gate 0,1'; may be repeated; or: default, all, none",
     )
     segment.add_argument("--level", type=int, help="prune an ANU-Net to level 1, 2 or 3: faster, less exact")
-    segment.add_argument("--flips", action="store_true", help="average over flips of each slice: four times slower")
+    segment.add_argument(
+        "--flips",
+        action="store_true",
+        help="mean over flips, four times slower; if the model knows them",
+    )
     segment.add_argument("--series", metavar="NUMBER", help="DICOM series to take, if the folder holds several")
     segment.add_argument("--reference", type=Path, help="manual label map on the same grid, to compare with")
     segment.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")

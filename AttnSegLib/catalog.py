@@ -68,7 +68,8 @@ class ModelSpec:
     """A model's card: everything needed to run it, and to know whether to trust it.
 
     options: of the network; preprocessing: fields of `Preprocessing`; attention: maps that are recorded by default;
-    training, scores: facts for people and for the report. url: where the weights can be had (https) if they do not lie
+    training, scores: facts for people and for the report. mirrored: whether it was trained on mirrored slices, too, and
+    so can be asked for the mean over flips. url: where the weights can be had (https) if they do not lie
     beside the card; size_bytes: of the weights file, None if unknown.
     """
 
@@ -89,6 +90,7 @@ class ModelSpec:
     reference: str
     training: dict[str, Any]
     scores: dict[str, Any]
+    mirrored: bool = False
     url: str = ""
     size_bytes: int | None = None
     folder: Path = field(default=Path(), compare=False)

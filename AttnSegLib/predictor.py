@@ -34,10 +34,23 @@ from AttnSegLib.weights import load_weights
 _EVERYTHING = PredictionOptions()
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What is known of a network besides itself. largest_component: to keep of each label; mirrored: whether it was
+    trained on mirrored slices, so that flips can be asked for; bytes_per_pixel: see `Runner`."""
+
+    largest_component: bool = False
+    mirrored: bool = True
+    bytes_per_pixel: float = 0.0
+
+
+_ANY_NETWORK = Traits()
+
+
 class SlicePredictor:
     """Runs a network over the slices of volumes. Keep one and use it often: the network stays warm.
 
-    It works with a copy of the network as it is now, see `folding`. bytes_per_pixel: see `Runner`.
+    It works with a copy of the network as it is now, see `folding`.
     """
 
     def __init__(
@@ -45,14 +58,12 @@ class SlicePredictor:
         network: nn.Module,
         preprocessing: Preprocessing,
         compute: Compute | None = None,
-        *,
-        largest_component: bool = False,
-        bytes_per_pixel: float = 0.0,
+        traits: Traits = _ANY_NETWORK,
     ):
         _check_multiple(network, preprocessing)
-        self.runner = Runner(network, compute or Compute(), bytes_per_pixel)
+        self.runner = Runner(network, compute or Compute(), traits.bytes_per_pixel)
         self.preprocessing = preprocessing
-        self.largest_component = largest_component
+        self.traits = traits
 
     @classmethod
     def from_model(cls, spec: ModelSpec, compute: Compute | None = None, *, level: int | None = None) -> SlicePredictor:
@@ -75,8 +86,12 @@ class SlicePredictor:
             if not hasattr(network, "pruned"):
                 raise InputError(f"The network of model '{spec.id}' can't be pruned; leave the level out.")
             network = network.pruned(level)  # type: ignore[operator]
-        needed = spec.facts.mb_per_megapixel
-        return cls(network, preprocessing, compute, largest_component=spec.largest_component, bytes_per_pixel=needed)
+        return cls(
+            network,
+            preprocessing,
+            compute,
+            Traits(spec.largest_component, spec.mirrored, bytes_per_pixel=spec.facts.mb_per_megapixel),
+        )
 
     @property
     def network(self) -> nn.Module:
@@ -97,9 +112,11 @@ class SlicePredictor:
     ) -> Prediction:
         """Segment a volume. into: where to write instead of into new arrays.
 
-        Raises `Cancelled`, and `InputError` for an attention map that the network does not have, or for a region or a
-        query outside the volume.
+        Raises `Cancelled`, and `InputError` for an attention map that the network does not have, for a region or a
+        query outside the volume, or for flips of which the network knows nothing.
         """
+        if options.flips and not self.traits.mirrored:
+            raise InputError("This model was never trained on mirrored slices and is wrong on them; leave flips out.")
         begin = time.perf_counter()
         titles = self._known_maps(options.attention)
         plan = Plan.of(self.preprocessing.stack(volume), options)
@@ -114,7 +131,7 @@ class SlicePredictor:
                 done += len(stored)
                 if watch is not None:
                     watch.finished(stored, done, len(plan.numbers))
-        if self.largest_component and len(plan.numbers) > 1:  # what is the largest part can't be told from one slice
+        if self.traits.largest_component and len(plan.numbers) > 1:  # one slice does not tell what the largest part is
             canvas.label_map[...] = keep_largest_component(canvas.label_map)
         seconds = time.perf_counter() - begin
         device = self.runner.name

@@ -61,6 +61,7 @@ def a_model_folder(tmp_path):
         "attention": ["gate 0,0"],
         "facts": asdict(network_facts("anunet", width=2)),
         "largest_component": False,
+        "mirrored": True,
         "weights": "weights.safetensors",
         "sha256": sha256_of(folder / "weights.safetensors"),
         "licence": "CC0-1.0",

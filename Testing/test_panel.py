@@ -142,13 +142,14 @@ def test_what_is_no_scan_is_refused_in_a_sentence(widget, ui, kind):
 def test_settings_reach_the_worker(ui, worker, parameters):
     pick(ui.deviceBox, "CPU")
     pick(ui.levelBox, "pruned to level 2")
+    assert not ui.flipsBox.enabled  # the model never saw mirrored slices
     ui.flipsBox.checked = True
     ui.firstSliceBox.value = 1
     ui.lastSliceBox.value = 4
     ui.applyButton.click()
     (request,) = worker.requests
     assert (request.device, request.level, request.spec.id) == ("cpu", 2, MODEL)
-    assert request.options.flips
+    assert not request.options.flips
     assert (request.options.region.start, request.options.region.stop) == ((1, 0, 0), (5, 64, 48))
     assert (parameters.level, parameters.device) == (2, "cpu")
 

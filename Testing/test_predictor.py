@@ -14,7 +14,7 @@ from AttnSegLib.networks._output import SegmentationOutput
 from AttnSegLib.opinions import expected_error
 from AttnSegLib.orientation import Region
 from AttnSegLib.prediction import Canvas, PredictionOptions
-from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.predictor import SlicePredictor, Traits
 from AttnSegLib.preprocess import Preprocessing
 from AttnSegLib.volume import Volume, read_label_map, read_volume
 
@@ -118,7 +118,7 @@ def test_largest_component_only(preprocessing):
     voxels[1:3, 1:4, 1:4] = 100
     voxels[3, 7, 7] = 100
     volume = Volume(voxels, np.eye(4))
-    predictor = SlicePredictor(Threshold(), preprocessing, CPU, largest_component=True)
+    predictor = SlicePredictor(Threshold(), preprocessing, CPU, Traits(largest_component=True))
     assert predictor.predict(volume).label_map.sum() == 18
 
 
@@ -338,3 +338,9 @@ def test_bfloat16_leaves_a_trained_model_what_it_is():
     scores = [metrics.dice(reference[region.slices] == 1, labels == 1) for labels in found]
     assert scores[0] > 0.8
     assert abs(scores[0] - scores[1]) < 0.001
+
+
+def test_flips_are_refused_to_a_model_that_never_saw_mirrored_slices(a_volume, preprocessing):
+    predictor = SlicePredictor(Threshold(), preprocessing, CPU, Traits(mirrored=False))
+    with pytest.raises(InputError, match="never trained on mirrored slices"):
+        predictor.predict(a_volume, PredictionOptions(flips=True))

@@ -18,7 +18,7 @@ import numpy as np
 
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
-from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.predictor import SlicePredictor, Traits
 from training.case import Case
 from training.evaluate import evaluate
 from training.recipe import Recipe, read_checkpoint, read_recipe
@@ -84,7 +84,7 @@ def _scores(recipe: Recipe, root: Path, folder: Path, run: RunOptions, *, flips:
         content = read_checkpoint(train(recipe, root, folder, run))
         device = Compute("cuda" if run.accelerator == "gpu" else run.accelerator)  # as Lightning calls it
         plain, cleaned = (
-            SlicePredictor(network_of(content), recipe.preprocessing, device, largest_component=largest)
+            SlicePredictor(network_of(content), recipe.preprocessing, device, Traits(largest_component=largest))
             for largest in (False, True)
         )
         ways = [Model("network", plain), Model("network, largest component", cleaned)]

@@ -160,6 +160,7 @@ def _card(recipe: Recipe, folder: Path, cases: dict[str, list[str]]) -> dict[str
         "options": recipe.options,
         "facts": asdict(network_facts(recipe.network, **recipe.options)),
         "preprocessing": settings["preprocessing"],
+        "mirrored": recipe.test_flips or {"vertical", "horizontal"} <= set(recipe.augmentation.flips),
         "weights": _WEIGHTS,
         "sha256": sha256_of(folder / _WEIGHTS),
         "training": {

@@ -99,6 +99,7 @@ class InputSection:
         fill(self.ui.levelBox, [(_("whole"), 0), *reversed(levels)])
         select(self.ui.levelBox, parameters.level)
         self.ui.levelBox.enabled = bool(levels)
+        self.ui.flipsBox.enabled = bool(spec and spec.mirrored)
         fill(self.ui.deviceBox, self._devices)
         select(self.ui.deviceBox, parameters.device)
 

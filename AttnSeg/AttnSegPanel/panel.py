@@ -82,7 +82,8 @@ class Panel:
         if self.spec is None:
             raise InputError(_("Choose a model first."))
         chosen = self.parameters
-        return Target(chosen.inputVolume, self.spec, chosen.device, chosen.level or None, chosen.flips)
+        flips = chosen.flips and self.spec.mirrored
+        return Target(chosen.inputVolume, self.spec, chosen.device, chosen.level or None, flips)
 
     def attempt(self, action: Callable[[], Any]) -> Any:
         """Do something that may refuse with a sentence for the user, and show that sentence; returns its result."""
