@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from AttnSegLib import networks
+from AttnSegLib.allocation import memory_kept
 from AttnSegLib.attention import AttentionRecorder, attention_maps
 from AttnSegLib.batches import Batch, Plan, Slices
 from AttnSegLib.catalog import ModelSpec
@@ -123,7 +124,7 @@ class SlicePredictor:
         canvas = into or Canvas.blank(volume.voxels.shape, titles)
         errors: dict[int, float] = {}
         notices: list[str] = []
-        with AttentionRecorder(self.network, titles, plan.point) as recorder:
+        with memory_kept(), AttentionRecorder(self.network, titles, plan.point) as recorder:
             done = 0
             for batch in self._batches(_Job(plan, options, recorder, watch, notices)):
                 stored = plan.write(canvas, batch)

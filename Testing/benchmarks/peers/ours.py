@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from AttnSegLib.allocation import memory_kept
 from AttnSegLib.catalog import Code, Label
 from AttnSegLib.device import Compute
 from AttnSegLib.prediction import PredictionOptions
@@ -34,7 +35,8 @@ def network_alone(network: nn.Module, setting: Setting) -> Logits:
 
     def logits(slices: Tensor) -> Tensor:
         at_once = ready.runner.slices_at_once(slices.shape[2] * slices.shape[3])
-        return torch.cat([ready.runner.run(part).logits for part in slices.split(at_once)])
+        with memory_kept():  # as `predict` does
+            return torch.cat([ready.runner.run(part).logits for part in slices.split(at_once)])
 
     return logits
 

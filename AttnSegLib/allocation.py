@@ -1,0 +1,36 @@
+"""Memory that a prediction on a CPU keeps from slice to slice.
+
+A network asks for the same large blocks for every slice. By default glibc gives each back to the system when it is
+freed, and the system hands it out again page by page, all zeros: up to a quarter of the time of a slice of 512 x 512.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # parameters of mallopt, from malloc.h
+_DEFAULTS = {
+    _MMAP_MAX: 65536,
+    _MMAP_THRESHOLD: 32 << 20,
+    _TRIM_THRESHOLD: 64 << 20,
+}  # as glibc sets them in time
+
+
+@contextmanager
+def memory_kept() -> Iterator[None]:
+    """Freed memory stays with this process until the block ends. Does nothing where there is no glibc."""
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is None or not hasattr(libc, "mallopt"):
+        yield
+        return
+    libc.mallopt(_MMAP_MAX, 0)
+    libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        for parameter, value in _DEFAULTS.items():
+            libc.mallopt(parameter, value)
+        libc.malloc_trim(0)
