@@ -12,6 +12,8 @@ import numpy as np
 import SimpleITK as sitk
 from lightning.pytorch.callbacks import Callback
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from AttnSegLib.device import Compute
@@ -22,6 +24,7 @@ from AttnSegLib.preprocess import SliceStack
 from AttnSegLib.slicer_files import write_heat_map
 from AttnSegLib.volume import from_image
 from training.case import Case
+from training.scoring.attention_figures import save_small
 from training.segmentation_module import SegmentationModule
 from training.slice_cache import read_labelled
 
@@ -85,7 +88,8 @@ def write_strip(folder: Path, titles: Sequence[str], stack: SliceStack, label_ma
             coefficients = stack.view(from_image(sitk.ReadImage(str(path))).voxels)[number]
             _show(axes, coefficients, height / width, cmap="inferno", vmin=0, vmax=1)
             axes.set_title(f"epoch {int(path.stem.split('_')[1])}", fontsize=8)
-    figure.savefig(folder / "attention.png", format="png")
+    figure.colorbar(ScalarMappable(Normalize(0, 1), "inferno"), ax=grid, label="coefficient", fraction=0.01, pad=0.005)
+    save_small(figure, folder / "attention.png")
 
 
 def _show(axes: Axes, pixels: np.ndarray, aspect: float, **looks: object) -> None:

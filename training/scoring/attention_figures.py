@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 
@@ -13,6 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from AttnSegLib.preprocess import SliceStack
 from training.scoring.deletion import SHARES, Deletion, mean_dice
@@ -44,7 +46,7 @@ def draw_maps(path: Path, look: Look) -> None:
     columns = min(_COLUMNS, 1 + len(look.maps))
     rows = -(-(1 + len(look.maps)) // columns)
     size = (_INCHES * columns + 0.8, (_INCHES * height / width + 0.45) * rows + 0.35)
-    figure = Figure(figsize=size, layout="constrained", dpi=85)
+    figure = Figure(figsize=size, layout="constrained", dpi=90)
     grid = figure.subplots(rows, columns, squeeze=False)
     lower, upper = stack.preprocessing.intensity_range(stack.volume)
     extent = (0.0, width, 0.0, height)
@@ -65,8 +67,8 @@ def draw_maps(path: Path, look: Look) -> None:
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), _MAP), ax=grid, fraction=0.03, pad=0.01)
     bar.set_label("coefficient", fontsize=7)
     bar.ax.tick_params(labelsize=7)
-    figure.suptitle(look.title, fontsize=9)
-    figure.savefig(path, format="png")
+    figure.suptitle(fill(look.title, 25 * columns, break_on_hyphens=False), fontsize=9)
+    save_small(figure, path)
 
 
 def draw_deletions(path: Path, models: Mapping[str, tuple[Sequence[Deletion], float]]) -> None:
@@ -75,7 +77,7 @@ def draw_deletions(path: Path, models: Mapping[str, tuple[Sequence[Deletion], fl
     columns = min(3, len(models))
     rows = -(-len(models) // columns)
     figure = Figure(figsize=(3.4 * columns, 2.9 * rows + 0.3), layout="constrained", dpi=110)
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, (name, (deletions, untouched)) in zip(grid.flat, models.items(), strict=False):
         titles = list(dict.fromkeys(one.map for one in deletions))
         for title, color in zip(titles, _COLORS, strict=False):
@@ -104,6 +106,13 @@ def draw_deletions(path: Path, models: Mapping[str, tuple[Sequence[Deletion], fl
     figure.supxlabel("pixels blanked, % of the slice", fontsize=8)
     figure.supylabel("Dice", fontsize=8)
     figure.savefig(path, format="png")
+
+
+def save_small(figure: Figure, path: Path) -> None:
+    """Write a PNG of 256 colours: for pictures full of noise, as scans are, a quarter of the size."""
+    with BytesIO() as picture:
+        figure.savefig(picture, format="png")
+        Image.open(picture).convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE).save(path)
 
 
 def _outline(axes: Axes, mask: np.ndarray, size: tuple[float, float]) -> None:

@@ -59,10 +59,10 @@ class Eraser:
         """All shares and kinds. coefficients: (D, H, W)."""
         random = np.random.default_rng(seed)
         ranks = _ranks(self._stack.view(coefficients)[self._numbers], random)
+        moves = [tuple(random.integers(0, length) for length in ranks.shape[1:]) for _ in ranks]
         size = ranks[0].size
         for share in SHARES:
             count = round(share * size)
-            moves = [tuple(random.integers(0, length) for length in ranks.shape[1:]) for _ in ranks]
             most = ranks < count
             moved = np.stack([np.roll(mask, move, axis=(0, 1)) for mask, move in zip(most, moves, strict=True)])
             for kind, mask in zip(KINDS, (most, moved, ranks >= size - count), strict=True):
