@@ -33,7 +33,8 @@ from training.scoring.truth import Truth, Wanted, truth_of
 
 _SHOWN = 0.1  # share of blanked pixels in the table
 _AT_ONCE = 8  # maps of a volume in memory
-_MOST_MAPS = 17  # in a picture; a network with more shows its default ones
+_MOST_MAPS = 17  # in a picture
+_OTHERS = 5  # beside the default ones, of a network with more
 _EPILOG = f"""
 FOLDER gets, for each model, maps.csv, deletion.csv and maps-MODEL.png; and of all models in it, whenever they were
 measured, summary.md and deletion.png. A model that was measured on these cases before is not measured again: delete its
@@ -98,12 +99,19 @@ class _Study:
             options = PredictionOptions(attention=tuple(titles[first : first + _AT_ONCE]))
             yield from self._predictor.predict(volume, options).attention.items()
 
+    def _shown(self, means: dict[str, dict[str, float]]) -> tuple[str, ...]:
+        """All maps, or of very many the default ones and those in which the organ stands out most."""
+        if len(means) <= _MOST_MAPS:
+            return tuple(means)
+        others = sorted(means, key=lambda title: -abs(means[title]["inside"] - means[title]["outside"]))
+        return tuple(dict.fromkeys([*self._spec.attention, *others]))[: len(self._spec.attention) + _OTHERS]
+
     def _draw(self, scores: Sequence[MapScore]) -> None:
         volume, label_map = self._truth.read(self._truth.cases[0])
-        titles = tuple(self._predictor.attention_titles)
-        titles = titles if len(titles) <= _MOST_MAPS else self._spec.attention
+        means = mean_over_cases(scores)
+        titles = self._shown(means)
         maps = self._predictor.predict(volume, PredictionOptions(attention=titles)).attention
-        contrasts = {title: numbers["contrast"] for title, numbers in mean_over_cases(scores).items()}
+        contrasts = {title: numbers["contrast"] for title, numbers in means.items()}
         stack = self._predictor.preprocessing.stack(volume)
         look = Look(f"{self._spec.title}: {self._truth.cases[0].id}", stack, label_map > 0, maps, contrasts)
         self._pictures.mkdir(parents=True, exist_ok=True)
