@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scripted_worker import ScriptedWorker
 
+from AttnSegLib import metrics
 from AttnSegLib.catalog import find_model
 from AttnSegLib.worker import events
 
@@ -359,10 +360,12 @@ def test_comparison_with_a_reference(widget, ui, worker, parameters):
     parameters.reference = reference
     ui.compareButton.click()
     np.testing.assert_array_equal(worker.compared[0], worker.compared[1])
-    worker.say(events.Compared(worker.job, {"dice": 0.91, "hd95_mm": None}))
+    scores = metrics.compare(worker.compared[0] > 0, worker.compared[1] > 0, (1.0, 1.0, 1.0)).as_dict()
+    worker.say(events.Compared(worker.job, scores | {"hd95_mm": None}))
     widget.panel.poll()
-    rows = [[ui.compareTable.item(r, c).text() for c in (0, 1)] for r in range(2)]
-    assert rows == [["Dice", "0.910"], ["95 % Hausdorff distance, mm", "undefined"]]
+    rows = [[ui.compareTable.item(r, c).text() for c in (0, 1)] for r in range(7)]
+    assert rows[0] == ["Dice", "1.000"]
+    assert rows[-1] == ["95 % Hausdorff distance, mm", "undefined"]
 
 
 def test_a_click_goes_to_a_doubtful_slice_and_a_button_does_it_again(widget, ui, worker, a_node):

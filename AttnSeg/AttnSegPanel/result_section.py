@@ -16,7 +16,7 @@ from AttnSegPanel.choices import show_rows
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
 
-SCORES = {  # how the scores of `metrics.compare` read
+SCORES = {  # of those of `metrics.compare`, what a user of the panel asks for, and how it reads
     "dice": "Dice",
     "iou": "IoU",
     "precision": "Precision",
@@ -60,7 +60,8 @@ class ResultSection:
                 show_rows(self.ui.measureTable, self._rows)
         elif isinstance(update, Compared):
             self.ui.compareTable.visible = True
-            show_rows(self.ui.compareTable, [[SCORES[name], _number(v)] for name, v in update.scores.items()])
+            rows = [[title, _number(update.scores[name])] for name, title in SCORES.items()]
+            show_rows(self.ui.compareTable, rows)
 
     def copy(self, _checked: bool = False) -> None:
         """The table to the clipboard, as comma-separated values."""
