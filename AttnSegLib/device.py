@@ -9,7 +9,7 @@ import torch
 from AttnSegLib.errors import InputError
 
 DEVICES = "auto, cpu, cuda, cuda:0, ..., mps"
-_PIXELS_ON_CPU = 100_000  # of all slices of a batch: three of 160 x 160, one of 256 x 256 (docs/performance.md)
+_PIXELS_ON_CPU = 2**17  # of all slices of a batch: two of 256 x 256 (docs/performance.md)
 _PIXELS_ON_CARD = 2**21  # 32 of 256 x 256
 
 
@@ -38,7 +38,7 @@ class Compute:
 
     def suitable_batch(self, device: torch.device, pixels: int, bytes_per_pixel: float = 0.0) -> int:
         """Slices of so many pixels at once: on a card enough to keep it busy, if half of its free memory can hold them;
-        on a CPU few, since what stays in its caches is faster, and a cancel comes through sooner.
+        on a CPU few: four are hardly faster than two, and a cancel comes through sooner.
 
         Raises `InputError` for a size below 1.
         """
