@@ -45,9 +45,9 @@ _QUICK = Extent(2, 0, 0, 3, mirrored=False)
 _SMALL = {  # what two cores do in eight minutes; time a slice does not depend on how many there are
     "anunet": Extent(2, 4, 2, 2),
     "afnet": Extent(4, 4, 2, 3),
-    "eccamunet": Extent(1, 2, 0, 2, mirrored=False),
-    "msdualguided": Extent(1, 0, 0, 2, mirrored=False),
-    "omeganet": Extent(1, 0, 0, 2, mirrored=False),
+    "eccamunet": Extent(2, 2, 0, 2, mirrored=False),
+    "msdualguided": Extent(2, 0, 0, 2, mirrored=False),
+    "omeganet": Extent(2, 0, 0, 2, mirrored=False),
 }
 
 
