@@ -82,7 +82,7 @@ def test_segments_slices_of_any_size(create, height, width):
     preprocessing = Preprocessing("axial", window=(0, 1), multiple=network.size_multiple)
     options = PredictionOptions(attention=tuple(attention_maps(network)))
     volume = Volume(voxels, np.diag([1.0, 1.0, 5.0, 1.0]))
-    prediction = SlicePredictor(network, preprocessing, Compute("cpu")).predict(volume, options)
+    prediction = SlicePredictor(network, preprocessing, Compute("cpu", precision="float32")).predict(volume, options)
     assert np.mean(prediction.label_map == np.from_dlpack(logits > middle)) > 0.98  # rounding, close to the middle
     assert {values.shape for values in prediction.attention.values()} <= {voxels.shape}
 
