@@ -43,7 +43,7 @@ class Extent:
 _WHOLE = Extent(110, 110, 300, 5)
 _QUICK = Extent(2, 0, 0, 3, mirrored=False)
 _SMALL = {  # what two cores do in eight minutes; time a slice does not depend on how many there are
-    "anunet": Extent(2, 4, 2, 2),
+    "anunet": Extent(2, 4, 2, 2, mirrored=False),
     "afnet": Extent(4, 4, 2, 3),
     "eccamunet": Extent(2, 2, 0, 2, mirrored=False),
     "msdualguided": Extent(2, 0, 0, 2, mirrored=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,12 +85,13 @@ def _ellipsoid(
     return distance < 1
 
 
+@functools.cache
 def a_network(name: str, device: torch.device = _CPU, **options: object) -> nn.Module:
     """A network of the paper's width that finds the organ of the scans here.
 
     Its batch statistics are those of two slices, its last layer is a least squares fit to the organ on the features
     that random weights make, and some steps of training make the rest decided enough for label maps to be compared in
-    earnest: of a network that nobody trained, bfloat16 flips pixels.
+    earnest: of a network that nobody trained, bfloat16 flips pixels. Made once; whoever changes it takes a copy.
     """
     torch.manual_seed(0)
     network = networks.create(name, num_classes=CLASSES, **options)
