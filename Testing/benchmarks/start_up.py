@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -49,14 +48,18 @@ def demo() -> None:
 
 
 def _process(command: list[str], threads: int | None = None) -> tuple[float, float]:
-    """Seconds and peak memory in MB (the largest child so far) of a process."""
+    """Seconds and peak memory in MB of a process."""
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
     if threads:
         environment["OMP_NUM_THREADS"] = str(threads)
     start = time.perf_counter()
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return seconds, usage.ru_maxrss / 1024
 
 
 if __name__ == "__main__":
