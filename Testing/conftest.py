@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import torch
 from made_up.balls import RECIPE, write_task
+from panel_at_work import a_node as a_node
+from panel_at_work import parameters as parameters
+from panel_at_work import ui as ui
+from panel_at_work import widget as widget
+from panel_at_work import worker as worker
 from safetensors.torch import save_file
+from slicer_stand_in.fixtures import a_panel as a_panel
+from slicer_stand_in.fixtures import an_example_module as an_example_module
 from slicer_stand_in.fixtures import messages as messages
 from slicer_stand_in.fixtures import open_panel as open_panel
 from slicer_stand_in.fixtures import scene as scene

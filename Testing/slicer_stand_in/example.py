@@ -200,3 +200,11 @@ def change(path, old, new):
     for file in files:
         file.write_text(file.read_text().replace(old, new))
     return path
+
+
+def add_volume(name="volume", shape=(3, 4, 5)):
+    """A volume in the scene."""
+    import numpy as np
+    import slicer
+
+    return slicer.util.addVolumeFromArray(np.zeros(shape), name=name)

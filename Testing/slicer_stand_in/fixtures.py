@@ -97,3 +97,17 @@ def messages(scene, monkeypatch):  # noqa: ARG001 - there is no slicer.app witho
         monkeypatch.setattr(slicer.util, f"confirm{answers}Display", told.ask)
     monkeypatch.setattr(slicer.app, "testing", False)
     return told
+
+
+@pytest.fixture
+def an_example_module(tmp_path):
+    """File of a module with every widget and every type of parameter that has a stand-in."""
+    from . import example
+
+    return example.write(tmp_path)
+
+
+@pytest.fixture
+def a_panel(open_panel, an_example_module):
+    """Its panel."""
+    return open_panel(an_example_module)

@@ -1,0 +1,74 @@
+"""The panel with a small scan and a worker that does what the test says; conftest.py makes its fixtures known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scripted_worker import ScriptedWorker
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULE = ROOT / "AttnSeg" / "AttnSeg.py"
+MODEL = "anunet-left_atrium-mr"
+SHAPE = (6, 64, 48)  # axial slices of 64 x 48 pixels
+
+
+@pytest.fixture
+def a_node(scene):
+    import slicer
+
+    voxels = np.random.default_rng(0).integers(0, 900, SHAPE).astype(np.int16)
+    node = slicer.util.addVolumeFromArray(voxels, ijkToRAS=np.diag([2.0, 2.0, 5.0, 1.0]), name="scan")
+    assert scene.GetNodeByID(node.GetID())
+    return node
+
+
+@pytest.fixture
+def widget(a_node, open_panel, monkeypatch):
+    monkeypatch.setattr("AttnSegLib.mrml.session.Worker", ScriptedWorker)
+    widget = open_panel(MODULE)
+    widget.timer.stop()  # the tests poll themselves
+    assert widget.panel.parameters.inputVolume is a_node
+    widget.panel.parameters.modelId = MODEL
+    return widget
+
+
+@pytest.fixture
+def ui(widget):
+    return widget.ui
+
+
+@pytest.fixture
+def worker(widget):
+    return widget.panel.session._worker
+
+
+@pytest.fixture
+def parameters(widget):
+    return widget.panel.parameters
+
+
+def a_block():
+    """Left atrium in two slices."""
+    label_map = np.zeros(SHAPE, np.uint8)
+    label_map[2:4, 10:20, 10:30] = 1
+    return label_map
+
+
+def segmented(widget, label_map=None):
+    """Press Apply and let the run end well; returns the segmentation node."""
+    widget.ui.applyButton.click()
+    widget.panel.session._worker.finish(a_block() if label_map is None else label_map)
+    widget.panel.poll()
+    return widget.panel.parameters.segmentation
+
+
+def voxels_of(segmentation, volume):
+    import slicer
+
+    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "left_atrium", volume)
+
+
+def pick(box, text):
+    """Choose an entry as a user does."""
+    box.setCurrentIndex(box.findText(text))
+    box.activated.emit(box.currentIndex)
