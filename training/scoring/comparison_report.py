@@ -1,0 +1,184 @@
+"""What a comparison of networks leaves behind: scores, tables with costs and differences, and pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from AttnSegLib.cost import measure
+from AttnSegLib.orientation import Region
+from AttnSegLib.prediction import PredictionOptions
+from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.volume import Volume
+from training.evaluate import evaluate
+from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
+from training.scoring.candidates import Model
+from training.scoring.figures import box_plots, convergence
+from training.scoring.qualitative import QualitativePage, qualitative
+from training.scoring.report import Examples
+from training.scoring.scores import Score, write_scores
+from training.scoring.summary import number, summarise, table
+from training.scoring.truth import Truth
+
+_METRICS = ("dice", "slice_dice", "slice_dice_all", "recall", "precision", "hd95_mm", "mean_surface_distance_mm")
+_HEAD = ("Dice", "Dice of slices", "empty ones too", "sensitivity", "precision", "HD95 (mm)", "MSD (mm)")
+_COLORS = {"the five": "#D55E00", "baselines": "#0072B2"}
+_TIMED = 8  # slices
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Rows of the comparison. scores: of models named as the rows; patients: of their cases. By title, predictors: the
+    trained networks of one seed; logs: their metrics.csv. truth: what they were scored against."""
+
+    scores: Sequence[Score]
+    patients: Mapping[str, str]
+    predictors: Mapping[str, SlicePredictor]
+    logs: Mapping[str, Path]
+    truth: Truth
+
+    def titles(self, *wanted: str) -> list[str]:
+        """Those of the wanted rows that there are."""
+        return [title for title in wanted if title in self.predictors]
+
+
+@dataclass(frozen=True)
+class RowCost:
+    """parameters: number; macs: multiply-accumulates for a slice as the network gets it; seconds: for a slice, with all
+    around the network."""
+
+    parameters: int
+    macs: int
+    seconds: float
+
+
+def write_report(compared: Compared, out: Path, pictures: Path) -> str:
+    """Write scores.csv and summary.md into a folder, and pictures into another; returns the tables."""
+    costs = measure_costs(compared)
+    text = tables(compared, costs)
+    write_scores(out / "scores.csv", compared.scores)
+    (out / "summary.md").write_text(text, encoding="utf-8")
+    shown = compared.titles(*FIVE, REFERENCE)
+    networks = compared.titles(*FIVE, *BASELINES)
+    of_networks = [one for one in compared.scores if one.model in networks]
+    box_plots(pictures / "comparison-boxplots.png", of_networks, ["dice", "slice_dice", "hd95_mm"])
+    cost_plot(pictures / "comparison-cost.png", compared, costs)
+    convergence(pictures / "comparison-convergence.png", {title: compared.logs[title] for title in shown})
+    examples = Examples(compared.truth.labels)
+    evaluate([Model(title, compared.predictors[title]) for title in shown], compared.truth, examples)
+    page = QualitativePage("Where networks and reference differ", examples.rows, compared.truth.labels)
+    qualitative(pictures / "comparison-examples.png", page)
+    return text
+
+
+def measure_costs(compared: Compared) -> dict[str, RowCost]:
+    """Of each row: times as medians of rounds in which all take their turn, on the middle slices of a case."""
+    volume = compared.truth.read(compared.truth.cases[0]).volume
+    seconds: dict[str, list[float]] = {title: [] for title in compared.predictors}
+    for _ in range(_ROUNDS + 1):
+        for title, predictor in compared.predictors.items():
+            seconds[title].append(_time(predictor, volume))
+    costs = {}
+    for title, predictor in compared.predictors.items():
+        chosen, size = row(title), max(predictor.preprocessing.stack(volume).model_size)
+        level = {"level": chosen.level} if chosen.level else {}
+        cost = measure(chosen.network, size, **chosen.options, **level)
+        costs[title] = RowCost(cost.parameters, cost.macs, float(np.median(seconds[title][1:])))  # the first is cold
+    return costs
+
+
+def tables(compared: Compared, costs: Mapping[str, RowCost]) -> str:
+    """The networks, then the ablations, in Markdown, the best Dice first."""
+    parts = []
+    for heading, group in (("The five, and what they are compared with", FIVE | BASELINES), ("Ablations", ABLATIONS)):
+        if titles := compared.titles(*group):
+            parts.append(f"## {heading}\n\n{_table(titles, compared, costs)}")
+    return "\n".join(parts)
+
+
+def difference(compared: Compared, title: str) -> tuple[float, float, float] | None:
+    """How much higher the Dice of a row is than the reference's: mean over patients, half the width of its 95 %
+    confidence interval, and p, by the paired t-test. Several seeds of a patient become their mean first. None if there
+    are fewer than two patients.
+
+    A bootstrap of three patients would give an interval that is much too narrow.
+    """
+    from scipy import stats  # half a second, which other commands need not wait for
+
+    own, other = _by_patient(compared, title), _by_patient(compared, REFERENCE)
+    pairs = [own[patient] - other[patient] for patient in own if patient in other]
+    if title == REFERENCE or len(pairs) < 2:
+        return None
+    mean, error = float(np.mean(pairs)), float(stats.sem(pairs))
+    half = float(stats.t.ppf(0.975, len(pairs) - 1)) * error
+    return mean, half, float(stats.ttest_1samp(pairs, 0).pvalue)
+
+
+def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> None:
+    """Write a PNG: mean Dice of each network against its operations."""
+    figure = Figure(figsize=(8.5, 5.0), layout="constrained", dpi=150)
+    axes = figure.subplots()
+    for (kind, color), group in zip(_COLORS.items(), (FIVE, BASELINES), strict=True):
+        titles = compared.titles(*group)
+        macs = [costs[title].macs / 1e9 for title in titles]
+        dice = [float(np.mean(list(_by_patient(compared, title).values()))) for title in titles]
+        axes.plot(macs, dice, "o", color=color, ms=7, label=kind)
+        for title, x, y in zip(titles, macs, dice, strict=True):
+            axes.annotate(title, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8, color=color)
+    axes.set(xscale="log", xlabel="multiply-accumulates for a slice (G)", ylabel="mean Dice of the test patients")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(0.12)
+    axes.legend(frameon=False)
+    figure.savefig(path, format="png")
+
+
+def _table(titles: Sequence[str], compared: Compared, costs: Mapping[str, RowCost]) -> str:
+    rows = {line.model: line for line in summarise([one for one in compared.scores if one.model in titles], _METRICS)}
+    reference = costs.get(REFERENCE)
+    body = []
+    for title in sorted(titles, key=lambda title: -rows[title].spreads["dice"].mean):
+        spreads = [f"{number(m, s.mean)} ± {number(m, s.sd)}" for m, s in rows[title].spreads.items()]
+        cost, printed, found = costs[title], published_dice(title), difference(compared, title)
+        body.append(
+            [
+                f"**{title}**" if title in FIVE else title,
+                *spreads,
+                f"{found[0]:+.3f} ± {found[1]:.3f} (p {found[2]:.2f})" if found else "",
+                f"{cost.parameters / 1e6:.1f}",
+                f"{cost.macs / 1e9:.1f}",
+                f"{cost.seconds / reference.seconds:.2f}" if reference else "",
+                "" if printed is None else f"{printed:.2f}",
+            ]
+        )
+    head = ["network", *_HEAD, f"Dice minus {REFERENCE}'s", "parameters (M)", "MACs (G)", "time", "printed Dice (%)"]
+    return table(head, body, 1)
+
+
+def _by_patient(compared: Compared, title: str) -> dict[str, float]:
+    """The mean Dice of each patient."""
+    found: dict[str, list[float]] = {}
+    for one in compared.scores:
+        if one.model == title:
+            found.setdefault(compared.patients[one.case], []).append(one.dice)
+    return {patient: float(np.mean(values)) for patient, values in found.items()}
+
+
+def _time(predictor: SlicePredictor, volume: Volume) -> float:
+    """Seconds for one of the slices in the middle."""
+    shape = volume.voxels.shape
+    start, stop = [0, 0, 0], list(shape)
+    axis = predictor.preprocessing.stack(volume).axes[0]
+    start[axis] = max(0, (shape[axis] - _TIMED) // 2)
+    stop[axis] = min(shape[axis], start[axis] + _TIMED)
+    region = Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+    begin = time.perf_counter()
+    predictor.predict(volume, PredictionOptions(region=region))
+    return (time.perf_counter() - begin) / (stop[axis] - start[axis])
