@@ -11,7 +11,7 @@ BENCH_PIP := $(subst $(BIN),$(BENCH),$(PIP))
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
 SAMPLE := Resources/Samples/left_atrium_mr
 
-.PHONY: install demo test test-fast lint bench screenshots clean
+.PHONY: install demo test test-fast lint bench screenshots release-assets clean
 
 install: .venv/installed
 
@@ -61,5 +61,11 @@ bench: .venv-bench/installed
 screenshots: install
 	$(BIN)/python -m Testing.screenshots docs/images
 
+# Models that are too large for the repository, such as full-width ones: by default all that training.export made.
+#   make release-assets MODELS="anunet-left_atrium-mr" ADDRESS=https://...
+ADDRESS ?= https://github.com/AttnSeg/SlicerAttnSeg/releases/download/models
+release-assets: install
+	$(BIN)/python -m training.release $(MODELS) --out release-assets --address $(ADDRESS)
+
 clean:
-	rm -rf .venv .venv-bench bench-output demo-output build dist *.egg-info
+	rm -rf .venv .venv-bench release-assets bench-output demo-output build dist *.egg-info
