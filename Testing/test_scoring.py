@@ -78,7 +78,7 @@ def test_another_table_is_refused(content, tmp_path):
     write_scores(path, [a_score(dice=0.5)])
     text = path.read_text()
     path.write_bytes(content if isinstance(content, bytes) else text.replace("0.5", "high").encode())
-    with pytest.raises(InputError, match="not a table of scores"):
+    with pytest.raises(InputError, match="not a table that training.evaluate wrote"):
         read_scores(path)
 
 

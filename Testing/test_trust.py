@@ -98,7 +98,7 @@ def test_slices_come_back_from_their_table(tmp_path):
     first, second = read_slices(tmp_path / "slices.csv")
     assert first == slices[0]
     assert (second.case, np.isnan(second.dice)) == ("b, 2nd", True)
-    with pytest.raises(InputError, match="not a table of slices"):
+    with pytest.raises(InputError, match="not a table that training.trust wrote"):
         read_slices(tmp_path / "none.csv")
 
 

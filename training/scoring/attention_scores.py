@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.metrics import roc_auc
 from AttnSegLib.preprocess import SliceStack
 from training.scoring.regions import boundary
+from training.scoring.rows import read_rows, write_rows
 
 BAND = 2.0  # mm to either side of the organ's outline in the slice
 
@@ -78,23 +78,12 @@ def mean_over_cases(scores: Sequence[MapScore]) -> dict[str, dict[str, float]]:
 
 def write_map_scores(path: Path, scores: Iterable[MapScore]) -> None:
     """Write a CSV table with a header."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([field.name for field in fields(MapScore)])
-        for one in scores:
-            writer.writerow([f"{value:.3g}" if isinstance(value, float) else value for value in asdict(one).values()])
+    write_rows(path, MapScore, scores, digits=3)
 
 
 def read_map_scores(path: Path) -> list[MapScore]:
     """Read what `write_map_scores` wrote. Raises `InputError` for another table."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                MapScore(row["case"], row["map"], *(float(row[name]) for name in NUMBERS))
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"'{path}' is not a table that training.attention_study wrote; delete it.") from error
+    return read_rows(path, MapScore, "training.attention_study")
 
 
 def _mean_contrast(masks: np.ndarray, values: np.ndarray) -> float:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from AttnSegLib import metrics
 from AttnSegLib.catalog import Label
-from AttnSegLib.errors import InputError
 from training.case import Labelled
+from training.scoring.rows import read_rows, write_rows
 
 
 @dataclass(frozen=True)
@@ -59,23 +58,12 @@ def score(found: Found, truth: Labelled, labels: Sequence[Label], slice_axis: in
 
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
     """Write a CSV table with a header."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Score)])
-        writer.writeheader()
-        writer.writerows(asdict(one) for one in scores)
+    write_rows(path, Score, scores)
 
 
 def read_scores(path: Path) -> list[Score]:
     """Read what `write_scores` wrote. Raises `InputError` for another table."""
-    kinds = {"int": int, "float": float, "str": str}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                Score(**{field.name: kinds[str(field.type)](row[field.name]) for field in fields(Score)})
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"'{path}' is not a table of scores that training.evaluate wrote.") from error
+    return read_rows(path, Score, "training.evaluate")
 
 
 def _score(found: Found, truth: Labelled, label: Label, slice_axis: int) -> Score:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from AttnSegLib.errors import InputError
 from AttnSegLib.metrics import roc_auc, slice_dice
 from AttnSegLib.prediction import Prediction
 from AttnSegLib.preprocess import SliceStack
 from AttnSegLib.slices_to_check import SliceToCheck, slices_to_check
+from training.scoring.rows import read_rows, write_rows
 
 BAD = 0.8  # a slice with less Dice is bad
 
@@ -71,25 +70,12 @@ def auc(slices: Sequence[SliceTrust], by: str = "score", *, empty: bool = False)
 
 def write_slices(path: Path, slices: Iterable[SliceTrust]) -> None:
     """Write a CSV table with a header; the Dice of a slice without labels stays empty."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([field.name for field in fields(SliceTrust)])
-        for one in slices:
-            case, index, *values = astuple(one)
-            writer.writerow([case, index, *("" if np.isnan(value) else f"{value:.4g}" for value in values)])
+    write_rows(path, SliceTrust, slices, digits=4)
 
 
 def read_slices(path: Path) -> list[SliceTrust]:
     """Read what `write_slices` wrote. Raises `InputError` for another table."""
-    names = [field.name for field in fields(SliceTrust)][2:]
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                SliceTrust(row["case"], int(row["index"]), *(float(row[name] or "nan") for name in names))
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"'{path}' is not a table of slices that training.trust wrote; delete it.") from error
+    return read_rows(path, SliceTrust, "training.trust")
 
 
 def _mean_defined(values: Sequence[np.ndarray], count: int) -> np.ndarray:
