@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -205,6 +205,24 @@ def _made(kind: Any, section: str, values: dict[str, Any]) -> Any:
             "and the recipe of an organ."
         )
     return kind(**values)
+
+
+def refuse_another(checkpoint: Path, recipe: Recipe) -> None:
+    """Raises `InputError`, which names a difference, if a checkpoint was made by another recipe."""
+    theirs, ours = recipe_of(checkpoint).as_dict(), recipe.as_dict()
+    if found := next(_differences(theirs, ours), None):
+        raise InputError(
+            f"The run in '{checkpoint.parent}' was made by another recipe ({found}); go on with that one, or give "
+            "another --out."
+        )
+
+
+def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in theirs | ours:
+            yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}" if name else str(key))
+    elif theirs != ours:
+        yield f"{name}: {theirs} there, {ours} here"
 
 
 def recipe_of(checkpoint: Path) -> Recipe:

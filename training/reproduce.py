@@ -20,7 +20,7 @@ from training.evaluate import evaluate
 from training.papers.columns import NOTES
 from training.papers.printed import DATASETS, Cost, Printed, printed
 from training.papers.systems import System, system, tables
-from training.recipe import Recipe, read_checkpoint, read_recipe, recipe_of
+from training.recipe import Recipe, read_checkpoint, read_recipe, refuse_another
 from training.scoring.candidates import Model, network_of
 from training.scoring.scores import Score, read_scores, write_scores
 from training.scoring.summary import table as markdown_table
@@ -138,8 +138,8 @@ def _row(wanted: Table, recipe: Recipe, chosen: System) -> tuple[list[Score], Co
     done = folder / f"scores{f'-L{chosen.level}' if chosen.level else ''}.csv"
     facts = done.with_suffix(".json")
     checkpoint = folder / f"{recipe.optimisation.select}.ckpt"
-    if checkpoint.is_file() and recipe_of(checkpoint) != recipe:
-        raise InputError(f"'{folder}' holds the run of another recipe; give another --out.")
+    if checkpoint.is_file():
+        refuse_another(checkpoint, recipe)
     if not facts.is_file():
         parts = _enough(deal(recipe, wanted.root), recipe)
         if not (folder / "trained").is_file():

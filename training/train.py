@@ -17,7 +17,7 @@ from AttnSegLib.errors import InputError
 from training.attention_history import AttentionHistory, find_case
 from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
 from training.epoch_log import EpochLog, Progress
-from training.recipe import Recipe, read_checkpoint, read_recipe, recipe_of
+from training.recipe import Recipe, read_checkpoint, read_recipe, refuse_another
 from training.segmentation_module import SegmentationModule
 from training.slice_module import SliceModule
 from training.slices import number_of_batches
@@ -154,10 +154,7 @@ def _check_folder(last: Path, recipe: Recipe, *, resume: bool) -> None:
         return
     if not resume:
         raise InputError(f"'{last.parent}' holds a run already; add --resume to go on with it, or give another --out.")
-    if recipe_of(last) != recipe:
-        raise InputError(
-            f"The run in '{last.parent}' was made by another recipe; go on with that one, or give another --out."
-        )
+    refuse_another(last, recipe)
 
 
 def _check_cases(before: dict[str, list[str]], parts: Parts) -> None:
