@@ -18,7 +18,7 @@ from training.train import main as train
 
 MODERN = [f"modern/{name}" for name in ("afnet", "anunet", "eccamunet", "msdualguided", "omeganet")]
 ORGANS = ["modern/left_atrium-mr", "modern/hippocampus-mr"]
-CHANGES = [name for name in recipe_names() if name.startswith("ablation/")]
+CHANGES = [name for name in recipe_names() if name.startswith(("ablation/", "comparison/"))]
 WHOLE = [[name] for name in recipe_names() if name not in MODERN + ORGANS + CHANGES]
 WHOLE += [[network, organ] for network in MODERN for organ in ORGANS]
 WHOLE += [["modern/afnet", "modern/left_atrium-mr", change] for change in CHANGES]
