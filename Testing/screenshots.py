@@ -23,7 +23,7 @@ from slicer_stand_in import gui  # noqa: E402
 
 WIDTH = 460  # pixels, a panel's usual width
 SAMPLE = ROOT / "Resources" / "Samples" / "left_atrium_mr"
-MAP_MODEL, MAP = "anunet-left_atrium-mr", "gate 2,1"
+MAP_MODEL, MAP = "anunet-left_atrium-mr", "gate 1,2"
 VIEW = 420  # pixels, height and width of a slice view
 
 
