@@ -6,11 +6,12 @@ from dataclasses import fields
 
 import pytest
 import torch
+from made_up.balls import RECIPE
 from PIL import Image
 
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
-from training import compare
+from training import scored_run
 from training.compare import Comparison, main
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
 from training.recipe import read_recipe
@@ -108,6 +109,13 @@ def test_seeds_of_a_patient_are_no_further_patients():
 # A comparison
 
 
+def test_nothing_is_trained_that_could_not_be_tested(a_recipe, a_decathlon_task, tmp_path, capsys):
+    a_recipe.write_text(RECIPE.replace('test = ["case_3"]', ""))
+    assert main([str(a_recipe), "--root", str(a_decathlon_task), "--out", str(tmp_path / "out")]) == 2
+    assert "leaves none of the 4 cases for the test" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_rows_are_trained_once_and_compared(a_recipe, a_decathlon_task, tmp_path, monkeypatch, capsys):
     """One row in a process of its own, since Lightning warns a lot; then a pruned one, which needs no training."""
@@ -118,9 +126,11 @@ def test_rows_are_trained_once_and_compared(a_recipe, a_decathlon_task, tmp_path
     subprocess.run([*command, "--row", REFERENCE, "--row", "ANU-Net"], check=True)
     assert main([*given, "--done", "--seed", "1"]) == 2
     assert "No row is done" in capsys.readouterr().err
-    monkeypatch.setattr(compare, "train", lambda *_: None)
+    monkeypatch.setattr(scored_run, "train", lambda *_: None)
     assert main([*given, "--row", "ANU-Net: L1"]) == 0
     assert "ANU-Net: L1, seed 0: Dice case_3" in capsys.readouterr().out
+    assert main([*given, "--done", "--epochs", "2"]) == 2
+    assert "by another recipe (optimisation.epochs: 1 there, 2 here)" in capsys.readouterr().err
     assert main([*given, "--done"]) == 0
     printed = capsys.readouterr().out
     assert "| **ANU-Net** |" in printed

@@ -10,7 +10,7 @@ import pytest
 from made_up.balls import write_task
 
 from AttnSegLib.errors import InputError
-from training import reproduce
+from training import reproduce, scored_run
 from training.papers.columns import COLUMNS
 from training.papers.printed import _ORGANS, DATASETS, Column, Cost, printed
 from training.papers.systems import published, system, tables
@@ -246,7 +246,7 @@ def test_a_finished_row_is_never_trained_again(a_made_table, monkeypatch, capsys
     def trained_again(*_arguments):
         raise AssertionError
 
-    monkeypatch.setattr(reproduce, "train", trained_again)
+    monkeypatch.setattr(scored_run, "train", trained_again)
     monkeypatch.setattr(reproduce, "evaluate", trained_again)
     root, out, text = a_made_table
     assert main(arguments(root, out, *ROWS)) == 0
@@ -259,13 +259,33 @@ def test_a_finished_row_is_never_trained_again(a_made_table, monkeypatch, capsys
 
 @pytest.mark.slow
 def test_a_trained_row_without_scores_is_only_scored(a_made_table, monkeypatch, capsys):
-    monkeypatch.delattr(reproduce, "train")
+    monkeypatch.setattr(scored_run, "train", lambda *_: None)
     root, out, text = a_made_table
     [table] = out.glob("heart-*-bce-*/scores.csv")
+    table.unlink()
     table.with_suffix(".json").unlink()
     assert main(arguments(root, out, *ROWS)) == 0
     assert capsys.readouterr().out == text
-    assert table.with_suffix(".json").is_file()
+
+
+@pytest.mark.slow
+def test_one_row_leaves_the_others_on_the_page(a_made_table, capsys):
+    root, out, text = a_made_table
+    assert main(arguments(root, out, "--row", "BCE")) == 0
+    assert capsys.readouterr().out == text
+    assert "| Dice |" in (out / "table4-heart.md").read_text()
+
+
+@pytest.mark.slow
+def test_rows_of_another_recipe_or_split_are_not_shown(a_made_table, tmp_path, monkeypatch, capsys):
+    root, out, _ = a_made_table
+    more = write_task(tmp_path / "task", count=11)
+    assert main(arguments(more, out, *ROWS)) == 2
+    assert "cases are not those that this run began with" in capsys.readouterr().err
+    recipe_for = reproduce.recipe_for
+    monkeypatch.setattr(reproduce, "recipe_for", lambda *row: recipe_for(*row).with_changes(batch_size=2))
+    assert main(arguments(root, out, *ROWS)) == 2
+    assert "by another recipe (optimisation.batch_size: 4 there, 2 here)" in capsys.readouterr().err
 
 
 def test_an_unknown_row_is_refused_before_the_training_of_others(tmp_path, capsys):
@@ -283,5 +303,5 @@ def test_a_missing_data_set_is_told_with_where_to_get_it(tmp_path, capsys):
 
 def test_too_few_cases_are_told_before_the_training(a_decathlon_task, tmp_path, capsys):
     assert main(arguments(a_decathlon_task, tmp_path / "out", "--row", "BCE")) == 2
-    assert "leaves none of the 4 cases for the validation" in capsys.readouterr().err
+    assert "its split leaves no case for validation" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

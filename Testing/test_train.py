@@ -85,6 +85,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(whole_run, a_decath
     assert moved  # there was something to go on with
 
 
+def test_a_run_that_is_over_stays_as_it_is(whole_run, a_decathlon_task, a_recipe, tmp_path):
+    out = shutil.copytree(whole_run, tmp_path / "run")
+    again = run(a_recipe, a_decathlon_task, out, "--resume")
+    assert again.returncode == 0, again.stderr
+    for name in ("last.ckpt", "best.ckpt", "metrics.csv"):
+        assert (out / name).read_bytes() == (whole_run / name).read_bytes()
+
+
 def test_a_run_does_not_go_on_with_other_cases(whole_run, a_decathlon_task, a_recipe, tmp_path):
     out, root = tmp_path / "run", tmp_path / "task"
     shutil.copytree(whole_run, out)

@@ -12,19 +12,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
-from AttnSegLib.predictor import SlicePredictor, Traits
+from AttnSegLib.predictor import SlicePredictor
 from training.evaluate import evaluate
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, row
-from training.recipe import Recipe, read_checkpoint, read_recipe
-from training.scoring.candidates import Model, network_of
+from training.recipe import Recipe, read_recipe
+from training.scored_run import ScoredRun, cases_to_test
+from training.scoring.candidates import Model, predictor_of
 from training.scoring.comparison_report import Compared, write_report
-from training.scoring.scores import Score, read_scores, write_scores
+from training.scoring.scores import Score
 from training.scoring.truth import Truth
-from training.slice_module import deal
-from training.train import RunOptions, train
+from training.train import RunOptions
 
 _ROWS = [*FIVE, *BASELINES, *ABLATIONS]
 _EPILOG = f"""
@@ -49,22 +49,23 @@ class Comparison:
         own = {key: value for key, value in self.recipe.options.items() if key in ("in_channels", "num_classes")}
         return replace(self.recipe, network=chosen.network, options=own | chosen.options).with_changes(seed=seed)
 
-    def folder(self, title: str, seed: int) -> Path:
-        """Where a row is trained: the same for all levels of a network."""
+    def run_of(self, title: str, seed: int) -> ScoredRun:
+        """A row's run: the same for all levels of a network, each of which has its own scores."""
         chosen = row(title)
         options = [f"{key}={value}" for key, value in chosen.options.items()]
         name = "-".join([chosen.network, *options]).replace("True", "1").replace("False", "0")
-        return self.out / name / f"seed-{seed}"
+        table = f"scores-L{chosen.level}.csv" if chosen.level else "scores.csv"
+        return ScoredRun(self.recipe_of(title, seed), self.root, self.out / name / f"seed-{seed}" / table)
 
-    def scores_file(self, title: str, seed: int) -> Path:
-        """There once the row is done."""
-        level = row(title).level
-        return self.folder(title, seed) / (f"scores-L{level}.csv" if level else "scores.csv")
+    def predictor(self, title: str, checkpoint: dict[str, Any]) -> SlicePredictor:
+        """A row's network. checkpoint: the content of its run's."""
+        largest = self.recipe.card["largest_component"]
+        return predictor_of(checkpoint, self.run.compute, row(title).level, largest_component=largest)
 
     @property
     def truth(self) -> Truth:
-        """What all are scored against: the recipe's test cases."""
-        return Truth(deal(self.recipe, self.root).test, self.recipe.dataset, self.recipe.labels)
+        """What all are scored against: the recipe's test cases. Raises `InputError` if there are none."""
+        return Truth(cases_to_test(self.recipe, self.root), self.recipe.dataset, self.recipe.labels)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,47 +89,40 @@ def main(arguments: list[str] | None = None) -> int:
 def scored(wanted: Comparison, titles: Sequence[str]) -> Iterator[tuple[str, int, list[Score]]]:
     """Each row and seed with its scores, as it is done: all rows with the first seed, then all with the next.
 
-    Raises `InputError` for an unknown row, before hours of training.
+    Raises `InputError` for an unknown row or a split without test cases, before hours of training.
     """
-    recipes = [(title, seed, wanted.recipe_of(title, seed)) for seed in wanted.seeds for title in titles]
-    for title, seed, recipe in recipes:
-        done = wanted.scores_file(title, seed)
-        if not done.is_file():
-            train(recipe, wanted.root, wanted.folder(title, seed), wanted.run)
-            write_scores(done, evaluate([Model(title, predictor_of(wanted, title, seed))], wanted.truth))
-        yield title, seed, read_scores(done)
+    truth = wanted.truth
+    runs = [(title, seed, wanted.run_of(title, seed)) for seed in wanted.seeds for title in titles]
+    for title, seed, one in runs:
+
+        def score(checkpoint: dict[str, Any], title: str = title) -> list[Score]:
+            return evaluate([Model(title, wanted.predictor(title, checkpoint))], truth)
+
+        yield title, seed, one.make(wanted.run, score)
 
 
 def compared(wanted: Comparison) -> Compared:
-    """The rows that are done with all seeds. Raises `InputError` if there is none."""
-    titles = [title for title in _ROWS if all(wanted.scores_file(title, seed).is_file() for seed in wanted.seeds)]
-    if not titles:
+    """The rows that are done with all seeds. Raises `InputError` if there is none, or one of another recipe."""
+    runs = {title: [wanted.run_of(title, seed) for seed in wanted.seeds] for title in _ROWS}
+    done = {title: own for title, own in runs.items() if all(one.is_done for one in own)}
+    if not done:
         raise InputError(f"No row is done in '{wanted.out}'; run the same command without --done.")
-    first = wanted.seeds[0]
+    truth = wanted.truth
+    cases = {case.id: case.patient for case in truth.cases}
     scores, patients = [], {}
-    cases = {case.id: case.patient for case in wanted.truth.cases}
-    for title in titles:
-        for seed in wanted.seeds:
-            for one in read_scores(wanted.scores_file(title, seed)):
+    for title, own in done.items():
+        for seed, run in zip(wanted.seeds, own, strict=True):
+            for one in run.read():
                 case = one.case if len(wanted.seeds) == 1 else f"{one.case}, seed {seed}"
                 scores.append(replace(one, model=title, case=case))
                 patients[case] = cases[one.case]
     return Compared(
         scores,
         patients,
-        predictors={title: predictor_of(wanted, title, first) for title in titles},
-        logs={title: wanted.folder(title, first) / "metrics.csv" for title in titles},
-        truth=wanted.truth,
+        predictors={title: wanted.predictor(title, own[0].checkpoint()) for title, own in done.items()},
+        logs={title: own[0].folder / "metrics.csv" for title, own in done.items()},
+        truth=truth,
     )
-
-
-def predictor_of(wanted: Comparison, title: str, seed: int) -> SlicePredictor:
-    """A row's trained network. Raises `InputError` if there is none."""
-    recipe = wanted.recipe_of(title, seed)
-    content = read_checkpoint(wanted.folder(title, seed) / f"{recipe.optimisation.select}.ckpt")
-    device = Compute("cuda" if wanted.run.accelerator == "gpu" else wanted.run.accelerator)  # as Lightning calls it
-    traits = Traits(recipe.card["largest_component"])
-    return SlicePredictor(network_of(content, row(title).level), recipe.preprocessing, device, traits)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,22 +13,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from glob import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
-from AttnSegLib.predictor import SlicePredictor, Traits
 from training.case import Case
 from training.evaluate import evaluate
-from training.recipe import Recipe, read_checkpoint, read_recipe
-from training.scoring.candidates import Model, network_of
-from training.scoring.scores import Score, read_scores, write_scores
+from training.recipe import Recipe, read_recipe
+from training.scored_run import ScoredRun
+from training.scoring.candidates import Model, predictor_of
+from training.scoring.scores import Score, write_scores
 from training.scoring.summary import markdown, summarise
 from training.scoring.truth import Truth
 from training.slice_module import deal
 from training.split import Split
-from training.train import RunOptions, train
+from training.train import RunOptions
 
 _EPILOG = """
 FOLDER gets a run for each fold, scores.csv with a line for each patient, and summary.md: once for the network alone,
@@ -43,9 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
     run = RunOptions(accelerator=options.accelerator, workers=options.workers, cache=cache, resume=True)
     try:
         recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs, seed=options.seed)
+        wanted = options.fold or range(1, options.folds + 1)
+        if unknown := [number for number in wanted if not 1 <= number <= options.folds]:
+            raise InputError(f"There is no fold {unknown[0]}; choose from 1 to {options.folds}.")
         scores: list[Score] = []
         for number, of_fold in enumerate(folds(recipe, options.root, options.folds), start=1):
-            if number in (options.fold or [number]):
+            if number in wanted:
                 scores += _scores(of_fold, options.root, options.out / f"fold-{number}", run, flips=options.flips)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -61,8 +64,14 @@ def main(arguments: list[str] | None = None) -> int:
 def folds(recipe: Recipe, root: Path, count: int) -> Iterator[Recipe]:
     """The recipe, once for each fold, with the fold for validation and the test as it is.
 
-    Raises `InputError` if there are more folds than patients.
+    Raises `InputError` if there are more folds than patients, or if the recipe chooses by validation: the patients that
+    chose would score it.
     """
+    if recipe.optimisation.chooses_by_validation:
+        raise InputError(
+            "The recipe chooses by the patients that would score it; add a file with select = 'last' and another "
+            "schedule than 'plateau' in [optimisation]."
+        )
     parts = deal(recipe, root)
     cases = [*parts.training, *parts.validation]
     patients = sorted({case.patient for case in cases})
@@ -79,19 +88,15 @@ def _names(cases: list[Case]) -> tuple[str, ...]:
 
 def _scores(recipe: Recipe, root: Path, folder: Path, run: RunOptions, *, flips: bool) -> list[Score]:
     """Of the validation cases; trains, unless that is done."""
-    done = folder / ("scores-flips.csv" if flips else "scores.csv")
-    if not done.is_file():
-        content = read_checkpoint(train(recipe, root, folder, run))
-        device = Compute("cuda" if run.accelerator == "gpu" else run.accelerator)  # as Lightning calls it
-        plain, cleaned = (
-            SlicePredictor(network_of(content), recipe.preprocessing, device, Traits(largest_component=largest))
-            for largest in (False, True)
-        )
+
+    def score(checkpoint: dict[str, Any]) -> list[Score]:
+        plain, cleaned = (predictor_of(checkpoint, run.compute, largest_component=largest) for largest in (False, True))
         ways = [Model("network", plain), Model("network, largest component", cleaned)]
         if flips:
             ways.append(Model("network, flips", plain, flips=True))
-        write_scores(done, evaluate(ways, Truth(deal(recipe, root).validation, recipe.dataset, recipe.labels)))
-    return read_scores(done)
+        return evaluate(ways, Truth(deal(recipe, root).validation, recipe.dataset, recipe.labels))
+
+    return ScoredRun(recipe, root, folder / ("scores-flips.csv" if flips else "scores.csv")).make(run, score)
 
 
 def _parser() -> argparse.ArgumentParser:

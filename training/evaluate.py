@@ -13,6 +13,7 @@ from AttnSegLib.catalog import CARD, find_model
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.preprocess import Preprocessing
 from training import datasets
 from training.papers.columns import COLUMNS
 from training.scoring.candidates import Candidate, Folder, Model
@@ -72,6 +73,12 @@ def evaluate(candidates: Sequence[Candidate], truth: Truth, examples: Examples |
         if examples is not None and number in examples.wanted(len(truth.cases)):
             examples.add(labelled, found, stack)
     return sorted(scores, key=lambda one: [candidate.name for candidate in candidates].index(one.model))
+
+
+def seconds_per_slice(scores: Sequence[Score], truth: Truth, preprocessing: Preprocessing) -> float:
+    """What one model took on all cases, by the number of its slices in them."""
+    seconds = {one.case: one.seconds for one in scores}
+    return sum(seconds.values()) / sum(len(preprocessing.stack(case.read().volume)) for case in truth.cases)
 
 
 def _candidate(name: str, options: argparse.Namespace) -> Candidate:

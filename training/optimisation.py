@@ -54,6 +54,11 @@ class Optimisation:
             if getattr(self, name) < 1:
                 raise InputError(f"The recipe's {name} is {getattr(self, name)}; it must be at least 1.")
 
+    @property
+    def chooses_by_validation(self) -> bool:
+        """Whether the scores of validation cases decide what comes of the training."""
+        return self.select == "best" or self.schedule == "plateau"
+
     def make_optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser of these parameters."""
         if self.optimiser == "sgd":

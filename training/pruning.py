@@ -13,7 +13,7 @@ from AttnSegLib.catalog import ModelSpec, find_model
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
-from training.evaluate import evaluate
+from training.evaluate import evaluate, seconds_per_slice
 from training.papers.columns import paper_columns
 from training.scoring.candidates import Model
 from training.scoring.summary import table
@@ -55,8 +55,7 @@ def pruning_table(spec: ModelSpec, truth: Truth, compute: Compute) -> str:
 def _line(spec: ModelSpec, level: int, truth: Truth, compute: Compute) -> list[str]:
     predictor = SlicePredictor.from_model(spec, compute, level=level)
     scores = evaluate([Model(f"L{level}", predictor)], truth)
-    slices = sum(len(predictor.preprocessing.stack(case.read().volume)) for case in truth.cases)
-    seconds = sum({one.case: one.seconds for one in scores}.values()) / slices * _SLICES
+    seconds = seconds_per_slice(scores, truth, predictor.preprocessing) * _SLICES
     with torch.device("meta"):  # only their number is wanted
         network = networks.create(spec.network, **spec.options | {"level": level})
     parameters = sum(parameter.numel() for parameter in network.parameters()) / 1e6

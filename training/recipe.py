@@ -62,7 +62,7 @@ class Recipe:
 
     def _check_validation(self) -> None:
         settings = self.optimisation
-        if settings.select != "best" and settings.schedule != "plateau":
+        if not settings.chooses_by_validation:
             return
         if not (self.split.validation or (self.split.shares or (0, 0, 0))[1]):
             raise InputError(

@@ -12,22 +12,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
-from AttnSegLib.predictor import SlicePredictor
-from training.evaluate import evaluate
+from training.evaluate import evaluate, seconds_per_slice
 from training.papers.columns import NOTES
 from training.papers.printed import DATASETS, Cost, Printed, printed
 from training.papers.systems import System, system, tables
-from training.recipe import Recipe, read_checkpoint, read_recipe, refuse_another
-from training.scoring.candidates import Model, network_of
-from training.scoring.scores import Score, read_scores, write_scores
+from training.recipe import Recipe, read_recipe
+from training.scored_run import ScoredRun, cases_to_test
+from training.scoring.candidates import Model, network_of, predictor_of
+from training.scoring.scores import Score
 from training.scoring.summary import table as markdown_table
 from training.scoring.truth import Truth
-from training.slice_module import deal
-from training.split import Parts
-from training.train import RunOptions, train
+from training.train import RunOptions
+
+Made = tuple[list[Score], Cost]
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
         dataset = options.dataset or next(iter(DATASETS[options.paper]))
         wanted = Table(options.paper, options.table, dataset, options.root, options.out, budget, run)
         page = printed(wanted.paper, wanted.name, dataset)
-        finished: dict[str, tuple[list[Score], Cost]] = {}
-        for method, scores, cost in make(wanted, page, options.row or list(page.rows)):
-            finished[method] = scores, cost
+        finished: dict[str, Made] = made_before(wanted, page)
+        for method, made in make(wanted, page, options.row or list(page.rows)):
+            finished[method] = made
             text = compare(wanted, page, finished)
             (options.out / f"{wanted.name}-{dataset}.md").write_text(text, encoding="utf-8")
         print(text)
@@ -84,19 +84,23 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def make(wanted: Table, page: Printed, methods: Sequence[str]) -> Iterator[tuple[str, list[Score], Cost]]:
+def made_before(wanted: Table, page: Printed) -> dict[str, Made]:
+    """The rows that are finished. Raises `InputError` if the recipe or the data set has changed since."""
+    runs = {method: _runs(wanted, system(wanted.paper, method)) for method in page.rows}
+    return {method: _read(own) for method, own in runs.items() if all(one.is_done for one in own)}
+
+
+def make(wanted: Table, page: Printed, methods: Sequence[str]) -> Iterator[tuple[str, Made]]:
     """Each row as it is finished: its method, our scores, and what it costs. Raises `InputError` for an unknown row."""
     if unknown := [method for method in methods if method not in page.rows]:
         raise InputError(f"The table has no row '{unknown[0]}'; its rows are: {', '.join(page.rows)}.")
     for number, method in enumerate(methods, start=1):
         print(f"Row {number} of {len(methods)}: {method}", file=sys.stderr, flush=True)
         chosen = system(wanted.paper, method)
-        recipe = recipe_for(wanted, chosen)
-        scores, cost = [], Cost(0, float("nan"))
-        for fold in range(recipe.split.folds):
-            of_fold, cost = _row(wanted, replace(recipe, split=replace(recipe.split, fold=fold)), chosen)
-            scores += of_fold
-        yield method, scores, cost
+        runs = _runs(wanted, chosen)
+        for one in runs:
+            _make(wanted, one, chosen)
+        yield method, _read(runs)
 
 
 def recipe_for(wanted: Table, chosen: System) -> Recipe:
@@ -113,10 +117,11 @@ def recipe_for(wanted: Table, chosen: System) -> Recipe:
     return recipe.with_changes(loss=chosen.loss, epochs=epochs, validate_every=validate_every)
 
 
-def compare(wanted: Table, page: Printed, finished: dict[str, tuple[list[Score], Cost]]) -> str:
-    """The table in Markdown: in each cell ours, then the printed value."""
+def compare(wanted: Table, page: Printed, finished: dict[str, Made]) -> str:
+    """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value."""
     body = []
-    for method, (scores, cost) in finished.items():
+    for method in (method for method in page.rows if method in finished):
+        scores, cost = finished[method]
         cells = []
         for column in page.columns:
             theirs = page.rows[method].get(column.name)
@@ -132,49 +137,41 @@ def compare(wanted: Table, page: Printed, finished: dict[str, tuple[list[Score],
     )
 
 
-def _row(wanted: Table, recipe: Recipe, chosen: System) -> tuple[list[Score], Cost]:
+def _runs(wanted: Table, chosen: System) -> list[ScoredRun]:
+    """A row's: one for each fold that the paper takes the mean over."""
+    recipe = recipe_for(wanted, chosen)
+    table = f"scores-L{chosen.level}.csv" if chosen.level else "scores.csv"
+    folds = [replace(recipe, split=replace(recipe.split, fold=fold)) for fold in range(recipe.split.folds)]
+    folders = [wanted.out / f"{wanted.dataset}-{_slug(one, wanted.budget)}" for one in folds]
+    return [ScoredRun(one, wanted.root, folder / table) for one, folder in zip(folds, folders, strict=True)]
+
+
+def _make(wanted: Table, run: ScoredRun, chosen: System) -> None:
     """Train and score, unless that is done."""
-    folder = wanted.out / f"{wanted.dataset}-{_slug(recipe, wanted.budget)}"
-    done = folder / f"scores{f'-L{chosen.level}' if chosen.level else ''}.csv"
-    facts = done.with_suffix(".json")
-    checkpoint = folder / f"{recipe.optimisation.select}.ckpt"
-    if checkpoint.is_file():
-        refuse_another(checkpoint, recipe)
-    if not facts.is_file():
-        parts = _enough(deal(recipe, wanted.root), recipe)
-        if not (folder / "trained").is_file():
-            checkpoint = train(recipe, wanted.root, folder, wanted.run)
-            (folder / "trained").touch()
-        scores, cost = _scored(wanted, recipe, checkpoint, (chosen, parts))
-        write_scores(done, scores)
-        facts.write_text(json.dumps(asdict(cost)), encoding="utf-8")
-    return read_scores(done), Cost(**json.loads(facts.read_text(encoding="utf-8")))
+    cases = cases_to_test(run.recipe, wanted.root)[: wanted.budget.cases]
+    truth = Truth(cases, run.recipe.dataset, run.recipe.labels)
+
+    def score(checkpoint: dict[str, Any]) -> list[Score]:
+        predictor = predictor_of(checkpoint, wanted.run.compute, chosen.level)
+        flips, probabilities = run.recipe.test_flips, wanted.paper == "af-net"
+        network = network_of(checkpoint, chosen.level)  # the predictor's is folded
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        scores = evaluate([Model(chosen.network, predictor, flips=flips, probabilities=probabilities)], truth)
+        cost = Cost(parameters, seconds_per_slice(scores, truth, predictor.preprocessing))
+        _cost_file(run).write_text(json.dumps(asdict(cost)), encoding="utf-8")
+        return scores
+
+    run.make(wanted.run, score)
 
 
-def _enough(parts: Parts, recipe: Recipe) -> Parts:
-    """The parts, if there are cases to choose by and to test. Raises `InputError` if not."""
-    needed = {"validation": recipe.optimisation.select == "best", "test": True}
-    for name, wanted in needed.items():
-        if wanted and not getattr(parts, name):
-            count = sum(map(len, parts))
-            raise InputError(
-                f"The recipe's split leaves none of the {count} cases for the {name}; get the whole data set."
-            )
-    return parts
+def _read(runs: Sequence[ScoredRun]) -> Made:
+    """The scores of all folds, and what the last costs."""
+    scores = [score for one in runs for score in one.read()]
+    return scores, Cost(**json.loads(_cost_file(runs[-1]).read_text(encoding="utf-8")))
 
 
-def _scored(wanted: Table, recipe: Recipe, checkpoint: Path, row: tuple[System, Parts]) -> tuple[list[Score], Cost]:
-    chosen, parts = row
-    network = network_of(read_checkpoint(checkpoint), chosen.level)
-    device = "cuda" if wanted.run.accelerator == "gpu" else wanted.run.accelerator  # as Lightning calls it
-    predictor = SlicePredictor(network, recipe.preprocessing, Compute(device))
-    model = Model(chosen.network, predictor, flips=recipe.test_flips, probabilities=wanted.paper == "af-net")
-    cases = parts.test[: wanted.budget.cases]
-    scores = evaluate([model], Truth(cases, recipe.dataset, recipe.labels))
-    seconds = {one.case: one.seconds for one in scores}
-    slices = sum(len(predictor.preprocessing.stack(case.read().volume)) for case in cases)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return scores, Cost(parameters, sum(seconds.values()) / slices)
+def _cost_file(run: ScoredRun) -> Path:
+    return run.table.with_suffix(".json")
 
 
 def _slug(recipe: Recipe, budget: Budget) -> str:

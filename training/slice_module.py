@@ -40,8 +40,8 @@ class SliceModule(lightning.LightningDataModule):
         Raises `InputError` if a label appears in no training case, an image in two parts of the split, or if there is
         nothing to validate on where the recipe needs it.
         """
-        if self.recipe.optimisation.select == "best" and not self.parts.validation:
-            raise InputError("The recipe selects the best checkpoint, but its split leaves no case for validation.")
+        if self.recipe.optimisation.chooses_by_validation and not self.parts.validation:
+            raise InputError("The recipe chooses by validation, but its split leaves no case for validation.")
         self._cache.prepare(self.parts.training, slices=True)
         self._cache.prepare([*self.parts.validation, *self.parts.test], slices=False)
         _refuse_missing_labels(self._cache.cases(self.parts.training), self.recipe)

@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from training.attention_history import AttentionHistory, find_case
 from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
@@ -49,6 +50,11 @@ class RunOptions:
     attention_of: str | None = None
     fast_dev_run: bool = False
     max_batches: int | None = None
+
+    @property
+    def compute(self) -> Compute:
+        """Where the trained network is scored: torch knows a "gpu" only as "cuda"."""
+        return Compute("cuda" if self.accelerator == "gpu" else self.accelerator)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -99,9 +105,8 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     trainer = _trainer(recipe, out, run, _followers(slices, out, run))
     interrupted = last if run.resume and last.is_file() else None
     if interrupted is not None:
-        content = read_checkpoint(interrupted)
-        _check_cases(content["hyper_parameters"]["cases"], slices.parts)
-        slices.first_epoch = content["epoch"] + 1
+        refuse_other_cases(interrupted, slices.parts)
+        slices.first_epoch = read_checkpoint(interrupted)["epoch"] + 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # the cache needs few
         warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning's affair with torch
@@ -157,8 +162,10 @@ def _check_folder(last: Path, recipe: Recipe, *, resume: bool) -> None:
     refuse_another(last, recipe)
 
 
-def _check_cases(before: dict[str, list[str]], parts: Parts) -> None:
-    """Whoever trained must not be tested after a resumption, because files came or went."""
+def refuse_other_cases(checkpoint: Path, parts: Parts) -> None:
+    """Raises `InputError` if a checkpoint's run began with other cases: whoever trained must not be tested later, when
+    files came or went."""
+    before = read_checkpoint(checkpoint)["hyper_parameters"]["cases"]
     for name, part in parts._asdict().items():
         if changed := sorted(set(before[name]) ^ {case.id for case in part}):
             raise InputError(

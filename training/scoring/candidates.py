@@ -9,9 +9,10 @@ from torch import nn
 
 from AttnSegLib import networks
 from AttnSegLib.catalog import Code, Label
+from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.predictor import SlicePredictor, Traits
 from AttnSegLib.preprocess import SliceStack
 from AttnSegLib.volume import Volume, read_label_map
 from training.recipe import from_dict
@@ -78,6 +79,14 @@ def network_of(checkpoint: dict[str, Any], level: int | None = None) -> nn.Modul
     weights = {n.removeprefix(prefix): t for n, t in checkpoint["state_dict"].items() if n.startswith(prefix)}
     network.load_state_dict(weights)
     return network if level is None else network.pruned(level)  # type: ignore[operator]
+
+
+def predictor_of(
+    checkpoint: dict[str, Any], compute: Compute, level: int | None = None, *, largest_component: bool = False
+) -> SlicePredictor:
+    """What runs the trained network in the content of a checkpoint. level: prune an ANU-Net."""
+    preprocessing = from_dict(checkpoint["hyper_parameters"]["recipe"]).preprocessing
+    return SlicePredictor(network_of(checkpoint, level), preprocessing, compute, Traits(largest_component))
 
 
 def plain_label(value: int, name: str) -> Label:
