@@ -109,6 +109,31 @@ def test_an_unknown_label_is_refused_with_the_case(recipe, a_decathlon_task, tmp
         a_cache(recipe, a_decathlon_task, tmp_path).prepare([strange], slices=True)
 
 
+@pytest.mark.parametrize(
+    ("window", "scale", "message"),
+    [
+        (
+            (1000, 2000),
+            1,
+            r"'case_0' is blank in the window from 1000 to 2000: its intensities are \d+ to \d+; correct",
+        ),
+        ((-200, 0), 1, "is blank in the window from -200 to 0"),
+        (None, 0, "is blank in every range of intensities: its intensities are 0 to 0"),
+    ],
+)
+def test_a_case_of_which_nothing_can_be_seen_is_refused(window, scale, message, recipe, a_decathlon_task, tmp_path):
+    percentiles = None if window else (0.5, 99.5)
+    seen = replace(recipe.preprocessing, window=window, percentiles=percentiles)
+    [case, *_] = datasets.cases("msd", a_decathlon_task)
+    volume, label_map = case.read()
+    case = replace(case, read=lambda: Labelled(replace(volume, voxels=volume.voxels * scale), label_map))
+    cache = a_cache(recipe, a_decathlon_task, tmp_path, preprocessing=seen)
+    with pytest.raises(InputError, match=message):
+        cache.prepare([case], slices=True)
+    nothing = replace(case, read=lambda: Labelled(volume, label_map * 0))
+    cache.prepare([nothing], slices=True)  # beyond an end of the organ a slice may be blank
+
+
 def test_a_label_that_never_appears_stops_the_run(recipe, a_decathlon_task, tmp_path):
     nothing = replace(recipe, dataset=Source("msd", {}, ((5,),)))
     with pytest.raises(InputError, match=r"Label 1 \(Ball\) appears in none of the 2 training cases"):

@@ -65,8 +65,8 @@ class SliceCache:
         """Cache what is not cached yet, in one process at a time. slices: also the slices themselves, not only the
         facts of a case.
 
-        Raises `InputError` for a case that can't be read, that holds a label the recipe does not know, or if the disk
-        is full.
+        Raises `InputError` for a case that can't be read, that holds a label the recipe does not know, in which nothing
+        can be seen, or if the disk is full.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -96,6 +96,8 @@ class SliceCache:
                 f"Case '{case.id}' holds label {label_map.max()}, but the recipe has labels 1 to {self._num_labels}; "
                 "add it to the recipe's card, or leave it out by the labels of its dataset."
             )
+        if label_map.any():  # a picture of nothing may be blank
+            _refuse_a_blank(case, volume.voxels, self._preprocessing.window)
         stack = self._preprocessing.stack(volume)
         counts = [
             [int((one == label).sum()) for label in range(1, self._num_labels + 1)] for one in stack.view(label_map)
@@ -127,6 +129,17 @@ class SliceCache:
         name = "".join(c if c.isalnum() or c in "-_" else "_" for c in case.id)
         short = hashlib.sha256(case.id.encode()).hexdigest()[:6]  # ids that differ in other characters only
         return self._folder / f"{name}-{short}.{suffix}"
+
+
+def _refuse_a_blank(case: Case, voxels: np.ndarray, window: tuple[float, float] | None) -> None:
+    lowest, highest = voxels.min(), voxels.max()
+    lower, upper = window or (-np.inf, np.inf)
+    if lowest == highest or highest <= lower or lowest >= upper:
+        seen = f"the window from {lower:g} to {upper:g}" if window else "every range of intensities"
+        raise InputError(
+            f"Case '{case.id}' is blank in {seen}: its intensities are {lowest:g} to {highest:g}; correct the image "
+            "or the window in the recipe's preprocessing."
+        )
 
 
 @contextmanager
