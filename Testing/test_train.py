@@ -45,6 +45,8 @@ def whole_run(a_decathlon_task, tmp_path_factory):
     recipe.write_text(RECIPE)
     result = run(recipe, a_decathlon_task, folder / "run", "--workers", "2")
     assert result.returncode == 0, result.stderr
+    for idle in ("available", "Tip", "Warning", "stopped"):
+        assert idle not in result.stderr
     return folder / "run"
 
 
@@ -131,6 +133,17 @@ def test_what_is_in_the_folder_of_a_run_is_never_overwritten(whole_run, a_decath
     assert (whole_run / "last.ckpt").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("more", "precision"), [(["--accelerator", "abacus"], "32-true"), (["--accelerator", "cpu"], "33-true")]
+)
+def test_what_lightning_cannot_do_is_one_sentence(more, precision, a_decathlon_task, a_recipe, tmp_path):
+    a_recipe.write_text(RECIPE.replace("epochs = 2", f'epochs = 2\nprecision = "{precision}"'))
+    result = run(a_recipe, a_decathlon_task, tmp_path / "run", *more)
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: The run can't be set up: ")
+    assert "Traceback" not in result.stderr
+
+
 @pytest.fixture(scope="module")
 def a_recipe_for_an_uneven_share(tmp_path_factory):
     """Trains on one case for long enough to find something, and validates on three, an odd number for two processes."""
@@ -148,7 +161,8 @@ def two_processes(a_recipe_for_an_uneven_share, a_decathlon_task):
         a_recipe_for_an_uneven_share, a_decathlon_task, out, "--workers", "0", "--accelerator", "cpu", "--devices", "2"
     )
     assert result.returncode == 0, result.stderr
-    assert "2 processes" in result.stderr
+    assert "MEMBER: 2/2" in result.stderr
+    assert result.stdout.count("The trained network is in") == 1
     return out
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import logging
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,29 @@ import lightning
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 _COLUMNS = ("epoch", "step", "loss", "dice", "skipped_steps", "learning_rate", "seconds")
+
+
+_EXPECTED = (
+    ".*does not have many workers",  # the cache needs few
+    ".*LeafSpec",  # Lightning's affair with torch
+    "Checkpoint directory .* exists",  # the slices are in it
+    ".*recommended to use `self.log.'dice'",  # which all processes have agreed on
+)
+
+
+@contextmanager
+def only_what_matters() -> Iterator[None]:
+    """Without what Lightning says when all is well: which cards there are not, tips, checkpoints."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in _EXPECTED:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 class Progress(TQDMProgressBar):

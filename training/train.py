@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +11,14 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from training.attention_history import AttentionHistory, find_case
 from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
-from training.epoch_log import EpochLog, Progress
+from training.epoch_log import EpochLog, Progress, only_what_matters
 from training.recipe import Recipe, read_checkpoint, read_recipe, refuse_another
 from training.segmentation_module import SegmentationModule
 from training.slice_module import SliceModule
@@ -84,8 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
     if run.fast_dev_run:
         print("One batch and one validation went through; nothing was kept.")
         return 0
-    print(f"The trained network is in '{checkpoint}'. Make a model of it:")
-    print(f"  python -m training.export {checkpoint} --root {options.root}")
+    say = rank_zero_only(print)  # one of several processes
+    say(f"The trained network is in '{checkpoint}'. Make a model of it:")
+    say(f"  python -m training.export {checkpoint} --root {options.root}")
     return 0
 
 
@@ -102,14 +104,13 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     slices.prepare_data()
     slices.setup("fit")
     module = SegmentationModule(recipe.as_dict(), slices.parts, _number_of_steps(slices, run))
-    trainer = _trainer(recipe, out, run, _followers(slices, out, run))
+    followers = _followers(slices, out, run)
     interrupted = last if run.resume and last.is_file() else None
     if interrupted is not None:
         refuse_other_cases(interrupted, slices.parts)
         slices.first_epoch = read_checkpoint(interrupted)["epoch"] + 1
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers")  # the cache needs few
-        warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning's affair with torch
+    with only_what_matters():
+        trainer = _trainer(recipe, out, run, followers)
         trainer.fit(module, datamodule=slices, ckpt_path=interrupted, weights_only=True)
     if trainer.received_sigterm:  # as a cluster sends it; Lightning then just ends
         raise KeyboardInterrupt
@@ -127,31 +128,34 @@ def _trainer(recipe: Recipe, out: Path, run: RunOptions, callbacks: list[Callbac
     settings = recipe.optimisation
     if settings.ema is not None:
         callbacks = [*callbacks, EMAWeightAveraging(decay=settings.ema)]
-    return lightning.Trainer(
-        accelerator=run.accelerator,
-        devices=run.devices,
-        num_nodes=run.nodes,
-        fast_dev_run=run.fast_dev_run,
-        limit_train_batches=run.max_batches,
-        max_epochs=settings.epochs,
-        precision=settings.precision,  # type: ignore[arg-type]  # a literal type of 20 strings
-        accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=settings.clip,
-        check_val_every_n_epoch=settings.validate_every,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-        use_distributed_sampler=False,  # slices and validation cases are shared out by ourselves
-        sync_batchnorm=run.accelerator != "cpu" and torch.cuda.is_available(),  # as EC-CaM-UNet does on two cards
-        logger=TensorBoardLogger(out, name="", version="tensorboard"),
-        plugins=[SafeCheckpointIO()],
-        callbacks=[
-            *callbacks,
-            Progress(),
-            EpochLog(out / "metrics.csv", settings.validate_every),
-            *checkpoint_callbacks(out, recipe),
-        ],
-    )
+    try:
+        return lightning.Trainer(
+            accelerator=run.accelerator,
+            devices=run.devices,
+            num_nodes=run.nodes,
+            fast_dev_run=run.fast_dev_run,
+            limit_train_batches=run.max_batches,
+            max_epochs=settings.epochs,
+            precision=settings.precision,  # type: ignore[arg-type]  # a literal type of 20 strings
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.clip,
+            check_val_every_n_epoch=settings.validate_every,
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            log_every_n_steps=1,
+            use_distributed_sampler=False,  # slices and validation cases are shared out by ourselves
+            sync_batchnorm=run.accelerator != "cpu" and torch.cuda.is_available(),  # as EC-CaM-UNet does on two cards
+            logger=TensorBoardLogger(out, name="", version="tensorboard"),
+            plugins=[SafeCheckpointIO()],
+            callbacks=[
+                *callbacks,
+                Progress(),
+                EpochLog(out / "metrics.csv", settings.validate_every),
+                *checkpoint_callbacks(out, recipe),
+            ],
+        )
+    except (ValueError, MisconfigurationException) as error:  # an accelerator or a precision that is not there
+        raise InputError(f"The run can't be set up: {error}") from error
 
 
 def _check_folder(last: Path, recipe: Recipe, *, resume: bool) -> None:
