@@ -292,6 +292,13 @@ def test_cases_that_a_model_was_trained_on_are_scored_with_a_note(score_balls, a
     assert "Note: 'tiny' was trained on 'case_1' and perhaps other cases." in capsys.readouterr().err
 
 
+def test_what_a_model_was_trained_on_is_not_its_test(score_balls, a_model_of_balls, capsys):
+    model = a_model_of_balls(training_cases=["case_0", "case_1"], test_cases=[])
+    assert score_balls(model, "--device", "cpu", dataset=None) == 2
+    assert "Model 'tiny' has no test cases" in capsys.readouterr().err
+    assert score_balls(model, "--device", "cpu", "--case", "case_3", dataset=None) == 0
+
+
 def test_a_models_labels_hold_for_its_data_set(score_balls, a_model_of_balls, tmp_path):
     """The card calls the data set's 2, which no ball has, its label; with --dataset or without."""
     model = a_model_of_balls(dataset={"name": "msd", "options": {}, "labels": [[2]]}, test_cases=["case_3"])

@@ -54,8 +54,8 @@ class Wanted:
 def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> Truth:  # frozen
     """The test cases of a model, or what is wanted instead; without a model, all cases of a data set.
 
-    Raises `InputError` if the data set is not known, can't be read, or lacks a case, or if it is not the model's and
-    has other labels.
+    Raises `InputError` if the data set is not known, can't be read, or lacks a case, if it is not the model's and has
+    other labels, or if it is the model's and none of its cases was kept for the test.
     """
     training = spec.training if spec else {}
     known: dict[str, Any] = training.get("dataset", {})
@@ -71,6 +71,8 @@ def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> T
     source = Source(name, {**known.get("options", {}), **wanted.options}, labels)
     cases = datasets.cases(name, root, **source.options)
     ids = wanted.cases or training.get("test_cases") or [case.id for case in cases]
+    if spec is not None and training.get("training_cases") and not (wanted.cases or training.get("test_cases")):
+        raise InputError(f"Model '{spec.id}' has no test cases: it was trained on this data set; say which to score.")
     chosen = [case for case in cases if case.id in ids]
     if missing := sorted(set(ids) - {case.id for case in chosen}):
         raise InputError(f"The data set has no case '{missing[0]}'; it has {len(cases)}, such as '{cases[0].id}'.")
