@@ -80,7 +80,7 @@ def test_a_model_folder_holds_card_weights_metadata_and_attribution(exported):
     assert "https://spdx.org/licenses/CC0-1.0.html" in (exported / "ATTRIBUTION.md").read_text()
 
 
-def test_the_card_tells_how_the_model_was_made(exported):
+def test_the_card_tells_how_the_model_was_made(exported, checkpoint):
     spec = load_card(exported / CARD)
     assert (spec.id, spec.title, spec.network) == (MODEL, "A ball in noise (ANU-Net)", "anunet")
     assert spec.sha256 == sha256_of(exported / "weights.safetensors")
@@ -91,6 +91,7 @@ def test_the_card_tells_how_the_model_was_made(exported):
     assert (training["validation_cases"], training["test_cases"]) == (["case_2"], ["case_3"])
     assert training["dataset"] == {"name": "msd", "options": {}, "labels": None}
     assert training["optimisation"]["epochs"] == 20
+    assert training["epochs_done"] == read_checkpoint(checkpoint)["epoch"] + 1
 
 
 def test_the_metadata_file_names_the_labels(exported):
