@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
+from made_up.balls import write_task
 from torch import nn
 
 from AttnSegLib.attention import AttentionMap
@@ -152,4 +154,19 @@ def test_the_command_writes_tables_and_pictures(a_model_folder, a_decathlon_task
     for picture in (out / "maps-tiny.png", out / "deletion.png"):
         assert picture.read_bytes().startswith(b"\x89PNG")
     monkeypatch.setattr(attention_study._Study, "write", None)  # what is measured is not measured again
-    assert attention_study.main(arguments) == 0
+    assert attention_study.main([*arguments, "--pictures", str(tmp_path / "new" / "pictures")]) == 0
+    assert (tmp_path / "new" / "pictures" / "deletion.png").is_file()
+
+
+def test_a_test_case_without_the_organ_is_one_sentence(a_model_folder, tmp_path, capsys):
+    root = write_task(tmp_path / "task", count=1)
+    empty = sitk.GetImageFromArray(np.zeros((9, 34, 30), np.uint8))
+    empty.SetSpacing((1.5, 1.5, 4.0))
+    sitk.WriteImage(empty, str(root / "labelsTr" / "case_0.nii.gz"))
+    card = json.loads((a_model_folder / CARD).read_text())
+    card["training"] = {"dataset": {"name": "msd"}, "test_cases": ["case_0"]}
+    (a_model_folder / CARD).write_text(json.dumps(card))
+    out = tmp_path / "out"
+    arguments = [str(a_model_folder), "--root", str(root), "--out", str(out), "--device", "cpu"]
+    assert attention_study.main(arguments) == 2
+    assert "Case 'case_0' has none of the organ to look at" in capsys.readouterr().err

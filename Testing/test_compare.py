@@ -131,10 +131,10 @@ def test_rows_are_trained_once_and_compared(a_recipe, a_decathlon_task, tmp_path
     assert "ANU-Net: L1, seed 0: Dice case_3" in capsys.readouterr().out
     assert main([*given, "--done", "--epochs", "2"]) == 2
     assert "by another recipe (optimisation.epochs: 1 there, 2 here)" in capsys.readouterr().err
-    assert main([*given, "--done"]) == 0
+    assert main([*given, "--done", "--pictures", str(tmp_path / "new" / "pictures")]) == 0
     printed = capsys.readouterr().out
     assert "| **ANU-Net** |" in printed
     assert "| ANU-Net: L1 |" in printed.partition("## Ablations")[2]
     assert {one.model for one in read_scores(out / "scores.csv")} == {REFERENCE, "ANU-Net", "ANU-Net: L1"}
     for name in ("boxplots", "cost", "convergence", "examples"):
-        Image.open(out / f"comparison-{name}.png").verify()
+        Image.open(tmp_path / "new" / "pictures" / f"comparison-{name}.png").verify()

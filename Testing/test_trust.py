@@ -134,7 +134,7 @@ def a_trained_model(a_model_folder):
 def test_the_command_writes_tables_and_a_picture(given, cases, a_trained_model, a_decathlon_task, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = [str(a_trained_model), "--root", str(a_decathlon_task), "--out", str(out), "--device", "cpu", *given]
-    assert trust.main(arguments) == 0
+    assert trust.main([*arguments, "--pictures", str(tmp_path / "new" / "pictures")]) == 0
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith(f"| tiny | {cases} |")
     slices = read_slices(out / "tiny" / "slices.csv")
@@ -142,7 +142,7 @@ def test_the_command_writes_tables_and_a_picture(given, cases, a_trained_model, 
     bins = read_bins(out / "tiny" / "bins.csv")
     assert bins["left_atrium", "all"].voxels.sum() == 9 * 34 * 30 * cases
     assert 0 < bins["left_atrium", "near"].voxels.sum() <= bins["left_atrium", "all"].voxels.sum()
-    assert (out / "reliability.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "new" / "pictures" / "reliability.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_is_measured_is_not_measured_again(a_trained_model, a_decathlon_task, tmp_path, monkeypatch, capsys):
@@ -150,7 +150,7 @@ def test_what_is_measured_is_not_measured_again(a_trained_model, a_decathlon_tas
     assert trust.main(arguments) == 0
     first = capsys.readouterr().out
     asked = []
-    monkeypatch.setattr(trust, "measure", lambda folder, *_: asked.append(folder.name))
+    monkeypatch.setattr(trust, "measure", lambda folder, **_: asked.append(folder.name))
     assert trust.main(arguments) == 0
     assert (capsys.readouterr().out, asked) == (first, [])
     assert trust.main([*arguments, "--case", "case_1"]) == 0  # other cases

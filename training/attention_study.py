@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     pictures = options.pictures or options.out
     try:
+        pictures.mkdir(parents=True, exist_ok=True)
         for spec in [find_model(name) for name in options.models]:
             truth = truth_of(spec, options.root, Wanted(cases=tuple(options.case or ())))
             truth.check(spec)
@@ -83,11 +84,11 @@ class _Study:
             volume, label_map = labelled
             stack = self._predictor.preprocessing.stack(volume)
             eraser = Eraser(self._predictor, self._compute, labelled)
-            deletions.append(Deletion(case.id, "", "", 0.0, eraser.untouched()))
             for title, coefficients in self._maps(volume):
                 scores.append(score_map(case.id, title, stack, coefficients, label_map > 0))
                 if title in self._spec.attention:
                     deletions += eraser.curves(case.id, title, coefficients)
+            deletions.append(Deletion(case.id, "", "", 0.0, eraser.untouched()))
         write_map_scores(folder / "maps.csv", scores)
         write_deletions(folder / "deletion.csv", deletions)
         self._draw(scores)
@@ -114,7 +115,6 @@ class _Study:
         contrasts = {title: numbers["contrast"] for title, numbers in means.items()}
         stack = self._predictor.preprocessing.stack(volume)
         look = Look(f"{self._spec.title}: {self._truth.cases[0].id}", stack, label_map > 0, maps, contrasts)
-        self._pictures.mkdir(parents=True, exist_ok=True)
         draw_maps(self._pictures / f"maps-{self._spec.id}.png", look)
 
 

@@ -79,7 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
             dice = ", ".join(f"{one.case} {one.dice:.3f}" for one in scores)
             print(f"{title}, seed {seed}: Dice {dice}", flush=True)
         if not options.row:
-            print(write_report(compared(wanted), options.out, options.pictures or options.out))
+            done, pictures = compared(wanted), options.pictures or options.out
+            pictures.mkdir(parents=True, exist_ok=True)
+            print(write_report(done, options.out, pictures))
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
             truth.check(spec)
             predictor = SlicePredictor.from_model(spec, Compute(options.device, precision="float32"))
             ids = [case.id for case in truth.cases]
-            once(options.out, spec, ids, lambda own, p=predictor, t=truth: measure(own, p, t))  # type: ignore[misc]
+            once(options.out, spec, ids, partial(measure, predictor=predictor, truth=truth))
         print(write_summary(options.out), end="")
         bins = {own.name: read_bins(own / "bins.csv") for own in all_measured(options.out)}
-        reliability_diagram((options.pictures or options.out) / "reliability.png", bins)
+        pictures = options.pictures or options.out
+        pictures.mkdir(parents=True, exist_ok=True)
+        reliability_diagram(pictures / "reliability.png", bins)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2

@@ -14,9 +14,7 @@ from AttnSegLib.errors import InputError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    Row = TypeVar("Row", bound=DataclassInstance)
-else:
-    Row = TypeVar("Row")
+Row = TypeVar("Row", bound="DataclassInstance")
 
 
 def _number(text: str) -> float:
