@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from AttnSegLib.networks._output import SegmentationOutput
 from training.losses import (
@@ -13,7 +12,6 @@ from training.losses import (
     anu_loss,
     ec_cam_alpha_loss,
     focal_loss,
-    l2_penalty,
     literal_loss,
     margin_loss,
     soft_dice_loss,
@@ -103,14 +101,6 @@ def bce(*pairs):
 def test_af_loss_is_cross_entropy():
     loss = LOSSES["af"](SegmentationOutput(logits_of(0.8, 0.4)), TARGET.float())
     assert loss.item() == pytest.approx(bce((0.8, 1), (0.4, 0)), rel=1e-6)
-
-
-def test_l2_penalty_by_hand():
-    layer = nn.Linear(2, 1)
-    with torch.no_grad():
-        layer.weight.copy_(torch.tensor([[1.0, -2.0]]))
-        layer.bias.fill_(3.0)
-    assert l2_penalty(layer, 0.5).item() == pytest.approx(0.5 * (1 + 4 + 9))
 
 
 def test_omega_loss_is_ten_times_the_main_and_once_the_additional_output():

@@ -70,13 +70,8 @@ def anu_literal_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
 
 def af_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
     """AF-Net: binary cross-entropy. The L2 term of Eq. 8 is the optimiser's weight decay of 1e-4; the printed lambda
-    of 1 would drown the data (`l2_penalty` gives it)."""
+    of 1 would drown the data."""
     return binary_cross_entropy_with_logits(output.logits.float(), target)
-
-
-def l2_penalty(network: torch.nn.Module, weight: float) -> Tensor:
-    """AF-Net Eq. 8, second term: weight * sum of squares of all parameters."""
-    return weight * torch.stack([parameter.square().sum() for parameter in network.parameters()]).sum()
 
 
 def omega_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
