@@ -1,5 +1,6 @@
 """All networks alike: what is compared, what differences mean, and a comparison from the data set to the pictures."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -129,6 +130,12 @@ def test_rows_are_trained_once_and_compared(a_recipe, a_decathlon_task, tmp_path
     monkeypatch.setattr(scored_run, "train", lambda *_: None)
     assert main([*given, "--row", "ANU-Net: L1"]) == 0
     assert "ANU-Net: L1, seed 0: Dice case_3" in capsys.readouterr().out
+    [anunet] = out.glob("anunet-*")
+    alone = tmp_path / "alone"
+    shutil.copytree(anunet, alone / anunet.name)
+    (alone / anunet.name / "seed-0" / "scores.csv").unlink()
+    assert main([*given, "--done", "--out", str(alone)]) == 0
+    assert capsys.readouterr().out.startswith("## Ablations")
     assert main([*given, "--done", "--epochs", "2"]) == 2
     assert "by another recipe (optimisation.epochs: 1 there, 2 here)" in capsys.readouterr().err
     assert main([*given, "--done", "--pictures", str(tmp_path / "new" / "pictures")]) == 0

@@ -64,8 +64,9 @@ def write_report(compared: Compared, out: Path, pictures: Path) -> str:
     text = tables(compared, costs)
     write_scores(out / "scores.csv", compared.scores)
     (out / "summary.md").write_text(text, encoding="utf-8")
-    shown = compared.titles(*FIVE, REFERENCE)
-    networks = compared.titles(*FIVE, *BASELINES)
+    every = list(compared.predictors)  # where there are only ablations
+    shown = compared.titles(*FIVE, REFERENCE) or every
+    networks = compared.titles(*FIVE, *BASELINES) or every
     of_networks = [one for one in compared.scores if one.model in networks]
     box_plots(pictures / "comparison-boxplots.png", of_networks, ["dice", "slice_dice", "hd95_mm"])
     cost_plot(pictures / "comparison-cost.png", compared, costs)
