@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from AttnSegLib.attention import attention_maps
 from AttnSegLib.errors import InputError
 from training import datasets
 from training.optimisation import Optimisation
-from training.recipe import from_dict, read_checkpoint, read_recipe, recipe_names
+from training.recipe import from_dict, read_checkpoint, read_recipe, recipe_names, refuse_another
 from training.train import main as train
 
 MODERN = [f"modern/{name}" for name in ("afnet", "anunet", "eccamunet", "msdualguided", "omeganet")]
@@ -123,6 +124,16 @@ def test_other_files_are_no_checkpoints(tmp_path):
     torch.save({"state_dict": {}}, path)
     with pytest.raises(InputError, match="is not a checkpoint"):
         read_checkpoint(path)
+
+
+def test_a_run_is_of_another_recipe_if_its_scores_would_differ(a_recipe, tmp_path):
+    recipe, path = read_recipe([str(a_recipe)]), tmp_path / "last.ckpt"
+    torch.save({"hyper_parameters": {"recipe": recipe.as_dict()}, "state_dict": {}}, path)
+    refuse_another(path, replace(recipe, card=recipe.card | {"attention": [], "title": "A ball"}))
+    with pytest.raises(InputError, match=r"\(optimisation.epochs: 2 there, 3 here\)"):
+        refuse_another(path, recipe.with_changes(epochs=3))
+    with pytest.raises(InputError, match=r"\(card.largest_component: False there, True here\)"):
+        refuse_another(path, replace(recipe, card=recipe.card | {"largest_component": True}))
 
 
 def parameters():

@@ -208,13 +208,18 @@ def _made(kind: Any, section: str, values: dict[str, Any]) -> Any:
 
 
 def refuse_another(checkpoint: Path, recipe: Recipe) -> None:
-    """Raises `InputError`, which names a difference, if a checkpoint was made by another recipe."""
-    theirs, ours = recipe_of(checkpoint).as_dict(), recipe.as_dict()
-    if found := next(_differences(theirs, ours), None):
+    """Raises `InputError`, which names a difference, if a checkpoint was made by another recipe; what its card only
+    tells people, and which maps it shows, may differ."""
+    if found := next(_differences(_decisive(recipe_of(checkpoint)), _decisive(recipe)), None):
         raise InputError(
             f"The run in '{checkpoint.parent}' was made by another recipe ({found}); go on with that one, or give "
             "another --out."
         )
+
+
+def _decisive(recipe: Recipe) -> dict[str, Any]:
+    """What weights and scores depend on."""
+    return recipe.as_dict() | {"card": {name: recipe.card[name] for name in ("labels", "largest_component")}}
 
 
 def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
