@@ -11,12 +11,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # parameters of mallopt, from malloc.h
-_DEFAULTS = {
-    _MMAP_MAX: 65536,
-    _MMAP_THRESHOLD: 32 << 20,
-    _TRIM_THRESHOLD: 64 << 20,
-}  # as glibc sets them in time
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4  # parameters of mallopt, from malloc.h
+# The thresholds as glibc sets them in time.
+_DEFAULTS = {_MMAP_MAX: 65536, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20, _TOP_PAD: 128 << 10}
 
 
 @contextmanager
@@ -28,6 +25,7 @@ def memory_kept() -> Iterator[None]:
         return
     libc.mallopt(_MMAP_MAX, 0)
     libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    libc.mallopt(_TOP_PAD, 128 << 20)  # other threads than the first keep theirs in heaps of 64 MB: none goes as empty
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ listens:
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
@@ -93,12 +94,20 @@ def channel_coefficients(network: nn.Module) -> dict[str, ChannelCoefficients]:
     return {module.title: module for module in network.modules() if isinstance(module, ChannelCoefficients)}
 
 
+class _Recorded(threading.local):
+    """Each thread has its own."""
+
+    def __init__(self) -> None:
+        self.maps: dict[str, Tensor] = {}
+        self.vectors: dict[str, Tensor] = {}
+
+
 class AttentionRecorder:
     """Collects the marks with the given titles while the `with` block lasts.
 
     >>> with AttentionRecorder(network, ["gate 0,0"]) as recorder:
     ...     network(slices)
-    >>> recorder.maps["gate 0,0"]  # (N, 1, h, w) of the last forward pass
+    >>> recorder.maps["gate 0,0"]  # (N, 1, h, w) of the last forward pass of this thread
 
     query: a point (row, column), each in [0, 1), as a share of the slice's height and width; self-attention then gives
     where that point looks. Coefficients over channels land in `vectors`. With no titles it costs nothing. Raises
@@ -116,8 +125,17 @@ class AttentionRecorder:
             raise InputError(f"The query point {query} lies outside the slice; give shares of its height and width.")
         self._query = query
         self._handles: list[RemovableHandle] = []
-        self.maps: dict[str, Tensor] = {}
-        self.vectors: dict[str, Tensor] = {}
+        self._recorded = _Recorded()
+
+    @property
+    def maps(self) -> dict[str, Tensor]:
+        """By title."""
+        return self._recorded.maps
+
+    @property
+    def vectors(self) -> dict[str, Tensor]:
+        """By title."""
+        return self._recorded.vectors
 
     def __enter__(self) -> AttentionRecorder:
         self._handles = [module.register_forward_hook(self._record) for module in self._marked.values()]

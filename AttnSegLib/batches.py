@@ -44,15 +44,15 @@ class Plan:
             numbers.sort(key=lambda number: abs(number - first))
         return cls(stack, numbers, bounds[1:], point)
 
-    def read_ahead(self, size: int, *, pinned: bool) -> Iterator[Slices]:
-        """The slices, `size` at a time; the next are read while the last are in use. pinned: to memory from which a
-        card can fetch them by itself."""
+    def read_ahead(self, wanted: list[int], size: int, *, pinned: bool) -> Iterator[Slices]:
+        """The slices with these numbers, `size` at a time; the next are read while the last are in use. pinned: to
+        memory from which a card can fetch them by itself."""
 
         def read(numbers: list[int]) -> Slices:
             pixels, ranges = self.stack.read(numbers)
             return Slices(numbers, pixels.pin_memory() if pinned else pixels, ranges)
 
-        parts = [self.numbers[first : first + size] for first in range(0, len(self.numbers), size)]
+        parts = [wanted[first : first + size] for first in range(0, len(wanted), size)]
         with ThreadPoolExecutor(1) as reader:
             coming = reader.submit(read, parts[0])
             for part in parts[1:]:
@@ -85,11 +85,6 @@ class Slices:
     numbers: list[int]
     pixels: Tensor
     ranges: Tensor
-
-    def part(self, first: int, size: int) -> Slices:
-        """At most `size` of them."""
-        wanted = slice(first, first + size)
-        return Slices(self.numbers[wanted], self.pixels[wanted], self.ranges[wanted])
 
 
 @dataclass(frozen=True, eq=False)

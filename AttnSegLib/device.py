@@ -9,7 +9,9 @@ import torch
 from AttnSegLib.errors import InputError
 
 DEVICES = "auto, cpu, cuda, cuda:0, ..., mps"
-_PIXELS_ON_CPU = 2**17  # of all slices of a batch: two of 256 x 256 (docs/performance.md)
+_PIXELS_IN_LANE = 2**17  # of a CPU: two slices of 256 x 256 (docs/decisions/0009-engine.md)
+_BYTES_BESIDE = 512e6  # what all slices beside the first may need on a CPU
+_HUNGRY = 4000.0  # bytes per pixel if nobody knows: more than any of the papers' networks needs
 _PIXELS_ON_CARD = 2**21  # 32 of 256 x 256
 
 
@@ -18,7 +20,7 @@ class Compute:
     """How to run a network.
 
     device: "auto" takes a CUDA card if there is one, else Apple's GPU, else the CPU.
-    batch_size: slices at once; None takes what suits the device.
+    batch_size: slices at once, on a CPU those of all lanes together; None takes what suits the device.
     precision: "float32", "bfloat16", or "auto": bfloat16 on devices that are fast at it, else float32.
     """
 
@@ -36,9 +38,9 @@ class Compute:
             raise InputError(f"The device '{name}' is not usable here; choose one of: {DEVICES}.") from error
         return device
 
-    def suitable_batch(self, device: torch.device, pixels: int, bytes_per_pixel: float = 0.0) -> int:
-        """Slices of so many pixels at once: on a card enough to keep it busy, if half of its free memory can hold them;
-        on a CPU few: four are hardly faster than two, and a cancel comes through sooner.
+    def slices_at_once(self, device: torch.device, pixels: int, bytes_per_pixel: float = 0.0) -> int:
+        """How many slices of so many pixels: on a card enough to keep it busy, if half of its free memory can hold
+        them; on a CPU one or a few small ones for each thread, as long as memory for many threads stays bounded.
 
         Raises `InputError` for a size below 1.
         """
@@ -46,10 +48,13 @@ class Compute:
             raise InputError(f"The batch size must be 1 slice or more, not {self.batch_size}.")
         if self.batch_size:
             return self.batch_size
-        at_once = (_PIXELS_ON_CPU if device.type == "cpu" else _PIXELS_ON_CARD) // pixels
+        if device.type == "cpu":
+            busy = max(1, _PIXELS_IN_LANE // pixels) * most_lanes(device)
+            return min(busy, 1 + int(_BYTES_BESIDE / ((bytes_per_pixel or _HUNGRY) * pixels)))
+        busy = max(1, _PIXELS_ON_CARD // pixels)
         if device.type == "cuda" and bytes_per_pixel:
-            at_once = min(at_once, int(_free_bytes(device) / 2 / (bytes_per_pixel * pixels)))
-        return max(1, at_once)
+            busy = min(busy, int(_free_bytes(device) / 2 / (bytes_per_pixel * pixels)))
+        return max(1, busy)
 
     def resolve_dtype(self, device: torch.device) -> torch.dtype:
         """The number format of convolutions. Raises `InputError` for an unknown precision."""
@@ -57,6 +62,12 @@ class Compute:
             raise InputError(f"There is no precision '{self.precision}'; choose auto, float32 or bfloat16.")
         wanted = self.precision == "bfloat16" or (self.precision == "auto" and _fast_at_bfloat16(device))
         return torch.bfloat16 if wanted else torch.float32
+
+
+def most_lanes(device: torch.device) -> int:
+    """How many batches can be under way side by side, see `lanes`: on a CPU one for each of torch's threads. Without
+    OpenMP these belong to all lanes together."""
+    return torch.get_num_threads() if device.type == "cpu" and torch.backends.openmp.is_available() else 1
 
 
 def describe(device: torch.device, dtype: torch.dtype) -> str:

@@ -36,7 +36,7 @@ class Watch(Protocol):
         """These slices were written; `done` of `total` are."""
 
     def cancelled(self) -> bool:
-        """Whether to stop; asked before every batch."""
+        """Whether to stop; asked before every batch, and now and then while one is waited for."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, wait
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +19,7 @@ from AttnSegLib.batches import Batch, Plan, Slices
 from AttnSegLib.catalog import ModelSpec
 from AttnSegLib.device import Compute
 from AttnSegLib.errors import Cancelled, InputError
+from AttnSegLib.lanes import lanes
 from AttnSegLib.opinions import (
     NUMBER_OF_FLIPS,
     expected_error,
@@ -33,6 +36,7 @@ from AttnSegLib.volume import Volume
 from AttnSegLib.weights import load_weights
 
 _EVERYTHING = PredictionOptions()
+_PATIENCE = 0.1  # seconds between two looks at whether to stop
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class SlicePredictor:
             network,
             preprocessing,
             compute,
+            # MB per megapixel are bytes per pixel
             Traits(spec.largest_component, spec.mirrored, bytes_per_pixel=spec.facts.mb_per_megapixel),
         )
 
@@ -124,9 +129,13 @@ class SlicePredictor:
         canvas = into or Canvas.blank(volume.voxels.shape, titles)
         errors: dict[int, float] = {}
         notices: list[str] = []
-        with memory_kept(), AttentionRecorder(self.network, titles, plan.point) as recorder:
+        with (
+            memory_kept(),
+            AttentionRecorder(self.network, titles, plan.point) as recorder,
+            closing(self._batches(_Job(plan, options, recorder, watch, notices))) as batches,
+        ):
             done = 0
-            for batch in self._batches(_Job(plan, options, recorder, watch, notices)):
+            for batch in batches:
                 stored = plan.write(canvas, batch)
                 errors.update(zip(stored, batch.expected_error.tolist(), strict=True))
                 done += len(stored)
@@ -148,29 +157,34 @@ class SlicePredictor:
                 raise InputError(f"There is no attention map '{title}'; choose from: {available}.")
         return titles
 
-    def _batches(self, job: _Job) -> Iterator[Batch]:
-        """The results in host memory, in the order of the plan. A card is at the next batch when one is handed out."""
-        on_card = self.runner.device.type == "cuda"
-        under_way: deque[Batch] = deque()
-        for slices in job.plan.read_ahead(self._slices_at_once(job), pinned=on_card):
-            done = 0
-            while done < len(slices.numbers):
-                if job.watch is not None and job.watch.cancelled():
-                    raise Cancelled
-                part = slices.part(done, self._slices_at_once(job))
-                batch = self._try_batch(part, job)
-                if batch is None:
-                    job.notices.append(self.runner.shrink(len(part.numbers) * job.views))
-                    continue
-                done += len(part.numbers)
-                under_way.append(batch)
-                if len(under_way) > on_card:
-                    yield under_way.popleft()
-        yield from under_way
-
-    def _slices_at_once(self, job: _Job) -> int:
+    def _batches(self, job: _Job) -> Generator[Batch, None, None]:
+        """The results in host memory, in the order of the plan."""
         height, width = job.plan.stack.model_size
-        return max(1, self.runner.slices_at_once(height * width) // job.views)
+        left = job.plan.numbers
+        while left:
+            count, size = self.runner.lanes(len(left), height * width, job.views)
+            with closing(self._side_by_side(left, count, size, job)) as batches:
+                for batch in batches:
+                    if batch is None:
+                        break
+                    left = left[len(batch.numbers) :]
+                    yield batch
+            if left:
+                job.notices.append(self.runner.shrink(count * size * job.views))
+
+    def _side_by_side(self, wanted: list[int], count: int, size: int, job: _Job) -> Generator[Batch | None, None, None]:
+        """None if memory ran out for a batch. A card is at the next batch when one is handed out."""
+        on_card = self.runner.device.type == "cuda"
+        most = 2 * count if count > 1 else 1 + on_card  # one in a lane, and one for whoever is done before the others
+        under_way: deque[Future[Batch | None]] = deque()
+        with lanes(count) as pool:
+            for slices in job.plan.read_ahead(wanted, size, pinned=on_card):
+                job.stop_if_cancelled()
+                under_way.append(pool.submit(self._try_batch, slices, job))
+                if len(under_way) == most:
+                    yield job.result(under_way.popleft())
+            while under_way:
+                yield job.result(under_way.popleft())
 
     def _try_batch(self, slices: Slices, job: _Job) -> Batch | None:
         """None if memory ran out."""
@@ -214,6 +228,18 @@ class _Job:
     def views(self) -> int:
         """How often the network sees each slice."""
         return NUMBER_OF_FLIPS if self.options.flips else 1
+
+    def stop_if_cancelled(self) -> None:
+        """Raises `Cancelled`."""
+        if self.watch is not None and self.watch.cancelled():
+            raise Cancelled
+
+    def result(self, batch: Future[Batch | None]) -> Batch | None:
+        """Of a batch under way. Raises `Cancelled` if that is asked for while it is waited for."""
+        while not batch.done():
+            self.stop_if_cancelled()
+            wait([batch], timeout=_PATIENCE)
+        return batch.result()
 
 
 def _check_multiple(network: nn.Module, preprocessing: Preprocessing) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from AttnSegLib.device import Compute, describe
+from AttnSegLib.device import Compute, describe, most_lanes
 from AttnSegLib.errors import InputError
 from AttnSegLib.folding import folded, set_precision
 from AttnSegLib.networks._output import SegmentationOutput
@@ -21,7 +21,7 @@ class Runner:
     def __init__(self, network: nn.Module, compute: Compute, bytes_per_pixel: float = 0.0):
         self._compute = compute
         self._bytes_per_pixel = bytes_per_pixel
-        self._most: int | None = None  # slices in a batch, once memory has run out
+        self._most: int | None = None  # slices at once, since memory ran out
         self.device = compute.resolve_device()
         self.dtype = compute.resolve_dtype(self.device)
         self.network = folded(network).to(self.device)
@@ -32,9 +32,13 @@ class Runner:
         """Device and number format in words."""
         return describe(self.device, self.dtype)
 
-    def slices_at_once(self, pixels: int) -> int:
-        """How many slices of so many pixels make a batch."""
-        return self._most or self._compute.suitable_batch(self.device, pixels, self._bytes_per_pixel)
+    def lanes(self, slices: int, pixels: int, views: int = 1) -> tuple[int, int]:
+        """How to run some slices of so many pixels, each seen so often: how many batches side by side, see `lanes`, and
+        slices in a batch."""
+        most = self._most or self._compute.slices_at_once(self.device, pixels, self._bytes_per_pixel)
+        at_once = max(1, most // views)
+        count = min(slices, at_once, most_lanes(self.device))
+        return count, min(at_once // count, -(-slices // count))
 
     @torch.inference_mode()
     def run(self, slices: Tensor) -> SegmentationOutput:
@@ -43,14 +47,14 @@ class Runner:
             output: SegmentationOutput = self.network(slices.contiguous(memory_format=torch.channels_last))
         return output
 
-    def shrink(self, batch: int) -> str:
-        """Need less memory from now on than a batch of this size did: half of it, then the CPU. Returns the sentence
-        that says so. Raises `InputError` if nothing is left to try."""
+    def shrink(self, slices: int) -> str:
+        """Need less memory from now on than so many slices at once did: half of them, then the CPU. Returns the
+        sentence that says so. Raises `InputError` if nothing is left to try."""
         torch.cuda.empty_cache()
-        most = min(batch, self._most or batch)
+        most = min(slices, self._most or slices)
         if most > 1:
             self._most = most // 2
-            return f"The device ran out of memory; went on with batches of {self._most} slice(s)."
+            return f"The device ran out of memory; went on with {self._most} slice(s) at once."
         if self.device.type == "cpu":
             raise InputError("There is not enough memory for a single slice; close other programs and try again.")
         self.device = torch.device("cpu")

@@ -3,6 +3,7 @@
 import ctypes
 import resource
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,13 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"),
     reason="there is no glibc",
 )
-SIZE = 200 << 20
+SIZE, BLOCK = 200 << 20, 40 << 20
 
 
-def faults():
+def faults(size=SIZE):
     """Pages that were fetched to fill a block of memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    np.empty(SIZE, np.uint8).fill(1)
+    np.empty(size, np.uint8).fill(1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
@@ -33,6 +34,16 @@ def test_what_was_freed_is_there_at_once():
     with memory_kept():
         faults()
         assert faults() < 50
+
+
+def test_what_another_thread_freed_is_there_at_once():
+    def twice():
+        below = np.ones(BLOCK, np.uint8)  # the next one needs a heap of its own
+        faults(BLOCK)
+        return faults(BLOCK) * below[0]
+
+    with memory_kept(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(twice).result() < 50
 
 
 def test_afterwards_it_is_given_back_and_all_is_as_before():

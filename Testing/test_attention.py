@@ -1,5 +1,8 @@
 """Marking and recording of attention maps."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import nn
@@ -28,6 +31,19 @@ def test_records_what_was_asked_for_and_nothing_else(a_network):
         a_network(torch.zeros(1, 1, 2, 3))
     assert list(recorder.maps) == ["second"]
     assert torch.equal(recorder.maps["second"], torch.full((1, 1, 2, 3), 0.25))
+
+
+def test_each_thread_has_its_own_maps(a_network):
+    def mean(value):
+        a_network(torch.full((1, 1, 2, 3), value))
+        everybody_ran.wait(timeout=10)
+        return recorder.maps["first"].mean().item()
+
+    everybody_ran = threading.Barrier(2)
+    with AttentionRecorder(a_network, ["first"]) as recorder, ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(mean, [-20.0, 20.0]))
+    assert found == pytest.approx([0, 1], abs=1e-6)
+    assert recorder.maps == {}
 
 
 def test_does_not_listen_after_the_block(a_network):

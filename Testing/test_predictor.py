@@ -21,6 +21,15 @@ from AttnSegLib.volume import Volume, read_label_map, read_volume
 CPU = Compute("cpu", batch_size=2)
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """So one lane: of several, Testing/test_lanes.py tells."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Threshold(nn.Module):
     """Foreground where the intensity exceeds 0.5; its attention is the intensity at half resolution."""
 
@@ -265,7 +274,7 @@ def test_halves_the_batch_when_memory_runs_out_and_says_so(a_volume, preprocessi
     prediction = predictor.predict(a_volume)
     np.testing.assert_array_equal(prediction.label_map, a_volume.voxels > 50)
     assert predictor.network.batches == [4, 2, 1, 1, 1, 1, 1, 1]
-    assert [notice for notice in prediction.notices if "batches of 1" in notice]
+    assert [notice for notice in prediction.notices if "with 1 slice(s) at once" in notice]
 
 
 def test_memory_errors_of_the_cpu_are_understood_too(a_volume, preprocessing):
@@ -317,6 +326,7 @@ def test_bfloat16_gives_nearly_the_same_labels(a_volume, preprocessing):
     assert (exact == rounded).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_bfloat16_leaves_a_trained_model_what_it_is():
     """On a real scan: 99.9 % of the voxels, and the Dice within 0.001, as `make bench` asks of everybody."""
     spec = find_model("anunet-left_atrium-mr")

@@ -22,26 +22,72 @@ class Convolution(nn.Module):
         return SegmentationOutput(self.layer(x))
 
 
-@pytest.mark.parametrize(("side", "slices"), [(96, 14), (160, 5), (256, 2), (512, 1)])
-def test_a_cpu_gets_few(side, slices):
-    assert Compute().suitable_batch(CPU, side * side) == slices
+@pytest.fixture
+def eight_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(8)
+    yield
+    torch.set_num_threads(before)
+
+
+def lanes_of(slices, pixels, views=1, *, batch_size=None, bytes_per_pixel=1.0):
+    return Runner(Convolution(), Compute("cpu", batch_size), bytes_per_pixel).lanes(slices, pixels, views)
+
+
+@pytest.mark.usefixtures("eight_threads")
+@pytest.mark.parametrize(("side", "size"), [(96, 14), (160, 5), (256, 2), (512, 1)])
+def test_a_cpu_gets_few_slices_for_each_thread(side, size):
+    assert lanes_of(1000, side * side) == (8, size)
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_what_lies_beside_the_first_slice_on_a_cpu_needs_little_memory():
+    for bytes_per_pixel in (100.0, 400.0, 1000.0, 3000.0, 10_000.0):
+        count, size = lanes_of(1000, 256 * 256, bytes_per_pixel=bytes_per_pixel)
+        assert (count * size - 1) * bytes_per_pixel * 256 * 256 <= 512e6
+        assert (count * size + count) * bytes_per_pixel * 256 * 256 > 512e6 or (count, size) == (8, 2)
+    assert lanes_of(1000, 512 * 512, bytes_per_pixel=2712.0) == (1, 1)
+    assert lanes_of(1000, 512 * 512, bytes_per_pixel=0.0) == (1, 1)  # nobody knows
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_few_slices_are_shared_among_all_lanes():
+    assert lanes_of(1, 64) == (1, 1)
+    assert lanes_of(3, 64) == (3, 1)
+    assert lanes_of(20, 64) == (8, 3)
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_flips_are_slices_too():
+    assert lanes_of(1000, 256 * 256, 4) == (4, 1)
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_without_openmp_all_threads_work_on_one_batch(monkeypatch):
+    monkeypatch.setattr(torch.backends.openmp, "is_available", lambda: False)
+    assert lanes_of(1000, 256 * 256) == (1, 2)
 
 
 def test_a_card_gets_what_keeps_it_busy():
-    assert Compute().suitable_batch(CARD, 256 * 256) == 32
-    assert Compute().suitable_batch(CARD, 4096 * 4096) == 1
+    assert Compute().slices_at_once(CARD, 256 * 256) == 32
+    assert Compute().slices_at_once(CARD, 4096 * 4096) == 1
+    assert device.most_lanes(CARD) == 1
 
 
 def test_a_card_gets_what_fits_into_half_of_its_free_memory(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (700, 10_000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 400)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 100)
-    assert Compute().suitable_batch(CARD, 10, bytes_per_pixel=5) == 10
-    assert Compute().suitable_batch(CARD, 10, bytes_per_pixel=500) == 1
+    assert Compute().slices_at_once(CARD, 10, bytes_per_pixel=5) == 10
+    assert Compute().slices_at_once(CARD, 10, bytes_per_pixel=500) == 1
 
 
+@pytest.mark.usefixtures("eight_threads")
 def test_an_own_choice_is_respected():
-    assert Compute(batch_size=7).suitable_batch(CPU, 512 * 512) == 7
+    assert Compute(batch_size=7).slices_at_once(CPU, 512 * 512) == 7
+    assert lanes_of(1000, 64, batch_size=1) == (1, 1)
+    assert lanes_of(1000, 512 * 512, batch_size=3) == (3, 1)
+    assert lanes_of(1000, 512 * 512, batch_size=19) == (8, 2)
 
 
 def test_bfloat16_is_taken_where_the_cpu_computes_in_it(monkeypatch):
@@ -71,10 +117,11 @@ def test_logits_come_from_the_wanted_format():
 
 def test_batches_are_halved_then_it_gives_up():
     runner = Runner(Convolution(), Compute("cpu"))
-    assert "batches of 4" in runner.shrink(9)
-    assert runner.slices_at_once(10) == 4
-    assert "batches of 2" in runner.shrink(8)  # flips make more of a batch
-    assert "batches of 1" in runner.shrink(8)
+    assert "with 4 slice(s) at once" in runner.shrink(9)
+    count, size = runner.lanes(100, 10)
+    assert count * size <= 4
+    assert "with 2 slice(s) at once" in runner.shrink(8)  # flips make more of a batch
+    assert "with 1 slice(s) at once" in runner.shrink(8)
     with pytest.raises(InputError, match="not enough memory for a single slice"):
         runner.shrink(8)
 

@@ -1,21 +1,24 @@
 """What the predictor needs around the network: reading, resampling, restoring, writing. make bench
 
-Slices are resampled on the way in and back, which the comparison with others leaves out. On a card the network's time
-is taken between two waits for it, which costs some of the overlap that a prediction has otherwise.
+Slices are resampled on the way in and back, which the comparison with others leaves out. Of several lanes on a CPU the
+network's time is the mean. On a card it is taken between two waits for it, which costs some of the overlap that a
+prediction has otherwise.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
 
+from AttnSegLib.cost import network_facts
 from AttnSegLib.device import Compute
-from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.predictor import SlicePredictor, Traits
 from AttnSegLib.slicer_files import write_segmentation
 from AttnSegLib.volume import read_volume
 from Testing.benchmarks import inputs
@@ -28,19 +31,24 @@ _SPACING = 1.0  # mm; the scan has 0.9
 
 @dataclass
 class Stopwatch:
-    """Adds up the seconds between `start` and `stop`, which can be hooks of a network."""
+    """Adds up the seconds between `start` and `stop` in each thread; they can be hooks of a network."""
 
     device: torch.device
-    seconds: float = 0.0
-    begin: float = 0.0
+    spans: list[float] = field(default_factory=list)
+    begins: dict[int, float] = field(default_factory=dict)
 
     def start(self, *_arguments: Any) -> None:
         wait(self.device)
-        self.begin = time.perf_counter()
+        self.begins[get_ident()] = time.perf_counter()
 
     def stop(self, *_arguments: Any) -> None:
         wait(self.device)
-        self.seconds += time.perf_counter() - self.begin
+        self.spans.append(time.perf_counter() - self.begins[get_ident()])
+
+    @property
+    def seconds(self) -> float:
+        """The mean of all threads."""
+        return sum(self.spans) / len(self.begins)
 
 
 def main(run: Run) -> None:
@@ -53,7 +61,9 @@ def main(run: Run) -> None:
         file = Path(folder) / "image.nii.gz"
         case.write(file)
         for name in [name for name in run.networks if run.full or name in _NETWORKS]:
-            predictor = SlicePredictor(inputs.a_network(name, run.device), preprocessing, Compute(str(run.device)))
+            traits = Traits(bytes_per_pixel=network_facts(name).mb_per_megapixel)
+            compute = Compute(str(run.device))
+            predictor = SlicePredictor(inputs.a_network(name, run.device), preprocessing, compute, traits)
             predictor.predict(case.volume)  # warm
             seconds = steps(predictor, file)
             around = 100 * (1 - seconds["network"] / (seconds["read"] + seconds["predict"] + seconds["write"]))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from AttnSegLib.cost import network_facts
 from AttnSegLib.device import Compute
 from Testing.benchmarks import inputs, machine, peers, plot
 from Testing.benchmarks.contest import Contest
@@ -75,10 +76,11 @@ def main(run: Run) -> None:
 
 def tables(name: str, size: Extent, run: Run) -> Iterator[Table]:
     """Of one network, one after the other."""
-    network = inputs.a_network(name, run.device)
+    network, bytes_per_pixel = inputs.a_network(name, run.device), network_facts(name).mb_per_megapixel
 
     def contest(case: inputs.Case) -> Contest:
-        return Contest(name, network, case, Setting.of(case, run.device, run.threads), size.rounds)
+        setting = replace(Setting.of(case, run.device, run.threads), bytes_per_pixel=bytes_per_pixel)
+        return Contest(name, network, case, setting, size.rounds)
 
     yield contest(inputs.mr(size.alone)).network_alone(_who(peers.ALL, size, run))
     with_files = [peer for peer in peers.ALL if run.full or peer not in (peers.ONNX_RUNTIME, peers.OPENVINO)]

@@ -28,7 +28,8 @@ Segment = Callable[[Path, Path], Path]
 @dataclass(frozen=True)
 class Setting:
     """The same for all: device, threads of the CPU, number format, preprocessing; size (H, W) in pixels, spacing
-    (x, y, z) in mm, and intensities of the scan (those that become 0 and 1); mirrored: the mean over four flips."""
+    (x, y, z) in mm, and intensities of the scan (those that become 0 and 1); mirrored: the mean over four flips;
+    bytes_per_pixel: of the network, as a model's card says it."""
 
     device: torch.device
     threads: int
@@ -38,10 +39,11 @@ class Setting:
     intensities: tuple[float, float]
     precision: str = "float32"
     mirrored: bool = False
+    bytes_per_pixel: float = 0.0
 
     @classmethod
     def of(cls, case: Case, device: torch.device, threads: int) -> Setting:
-        """For a scan."""
+        """For a scan, and a network of which nothing is known."""
         size = case.volume.voxels.shape[1:]
         intensities = case.preprocessing.intensity_range(case.volume)
         return cls(device, threads, case.preprocessing, size, case.volume.spacing, intensities)
@@ -49,6 +51,17 @@ class Setting:
     def autocast(self) -> torch.autocast:
         """The context for the number format."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+
+class OnlyLogits(nn.Module):
+    """For those who know no deep supervision; its heads are of no use here, and cost time."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, slices: Tensor) -> Tensor:
+        return self.network(slices).logits
 
 
 @dataclass(frozen=True)

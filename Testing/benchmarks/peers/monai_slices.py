@@ -19,16 +19,7 @@ from monai import transforms
 from monai.inferers import SliceInferer
 from torch import Tensor, nn
 
-from Testing.benchmarks.peers import Logits, Segment, Setting
-
-
-class _OnlyLogits(nn.Module):
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, slices: Tensor) -> Tensor:
-        return self.network(slices).logits
+from Testing.benchmarks.peers import Logits, OnlyLogits, Segment, Setting
 
 
 def network_alone(network: nn.Module, setting: Setting) -> Logits:
@@ -59,7 +50,7 @@ def end_to_end(network: nn.Module, setting: Setting) -> Segment:
 
 def _scan(network: nn.Module, setting: Setting) -> Logits:
     """(1, 1, D, H, W) to logits (1, C, D, H, W)."""
-    only_logits = _OnlyLogits(network).eval().to(setting.device)
+    only_logits = OnlyLogits(network).eval().to(setting.device)
     slices_at_once = 32 if setting.device.type == "cuda" else 1
     inferer = SliceInferer(roi_size=setting.size, sw_batch_size=slices_at_once, spatial_dim=0)
 

@@ -17,20 +17,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from Testing.benchmarks.peers import Logits, Segment, Setting
+from Testing.benchmarks.peers import Logits, OnlyLogits, Segment, Setting
 
 LABELS = {"background": 0, "organ": 1}
-
-
-class _OnlyLogits(nn.Module):
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, slices: Tensor) -> Tensor:
-        return self.network(slices).logits
 
 
 def network_alone(network: nn.Module, setting: Setting) -> Logits:
@@ -65,7 +56,7 @@ def _predictor(network: nn.Module, setting: Setting) -> Any:
         )
     plans = PlansManager(_plans(setting))
     data_set = {"channel_names": {"0": "image"}, "labels": LABELS, "file_ending": ".nii.gz"}
-    only_logits = _OnlyLogits(network).eval()
+    only_logits = OnlyLogits(network).eval()
     weights = [only_logits.state_dict()]
     predictor.manual_initialization(
         only_logits, plans, plans.get_configuration("2d"), weights, data_set, "nnUNetTrainer", (0, 1)

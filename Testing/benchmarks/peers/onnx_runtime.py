@@ -15,19 +15,8 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from Testing.benchmarks.peers import Logits, Segment, Setting
+from Testing.benchmarks.peers import Logits, OnlyLogits, Segment, Setting
 from Testing.benchmarks.peers.plain import with_files
-
-
-class OnlyLogits(nn.Module):
-    """Deep supervision's heads are of no use here, and cost time."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, slices: Tensor) -> Tensor:
-        return self.network(slices).logits
 
 
 def network_alone(network: nn.Module, setting: Setting) -> Logits:

@@ -15,8 +15,7 @@ import openvino
 import torch
 from torch import Tensor, nn
 
-from Testing.benchmarks.peers import Logits, Segment, Setting
-from Testing.benchmarks.peers.onnx_runtime import OnlyLogits
+from Testing.benchmarks.peers import Logits, OnlyLogits, Segment, Setting
 from Testing.benchmarks.peers.plain import with_files
 
 

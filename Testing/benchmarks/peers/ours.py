@@ -1,6 +1,6 @@
 """AttnSeg: the predictor that the command line, the panel and training's validation use, by its public interface.
 
-With its own choice of batches. Alone, its network as the predictor made it ready, with the predictor's batches.
+With its own choice of lanes and batches. Alone, its network as the predictor made it ready, in the same lanes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from AttnSegLib.allocation import memory_kept
 from AttnSegLib.catalog import Code, Label
 from AttnSegLib.device import Compute
+from AttnSegLib.lanes import lanes
 from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.predictor import SlicePredictor, Traits
 from AttnSegLib.slicer_files import write_segmentation
 from AttnSegLib.volume import read_volume
 from Testing.benchmarks.peers import Logits, Segment, Setting
@@ -27,16 +28,16 @@ ORGAN = Label(
 def predictor(network: nn.Module, setting: Setting) -> SlicePredictor:
     """In the number format of the setting."""
     compute = Compute(str(setting.device), precision=setting.precision)
-    return SlicePredictor(network, setting.preprocessing, compute)
+    return SlicePredictor(network, setting.preprocessing, compute, Traits(bytes_per_pixel=setting.bytes_per_pixel))
 
 
 def network_alone(network: nn.Module, setting: Setting) -> Logits:
     ready = predictor(network, setting)
 
     def logits(slices: Tensor) -> Tensor:
-        at_once = ready.runner.slices_at_once(slices.shape[2] * slices.shape[3])
-        with memory_kept():  # as `predict` does
-            return torch.cat([ready.runner.run(part).logits for part in slices.split(at_once)])
+        count, size = ready.runner.lanes(len(slices), slices.shape[2] * slices.shape[3])
+        with memory_kept(), lanes(count) as pool:  # as `predict` does
+            return torch.cat([output.logits for output in pool.map(ready.runner.run, slices.split(size))])
 
     return logits
 
