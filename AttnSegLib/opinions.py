@@ -26,7 +26,8 @@ def merge_flips(logits: Tensor) -> Tensor:
 
 def labels_of(logits: Tensor) -> Tensor:
     """(n, C, H, W) to labels (n, H, W) uint8: over 0.5 for one channel, else the most probable class."""
-    labels = logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(dim=1)
+    # the indices of `max` are those of `argmax`, which on a CPU takes 13 times as long unless channels lie last
+    labels = logits[:, 0] > 0 if logits.shape[1] == 1 else logits.max(dim=1).indices
     return labels.to(torch.uint8)
 
 
