@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import torch
@@ -66,8 +67,10 @@ class Compute:
 
 def most_lanes(device: torch.device) -> int:
     """How many batches can be under way side by side, see `lanes`: on a CPU one for each of torch's threads. Without
-    OpenMP these belong to all lanes together."""
-    return torch.get_num_threads() if device.type == "cpu" and torch.backends.openmp.is_available() else 1
+    OpenMP these belong to all lanes together; and where OpenMP binds threads to cores, new ones would share this one's.
+    """
+    bound = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
+    return torch.get_num_threads() if device.type == "cpu" and torch.backends.openmp.is_available() and not bound else 1
 
 
 def describe(device: torch.device, dtype: torch.dtype) -> str:

@@ -1,5 +1,7 @@
 """How batches are chosen, and what the device is told to do when memory runs out."""
 
+import os
+
 import pytest
 import torch
 from torch import nn
@@ -23,7 +25,8 @@ class Convolution(nn.Module):
 
 
 @pytest.fixture
-def eight_threads():
+def eight_threads(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     before = torch.get_num_threads()
     torch.set_num_threads(8)
     yield
@@ -65,6 +68,12 @@ def test_flips_are_slices_too():
 @pytest.mark.usefixtures("eight_threads")
 def test_without_openmp_all_threads_work_on_one_batch(monkeypatch):
     monkeypatch.setattr(torch.backends.openmp, "is_available", lambda: False)
+    assert lanes_of(1000, 256 * 256) == (1, 2)
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_a_thread_that_is_bound_to_a_core_begins_no_lanes(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
     assert lanes_of(1000, 256 * 256) == (1, 2)
 
 
