@@ -43,9 +43,9 @@ class Extent:
 
 _WHOLE = Extent(110, 110, 300, 5)
 _QUICK = Extent(2, 0, 0, 3, mirrored=False)
-_SMALL = {  # what two cores do in eight minutes; time a slice does not depend on how many there are
-    "anunet": Extent(2, 4, 2, 2, mirrored=False),
-    "afnet": Extent(4, 4, 2, 3),
+_SMALL = {  # what two cores do in eight minutes; of the quickest enough slices for several batches in each lane
+    "anunet": Extent(4, 4, 0, 2, mirrored=False),
+    "afnet": Extent(8, 8, 4, 3),
     "eccamunet": Extent(2, 2, 0, 2, mirrored=False),
     "msdualguided": Extent(2, 0, 0, 2, mirrored=False),
     "omeganet": Extent(2, 0, 0, 2, mirrored=False),
