@@ -28,7 +28,7 @@ install: .venv/installed
 
 demo: install
 	@$(BIN)/attnseg segment $(SAMPLE)/image.nrrd --reference $(SAMPLE)/labels.nrrd \
-		--model anunet-left_atrium-mr --out demo-output --overwrite
+		--model eccamunet-left_atrium-mr --out demo-output --overwrite
 	@echo "Look at demo-output/overview.png, or open demo-output/segmentation.seg.nrrd in 3D Slicer."
 
 test: install

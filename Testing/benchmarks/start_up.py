@@ -14,7 +14,7 @@ from Testing.benchmarks.machine import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "Resources/Samples/left_atrium_mr"
-MODEL = "anunet-left_atrium-mr"
+MODEL = "eccamunet-left_atrium-mr"  # of the demo
 
 
 def main(_run: Run) -> None:
