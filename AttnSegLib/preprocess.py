@@ -98,7 +98,7 @@ class Preprocessing:
             lower, upper = np.percentile(volume.voxels, wanted)
             if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
                 lower, upper = volume.voxels.min(), volume.voxels.max()
-            ranges[wanted] = float(lower), float(upper)
+            ranges[wanted] = float(lower), float(upper if upper > lower else lower + 1.0)  # 0 all over, and no NaN
         return ranges[wanted]
 
 
