@@ -142,7 +142,7 @@ def test_percentiles_do_not_depend_on_offset_and_gain(a_volume):
 
 def test_a_constant_volume_becomes_zero():
     stack = Preprocessing("axial", percentiles=(0.5, 99.5)).stack(Volume(np.full((3, 8, 8), 7, np.int16), np.eye(4)))
-    assert torch.equal(stack.prepare(*stack.read([0, 1, 2])), torch.zeros(3, 1, 8, 8))
+    assert not stack.prepare(*stack.read([0, 1, 2])).any()
 
 
 def test_percentiles_of_a_nearly_constant_volume_fall_back_to_its_range():
