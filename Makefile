@@ -65,6 +65,7 @@ screenshots: install
 #   make release-assets MODELS="anunet-left_atrium-mr" ADDRESS=https://...
 ADDRESS ?= https://github.com/AttnSeg/SlicerAttnSeg/releases/download/models
 release-assets: install
+	@rm -rf release-assets
 	$(BIN)/python -m training.release $(MODELS) --out release-assets --address $(ADDRESS)
 
 clean:

@@ -14,6 +14,7 @@ _AIR = -300  # HU; MR has no such intensities, and a CT without 0.5 % of air or 
 _AIR_SHARE = 0.005
 _LOOKED_AT = 200_000  # voxels: enough for shares of 0.5 %, and the panel does not wait
 _COARSE = 1.75  # times the pixels that the model was trained on
+_THICKER = 1.02  # times the second spacing, from which slices can be told
 _SMALL_MM = 60.0  # field of view in which no organ of ours can be told from its neighbours
 _FIRST_GUESS = {"cpu": 30.0, "cuda": 2000.0, "mps": 400.0}  # GMAC/s, until a run here has been measured
 _FLIPS = 4
@@ -89,6 +90,15 @@ def _geometry(volume: Volume, spec: ModelSpec) -> list[Remark]:
             f"{spacing[1]:.3g} x {spacing[2]:.3g} mm, {spacing[0]:.3g} mm apart."
         )
     ]
+    if spec.plane == "acquired" and max(volume.spacing) < _THICKER * sorted(volume.spacing)[1]:
+        remarks.append(
+            Remark(
+                "No spacing of the voxels is the largest, so the plane that the scan was acquired in can't be told, and "
+                f"{orientation.plane_name} slices are taken; the model was trained on slices as they were acquired: give "
+                "the original scan, or check the result with care.",
+                is_warning=True,
+            )
+        )
     trained = spec.training.get("largest_pixel_mm") or spec.preprocessing.get("pixel_spacing")
     if trained and max(spacing[1:]) > _COARSE * trained:
         remarks.append(

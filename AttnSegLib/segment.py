@@ -72,6 +72,8 @@ def segment(
         reading = time.perf_counter() - start
         prediction = (_predict_in_worker if request.worker else _predict)(request, spec, volume, watch)
         note(prediction.notices)
+        if not prediction.label_map.any():
+            note([f"Nothing was found: is it the right scan for '{spec.id}', and is the organ in it?"])
         stack = Preprocessing(**spec.preprocessing).stack(volume)
         report = _report(request, spec, stack, prediction, reference)
         report["notices"] = notices

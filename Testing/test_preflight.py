@@ -45,6 +45,17 @@ def test_warns_of_coarse_pixels_and_small_slices(spec):
     assert "less than 60 mm" in " ".join(preflight.warnings(Volume(MR_VOXELS, np.eye(4)), spec))
 
 
+@pytest.mark.parametrize(
+    ("plane", "spacing", "warns"),
+    [("acquired", (5, 5, 5), True), ("acquired", (6, 5, 6), True), ("acquired", (5, 5, 5.5), False)]
+    + [("axial", (5, 5, 5), False)],
+)
+def test_warns_if_the_plane_of_the_scan_can_not_be_told(spec, plane, spacing, warns):
+    spec = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"plane": plane})
+    sentences = preflight.warnings(Volume(MR_VOXELS, np.diag([*spacing, 1.0])), spec)
+    assert [("plane that the scan was acquired in can't be told" in one) for one in sentences] == [True] * warns
+
+
 def test_says_how_the_slices_lie(spec):
     affine = np.array([[0, 0, 6.0, 0], [5, 0, 0, 0], [0, -5, 0, 0], [0, 0, 0, 1]])  # k runs from left to right
     sentences = [remark.sentence for remark in preflight.inspect(Volume(MR_VOXELS[:7], affine), spec, Effort())]
@@ -78,7 +89,7 @@ def test_looks_at_a_share_of_a_large_volume_only(spec):
 
 def test_what_a_model_was_trained_on_is_never_too_small_or_too_coarse(spec):
     spec = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"pixel_spacing": 0.5})
-    crop = Volume(np.arange(8000, dtype=np.int16).reshape(20, 20, 20), np.diag([1.5, 1.5, 1.5, 1.0]), "MR")
+    crop = Volume(np.arange(8000, dtype=np.int16).reshape(20, 20, 20), np.diag([1.5, 1.5, 1.6, 1.0]), "MR")
     assert len(preflight.warnings(crop, spec)) == 2
     seen = dataclasses.replace(spec, training={"largest_pixel_mm": 1.5, "smallest_slice_mm": 30.0})
     assert preflight.warnings(crop, seen) == []

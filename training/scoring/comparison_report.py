@@ -126,14 +126,16 @@ def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> N
     figure = Figure(figsize=(8.5, 5.0), layout="constrained", dpi=150)
     axes = figure.subplots()
     for (kind, color), group in zip(_COLORS.items(), (FIVE, BASELINES), strict=True):
-        titles = compared.titles(*group)
+        titles = sorted(compared.titles(*group), key=lambda title: costs[title].macs)
         macs = [costs[title].macs / 1e9 for title in titles]
         dice = [float(np.mean(list(_by_patient(compared, title).values()))) for title in titles]
         axes.plot(macs, dice, "o", color=color, ms=7, label=kind)
-        for title, x, y in zip(titles, macs, dice, strict=True):
-            axes.annotate(title, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8, color=color)
+        for place_number, (title, x, y) in enumerate(zip(titles, macs, dice, strict=True)):
+            place = (6, 4) if place_number % 2 else (6, -12)  # in turns above and below, or neighbours hide each other
+            axes.annotate(title, (x, y), xytext=place, textcoords="offset points", fontsize=8, color=color)
     axes.set(xscale="log", xlabel="multiply-accumulates for a slice (G)", ylabel="mean Dice of the test patients")
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:.1g}")
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(0.12)
