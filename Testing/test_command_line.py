@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from AttnSegLib.__main__ import main
 from AttnSegLib.catalog import resource_folder
@@ -70,6 +71,13 @@ def test_shipped_model_finds_the_left_atrium_of_the_sample(out, capsys):
     assert report["agreement_with_reference"]["left_atrium"]["dice"] > 0.85
     assert set(report["attention"]) == {"gate 0,3", "gate 1,2", "gate 2,0"}
     assert "Dice 0." in capsys.readouterr().out
+
+
+def test_an_empty_result_is_told(run, a_scan, out, capsys, monkeypatch):
+    monkeypatch.setattr("AttnSegLib.predictor.labels_of", lambda logits: torch.zeros_like(logits[:, 0]).to(torch.uint8))
+    assert run(a_scan) == 0
+    assert "Warning: Nothing was found: is it the right scan for 'tiny'" in capsys.readouterr().err
+    assert "Nothing was found" in json.loads((out / "report.json").read_text())["notices"][-1]
 
 
 def test_writes_everything_it_promises(run, a_scan, out):

@@ -47,8 +47,12 @@ def test_warns_of_coarse_pixels_and_small_slices(spec):
 
 @pytest.mark.parametrize(
     ("plane", "spacing", "warns"),
-    [("acquired", (5, 5, 5), True), ("acquired", (6, 5, 6), True), ("acquired", (5, 5, 5.5), False)]
-    + [("axial", (5, 5, 5), False)],
+    [
+        ("acquired", (5, 5, 5), True),
+        ("acquired", (6, 5, 6), True),
+        ("acquired", (5, 5, 5.5), False),
+        ("axial", (5, 5, 5), False),
+    ],
 )
 def test_warns_if_the_plane_of_the_scan_can_not_be_told(spec, plane, spacing, warns):
     spec = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"plane": plane})
