@@ -93,9 +93,9 @@ def _geometry(volume: Volume, spec: ModelSpec) -> list[Remark]:
     if spec.plane == "acquired" and max(volume.spacing) < _THICKER * sorted(volume.spacing)[1]:
         remarks.append(
             Remark(
-                "No spacing of the voxels is the largest, so the plane that the scan was acquired in can't be told, and "
-                f"{orientation.plane_name} slices are taken; the model was trained on slices as they were acquired: give "
-                "the original scan, or check the result with care.",
+                "No spacing of the voxels is the largest, so the plane that the scan was acquired in can't be told, "
+                f"and {orientation.plane_name} slices are taken; the model was trained on slices as they were "
+                "acquired: give the original scan, or check the result with care.",
                 is_warning=True,
             )
         )
