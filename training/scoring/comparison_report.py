@@ -130,8 +130,8 @@ def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> N
         macs = [costs[title].macs / 1e9 for title in titles]
         dice = [float(np.mean(list(_by_patient(compared, title).values()))) for title in titles]
         axes.plot(macs, dice, "o", color=color, ms=7, label=kind)
-        for place_number, (title, x, y) in enumerate(zip(titles, macs, dice, strict=True)):
-            place = (6, 4) if place_number % 2 else (6, -12)  # in turns above and below, or neighbours hide each other
+        for count, (title, x, y) in enumerate(zip(titles, macs, dice, strict=True)):
+            place = (6, 4) if count % 2 else (6, -12)  # in turns above and below, or neighbours hide each other
             axes.annotate(title, (x, y), xytext=place, textcoords="offset points", fontsize=8, color=color)
     axes.set(xscale="log", xlabel="multiply-accumulates for a slice (G)", ylabel="mean Dice of the test patients")
     axes.xaxis.set_major_formatter("{x:g}")
