@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -81,6 +82,12 @@ def slice_orientation(affine: np.ndarray, plane: str) -> SliceOrientation:
     return SliceOrientation((number, row, column), (flips[0], flips[1], flips[2]), name)
 
 
+def has_largest_spacing(spacing: Sequence[float]) -> bool:
+    """Whether one of three spacings is larger than the others, so that it tells how a scan was acquired."""
+    _, middle, largest = sorted(spacing)
+    return bool(largest > _NOTICEABLE * middle)
+
+
 def _closest_axes(affine: np.ndarray) -> tuple[int, ...]:
     """For R, A, S: the column (i, j, k) of the affine that stands for it, so that all three fit best together."""
     cosines = np.abs(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
@@ -91,6 +98,4 @@ def _slice_axis(affine: np.ndarray, anatomical: tuple[int, ...], plane: str) -> 
     if plane != "acquired":
         return PLANES[plane]
     spacing = np.linalg.norm(affine[:3, :3], axis=0)[list(anatomical)]
-    largest = int(np.argmax(spacing))
-    others = np.delete(spacing, largest)
-    return largest if spacing[largest] > _NOTICEABLE * others.max() else PLANES["axial"]
+    return int(np.argmax(spacing)) if has_largest_spacing(spacing) else PLANES["axial"]

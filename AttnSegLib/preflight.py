@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from AttnSegLib.catalog import ModelSpec
-from AttnSegLib.orientation import slice_orientation
+from AttnSegLib.orientation import has_largest_spacing, slice_orientation
 from AttnSegLib.volume import Volume
 
 _AIR = -300  # HU; MR has no such intensities, and a CT without 0.5 % of air or lung is rare
 _AIR_SHARE = 0.005
 _LOOKED_AT = 200_000  # voxels: enough for shares of 0.5 %, and the panel does not wait
 _COARSE = 1.75  # times the pixels that the model was trained on
-_THICKER = 1.02  # times the second spacing, from which slices can be told
 _SMALL_MM = 60.0  # field of view in which no organ of ours can be told from its neighbours
 _FIRST_GUESS = {"cpu": 30.0, "cuda": 2000.0, "mps": 400.0}  # GMAC/s, until a run here has been measured
 _FLIPS = 4
@@ -90,7 +89,7 @@ def _geometry(volume: Volume, spec: ModelSpec) -> list[Remark]:
             f"{spacing[1]:.3g} x {spacing[2]:.3g} mm, {spacing[0]:.3g} mm apart."
         )
     ]
-    if spec.plane == "acquired" and max(volume.spacing) < _THICKER * sorted(volume.spacing)[1]:
+    if spec.plane == "acquired" and not has_largest_spacing(volume.spacing):
         remarks.append(
             Remark(
                 "No spacing of the voxels is the largest, so the plane that the scan was acquired in can't be told, "
