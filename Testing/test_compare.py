@@ -1,5 +1,6 @@
 """All networks alike: what is compared, what differences mean, and a comparison from the data set to the pictures."""
 
+import csv
 import shutil
 import subprocess
 import sys
@@ -145,3 +146,7 @@ def test_rows_are_trained_once_and_compared(a_recipe, a_decathlon_task, tmp_path
     assert {one.model for one in read_scores(out / "scores.csv")} == {REFERENCE, "ANU-Net", "ANU-Net: L1"}
     for name in ("boxplots", "cost", "convergence", "examples"):
         Image.open(tmp_path / "new" / "pictures" / f"comparison-{name}.png").verify()
+    with (out / "training.csv").open(newline="") as file:
+        assert [(line["model"], line["seed"]) for line in csv.DictReader(file)] == [("ANU-Net", "0"), (REFERENCE, "0")]
+    assert main([*given, "--done", "--seed", "0", "--seed", "1"]) == 0, "a seed that is not done yet is left out"
+    assert "case_3, seed 0" in {one.case for one in read_scores(out / "scores.csv")}

@@ -104,25 +104,29 @@ def scored(wanted: Comparison, titles: Sequence[str]) -> Iterator[tuple[str, int
 
 
 def compared(wanted: Comparison) -> Compared:
-    """The rows that are done with all seeds. Raises `InputError` if there is none, or one of another recipe."""
-    runs = {title: [wanted.run_of(title, seed) for seed in wanted.seeds] for title in _ROWS}
-    done = {title: own for title, own in runs.items() if all(one.is_done for one in own)}
+    """The rows that are done, each with those seeds that are. Raises `InputError` if there is none, or one of another
+    recipe."""
+    runs = {title: {seed: wanted.run_of(title, seed) for seed in wanted.seeds} for title in _ROWS}
+    done = {
+        title: kept for title, own in runs.items() if (kept := {seed: run for seed, run in own.items() if run.is_done})
+    }
     if not done:
         raise InputError(f"No row is done in '{wanted.out}'; run the same command without --done.")
     truth = wanted.truth
     cases = {case.id: case.patient for case in truth.cases}
     scores, patients = [], {}
     for title, own in done.items():
-        for seed, run in zip(wanted.seeds, own, strict=True):
+        for seed, run in own.items():
             for one in run.read():
                 case = one.case if len(wanted.seeds) == 1 else f"{one.case}, seed {seed}"
                 scores.append(replace(one, model=title, case=case))
                 patients[case] = cases[one.case]
+    firsts = {title: next(iter(own.values())) for title, own in done.items()}
     return Compared(
         scores,
         patients,
-        predictors={title: wanted.predictor(title, own[0].checkpoint()) for title, own in done.items()},
-        logs={title: own[0].folder / "metrics.csv" for title, own in done.items()},
+        predictors={title: wanted.predictor(title, run.checkpoint()) for title, run in firsts.items()},
+        logs={title: {seed: run.folder / "metrics.csv" for seed, run in own.items()} for title, own in done.items()},
         truth=truth,
     )
 

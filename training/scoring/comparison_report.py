@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,12 +36,12 @@ _ROUNDS = 3
 @dataclass(frozen=True, eq=False)
 class Compared:
     """Rows of the comparison. scores: of models named as the rows; patients: of their cases. By title, predictors: the
-    trained networks of one seed; logs: their metrics.csv. truth: what they were scored against."""
+    trained networks of one seed; logs: the metrics.csv of each seed. truth: what they were scored against."""
 
     scores: Sequence[Score]
     patients: Mapping[str, str]
     predictors: Mapping[str, SlicePredictor]
-    logs: Mapping[str, Path]
+    logs: Mapping[str, Mapping[int, Path]]
     truth: Truth
 
     def titles(self, *wanted: str) -> list[str]:
@@ -59,10 +60,11 @@ class RowCost:
 
 
 def write_report(compared: Compared, out: Path, pictures: Path) -> str:
-    """Write scores.csv and summary.md into a folder, and pictures into another; returns the tables."""
+    """Write scores.csv, training.csv and summary.md into a folder, and pictures into another; returns the tables."""
     costs = measure_costs(compared)
     text = tables(compared, costs)
     write_scores(out / "scores.csv", compared.scores)
+    write_logs(out / "training.csv", compared.logs)
     (out / "summary.md").write_text(text, encoding="utf-8")
     every = list(compared.predictors)  # where there are only ablations
     shown = compared.titles(*FIVE, REFERENCE) or every
@@ -70,12 +72,31 @@ def write_report(compared: Compared, out: Path, pictures: Path) -> str:
     of_networks = [one for one in compared.scores if one.model in networks]
     box_plots(pictures / "comparison-boxplots.png", of_networks, ["dice", "slice_dice", "hd95_mm"])
     cost_plot(pictures / "comparison-cost.png", compared, costs)
-    convergence(pictures / "comparison-convergence.png", {title: compared.logs[title] for title in shown})
+    convergence(
+        pictures / "comparison-convergence.png", {title: next(iter(compared.logs[title].values())) for title in shown}
+    )
     examples = Examples(compared.truth.labels)
     evaluate([Model(title, compared.predictors[title]) for title in shown], compared.truth, examples)
     page = QualitativePage("Where networks and reference differ", examples.rows, compared.truth.labels)
     qualitative(pictures / "comparison-examples.png", page)
     return text
+
+
+def write_logs(path: Path, logs: Mapping[str, Mapping[int, Path]]) -> None:
+    """Write the lines of all logs under one header, each after its row and seed. What several levels of a network share
+    stands there once."""
+    written: set[Path] = set()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        for title, own in logs.items():
+            for seed, log in own.items():
+                with log.open(newline="", encoding="utf-8") as lines:
+                    head, *body = csv.reader(lines)
+                if not written:
+                    writer.writerow(["model", "seed", *head])
+                if log not in written:
+                    writer.writerows([title, seed, *line] for line in body)
+                written.add(log)
 
 
 def measure_costs(compared: Compared) -> dict[str, RowCost]:
@@ -153,6 +174,7 @@ def _table(titles: Sequence[str], compared: Compared, costs: Mapping[str, RowCos
         body.append(
             [
                 f"**{title}**" if title in FIVE else title,
+                str(len(compared.logs[title])),
                 *spreads,
                 f"{found[0]:+.3f} ± {found[1]:.3f} (p {found[2]:.2f})" if found else "",
                 f"{cost.parameters / 1e6:.1f}",
@@ -161,7 +183,16 @@ def _table(titles: Sequence[str], compared: Compared, costs: Mapping[str, RowCos
                 "" if printed is None else f"{printed:.2f}",
             ]
         )
-    head = ["network", *_HEAD, f"Dice minus {REFERENCE}'s", "parameters (M)", "MACs (G)", "time", "printed Dice (%)"]
+    head = [
+        "network",
+        "seeds",
+        *_HEAD,
+        f"Dice minus {REFERENCE}'s",
+        "parameters (M)",
+        "MACs (G)",
+        "time",
+        "printed Dice (%)",
+    ]
     return table(head, body, 1)
 
 
