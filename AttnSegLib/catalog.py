@@ -68,9 +68,10 @@ class ModelSpec:
     """A model's card: everything needed to run it, and to know whether to trust it.
 
     options: of the network; preprocessing: fields of `Preprocessing`; attention: maps that are recorded by default;
-    training, scores: facts for people and for the report. mirrored: whether it was trained on mirrored slices, too, and
-    so can be asked for the mean over flips. url: where the weights can be had (https) if they do not lie
-    beside the card; size_bytes: of the weights file, None if unknown.
+    training, scores: facts for people and for the report; `preflight` warns by four of training: largest_pixel_mm,
+    smallest_slice_mm, largest_slice_mm, and slices_show, the view that slices showed whose headers were wrong.
+    mirrored: whether it was trained on mirrored slices, too, and so can be asked for the mean over flips. url: where
+    the weights can be had (https) if they do not lie beside the card; size_bytes: of the weights file, None if unknown.
     """
 
     id: str

@@ -70,7 +70,10 @@ def test_shipped_model_finds_the_left_atrium_of_the_sample(out, capsys):
     report = json.loads((out / "report.json").read_text())
     assert report["agreement_with_reference"]["left_atrium"]["dice"] > 0.85
     assert set(report["attention"]) == {"gate 0,3", "gate 1,2", "gate 2,0"}
-    assert "Dice 0." in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "Dice 0." in printed.out
+    assert [f"Warning: {notice}" for notice in report["notices"]] == printed.err.splitlines()[: len(report["notices"])]
+    assert "header calls these axial" in report["notices"][0]
 
 
 def test_an_empty_result_is_told(run, a_scan, out, capsys, monkeypatch):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from AttnSegLib import preflight
-from AttnSegLib.catalog import CARD, load_card
+from AttnSegLib.catalog import CARD, find_model, load_card, resource_folder
 from AttnSegLib.preflight import Effort
-from AttnSegLib.volume import Volume
+from AttnSegLib.volume import Volume, read_volume
 
 MR_VOXELS = np.arange(8000, dtype=np.int16).reshape(20, 20, 20)
 LARGE = np.diag([5.0, 5.0, 6.0, 1.0])
@@ -63,7 +63,7 @@ def test_warns_if_the_plane_of_the_scan_can_not_be_told(spec, plane, spacing, wa
 def test_says_how_the_slices_lie(spec):
     affine = np.array([[0, 0, 6.0, 0], [5, 0, 0, 0], [0, -5, 0, 0], [0, 0, 0, 1]])  # k runs from left to right
     sentences = [remark.sentence for remark in preflight.inspect(Volume(MR_VOXELS[:7], affine), spec, Effort())]
-    assert "7 sagittal slices of 20 x 20 pixels, 5 x 5 mm, 6 mm apart." in sentences
+    assert "7 slices, sagittal by the scan's header, of 20 x 20 pixels, 5 x 5 mm, 6 mm apart." in sentences
 
 
 def test_expects_the_time_that_an_earlier_run_took(spec):
@@ -97,3 +97,87 @@ def test_what_a_model_was_trained_on_is_never_too_small_or_too_coarse(spec):
     assert len(preflight.warnings(crop, spec)) == 2
     seen = dataclasses.replace(spec, training={"largest_pixel_mm": 1.5, "smallest_slice_mm": 30.0})
     assert preflight.warnings(crop, seen) == []
+
+
+# What the shipped models were trained on
+
+
+def shipped(model):
+    return find_model(model, resource_folder("Models"))
+
+
+def a_scan(shape, spacing, modality="MR"):
+    voxels = np.random.default_rng(0).normal(300, 60, shape).astype(np.int16)
+    return Volume(voxels, np.diag([*spacing, 1.0]), modality)
+
+
+@pytest.mark.parametrize("network", ["afnet", "anunet", "eccamunet", "msdualguided", "omeganet"])
+def test_scans_as_in_training_are_not_warned_of(network):
+    atrium, hippocampus = (shipped(f"{network}-{organ}-mr") for organ in ("left_atrium", "hippocampus"))
+    sagittal = np.array([[0, 0, 1.37, 0], [1.25, 0, 0, 0], [0, 1.25, 0, 0], [0, 0, 0, 1]])
+    for side in (256, 320):  # as trained on, and as the data set has it
+        assert preflight.warnings(Volume(a_scan((9, side, side), (1, 1, 1)).voxels, sagittal), atrium) == []
+    assert preflight.warnings(a_scan((35, 58, 35), (1, 1, 1)), hippocampus) == []
+
+
+@pytest.mark.parametrize("network", ["afnet", "anunet", "eccamunet", "msdualguided", "omeganet"])
+def test_warns_of_slices_that_the_header_calls_otherwise(network):
+    spec = shipped(f"{network}-left_atrium-mr")
+    [axial] = preflight.warnings(a_scan((9, 256, 256), (1.25, 1.25, 1.37)), spec)
+    assert "knows sagittal slices, and the scan's header calls these axial" in axial
+    assert "go on only if it shows the body from the side" in axial
+    [coronal] = preflight.warnings(a_scan((256, 20, 256), (1.25, 5, 1.25)), spec)
+    assert "calls these coronal" in coronal
+
+
+@pytest.mark.parametrize("network", ["afnet", "anunet", "eccamunet", "msdualguided", "omeganet"])
+def test_warns_a_model_of_crops_of_a_whole_head(network):
+    [sentence] = preflight.warnings(a_scan((180, 230, 170), (1, 1, 1)), shipped(f"{network}-hippocampus-mr"))
+    assert "show 230 mm, and the model was trained on about 52 mm around the hippocampus: crop the scan" in sentence
+
+
+# Label maps in place of scans
+
+
+def a_label_map(labels):
+    """Blocks of whole numbers."""
+    blocks = np.random.default_rng(0).integers(1, labels + 1, (6, 6, 6))
+    return np.pad(np.kron(blocks, np.ones((10, 10, 10), int)), 20)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
+@pytest.mark.parametrize("labels", [1, 2, 100])
+def test_warns_of_a_label_map(spec, labels, kind):
+    voxels = a_label_map(labels).astype(kind)
+    [sentence] = preflight.warnings(Volume(voxels, np.diag([1, 1, 2, 1.0]), "MR"), spec)
+    assert "looks like a label map, not a scan" in sentence
+    assert f"only {len(np.unique(voxels))} different values" in sentence
+
+
+def test_warns_of_a_label_map_with_hardly_anything_in_it(spec):
+    voxels = np.zeros((100, 200, 200), np.uint8)
+    voxels[50, 101, 101] = 1
+    assert "label map" in preflight.warnings(Volume(voxels, np.diag([1, 1, 2, 1.0])), spec)[0]
+
+
+@pytest.mark.parametrize("bits", [5, 8, 12])
+def test_scans_of_few_bits_and_much_air_are_no_label_maps(spec, bits):
+    rng = np.random.default_rng(0)
+    tissue = np.kron(rng.uniform(0.2, 0.6, (6, 6, 6)), np.ones((10, 10, 10))) + rng.normal(0, 0.05, (60, 60, 60))
+    voxels = np.pad((tissue.clip(0, 1) * (2**bits - 1)).astype(np.uint16), 40)
+    assert preflight.warnings(Volume(voxels, np.diag([1, 1, 2, 1.0])), spec) == []
+
+
+def test_an_enlarged_scan_and_a_smooth_map_are_no_label_maps(spec):
+    enlarged = np.repeat(a_scan((20, 20, 20), (1, 1, 1)).voxels * 10, 4, axis=2)
+    smooth = a_label_map(3) + 0.5
+    for voxels in (enlarged, smooth):
+        assert preflight.warnings(Volume(voxels, np.diag([3, 5, 6.0, 1]), "MR"), spec) == []
+
+
+def test_the_sample_gets_the_one_warning_that_is_true_of_it():
+    volume = read_volume(resource_folder("Samples") / "left_atrium_mr" / "image.nrrd")
+    [sentence] = preflight.warnings(volume, shipped("eccamunet-left_atrium-mr"))
+    assert "header calls these axial" in sentence
+    labels = read_volume(resource_folder("Samples") / "left_atrium_mr" / "labels.nrrd")
+    assert "only 2 different values" in preflight.warnings(labels, shipped("eccamunet-left_atrium-mr"))[0]

@@ -122,16 +122,23 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
 
 
 def _extent(recipe: Recipe, training: list[Case]) -> dict[str, float]:
-    """The coarsest pixel and the smallest side of a slice in mm that were trained on, so that users are warned of what
-    is beyond; of some of the cases, since reading all may take long."""
-    pixels, sides = [], []
+    """The coarsest pixel, and the smallest and the largest side of a slice, in mm, that were trained on, so that users
+    are warned of what is beyond; of some of the cases, since reading all may take long."""
+    pixels: list[float] = []
+    sides: list[float] = []
     for case in training:
         volume = case.read().volume
         stack = recipe.preprocessing.stack(volume)
         spacing = [volume.spacing[2 - axis] for axis in stack.axes[1:]]
         pixels.append(max(spacing))
-        sides.append(min(n * mm for n, mm in zip(stack.native_size, spacing, strict=True)))
-    return {"largest_pixel_mm": round(max(pixels), 3), "smallest_slice_mm": round(min(sides), 1)} if pixels else {}
+        sides += [n * mm for n, mm in zip(stack.native_size, spacing, strict=True)]
+    if not training:
+        return {}
+    return {
+        "largest_pixel_mm": round(max(pixels), 3),
+        "smallest_slice_mm": round(min(sides), 1),
+        "largest_slice_mm": round(max(sides), 1),
+    }
 
 
 def _model_id(recipe: Recipe) -> str:
@@ -152,7 +159,7 @@ def _stored(tensor: torch.Tensor, *, half: bool) -> torch.Tensor:
 
 
 def _card(recipe: Recipe, folder: Path, cases: dict[str, list[str]]) -> dict[str, Any]:
-    own = {key: value for key, value in recipe.card.items() if key not in ("data_source", "variant")}
+    own = {key: value for key, value in recipe.card.items() if key not in ("data_source", "slices_show", "variant")}
     settings = recipe.as_dict()
     return own | {
         "id": folder.name,
@@ -166,6 +173,7 @@ def _card(recipe: Recipe, folder: Path, cases: dict[str, list[str]]) -> dict[str
         "sha256": sha256_of(folder / _WEIGHTS),
         "training": {
             "data": recipe.card["data_source"],
+            **{key: value for key, value in recipe.card.items() if key == "slices_show"},
             **{f"{part}_cases": ids for part, ids in cases.items()},
             **{name: settings[name] for name in ("dataset", "augmentation", "optimisation")},
         },

@@ -12,6 +12,7 @@ import torch
 
 from AttnSegLib.catalog import Label, label_from
 from AttnSegLib.errors import InputError
+from AttnSegLib.orientation import PLANES
 from AttnSegLib.preprocess import Preprocessing
 from training.augment import Augmentation
 from training.losses import LOSSES
@@ -23,6 +24,7 @@ _CARD = (
     *("title", "variant", "organ", "modality", "attention", "largest_component", "licence", "reference", "data_source"),
     "labels",
 )
+_CARD_OPTIONAL = ("slices_show",)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Source:
 @dataclass(frozen=True)
 class Recipe:
     """network, options: as in `networks.create`. card: the fields of the model's card that training does not find out
-    by itself. test_flips: predict with flips when the model is scored."""
+    by itself; slices_show among them: the view that the slices show, where the headers of the data call it otherwise.
+    test_flips: predict with flips when the model is scored."""
 
     network: str
     options: dict[str, Any]
@@ -180,13 +183,21 @@ def from_dict(values: dict[str, Any]) -> Recipe:
         raise InputError(f"There is no '{unknown[0]}' in the recipe; there can be: {', '.join(_names(Recipe))}.")
     made = {name: _made(kind, name, _tuples(values.get(name, {}))) for name, kind in parts.items()}
     others = {name: value for name, value in values.items() if name not in parts}
-    card = others.get("card", {})
-    if missing := [name for name in _CARD if name not in card]:
-        raise InputError(f"The recipe's [card] lacks {', '.join(missing)}.")
-    if unknown := [name for name in card if name not in _CARD]:
-        raise InputError(f"The recipe's [card] has no field '{unknown[0]}'; it has: {', '.join(_CARD)}.")
+    _check_card(others.get("card", {}))
     made_recipe: Recipe = _made(Recipe, "", {"options": {}, **others, **made})
     return made_recipe
+
+
+def _check_card(card: dict[str, Any]) -> None:
+    if missing := [name for name in _CARD if name not in card]:
+        raise InputError(f"The recipe's [card] lacks {', '.join(missing)}.")
+    known = (*_CARD, *_CARD_OPTIONAL)
+    if unknown := [name for name in card if name not in known]:
+        raise InputError(f"The recipe's [card] has no field '{unknown[0]}'; it has: {', '.join(known)}.")
+    if card.get("slices_show", "axial") not in PLANES:
+        raise InputError(
+            f"The recipe's [card] says slices_show = '{card['slices_show']}'; choose one of: {', '.join(PLANES)}."
+        )
 
 
 def _names(kind: Any) -> list[str]:
