@@ -68,7 +68,7 @@ def len_slices(volume: Volume, spec: ModelSpec) -> int:
 
 
 def _fit(volume: Volume, spec: ModelSpec) -> list[Remark]:
-    return [*_label_map(volume), _modality(volume, spec), *_geometry(volume, spec)]
+    return [*(_label_map(volume) or [_modality(volume, spec)]), *_geometry(volume, spec)]
 
 
 def _label_map(volume: Volume) -> list[Remark]:

@@ -152,6 +152,8 @@ def test_warns_of_a_label_map(spec, labels, kind):
     [sentence] = preflight.warnings(Volume(voxels, np.diag([1, 1, 2, 1.0]), "MR"), spec)
     assert "looks like a label map, not a scan" in sentence
     assert f"only {len(np.unique(voxels))} different values" in sentence
+    everything = preflight.inspect(Volume(voxels, LARGE), spec, Effort())
+    assert "fits the model" not in " ".join(remark.sentence for remark in everything)
 
 
 def test_warns_of_a_label_map_with_hardly_anything_in_it(spec):
