@@ -4,7 +4,7 @@ import csv
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from training import scored_run
 from training.compare import Comparison, main
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
 from training.recipe import read_recipe
-from training.scoring.comparison_report import Compared, difference
+from training.scoring.comparison_report import Compared, RowCost, difference, tables
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
 
@@ -106,6 +106,24 @@ def test_seeds_of_a_patient_are_no_further_patients():
     assert mean == pytest.approx(0.3)  # of 0.2 and 0.4
     assert half == pytest.approx(12.706 * 0.1, rel=1e-4)
     assert difference(compared(scores, patients), REFERENCE) is None
+
+
+def test_p_is_corrected_for_the_rows_of_a_table():
+    """Two rows against the reference: twice the smaller p, and the larger one as it is."""
+    scores = some_scores(REFERENCE, 0.5, 0.5, 0.5) + some_scores("AF-Net", 0.6, 0.7, 0.55)
+    scores += some_scores("DAF", 0.61, 0.62, 0.63)
+    titles = ("AF-Net", "DAF", REFERENCE)
+    of_all = replace(compared(scores, {"a": "a", "b": "b", "c": "c"}), predictors=dict.fromkeys(titles))
+    text = tables(of_all, dict.fromkeys(of_all.predictors, RowCost(1, 1, 1.0)))
+    lines = [[cell.strip(" *") for cell in line.split("|")] for line in text.splitlines() if "|" in line]
+    cells = {line[1]: line for line in lines}
+    place = cells["network"].index("p (Holm)")
+    assert [cells[title][place - 1 : place + 1] for title in titles] == [
+        ["0.118", "0.118"],  # as above
+        ["0.002", "0.005"],  # mean 0.12, standard error 0.01 / sqrt(3): t(2) = 20.78, p = 0.0023
+        ["", ""],
+    ]
+    assert "p (Holm): corrected for all rows of this table" in text
 
 
 # A comparison

@@ -8,7 +8,7 @@ import pytest
 from AttnSegLib.errors import InputError
 from training.scoring import significance, summary
 from training.scoring.scores import Score
-from training.scoring.significance import wilcoxon
+from training.scoring.significance import holm, wilcoxon
 from training.scoring.summary import summarise
 
 NAN = float("nan")
@@ -170,15 +170,10 @@ def test_patients_are_drawn_with_all_their_labels_and_cases():
 
 def test_correction_for_several_comparisons():
     """p of 0.01, 0.04 and 0.03, three comparisons: 3 * 0.01, 2 * 0.03, and 0.04, which may not be below 0.06."""
-    [test] = wilcoxon(scores_of("one", [0.5]) + scores_of("two", [0.6]))
-    corrected = significance._holm([replace(test, p=p) for p in (0.01, 0.04, None, 0.03)])
-    assert [one.p_holm for one in corrected] == [
-        pytest.approx(0.03),
-        pytest.approx(0.06),
-        None,
-        pytest.approx(0.06),
-    ]
-    assert [one.p_holm for one in significance._holm([replace(test, p=0.7), replace(test, p=0.8)])] == [1.0, 1.0]
+    assert holm([0.01, 0.04, None, 0.03]) == [pytest.approx(0.03), pytest.approx(0.06), None, pytest.approx(0.06)]
+    assert holm([0.7, 0.8]) == [1.0, 1.0]
+    assert holm([0.02]) == [0.02]
+    assert holm([]) == []
 
 
 def test_every_pair_of_models_is_compared():

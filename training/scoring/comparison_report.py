@@ -23,11 +23,15 @@ from training.scoring.figures import box_plots, convergence
 from training.scoring.qualitative import QualitativePage, qualitative
 from training.scoring.report import Examples
 from training.scoring.scores import Score, write_scores
+from training.scoring.significance import holm, p_text
 from training.scoring.summary import number, summarise, table
 from training.scoring.truth import Truth
 
 _METRICS = ("dice", "slice_dice", "slice_dice_all", "recall", "precision", "hd95_mm", "mean_surface_distance_mm")
 _HEAD = ("Dice", "Dice of slices", "empty ones too", "sensitivity", "precision", "HD95 (mm)", "MSD (mm)")
+_NOTE = f"""Mean ± standard deviation over patients; Dice minus {REFERENCE}'s ± half of its 95 % confidence interval; p:
+paired t-test; p (Holm): corrected for all rows of this table.
+"""
 _COLORS = {"the five": "#D55E00", "baselines": "#0072B2"}
 _TIMED = 8  # slices
 _ROUNDS = 3
@@ -120,7 +124,7 @@ def tables(compared: Compared, costs: Mapping[str, RowCost]) -> str:
     parts = []
     for heading, group in (("The five, and what they are compared with", FIVE | BASELINES), ("Ablations", ABLATIONS)):
         if titles := compared.titles(*group):
-            parts.append(f"## {heading}\n\n{_table(titles, compared, costs)}")
+            parts.append(f"## {heading}\n\n{_table(titles, compared, costs)}\n{_NOTE}")
     return "\n".join(parts)
 
 
@@ -167,32 +171,27 @@ def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> N
 def _table(titles: Sequence[str], compared: Compared, costs: Mapping[str, RowCost]) -> str:
     rows = {line.model: line for line in summarise([one for one in compared.scores if one.model in titles], _METRICS)}
     reference = costs.get(REFERENCE)
+    found = {title: difference(compared, title) for title in titles}
+    p_values = {title: one[2] for title, one in found.items() if one}
+    corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     body = []
     for title in sorted(titles, key=lambda title: -rows[title].spreads["dice"].mean):
         spreads = [f"{number(m, s.mean)} ± {number(m, s.sd)}" for m, s in rows[title].spreads.items()]
-        cost, printed, found = costs[title], published_dice(title), difference(compared, title)
+        cost, printed, own = costs[title], published_dice(title), found[title]
         body.append(
             [
                 f"**{title}**" if title in FIVE else title,
                 str(len(compared.logs[title])),
                 *spreads,
-                f"{found[0]:+.3f} ± {found[1]:.3f} (p {found[2]:.2f})" if found else "",
+                *((f"{own[0]:+.3f} ± {own[1]:.3f}", p_text(own[2]), p_text(corrected[title])) if own else [""] * 3),
                 f"{cost.parameters / 1e6:.1f}",
                 f"{cost.macs / 1e9:.1f}",
                 f"{cost.seconds / reference.seconds:.2f}" if reference else "",
                 "" if printed is None else f"{printed:.2f}",
             ]
         )
-    head = [
-        "network",
-        "seeds",
-        *_HEAD,
-        f"Dice minus {REFERENCE}'s",
-        "parameters (M)",
-        "MACs (G)",
-        "time",
-        "printed Dice (%)",
-    ]
+    differences = [f"Dice minus {REFERENCE}'s", "p", "p (Holm)"]
+    head = ["network", "seeds", *_HEAD, *differences, "parameters (M)", "MACs (G)", "time", "printed Dice (%)"]
     return table(head, body, 1)
 
 

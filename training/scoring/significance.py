@@ -51,7 +51,22 @@ def wilcoxon(scores: Sequence[Score], metric: str = "dice", patients: Mapping[st
     models = list(dict.fromkeys(one.model for one in scores))
     if len(models) < 2:
         raise InputError("A comparison needs the scores of two models or more.")
-    return _holm([_test(values, pair, metric, patients or {}) for pair in combinations(models, 2)])
+    tests = [_test(values, pair, metric, patients or {}) for pair in combinations(models, 2)]
+    corrected = holm([one.p for one in tests])
+    return [replace(one, p_holm=p) for one, p in zip(tests, corrected, strict=True)]
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """p of a family of tests, corrected for their number by Holm's method, in their order; None stays None.
+
+    What is at most 0.05 then is significant, and the chance that any of the family is so by chance is at most 5 %.
+    """
+    ranked = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    least = 0.0
+    for rank, (p, i) in enumerate(ranked):
+        corrected[i] = least = max(least, min(1.0, (len(ranked) - rank) * p))
+    return corrected
 
 
 def tests_markdown(tests: Sequence[Test]) -> str:
@@ -62,8 +77,11 @@ def tests_markdown(tests: Sequence[Test]) -> str:
         mean, low, high = (number(one.metric, value, "+") for value in (one.difference, one.low, one.high))
         dagger = " †" if one.left_out else ""
         pair, counts = f"{one.first} minus {one.second}", [f"{one.n}{dagger}", str(one.patients)]
-        body.append([pair, title(one.metric), *counts, mean, f"{low} to {high}", _p(one.p), _p(one.p_holm)])
-    text = table(head, body, 2) + "\np: two-sided Wilcoxon signed-rank test; CI: bootstrap over patients.\n"
+        body.append([pair, title(one.metric), *counts, mean, f"{low} to {high}", p_text(one.p), p_text(one.p_holm)])
+    text = table(head, body, 2) + (
+        "\np: two-sided Wilcoxon signed-rank test; p (Holm): corrected for all pairs of this table; CI: bootstrap over "
+        "patients.\n"
+    )
     notes = [f"{one.first} minus {one.second}: {one.left_out}" for one in tests if one.left_out]
     return text + (f"\n† Missing or undefined pairs, left out: {'; '.join(notes)}.\n" if notes else "")
 
@@ -103,15 +121,8 @@ def _interval(differences: list[list[float]]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _holm(tests: list[Test]) -> list[Test]:
-    ranked = sorted((one.p, i) for i, one in enumerate(tests) if one.p is not None)
-    corrected, least = dict.fromkeys(range(len(tests))), 0.0
-    for rank, (p, i) in enumerate(ranked):
-        corrected[i] = least = max(least, min(1.0, (len(ranked) - rank) * p))
-    return [replace(one, p_holm=corrected[i]) for i, one in enumerate(tests)]
-
-
-def _p(p: float | None) -> str:
+def p_text(p: float | None) -> str:
+    """As tables show it."""
     if p is None:
         return "too few cases"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
