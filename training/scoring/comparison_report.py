@@ -19,7 +19,8 @@ from AttnSegLib.volume import Volume
 from training.evaluate import evaluate
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
 from training.scoring.candidates import Model
-from training.scoring.figures import box_plots, convergence
+from training.scoring.figures import box_plots, convergence, plain_numbers
+from training.scoring.point_labels import Point, label_points
 from training.scoring.qualitative import QualitativePage, qualitative
 from training.scoring.report import Examples
 from training.scoring.scores import Score, write_scores
@@ -150,22 +151,25 @@ def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> N
     """Write a PNG: mean Dice of each network against its operations."""
     figure = Figure(figsize=(8.5, 5.0), layout="constrained", dpi=150)
     axes = figure.subplots()
+    points = []
     for (kind, color), group in zip(_COLORS.items(), (FIVE, BASELINES), strict=True):
-        titles = sorted(compared.titles(*group), key=lambda title: costs[title].macs)
-        macs = [costs[title].macs / 1e9 for title in titles]
-        dice = [float(np.mean(list(_by_patient(compared, title).values()))) for title in titles]
-        axes.plot(macs, dice, "o", color=color, ms=7, label=kind)
-        for count, (title, x, y) in enumerate(zip(titles, macs, dice, strict=True)):
-            place = (6, 4) if count % 2 else (6, -12)  # in turns above and below, or neighbours hide each other
-            axes.annotate(title, (x, y), xytext=place, textcoords="offset points", fontsize=8, color=color)
+        of_kind = [_point(title, color, compared, costs) for title in compared.titles(*group)]
+        axes.plot([one.x for one in of_kind], [one.y for one in of_kind], "o", color=color, ms=7, label=kind)
+        points += of_kind
     axes.set(xscale="log", xlabel="multiply-accumulates for a slice (G)", ylabel="mean Dice of the test patients")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:.1g}")
+    plain_numbers(axes.xaxis)
     axes.grid(color="0.9")
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(0.12)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside upper left", ncols=2, frameon=False)
+    label_points(figure, axes, points)
     figure.savefig(path, format="png")
+
+
+def _point(title: str, color: str, compared: Compared, costs: Mapping[str, RowCost]) -> Point:
+    dice = float(np.mean(list(_by_patient(compared, title).values())))
+    return Point(title, costs[title].macs / 1e9, dice, color)
 
 
 def _table(titles: Sequence[str], compared: Compared, costs: Mapping[str, RowCost]) -> str:

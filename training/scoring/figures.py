@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
@@ -73,9 +74,17 @@ def convergence(path: Path, runs: dict[str, Path]) -> None:
         _plain(axes, "both")
     panels[1].set_visible(any(dice for _, dice in logs.values()))
     if all(min(loss.values()) > 0 for loss, _ in logs.values()):
-        _logarithmic(panels[0])
+        panels[0].set_yscale("log")
+        plain_numbers(panels[0].yaxis)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     figure.savefig(path, format="png")
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Give a logarithmic axis plain numbers, of which every range has some."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _draw_boxes(axes: Axes, scores: Sequence[Score], metric: str, groups: tuple[list[str], list[str]]) -> None:
@@ -102,14 +111,6 @@ def _draw_boxes(axes: Axes, scores: Sequence[Score], metric: str, groups: tuple[
 def _plain(axes: Axes, grid: Literal["both", "y"]) -> None:
     axes.grid(axis=grid, color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _logarithmic(axes: Axes) -> None:
-    """With plain numbers, of which every range has some."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _group_width(models: list[str]) -> float:
