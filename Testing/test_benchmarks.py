@@ -75,6 +75,14 @@ def test_a_peer_that_is_not_installed_is_in_the_table(a_contest):
     assert any("somebody" in line and "not installed: no_such_module" in line for line in table.lines())
 
 
+def test_a_peer_of_another_device_is_in_the_table_too(a_contest):
+    absent = Peer("somebody", "nowhere", devices=("cuda",))
+    table = a_contest.network_alone([peers.PAPERS, absent])
+    assert table.title.startswith("Network alone: ANU-Net, MR 64x64x3")
+    assert any("somebody" in line and "compared on CUDA only" in line for line in table.lines())
+    assert Peer("another", "nowhere", devices=("cpu",)).why_not(torch.device("cuda")) == "compared on the CPU only"
+
+
 def test_agreement_counts_voxels_and_the_change_of_dice():
     organ = np.zeros((1, 10, 10), bool)
     organ[0, :5] = True

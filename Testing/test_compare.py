@@ -15,7 +15,7 @@ from AttnSegLib import networks
 from AttnSegLib.errors import InputError
 from training import scored_run
 from training.compare import Comparison, main
-from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
+from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row, title_of
 from training.recipe import read_recipe
 from training.scoring.comparison_report import Compared, RowCost, difference, tables
 from training.scoring.scores import Score, read_scores
@@ -48,6 +48,11 @@ def test_networks_are_of_about_one_size(title):
     with torch.device("meta"):
         network = networks.create(chosen.network, **chosen.options)
     assert 2.2e6 < sum(parameter.numel() for parameter in network.parameters()) < 3.8e6
+
+
+def test_every_network_has_a_title():
+    assert [title_of(name) for name in ("omeganet", "unet")] == ["Omega-Net", "U-Net"]
+    assert len({title_of(name) for name in networks.names()}) == len(networks.names())
 
 
 @pytest.mark.parametrize("title", ABLATIONS)

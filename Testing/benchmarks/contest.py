@@ -22,6 +22,7 @@ from Testing.benchmarks.inputs import Case
 from Testing.benchmarks.peers import Peer, Setting
 from Testing.benchmarks.tables import Agreement, Row, Table
 from Testing.benchmarks.turns import in_turns
+from training.papers.comparison import title_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ class Contest:
             seconds = times[peer.name].per(depth) if peer.name in times else None
             rows.append(Row(peer.name, peer.precision, seconds, agreement, reason))
         threads = f"{self.setting.threads} thread(s)" if device.type == "cpu" else str(device)
-        title = f"{what}: {self.name}, {self.case.title}, {threads}, {self.rounds} rounds in turns"
+        title = f"{what}: {title_of(self.name)}, {self.case.title}, {threads}, {self.rounds} rounds in turns"
         return Table(title, what, self.name, tuple(rows))
 
     def _agreement(self, peer: Peer, labels: np.ndarray) -> Agreement:

@@ -30,21 +30,22 @@ def speeds(tables: Sequence[Table], machine: str, path: Path) -> None:
         axis.axis("off")
     words = [line for long in machine.splitlines() for line in textwrap.wrap(long, 45 * columns)]
     figure.supxlabel("\n".join(words), fontsize=7, color="#555555")
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
 def _panel(axis: plt.Axes, table: Table) -> None:
     papers = table.median(peers.PAPERS)
+    names = []
     timed = [row for row in reversed(table.rows) if row.seconds]
     for place, row in enumerate(timed):
         speed = papers / row.seconds.median
         bounds = [[speed - papers / row.seconds.most], [papers / row.seconds.least - speed]]
         ours = row.peer.startswith(peers.OURS.name)
-        color, ink = (_OURS, "white") if ours else (_OTHERS, "black")
+        color = _OURS if ours else _OTHERS
         axis.barh(place, speed, color=color, xerr=bounds, error_kw={"ecolor": "#444444", "capsize": 2, "lw": 0.8})
-        axis.text(0.02, place, f"{speed:.2f}", va="center", fontsize=8, color=ink, transform=axis.get_yaxis_transform())
-    axis.set_yticks(range(len(timed)), [row.peer for row in timed], fontsize=8)
+        names.append(f"{row.peer}  {speed:.2f}")
+    axis.set_yticks(range(len(timed)), names, fontsize=8)
     axis.axvline(1, color="#444444", lw=0.8, ls=":")
     axis.set_title("\n".join(table.title.rsplit(", ", 2)[0].split(": ")), fontsize=9)
     axis.set_xlabel("speed, times the papers' way", fontsize=8)

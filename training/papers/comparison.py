@@ -106,6 +106,11 @@ def published_dice(title: str) -> float | None:
     return None
 
 
+def title_of(network: str) -> str:
+    """What people call a network of `AttnSegLib.networks`."""
+    return next(title for title, one in (FIVE | BASELINES).items() if one.network == network)
+
+
 def row(title: str) -> System:
     """The system of a row, at its compact width. Raises `InputError` for an unknown one."""
     rows = FIVE | BASELINES | ABLATIONS

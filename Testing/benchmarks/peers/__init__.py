@@ -66,7 +66,7 @@ class OnlyLogits(nn.Module):
 
 @dataclass(frozen=True)
 class Peer:
-    """name: as tables say it; file: of this folder; needs: modules; devices: which it can use here."""
+    """name: as tables say it; file: of this folder; needs: modules; devices: on which it is compared."""
 
     name: str
     file: str
@@ -81,7 +81,7 @@ class Peer:
         missing = [name for name in needs if util.find_spec(name) is None]
         if missing:
             return f"not installed: {', '.join(missing)}"
-        return None if device.type in self.devices else f"CPU only here, not {device.type}"
+        return None if device.type in self.devices else f"compared on {' and '.join(map(_spoken, self.devices))} only"
 
     def network_alone(self, network: nn.Module, setting: Setting) -> Logits:
         """See above."""
@@ -96,6 +96,10 @@ class Peer:
 
     def _own(self, setting: Setting) -> Setting:
         return replace(setting, precision=self.precision, mirrored=self.mirrored)
+
+
+def _spoken(device: str) -> str:
+    return {"cpu": "the CPU", "cuda": "CUDA"}[device]
 
 
 PAPERS = Peer("papers' way", "plain")
