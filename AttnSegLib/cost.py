@@ -81,7 +81,10 @@ def table(*, baselines: bool = False) -> list[str]:
             lines.append(_row(name))
         except InputError as missing_library:
             lines.append(f"{name:16}{missing_library}")
-    return lines
+    return [
+        *lines,
+        "At the paper's width, with one channel in and one class out. Trained models are smaller, see their cards.",
+    ]
 
 
 def _row(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -20,6 +21,7 @@ from AttnSegLib.catalog import resource_folder
 from AttnSegLib.errors import InputError
 from AttnSegLib.results import results_folder
 from AttnSegLib.volume import read_volume, to_image
+from training.papers.comparison import title_of
 
 SAMPLE = resource_folder("Samples") / "left_atrium_mr"
 SHIPPED = "anunet-left_atrium-mr"
@@ -344,6 +346,20 @@ def test_networks_are_listed_with_their_counts(capsys):
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     for name, parameters in {"anunet": "8,950,594", "afnet": "30,734,369", "eccamunet": "55,759,635"}.items():
         assert parameters in rows[name]
+
+
+def test_docs_networks_md_says_what_the_command_does(capsys):
+    assert main(["networks"]) == 0
+    numbers = r" +([\d,.]+)" * 5
+    printed = re.findall(rf"^(\w+) .*?{numbers}  \S", capsys.readouterr().out, re.MULTILINE)
+    page = (Path(__file__).parents[1] / "docs/networks.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.count("|") == 7]
+    found = {
+        title: [size.partition(";")[0], *macs.split(", "), memory.removesuffix(" MB"), maps]
+        for title, size, _published, macs, memory, maps in rows[2:]
+    }
+    assert found == {title_of(name): numbers for name, *numbers in printed}
+    assert len(found) == 5
 
 
 def test_check_names_what_is_wrong(monkeypatch, capsys):

@@ -52,6 +52,13 @@ def test_a_folded_network_and_its_maps_say_the_same(name):
         assert torch.equal(value, before[key])
 
 
+def test_folding_makes_one_convolution_of_three_in_ec_cam_unet():
+    """At full width, as docs/networks.md says."""
+    with torch.device("meta"):
+        twin = folded(networks.create("eccamunet"))
+    assert sum(parameter.numel() for parameter in twin.parameters()) == 43_175_491
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_normalisation_of_slices_is_left_behind_a_convolution(name):
     twin = folded(as_after_training(name))

@@ -37,11 +37,13 @@ def with_statistics(network):
     [
         ("afnet", {}, 30_734_369),
         ("afnet", {"in_channels": 3}, 30_740_641),
+        ("omeganet", {}, 72_497_474),
         ("omeganet", {"num_classes": 2}, 72_497_604),
         ("omeganet", {"num_classes": 2, "in_channels": 3}, 72_498_756),
         ("omeganet", {"num_classes": 2, "dense": "select"}, 61_527_964),
         ("eccamunet", {}, 55_759_635),
         ("eccamunet", {"in_channels": 3}, 55_761_555),
+        ("msdualguided", {}, 59_311_807),
         ("msdualguided", {"num_classes": 5}, 59_313_887),
         ("msdualguided", {"num_classes": 5, "in_channels": 3}, 59_320_159),
         ("msdualguided", {"num_classes": 5, "backbone": "resnext101_32x8d"}, 103_556_063),

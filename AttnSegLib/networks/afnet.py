@@ -137,7 +137,7 @@ class AFNet(nn.Module):
     mff, gff: whether the fusion blocks are there.
     """
 
-    paper = "AF-Net"
+    paper = "Hou et al. 2022"
     published = "72.71 MB, 5.34 G at 3x224x224 (Table 5)"
 
     size_multiple = 32
