@@ -19,6 +19,7 @@ from AttnSegLib.preprocess import SliceStack
 
 _COLUMNS = 5
 _INCHES = 2.2  # side of one slice
+_TITLE = 36  # letters of a map's title that fit above one
 _REFERENCE_COLOR = "#35c4ff"
 
 
@@ -59,27 +60,30 @@ def write_overview(path: Path, overview: Overview) -> None:
     figure.savefig(path, format="png")
 
 
-def write_maps(path: Path, overview: Overview, number: int) -> None:
-    """Write one slice of the stack, its attention maps beside it, as PNG. Raises `OSError` if that fails."""
-    panels = 1 + len(overview.attention)
-    columns = min(panels, _COLUMNS)
-    rows = -(-panels // columns)
+def draw_maps(overview: Overview, number: int) -> Figure:
+    """One slice of the stack with the segmentation, and its attention maps beside it."""
+    panels = ["segmentation", *overview.attention]
+    columns = min(len(panels), _COLUMNS)
+    rows = -(-len(panels) // columns)
+    titles = ["\n".join(fill(line, _TITLE) for line in title.splitlines()) for title in panels]
+    lines = max(title.count("\n") + 1 for title in titles)
     height, width = _physical_size(overview.stack)
-    figure = Figure(
-        figsize=(_INCHES * columns + 0.9, (_INCHES * height / width + 0.5) * rows + 0.4), layout="constrained", dpi=90
-    )
+    row_height = _INCHES * height / width + 0.15 * lines + 0.1
+    figure = Figure(figsize=(_INCHES * columns + 0.7, row_height * rows + 0.7), layout="constrained", dpi=90)
     figure.patch.set_facecolor("white")
     grid = figure.subplots(rows, columns, squeeze=False)
     _draw_segmentation(grid.flat[0], overview, number)
-    grid.flat[0].set_title("segmentation", fontsize=9)
-    for axes, (title, values) in zip(grid.flat[1:], overview.attention.items(), strict=False):
+    for axes, values in zip(grid.flat[1:], overview.attention.values(), strict=False):
         _draw_attention(axes, overview, values, number)
-        axes.set_title(title, fontsize=9)
-    for axes in grid.flat[panels:]:
+    for axes, title in zip(grid.flat, titles, strict=False):
+        axes.set_title(title, fontsize=8)
+    for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    figure.colorbar(ScalarMappable(Normalize(0, 1), "inferno"), ax=grid, fraction=0.03, pad=0.01)
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), "inferno"), ax=grid, fraction=0.03, pad=0.01)
+    bar.ax.tick_params(labelsize=8)
+    figure.suptitle(overview.title, fontsize=10)
     figure.legend(handles=_legend(overview), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
-    figure.savefig(path, format="png")
+    return figure
 
 
 def _choose_slices(label_view: np.ndarray) -> list[int]:

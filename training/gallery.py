@@ -1,6 +1,6 @@
 """Pictures of what networks look at: python -m training.gallery MODEL ... --out docs/images
 
-For each model one picture: the slice of the sample case with most of the organ in it, the segmentation and the manual
+For each model one picture: the slice of a test case with most of the organ in it, the segmentation and the manual
 reference, and the model's maps; for self-attention also where a point in the middle of the organ looks.
 """
 
@@ -14,35 +14,40 @@ import numpy as np
 
 from AttnSegLib.catalog import ModelSpec, find_model, resource_folder
 from AttnSegLib.errors import InputError
-from AttnSegLib.overview import Overview, write_maps
+from AttnSegLib.overview import Overview, draw_maps
 from AttnSegLib.prediction import PredictionOptions
 from AttnSegLib.predictor import SlicePredictor
-from AttnSegLib.volume import Volume, read_label_map, read_volume
+from AttnSegLib.volume import read_label_map, read_volume
+from training.case import Labelled
+from training.scoring.attention_figures import save_small
+from training.scoring.truth import truth_of
+
+_SAMPLE = "left_atrium_mr"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.gallery", description="Pictures of attention maps.")
-    parser.add_argument("models", nargs="+", help="ids of models")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="ids of models")
+    parser.add_argument("--root", type=Path, help="folder of their data set, for its first test case (default: sample)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     options = parser.parse_args(arguments)
-    sample = resource_folder("Samples") / "left_atrium_mr"
-    volume = read_volume(sample / "image.nrrd")
-    reference = read_label_map(sample / "labels.nrrd", volume)
-    options.out.mkdir(parents=True, exist_ok=True)
     try:
         for model in options.models:
             spec = find_model(model)
-            draw(spec, volume, reference, options.out / f"attention-{spec.network}.png")
+            case, labelled = _case(spec, options.root)
+            options.out.mkdir(parents=True, exist_ok=True)
+            draw(spec, case, labelled, options.out / f"attention-{spec.id}.png")
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def draw(spec: ModelSpec, volume: Volume, reference: np.ndarray, path: Path) -> None:
-    """Write the picture of one model. reference: labels (D, H, W)."""
+def draw(spec: ModelSpec, case: str, labelled: Labelled, path: Path) -> None:
+    """Write the picture of one model. case: as the picture calls it."""
     predictor = SlicePredictor.from_model(spec)
+    volume, reference = labelled
     stack = predictor.preprocessing.stack(volume)
     number = int((stack.view(reference) > 0).sum(axis=(1, 2)).argmax())
     voxel = _middle(reference, stack.axes[0], stack.orientation.stored_index(number, reference.shape))
@@ -52,7 +57,20 @@ def draw(spec: ModelSpec, volume: Volume, reference: np.ndarray, path: Path) -> 
         if title in spec.facts.queries:
             looked = predictor.predict(volume, PredictionOptions(attention=(title,), query=voxel))
             maps[f"{title},\nfrom the middle"] = looked.attention[title]
-    write_maps(path, Overview(spec.title, stack, prediction.label_map, spec.labels, maps, reference), number)
+    shown = Overview(f"{spec.title}: {case}", stack, prediction.label_map, spec.labels, maps, reference)
+    save_small(draw_maps(shown, number), path)
+
+
+def _case(spec: ModelSpec, root: Path | None) -> tuple[str, Labelled]:
+    """Name and content of the model's first test case; without a data set, the sample case."""
+    if root:
+        truth = truth_of(spec, root)
+        return truth.cases[0].id, truth.read(truth.cases[0])
+    sample = resource_folder("Samples") / _SAMPLE
+    if spec.organ.replace(" ", "_") not in _SAMPLE:
+        raise InputError(f"Model '{spec.id}' has no sample case; give the folder of its data set by --root.")
+    volume = read_volume(sample / "image.nrrd")
+    return "sample case", Labelled(volume, read_label_map(sample / "labels.nrrd", volume))
 
 
 def _middle(reference: np.ndarray, axis: int, index: int) -> tuple[int, int, int]:
