@@ -99,8 +99,8 @@ def test_convergence_has_a_line_a_run_in_both_panels(tmp_path, drawn):
     convergence(tmp_path / "a.png", {"one": tmp_path / "one.csv", "two": tmp_path / "two.csv"})
     loss, dice = drawn[0].axes
     assert loss.get_yscale() == "log"
-    assert [line.get_xydata().tolist() for line in loss.lines] == [[[0, 0.9], [1, 0.5]], [[0, 0.7]]]
-    assert dice.lines[0].get_xydata().tolist() == [[1, 0.7]]
+    assert [line.get_xydata().tolist() for line in loss.lines] == [[[1, 0.9], [2, 0.5]], [[1, 0.7]]]
+    assert dice.lines[0].get_xydata().tolist() == [[2, 0.7]]
     [legend] = drawn[0].legends
     assert [text.get_text() for text in legend.get_texts()] == ["one", "two"]
     assert pixels(tmp_path / "a.png").std() > 0.02

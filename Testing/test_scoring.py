@@ -18,7 +18,7 @@ from training.evaluate import evaluate, main
 from training.papers.columns import COLUMNS, NOTES, paper_columns
 from training.recipe import Source
 from training.scoring.candidates import Folder, plain_label
-from training.scoring.report import Examples, Extras, write_report
+from training.scoring.report import Examples, Extras, around, write_report
 from training.scoring.scores import Found, Score, read_scores, write_scores
 from training.scoring.truth import Truth
 
@@ -186,6 +186,13 @@ def test_a_report_shows_slices_of_at_most_four_cases(tmp_path):
     text = (tmp_path / "report" / "summary.md").read_text()
     assert "# Scores on 7 cases" in text
     assert lines[0] in text
+
+
+def test_a_report_shows_as_much_of_a_slice_as_there_is_to_compare():
+    mask = np.zeros((30, 40), bool)
+    mask[10:14, 2:20] = True
+    assert around(mask) == (slice(8, 16), slice(0, 29))
+    assert mask[around(np.zeros((30, 40), bool))].shape == (30, 40)
 
 
 # The command

@@ -21,6 +21,7 @@ from training.scoring.deletion import SHARES, Deletion, mean_dice
 
 _INCHES = 1.7  # width of a slice
 _COLUMNS = 6
+_MODELS = 5  # panels of deletion curves in a row
 _MAP = "inferno"  # readable in every kind of colour vision, and in print
 _OUTLINE = "#35c4ff"
 # Okabe and Ito's colours, which people of every kind of colour vision tell apart.
@@ -74,9 +75,9 @@ def draw_maps(path: Path, look: Look) -> None:
 def draw_deletions(path: Path, models: Mapping[str, tuple[Sequence[Deletion], float]]) -> None:
     """Write a PNG with a panel for each model, given with its Dice of the untouched slices: Dice against the share of
     pixels that was blanked; solid for the most attended, dashed for as many elsewhere, dotted for the least."""
-    columns = min(3, len(models))
+    columns = min(_MODELS, len(models))
     rows = -(-len(models) // columns)
-    figure = Figure(figsize=(3.4 * columns, 2.9 * rows + 0.3), layout="constrained", dpi=110)
+    figure = Figure(figsize=(2.4 * columns + 0.3, 2.6 * rows + 0.4), layout="constrained", dpi=110)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, (name, (deletions, untouched)) in zip(grid.flat, models.items(), strict=False):
         titles = list(dict.fromkeys(one.map for one in deletions))
@@ -88,7 +89,7 @@ def draw_deletions(path: Path, models: Mapping[str, tuple[Sequence[Deletion], fl
             Line2D([], [], color=color, label=_short(title)) for title, color in zip(titles, _COLORS, strict=False)
         ]
         axes.legend(handles=handles, fontsize=6, loc="upper right", frameon=False)
-        axes.set_title(name, fontsize=8)
+        axes.set_title(name.replace("-", "\n", 1), fontsize=8)
         axes.set(ylim=(0, 1.2), yticks=np.linspace(0, 1, 6))
         axes.grid(color="0.92")
         axes.tick_params(labelsize=7)
@@ -105,7 +106,7 @@ def draw_deletions(path: Path, models: Mapping[str, tuple[Sequence[Deletion], fl
     )
     figure.supxlabel("pixels blanked, % of the slice", fontsize=8)
     figure.supylabel("Dice", fontsize=8)
-    figure.savefig(path, format="png")
+    save_small(figure, path)
 
 
 def save_small(figure: Figure, path: Path) -> None:
@@ -123,4 +124,4 @@ def _outline(axes: Axes, mask: np.ndarray, size: tuple[float, float]) -> None:
 
 def _short(title: str) -> str:
     """Without the words that all maps of a network share."""
-    return title.replace(" spatial attention", "").replace(" attention to", " to")
+    return title.replace(" spatial attention", "").replace(" position attention", "").replace(" attention to", " to")

@@ -140,12 +140,13 @@ def _draw_box(axes: Axes, place: int, values: np.ndarray, color: str) -> None:
 
 
 def _read_log(path: Path) -> tuple[dict[float, float], dict[float, float]]:
-    """Loss and Dice by epoch. Of an epoch that was done twice, the later counts."""
+    """Loss and Dice by the number of epochs that were done. Of an epoch that was done twice, the later counts."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
         loss, dice = (
-            {float(line["epoch"]): float(line[name]) for line in lines if line.get(name)} for name in ("loss", "dice")
+            {float(line["epoch"]) + 1: float(line[name]) for line in lines if line.get(name)}
+            for name in ("loss", "dice")
         )
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"'{path}' is not the metrics.csv of a training.") from error

@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 
 from AttnSegLib.catalog import Label
 from AttnSegLib.errors import InputError
+from training.scoring.attention_figures import save_small
 
 _INCHES = 2.0  # width of one slice
 
@@ -53,7 +54,7 @@ def qualitative(path: Path, page: QualitativePage) -> None:
     columns = [fill(name, 22) for name in ("image", "truth", *page.rows[0].outlines)]
     heights = [_INCHES * min(2.0, row.image.shape[0] * row.aspect / row.image.shape[1]) for row in page.rows]
     texts = 0.55 + 0.16 * max(name.count("\n") + 1 for name in columns) + 0.2 * ((len(page.labels) + 5) // 5)
-    figure = Figure((_INCHES * len(columns) + 0.4, sum(heights) + texts), layout="constrained", dpi=150)
+    figure = Figure((_INCHES * len(columns) + 0.4, sum(heights) + texts), layout="constrained", dpi=120)
     grid = figure.subplots(len(page.rows), len(columns), squeeze=False, height_ratios=heights)
     for line, row in zip(grid, page.rows, strict=True):
         for axes in line:
@@ -66,7 +67,7 @@ def qualitative(path: Path, page: QualitativePage) -> None:
         axes.set_title(name, fontsize=9)
     figure.suptitle(page.title, fontsize=11)
     figure.legend(handles=_legend(page.labels), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-    figure.savefig(path, format="png")
+    save_small(figure, path)
 
 
 def _check(page: QualitativePage) -> None:

@@ -23,7 +23,7 @@ _ROWS = 4  # cases on the page of examples
 
 
 class Examples:
-    """One slice of some cases: the one with the largest reference."""
+    """One slice of some cases: the one with the largest reference, as much of it as there is to compare."""
 
     def __init__(self, labels: Sequence[Label]):
         self.labels = labels
@@ -43,10 +43,23 @@ class Examples:
 
         reference = view(truth.label_map)
         number = int((reference > 0).sum(axis=(1, 2)).argmax())
-        outlines = {one.model: view(one.label_map)[number] for one in found}
-        image = view(truth.volume.voxels)[number].astype(np.float32)
+        slices = [reference[number], *(view(one.label_map)[number] for one in found)]
+        where = around(np.any(slices, axis=0))
+        image = view(truth.volume.voxels)[number].astype(np.float32)[where]
+        outlines = {one.model: labels[where] for one, labels in zip(found, slices[1:], strict=True)}
         name = f"{found[0].case}\nslice {number + 1}"
-        self.rows.append(QualitativeRow(name, image, reference[number], outlines, spacing[axes[1]] / spacing[axes[2]]))
+        self.rows.append(QualitativeRow(name, image, slices[0][where], outlines, spacing[axes[1]] / spacing[axes[2]]))
+
+
+def around(mask: np.ndarray) -> tuple[slice, ...]:
+    """A window of a slice (H, W) around all that is in a mask, with half as much at each side; all if it is empty."""
+    window = []
+    for axis in (1, 0):
+        filled = np.flatnonzero(mask.any(axis=axis))
+        first, last = (filled[0], filled[-1]) if filled.size else (0, mask.shape[1 - axis] - 1)
+        margin = (last - first) // 2 + 1
+        window.append(slice(max(0, first - margin), last + 1 + margin))
+    return tuple(window)
 
 
 @dataclass(frozen=True)

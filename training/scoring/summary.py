@@ -14,7 +14,15 @@ from training.scoring.scores import Score
 METRICS = ("dice", "iou", "precision", "recall", "hd95_mm", "mean_surface_distance_mm")
 MEAN = "mean of labels"
 _POOLED = ("dice", "iou", "precision", "recall")
-_TITLES = {"dice": "Dice", "iou": "IoU", "auc": "AUC", "hd95_mm": "HD95 (mm)", "seconds": "time (s)"}
+_TITLES = {
+    "dice": "Dice",
+    "slice_dice": "Dice of slices",
+    "slice_dice_all": "Dice of slices, empty ones too",
+    "iou": "IoU",
+    "auc": "AUC",
+    "hd95_mm": "HD95 (mm)",
+    "seconds": "time (s)",
+}
 
 
 @dataclass(frozen=True)
