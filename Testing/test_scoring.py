@@ -296,7 +296,7 @@ def test_a_model_knows_its_data_set_and_test_cases(score_balls, a_model_of_balls
 def test_cases_that_a_model_was_trained_on_are_scored_with_a_note(score_balls, a_model_of_balls, capsys):
     model = a_model_of_balls(training_cases=["case_0", "case_1"], test_cases=["case_3"])
     assert score_balls(model, "--device", "cpu", "--case", "case_1", dataset=None) == 0
-    assert "Note: 'tiny' was trained on 'case_1' and perhaps other cases." in capsys.readouterr().err
+    assert "Note: 'tiny' was trained on a case 'case_1'; if this is it" in capsys.readouterr().err
 
 
 def test_what_a_model_was_trained_on_is_not_its_test(score_balls, a_model_of_balls, capsys):
@@ -323,6 +323,44 @@ def test_a_models_test_cases_mean_nothing_in_another_data_set(score_balls, a_mod
     scores = read_scores(tmp_path / "out" / "scores.csv")
     assert [one.case for one in scores] == ["case_0", "case_1", "case_2", "case_3"]
     assert scores[0].reference_ml > 0
+
+
+@pytest.fixture
+def a_folder(a_decathlon_task, tmp_path):
+    """Two of the balls, in the layout of `folder`."""
+    for name in ("images", "labels"):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        for case in ("case_0", "case_1"):
+            shutil.copy(a_decathlon_task / f"{name}Tr" / f"{case}.nii.gz", tmp_path / "scans" / name)
+    return tmp_path / "scans"
+
+
+@pytest.mark.parametrize(
+    ("options", "test_cases", "given", "scored"),
+    [
+        ({}, ["case_1"], [], ["case_1"]),
+        ({"labels": "labels"}, ["case_1"], ["--option", "images=images"], ["case_1"]),  # as it is without saying
+        ({}, ["case_1", "carl"], [], ["case_0", "case_1"]),
+        ({}, [], [], ["case_0", "case_1"]),  # bert, who was trained on, too, is not there
+        ({"images": "scans"}, ["case_1"], ["--option", "images=images"], ["case_0", "case_1"]),
+    ],
+)
+def test_two_folders_are_not_one_data_set(
+    options, test_cases, given, scored, a_model_of_balls, a_folder, tmp_path, capsys
+):
+    known = {"name": "folder", "options": options, "labels": None}
+    model = a_model_of_balls(dataset=known, training_cases=["case_0", "bert"], test_cases=test_cases)
+    command = [str(model), "--dataset", "folder", *given, "--root", str(a_folder), "--out", str(tmp_path / "out")]
+    assert main([*command, "--device", "cpu"]) == 0
+    assert [one.case for one in read_scores(tmp_path / "out" / "scores.csv")] == scored
+    assert ("trained on a case 'case_0'" in capsys.readouterr().err) == ("case_0" in scored)
+
+
+def test_whoever_names_no_data_set_means_the_models_own(a_model_of_balls, a_folder, tmp_path, capsys):
+    known = {"name": "folder", "options": {}, "labels": None}
+    model = a_model_of_balls(dataset=known, training_cases=["case_0"], test_cases=["carl"])
+    assert main([str(model), "--root", str(a_folder), "--out", str(tmp_path / "out")]) == 2
+    assert "no case 'carl'; it has 2, such as 'case_0'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("values", "code"), [(["1"], 0), (["2,3"], 0), (["x"], 2), ([], 2)])

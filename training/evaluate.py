@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         for spec in specs:
             truth.check(spec)
             if trained := truth.trained_on(spec):
-                print(f"Note: '{spec.id}' was trained on '{trained[0]}' and perhaps other cases.", file=sys.stderr)
+                note = f"Note: '{spec.id}' was trained on a case '{trained[0]}'; if this is it, its score says little."
+                print(note, file=sys.stderr)
         candidates = [_candidate(name, options) for name in options.models]
         names = [candidate.name for candidate in candidates]
         if doubled := sorted({name for name in names if names.count(name) > 1}):

@@ -29,8 +29,8 @@ def cases(name: str, root: Path, **options: Any) -> list[Case]:
     Raises `InputError` for a name, an option or a layout that is not known, or if a case appears twice.
     """
     module = reader(name)
-    known = list(inspect.signature(module.cases).parameters)[1:]
-    if unknown := sorted(options.keys() - set(known)):
+    known = settings(name, {})
+    if unknown := sorted(options.keys() - known.keys()):
         raise InputError(
             f"The data set '{name}' has no option '{unknown[0]}'; it has: {', '.join(known) or 'none at all'}."
         )
@@ -43,6 +43,12 @@ def cases(name: str, root: Path, **options: Any) -> list[Case]:
     if doubled := sorted({case_id for case_id in ids if ids.count(case_id) > 1}):
         raise InputError(f"Case '{doubled[0]}' lies in '{root}' more than once; keep one copy.")
     return found
+
+
+def settings(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """All options of a data set: what it takes for those that are not given, too."""
+    taken = list(inspect.signature(reader(name).cases).parameters.values())[1:]
+    return {parameter.name: parameter.default for parameter in taken} | options
 
 
 def reader(name: str) -> ModuleType:

@@ -29,8 +29,10 @@ class Truth:
         return read_labelled(case, self.source)
 
     def trained_on(self, spec: ModelSpec) -> list[str]:
-        """The cases among these that a model was trained on."""
-        trained = spec.training.get("training_cases", []) if _is_of(spec, self.source.name) else []
+        """The cases among these that are called as cases that a model was trained on, in a data set of the same kind.
+        Of two such data sets both may have an "anna"."""
+        same_kind = spec.training.get("dataset", {}).get("name") == self.source.name
+        trained = spec.training.get("training_cases", []) if same_kind else []
         return sorted({case.id for case in self.cases} & set(trained))
 
     def check(self, spec: ModelSpec) -> None:
@@ -62,7 +64,7 @@ def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> T
     name = wanted.dataset or known.get("name")
     if name is None:
         raise InputError("Give the data set's name by --dataset; only models that were trained here know theirs.")
-    if spec is None or not _is_of(spec, name):
+    if spec is None or not _is_own(spec, root, wanted):
         training = known = {}  # says nothing of the cases of another data set
     meanings: dict[int, str] = datasets.reader(name).LABELS
     if spec is not None and not known and wanted.labels is None and meanings:  # without meanings only the user knows
@@ -107,5 +109,15 @@ def _check_meanings(spec: ModelSpec, meanings: dict[int, str]) -> None:
             )
 
 
-def _is_of(spec: ModelSpec, dataset: str) -> bool:
-    return bool(spec.training.get("dataset", {}).get("name") == dataset)
+def _is_own(spec: ModelSpec, root: Path, wanted: Wanted) -> bool:
+    """Whether a data set is that which a model was trained on: so it is if the user names none. If so, the name and the
+    options must be those on the card, and the model's test cases must be there, or else what it was trained on: many
+    data sets are a "folder"."""
+    known = spec.training.get("dataset", {})
+    name, options = known.get("name"), known.get("options", {})
+    if wanted.dataset is None:
+        return True
+    if wanted.dataset != name or datasets.settings(name, options | wanted.options) != datasets.settings(name, options):
+        return False
+    cases = spec.training.get("test_cases") or spec.training.get("training_cases", [])
+    return set(cases) <= {case.id for case in datasets.cases(name, root, **options)}
