@@ -106,7 +106,8 @@ def test_a_run_does_not_go_on_with_other_cases(whole_run, a_decathlon_task, a_re
     assert "'case_1' came or went" in again.stderr
 
 
-def test_an_interrupted_run_says_how_to_go_on(a_decathlon_task, a_recipe, tmp_path):
+@pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_go_on(interrupt, a_decathlon_task, a_recipe, tmp_path):
     a_recipe.write_text(RECIPE.replace("epochs = 2", "epochs = 500"))
     arguments = command(a_recipe, a_decathlon_task, tmp_path / "run", "--workers", "1")
     with subprocess.Popen(
@@ -115,7 +116,7 @@ def test_an_interrupted_run_says_how_to_go_on(a_decathlon_task, a_recipe, tmp_pa
         while not (tmp_path / "run" / "last.ckpt").is_file():
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: workers get it, too
+        os.killpg(process.pid, interrupt)  # as Ctrl-C and clusters do: workers get it, too
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "with --resume goes on" in said
@@ -134,7 +135,12 @@ def test_what_is_in_the_folder_of_a_run_is_never_overwritten(whole_run, a_decath
 
 
 @pytest.mark.parametrize(
-    ("more", "precision"), [(["--accelerator", "abacus"], "32-true"), (["--accelerator", "cpu"], "33-true")]
+    ("more", "precision"),
+    [
+        (["--accelerator", "abacus"], "32-true"),
+        (["--accelerator", "cpu"], "33-true"),
+        (["--accelerator", "cpu", "--devices", "many"], "32-true"),
+    ],
 )
 def test_what_lightning_cannot_do_is_one_sentence(more, precision, a_decathlon_task, a_recipe, tmp_path):
     a_recipe.write_text(RECIPE.replace("epochs = 2", f'epochs = 2\nprecision = "{precision}"'))

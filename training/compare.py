@@ -8,7 +8,6 @@ stopped.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
+from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, row
 from training.recipe import Recipe, read_recipe
@@ -71,21 +71,20 @@ class Comparison:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _compare(options))
+
+
+def _compare(options: argparse.Namespace) -> None:
     run = RunOptions(options.accelerator, workers=options.workers, cache=options.out / "slices", resume=True)
-    try:
-        recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs)
-        wanted = Comparison(recipe, options.root, options.out, options.seed or [0], run)
-        for title, seed, scores in () if options.done else scored(wanted, options.row or _ROWS):
-            dice = ", ".join(f"{one.case} {one.dice:.3f}" for one in scores)
-            print(f"{title}, seed {seed}: Dice {dice}", flush=True)
-        if not options.row:
-            done, pictures = compared(wanted), options.pictures or options.out
-            pictures.mkdir(parents=True, exist_ok=True)
-            print(write_report(done, options.out, pictures))
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs)
+    wanted = Comparison(recipe, options.root, options.out, options.seed or [0], run)
+    for title, seed, scores in () if options.done else scored(wanted, options.row or _ROWS):
+        dice = ", ".join(f"{one.case} {one.dice:.3f}" for one in scores)
+        print(f"{title}, seed {seed}: Dice {dice}", flush=True)
+    if not options.row:
+        done, pictures = compared(wanted), options.pictures or options.out
+        pictures.mkdir(parents=True, exist_ok=True)
+        print(write_report(done, options.out, pictures))
 
 
 def scored(wanted: Comparison, titles: Sequence[str]) -> Iterator[tuple[str, int, list[Score]]]:
@@ -147,8 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, action="append", help="may be repeated (default: 0)")
     parser.add_argument("--pictures", type=Path, help="folder for the pictures (default: --out)")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
-    parser.add_argument("--workers", type=int, default=2, help="processes that change slices (default: 2)")
-    parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps, ... (default: the best there is)")
+    add_run_options(parser)
     return parser
 
 

@@ -8,7 +8,6 @@ on the rest. Run again, it goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from glob import escape
@@ -19,6 +18,7 @@ import numpy as np
 
 from AttnSegLib.errors import InputError
 from training.case import Case
+from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate
 from training.recipe import Recipe, read_recipe
 from training.scored_run import ScoredRun
@@ -39,26 +39,25 @@ once with only the largest component kept, and with --flips once with the mean o
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _cross_validate(options))
+
+
+def _cross_validate(options: argparse.Namespace) -> None:
     cache = options.cache or options.out / "slices"
     run = RunOptions(accelerator=options.accelerator, workers=options.workers, cache=cache, resume=True)
-    try:
-        recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs, seed=options.seed)
-        wanted = options.fold or range(1, options.folds + 1)
-        if unknown := [number for number in wanted if not 1 <= number <= options.folds]:
-            raise InputError(f"There is no fold {unknown[0]}; choose from 1 to {options.folds}.")
-        scores: list[Score] = []
-        for number, of_fold in enumerate(folds(recipe, options.root, options.folds), start=1):
-            if number in wanted:
-                scores += _scores(of_fold, options.root, options.out / f"fold-{number}", run, flips=options.flips)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
+    recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs, seed=options.seed)
+    wanted = options.fold or range(1, options.folds + 1)
+    if unknown := [number for number in wanted if not 1 <= number <= options.folds]:
+        raise InputError(f"There is no fold {unknown[0]}; choose from 1 to {options.folds}.")
+    scores: list[Score] = []
+    for number, of_fold in enumerate(folds(recipe, options.root, options.folds), start=1):
+        if number in wanted:
+            scores += _scores(of_fold, options.root, options.out / f"fold-{number}", run, flips=options.flips)
     scores.sort(key=lambda one: one.model)
     write_scores(options.out / "scores.csv", scores)
     text = markdown(summarise(scores, ("dice", "precision", "recall")))
     (options.out / "summary.md").write_text(text, encoding="utf-8")
     print(text)
-    return 0
 
 
 def folds(recipe: Recipe, root: Path, count: int) -> Iterator[Recipe]:
@@ -116,9 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--flips", action="store_true", help="score with flipped slices, too")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
     parser.add_argument("--seed", type=int, help="instead of the recipe's number")
-    parser.add_argument("--workers", type=int, default=2, help="processes that change slices (default: 2)")
     parser.add_argument("--cache", type=Path, help="folder for decoded slices, to share (default: in --out)")
-    parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps, ... (default: the best there is)")
+    add_run_options(parser)
     return parser
 
 

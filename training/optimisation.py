@@ -53,6 +53,8 @@ class Optimisation:
         for name in ("epochs", "batch_size", "accumulate", "validate_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"The recipe's {name} is {getattr(self, name)}; it must be at least 1.")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"The recipe's seed is {self.seed}; it must be at least 0 and less than 2^32.")
 
     @property
     def chooses_by_validation(self) -> bool:

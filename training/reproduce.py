@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
+from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate, seconds_per_slice
 from training.papers.columns import NOTES
 from training.papers.printed import DATASETS, Cost, Printed, printed
@@ -63,25 +64,24 @@ class Table:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _reproduce(options))
+
+
+def _reproduce(options: argparse.Namespace) -> None:
     budget = BUDGETS[options.budget]
     run = RunOptions(
         accelerator=options.accelerator, workers=options.workers, cache=options.out / "slices", resume=True
     )
     run = replace(run, max_batches=budget.batches)
-    try:
-        dataset = options.dataset or next(iter(DATASETS[options.paper]))
-        wanted = Table(options.paper, options.table, dataset, options.root, options.out, budget, run)
-        page = printed(wanted.paper, wanted.name, dataset)
-        finished: dict[str, Made] = made_before(wanted, page)
-        for method, made in make(wanted, page, options.row or list(page.rows)):
-            finished[method] = made
-            text = compare(wanted, page, finished)
-            (options.out / f"{wanted.name}-{dataset}.md").write_text(text, encoding="utf-8")
-        print(text)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    dataset = options.dataset or next(iter(DATASETS[options.paper]))
+    wanted = Table(options.paper, options.table, dataset, options.root, options.out, budget, run)
+    page = printed(wanted.paper, wanted.name, dataset)
+    finished: dict[str, Made] = made_before(wanted, page)
+    for method, made in make(wanted, page, options.row or list(page.rows)):
+        finished[method] = made
+        text = compare(wanted, page, finished)
+        (options.out / f"{wanted.name}-{dataset}.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 def made_before(wanted: Table, page: Printed) -> dict[str, Made]:
@@ -197,8 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs, scores and the table")
     parser.add_argument("--budget", choices=list(BUDGETS), default="full", help="how much of the recipe to do")
     parser.add_argument("--row", action="append", metavar="METHOD", help="only this row; may be repeated")
-    parser.add_argument("--workers", type=int, default=2, help="processes that change slices (default: 2)")
-    parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps, ... (default: the best there is)")
+    add_run_options(parser)
     return parser
 
 

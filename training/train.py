@@ -18,6 +18,7 @@ from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
 from training.attention_history import AttentionHistory, find_case
 from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
+from training.command_line import add_run_options, exit_code_of, next_command
 from training.epoch_log import EpochLog, Progress, only_what_matters
 from training.recipe import Recipe, read_checkpoint, read_recipe, refuse_another
 from training.segmentation_module import SegmentationModule
@@ -52,6 +53,10 @@ class RunOptions:
     fast_dev_run: bool = False
     max_batches: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise InputError(f"There can't be {self.workers} workers; give 0, for none beside the training, or more.")
+
     @property
     def compute(self) -> Compute:
         """Where the trained network is scored: torch knows a "gpu" only as "cuda"."""
@@ -61,6 +66,10 @@ class RunOptions:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _train(options), "the same command with --resume")
+
+
+def _train(options: argparse.Namespace) -> None:
     run = RunOptions(
         accelerator=options.accelerator,
         devices=options.devices,
@@ -71,24 +80,16 @@ def main(arguments: list[str] | None = None) -> int:
         attention_of=options.attention_of,
         fast_dev_run=options.fast_dev_run,
     )
-    try:
-        if options.resume and not (options.out / "last.ckpt").is_file():
-            print(f"There is nothing to go on with in '{options.out}'; the run begins.", file=sys.stderr)
-        recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs, seed=options.seed)
-        checkpoint = train(recipe, options.root, options.out, run)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, SystemExit):  # the second is what Lightning makes of the first
-        print("Interrupted; the same command with --resume goes on after the last whole epoch.", file=sys.stderr)
-        return 130
+    if options.resume and not (options.out / "last.ckpt").is_file():
+        print(f"There is nothing to go on with in '{options.out}'; the run begins.", file=sys.stderr)
+    recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs, seed=options.seed)
+    checkpoint = train(recipe, options.root, options.out, run)
     if run.fast_dev_run:
         print("One batch and one validation went through; nothing was kept.")
-        return 0
+        return
     say = rank_zero_only(print)  # one of several processes
     say(f"The trained network is in '{checkpoint}'. Make a model of it:")
-    say(f"  python -m training.export {checkpoint} --root {options.root}")
-    return 0
+    say(f"  {next_command('training.export', checkpoint, '--root', options.root)}")
 
 
 def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
@@ -154,7 +155,7 @@ def _trainer(recipe: Recipe, out: Path, run: RunOptions, callbacks: list[Callbac
                 *checkpoint_callbacks(out, recipe),
             ],
         )
-    except (ValueError, MisconfigurationException) as error:  # an accelerator or a precision that is not there
+    except (TypeError, ValueError, MisconfigurationException) as error:  # such as an accelerator that is not there
         raise InputError(f"The run can't be set up: {error}") from error
 
 
@@ -199,12 +200,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
     parser.add_argument("--seed", type=int, help="instead of the recipe's number")
-    parser.add_argument("--workers", type=int, default=2, help="processes per device that change slices (default: 2)")
     parser.add_argument(
         "--cache", type=Path, help="folder for decoded slices, to share between runs (default: in --out)"
     )
     parser.add_argument("--attention-of", metavar="CASE", help="keep the attention maps of this case over the epochs")
-    parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps, ... (default: the best there is)")
+    add_run_options(parser)
     parser.add_argument("--devices", default="1", help="number of GPUs on each machine, or of processes on a CPU")
     parser.add_argument("--nodes", type=int, default=1, help="number of machines (default: 1)")
     parser.add_argument("--fast-dev-run", action="store_true", help="one batch and one validation, nothing is kept")
