@@ -118,7 +118,11 @@ def test_p_is_corrected_for_the_rows_of_a_table():
     scores = some_scores(REFERENCE, 0.5, 0.5, 0.5) + some_scores("AF-Net", 0.6, 0.7, 0.55)
     scores += some_scores("DAF", 0.61, 0.62, 0.63)
     titles = ("AF-Net", "DAF", REFERENCE)
-    of_all = replace(compared(scores, {"a": "a", "b": "b", "c": "c"}), predictors=dict.fromkeys(titles))
+    of_all = replace(
+        compared(scores, {"a": "a", "b": "b", "c": "c"}),
+        predictors=dict.fromkeys(titles),
+        logs=dict.fromkeys(titles, {0: None}),
+    )
     text = tables(of_all, dict.fromkeys(of_all.predictors, RowCost(1, 1, 1.0)))
     lines = [[cell.strip(" *") for cell in line.split("|")] for line in text.splitlines() if "|" in line]
     cells = {line[1]: line for line in lines}
@@ -129,6 +133,16 @@ def test_p_is_corrected_for_the_rows_of_a_table():
         ["", ""],
     ]
     assert "p (Holm): corrected for all rows of this table" in text
+
+
+def test_folders_of_runs_keep_their_names(a_recipe, tmp_path):
+    """Comparisons go on where they stopped, also with a later version."""
+    wanted = Comparison(read_recipe([str(a_recipe)]), tmp_path, tmp_path, [0], RunOptions())
+    places = {title: str(wanted.run_of(title, 0).table.relative_to(tmp_path)) for title in ROWS}
+    assert places["Omega-Net"] == "omeganet-channel_scale=mean-width=12/seed-0/scores.csv"
+    assert places["ANU-Net: L2"] == "anunet-width=16/seed-0/scores-L2.csv"
+    assert places["ANU-Net: without gates"] == "anunet-gates=0-width=16/seed-0/scores.csv"
+    assert len(set(places.values())) == len(places)
 
 
 # A comparison

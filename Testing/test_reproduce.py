@@ -1,6 +1,7 @@
 """The papers' tables: what is printed, what stands beside it, and one table from the data set to the page."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -191,7 +192,8 @@ def test_budgets_only_shrink():
 def test_rows_of_one_network_share_a_folder_and_others_do_not():
     def folder(method, budget="full", dataset="heart"):
         wanted = a_table(dataset=dataset, budget=BUDGETS[budget])
-        return reproduce._slug(recipe_for(wanted, system("ec-cam-unet", method)), wanted.budget)
+        [run] = reproduce._runs(wanted, system("ec-cam-unet", method))
+        return run.folder.name
 
     assert folder("U-Net") == folder("Dice")
     names = [folder(method) for method in ("Dice", "BCE", "Dice + BCE", "U-Net + CC", "U-Net++", "EC-CaM-UNet")]
@@ -203,6 +205,7 @@ def test_rows_of_one_network_share_a_folder_and_others_do_not():
 # The command
 
 ROWS = ["--row", "BCE", "--row", "Dice"]
+PAGE = "table4-heart-epochs=1-batches=2-size=96-cases=1.md"
 
 
 def arguments(root, out, *more):
@@ -231,7 +234,7 @@ def a_made_table(tmp_path_factory):
 @pytest.mark.slow
 def test_a_table_is_made_from_the_data_set_to_the_page(a_made_table):
     _, out, text = a_made_table
-    assert (out / "table4-heart.md").read_text() == text.removesuffix("\n")
+    assert (out / PAGE).read_text() == text.removesuffix("\n")
     assert "a rehearsal, not a result" in text
     assert "| method | DSC (percent) |" in text
     for loss, theirs in (("bce", "73.13"), ("dice", "74.41")):
@@ -273,7 +276,22 @@ def test_one_row_leaves_the_others_on_the_page(a_made_table, capsys):
     root, out, text = a_made_table
     assert main(arguments(root, out, "--row", "BCE")) == 0
     assert capsys.readouterr().out == text
-    assert "| Dice |" in (out / "table4-heart.md").read_text()
+    assert "| Dice |" in (out / PAGE).read_text()
+
+
+@pytest.mark.slow
+def test_a_rehearsal_lies_beside_the_page_of_the_whole(a_made_table, monkeypatch):
+    root, out, _ = a_made_table
+    whole, rehearsed = out / "table4-heart.md", (out / PAGE).read_text()
+    for run in out.glob("heart-*-bce-*"):  # as if it had been no rehearsal
+        shutil.copytree(run, out / run.name.partition("-epochs")[0])
+    monkeypatch.setattr(scored_run, "refuse_another", lambda *_: None)
+    assert main([*arguments(root, out, "--row", "BCE"), "--budget", "full"]) == 0
+    text = whole.read_text()
+    assert "; the whole recipe." in text
+    assert (out / PAGE).read_text() == rehearsed
+    assert main(arguments(root, out, "--row", "BCE")) == 0
+    assert whole.read_text() == text
 
 
 @pytest.mark.slow

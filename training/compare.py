@@ -52,10 +52,8 @@ class Comparison:
     def run_of(self, title: str, seed: int) -> ScoredRun:
         """A row's run: the same for all levels of a network, each of which has its own scores."""
         chosen = row(title)
-        options = [f"{key}={value}" for key, value in chosen.options.items()]
-        name = "-".join([chosen.network, *options]).replace("True", "1").replace("False", "0")
-        table = f"scores-L{chosen.level}.csv" if chosen.level else "scores.csv"
-        return ScoredRun(self.recipe_of(title, seed), self.root, self.out / name / f"seed-{seed}" / table)
+        table = self.out / chosen.run_name / f"seed-{seed}" / chosen.scores_name
+        return ScoredRun(self.recipe_of(title, seed), self.root, table)
 
     def predictor(self, title: str, checkpoint: dict[str, Any]) -> SlicePredictor:
         """A row's network. checkpoint: the content of its run's."""

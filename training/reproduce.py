@@ -40,8 +40,16 @@ class Budget:
     size: int | None = None
     cases: int | None = None
 
+    def limits(self) -> dict[str, int]:
+        """What is not as in the recipe."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def file_name(self, *parts: str) -> str:
+        """The parts and the limits, so that a rehearsal lies beside what is no rehearsal."""
+        return "-".join([*parts, *(f"{name}={value}" for name, value in self.limits().items())])
+
     def __str__(self) -> str:
-        limits = [f"{value} {name}" for name, value in asdict(self).items() if value is not None]
+        limits = [f"{value} {name}" for name, value in self.limits().items()]
         return f"cut down to {', '.join(limits)}: a rehearsal, not a result" if limits else "the whole recipe"
 
 
@@ -80,7 +88,8 @@ def _reproduce(options: argparse.Namespace) -> None:
     for method, made in make(wanted, page, options.row or list(page.rows)):
         finished[method] = made
         text = compare(wanted, page, finished)
-        (options.out / f"{wanted.name}-{dataset}.md").write_text(text, encoding="utf-8")
+        name = budget.file_name(wanted.name, dataset) + ".md"
+        (options.out / name).write_text(text, encoding="utf-8")
     print(text)
 
 
@@ -140,10 +149,13 @@ def compare(wanted: Table, page: Printed, finished: dict[str, Made]) -> str:
 def _runs(wanted: Table, chosen: System) -> list[ScoredRun]:
     """A row's: one for each fold that the paper takes the mean over."""
     recipe = recipe_for(wanted, chosen)
-    table = f"scores-L{chosen.level}.csv" if chosen.level else "scores.csv"
-    folds = [replace(recipe, split=replace(recipe.split, fold=fold)) for fold in range(recipe.split.folds)]
-    folders = [wanted.out / f"{wanted.dataset}-{_slug(one, wanted.budget)}" for one in folds]
-    return [ScoredRun(one, wanted.root, folder / table) for one, folder in zip(folds, folders, strict=True)]
+    runs = []
+    for number in range(recipe.split.folds):
+        fold = [f"fold{number}"] if recipe.split.folds > 1 else []
+        parts = [wanted.dataset, chosen.run_name, recipe.optimisation.loss, *fold]
+        table = wanted.out / wanted.budget.file_name(*parts) / chosen.scores_name
+        runs.append(ScoredRun(replace(recipe, split=replace(recipe.split, fold=number)), wanted.root, table))
+    return runs
 
 
 def _make(wanted: Table, run: ScoredRun, chosen: System) -> None:
@@ -172,15 +184,6 @@ def _read(runs: Sequence[ScoredRun]) -> Made:
 
 def _cost_file(run: ScoredRun) -> Path:
     return run.table.with_suffix(".json")
-
-
-def _slug(recipe: Recipe, budget: Budget) -> str:
-    """A folder name that tells rows and budgets apart: rows that train the same network share it."""
-    options = [f"{key}={value}" for key, value in recipe.options.items() if key not in ("in_channels", "num_classes")]
-    fold = [f"fold{recipe.split.fold}"] if recipe.split.folds > 1 else []
-    limits = [f"{name}={value}" for name, value in asdict(budget).items() if value is not None]
-    parts = [recipe.network, *options, recipe.optimisation.loss, *fold, *limits]
-    return "-".join(parts).replace("True", "1").replace("False", "0")
 
 
 def _number(value: float | None) -> str:

@@ -20,6 +20,17 @@ class System:
     loss: str | None = None
     level: int | None = None
 
+    @property
+    def run_name(self) -> str:
+        """A folder name for its runs: all levels of a network share them."""
+        options = [f"{key}={value}" for key, value in self.options.items()]
+        return "-".join([self.network, *options]).replace("True", "1").replace("False", "0")
+
+    @property
+    def scores_name(self) -> str:
+        """A file name for its scores in the folder of a run."""
+        return f"scores-L{self.level}.csv" if self.level else "scores.csv"
+
 
 @dataclass(frozen=True)
 class Row:
