@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from AttnSegLib import model_store
-from AttnSegLib.catalog import ModelSpec, find_model
+from AttnSegLib.catalog import ModelSpec, find_model, load_models
 from AttnSegLib.errors import InputError
 
 _PAUSE = 0.1  # s between looks at a download
@@ -32,9 +32,13 @@ def add_to(models: argparse.ArgumentParser) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
+    before = load_models()
     spec = model_store.import_model(options.path, overwrite=options.overwrite)
     hint = "" if spec.is_available else f" Its weights are still to be fetched: attnseg models download {spec.id}"
-    print(f"Imported model '{spec.id}' ({spec.title}; weights {spec.licence}) into {spec.folder}.{hint}")
+    if spec in before:
+        print(f"Model '{spec.id}' is here already, in {spec.folder}.{hint}")
+    else:
+        print(f"Imported model '{spec.id}' ({spec.title}; weights {spec.licence}) into {spec.folder}.{hint}")
     return 0
 
 

@@ -42,8 +42,8 @@ def import_model(path: Path | str, *, overwrite: bool = False) -> ModelSpec:
     """Copy a model folder, or a zipped one, into the user's folder, and return it from there.
 
     The card must be sound and the weights those of the card; weights may be missing if the card says where to download
-    them. Raises `InputError` if anything is wrong, or if there is a model with that id and it is not to be overwritten;
-    then all is as it was before.
+    them. A model that is here already stays as it is, and is returned. Raises `InputError` if anything is wrong, or if
+    another model has that id and is not to be overwritten; then all is as it was before.
     """
     path, home = Path(path), user_folder()
     try:
@@ -54,8 +54,10 @@ def import_model(path: Path | str, *, overwrite: bool = False) -> ModelSpec:
                 for entry in _model_of(path, files):
                     _copy(entry, staged / entry.name)
             spec = _checked(path, staged)
-            _publish(staged, home / spec.id, Path(scratch) / "old", overwrite)
-        return load_card(home / spec.id / CARD)
+            here = _here_already(spec, home / spec.id, overwrite)
+            if here is None:
+                _publish(staged, home / spec.id, Path(scratch) / "old")
+        return here or load_card(home / spec.id / CARD)
     except OSError as error:
         raise writing_failed(error, home) from error
     finally:
@@ -185,13 +187,27 @@ def _checked(path: Path, folder: Path) -> ModelSpec:
     return spec
 
 
-def _publish(staged: Path, target: Path, old: Path, overwrite: bool) -> None:
+def _here_already(new: ModelSpec, target: Path, overwrite: bool) -> ModelSpec | None:
+    """The same model if it is here: one of AttnSeg with the same weights, or in `target` with the same card, too.
+
+    Raises `InputError` if the id is taken by another model that is not to be overwritten.
+    """
+    if (resource_folder("Models") / new.id / CARD).is_file():
+        bundled = load_card(resource_folder("Models") / new.id / CARD)
+        if bundled.sha256 == new.sha256:
+            return bundled
+        raise InputError(f"Another model '{new.id}' is part of AttnSeg; give yours another id in its {CARD}.")
+    if overwrite or not (target / CARD).is_file():
+        return None
+    with contextlib.suppress(InputError):  # a damaged one is another
+        here = load_card(target / CARD)
+        if here == new and (not here.is_available or sha256_of(here.weights_path) == new.sha256):
+            return here
+    raise InputError(f"There is another model '{new.id}' already; delete it first, or import with overwrite.")
+
+
+def _publish(staged: Path, target: Path, old: Path) -> None:
     """Give a checked model its place at once; what was there goes to `old`, and comes back if that fails."""
-    name = target.name
-    if (resource_folder("Models") / name / CARD).is_file():
-        raise InputError(f"Model '{name}' is part of AttnSeg already; give yours another id in its {CARD}.")
-    if (target / CARD).is_file() and not overwrite:
-        raise InputError(f"There is a model '{name}' already; delete it first, or import with overwrite.")
     if target.exists():
         target.rename(old)
     try:

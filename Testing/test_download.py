@@ -326,6 +326,8 @@ def test_the_commands(a_model_folder, home, capsys, server, monkeypatch):
     (a_model_folder / "weights.safetensors").unlink()
     change_card(a_model_folder, url="https://example.org/weights")
     assert run("import", a_model_folder) == 0
+    assert run("import", a_model_folder) == 0
+    change_card(a_model_folder, title="Newer")
     with pytest.raises(InputError, match="--overwrite|overwrite"):
         run("import", a_model_folder)
     assert run("import", a_model_folder, "--overwrite") == 0
@@ -340,6 +342,7 @@ def test_the_commands(a_model_folder, home, capsys, server, monkeypatch):
         ["The", "weights"],
         ["Deleted", "model"],
         ["Imported", "model"],
+        ["Model", "'tiny'"],
         ["Imported", "model"],
         ["The", "weights"],
     ]

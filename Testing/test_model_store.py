@@ -283,14 +283,32 @@ def test_links_in_a_folder_are_refused(a_model_folder, home):
 def test_a_model_is_replaced_only_when_asked(a_model_folder, home):
     model_store.import_model(a_model_folder)
     change_card(a_model_folder, title="Newer")
-    with pytest.raises(InputError, match="There is a model 'tiny' already"):
+    with pytest.raises(InputError, match="There is another model 'tiny' already; delete it first, or import"):
         model_store.import_model(a_model_folder)
     assert find_model("tiny").title == "Tiny"
     assert model_store.import_model(a_model_folder, overwrite=True).title == "Newer"
     assert everything_in(home) == ["tiny/card.json", "tiny/weights.safetensors"]
     change_card(a_model_folder, id=BUNDLED)
-    with pytest.raises(InputError, match="is part of AttnSeg already"):
+    with pytest.raises(InputError, match="is part of AttnSeg; give yours another id"):
         model_store.import_model(a_model_folder, overwrite=True)
+
+
+def test_what_is_here_already_stays_as_it_is(a_model_folder, tmp_path, home):
+    path = zipped(a_model_folder, tmp_path / "tiny.zip", "tiny/")
+    spec = model_store.import_model(path)
+    (home / "tiny" / "notes").write_text("mine")
+    assert model_store.import_model(path) == spec
+    assert (home / "tiny" / "notes").read_text() == "mine"
+    (home / "tiny" / "weights.safetensors").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="There is another model 'tiny' already"):
+        model_store.import_model(path)
+
+
+def test_a_model_of_attnseg_is_here_already(tmp_path, home):
+    bundled = resource_folder("Models") / BUNDLED
+    assert model_store.import_model(zipped(bundled, tmp_path / "model.zip")).folder == bundled
+    assert model_store.import_model(bundled, overwrite=True).folder == bundled
+    assert not home.exists()
 
 
 def test_a_failed_replacement_leaves_the_old_model(a_model_folder, home, monkeypatch):
