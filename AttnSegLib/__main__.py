@@ -16,6 +16,7 @@ from AttnSegLib.errors import InputError
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130  # what shells report for Ctrl-C
+_SHOWN = 8  # slices to check, of which the report tells all
 _CANCELLED = "Cancelled; nothing was written."
 
 
@@ -139,9 +140,18 @@ def _print_report(report: dict, folder: Path) -> None:
             for name, value in scores.items():
                 values.append(f"{name.replace('dice', 'Dice')} {value:.3f}")
             print(f"  against the reference: {', '.join(values)}")
+    print(_slices_to_check(report))
     seconds = report["seconds"]
     print(f"Took {sum(seconds.values()):.1f} s, {seconds['predict']:.1f} s of it prediction on {report['device']}.")
     print(f"Results are in {folder.resolve()}/")
+
+
+def _slices_to_check(report: dict) -> str:
+    found = [str(part["index"]) for part in report["slices_to_check"]]
+    count = report["input"]["shape_kji"][report["slices"]["stored_axis_kji"]]
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    shown = f": {', '.join(found[:_SHOWN])}{more}, counted from 0, the most doubtful first" if found else ""
+    return f"{len(found)} of {count} slices to check{shown}."
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from AttnSegLib import __version__, metrics
 from AttnSegLib.catalog import Label
 from AttnSegLib.preprocess import SliceStack
+from AttnSegLib.slices_to_check import slices_to_check
 
 
 def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> list[dict[str, Any]]:
@@ -27,6 +28,18 @@ def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[
 def compare_with_reference(reference: np.ndarray, label_map: np.ndarray, labels: Sequence[Label]) -> dict[str, Any]:
     """Agreement of each label with a reference on the same grid, over the whole volume, see `metrics.Counts`."""
     return {label.id: _agreement(reference == label.value, label_map == label.value) for label in labels}
+
+
+def doubtful_slices(
+    stack: SliceStack, label_map: np.ndarray, expected_error: Mapping[int, float]
+) -> list[dict[str, Any]]:
+    """The slices to check, the most doubtful first: index along the stored slice axis, from 0; the Dice to expect; the
+    jump of the area, see `SliceToCheck`."""
+    return [
+        {"index": s.index, "expected_dice": round(1 - s.expected_error, 4), "area_jump": round(s.area_jump, 4)}
+        for s in slices_to_check(label_map, stack.orientation, expected_error)
+        if s.is_doubtful
+    ]
 
 
 def versions() -> dict[str, str]:

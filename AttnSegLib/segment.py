@@ -19,7 +19,7 @@ from AttnSegLib.overview import Overview, write_overview
 from AttnSegLib.prediction import Prediction, PredictionOptions, Watch
 from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.preprocess import Preprocessing, SliceStack
-from AttnSegLib.report import compare_with_reference, measure_segments, versions
+from AttnSegLib.report import compare_with_reference, doubtful_slices, measure_segments, versions
 from AttnSegLib.results import OVERVIEW, REPORT, SEGMENTATION, attention_file, results_folder, write_report
 from AttnSegLib.slicer_files import write_heat_map, write_segmentation
 from AttnSegLib.volume import Volume, read_label_map, read_volume
@@ -130,6 +130,7 @@ def _report(
         "input": _describe_input(request.image, stack.volume),
         "slices": {"stored_axis_kji": stack.axes[0], "reversed": stack.orientation.flips[0]},
         "segments": measure_segments(stack, prediction.label_map, spec.labels),
+        "slices_to_check": doubtful_slices(stack, prediction.label_map, prediction.expected_error),
         "attention": {title: attention_file(title) for title in prediction.attention},
         "device": prediction.device,
         "versions": versions(),

@@ -9,6 +9,8 @@ import numpy as np
 
 from AttnSegLib.orientation import SliceOrientation
 
+_DOUBTFUL = 0.2  # a Dice under 0.8 is what the score is measured at (docs/trust.md)
+
 
 @dataclass(frozen=True)
 class SliceToCheck:
@@ -23,6 +25,11 @@ class SliceToCheck:
     def score(self) -> float:
         """The larger of the two: either is reason enough to look."""
         return max(self.expected_error, self.area_jump)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it should be looked at even if nobody has the time to look at all."""
+        return self.score > _DOUBTFUL
 
 
 def slices_to_check(

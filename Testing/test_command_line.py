@@ -118,6 +118,18 @@ def test_report_agrees_with_the_segmentation(run, a_scan, out, a_model_folder):
     assert {"read", "predict", "write"} == set(report["seconds"])
 
 
+def test_slices_to_check_are_told(run, a_scan, out, capsys, monkeypatch):
+    """By their indices in the file, where slices lie the other way round than the network gets them."""
+    errors = torch.tensor([0.1, 0.9, 0.0, 0.3, 0.0, 0.0, 0.5])
+    asked = iter(errors.flip(0))  # k runs towards inferior, and slices come from there
+    monkeypatch.setattr("AttnSegLib.predictor.expected_error", lambda _: next(asked)[None])
+    monkeypatch.setattr("AttnSegLib.predictor.labels_of", lambda logits: torch.zeros_like(logits[:, 0]).to(torch.uint8))
+    assert run(a_scan, "--batch-size", "1") == 0
+    found = json.loads((out / "report.json").read_text())["slices_to_check"]
+    assert [(one["index"], one["expected_dice"]) for one in found] == [(1, 0.1), (6, 0.5), (3, 0.7)]
+    assert "3 of 7 slices to check: 1, 6, 3, counted from 0, the most doubtful first." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("wanted", "files"),
     [
@@ -141,6 +153,8 @@ def test_the_worker_says_the_same(run, a_scan, out, tmp_path):
     assert run(a_scan, *options) == 0
     kept = out.rename(tmp_path / "kept")
     assert run(a_scan, *options, "--worker") == 0
+    reports = [json.loads((folder / "report.json").read_text()) for folder in (out, kept)]
+    assert reports[0]["slices_to_check"] == reports[1]["slices_to_check"] != []
     assert {path.name for path in out.iterdir()} == {path.name for path in kept.iterdir()}
     for name in ("segmentation.seg.nrrd", "attention-gate-0-0.nrrd"):
         ours, theirs = (sitk.GetArrayFromImage(sitk.ReadImage(str(folder / name))) for folder in (out, kept))
