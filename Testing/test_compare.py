@@ -121,7 +121,7 @@ def test_p_is_corrected_for_the_rows_of_a_table():
     of_all = replace(
         compared(scores, {"a": "a", "b": "b", "c": "c"}),
         predictors=dict.fromkeys(titles),
-        logs=dict.fromkeys(titles, {0: None}),
+        logs={title: {0: None} for title in titles},
     )
     text = tables(of_all, dict.fromkeys(of_all.predictors, RowCost(1, 1, 1.0)))
     lines = [[cell.strip(" *") for cell in line.split("|")] for line in text.splitlines() if "|" in line]
