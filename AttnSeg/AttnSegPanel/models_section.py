@@ -34,7 +34,7 @@ class ModelsSection:
         return self.panel.models[row] if 0 <= row < len(self.panel.models) else None
 
     def refresh(self) -> None:
-        show_rows(self.ui.modelTable, [[m.title, m.scores["summary"], _state(m)] for m in self.panel.models])
+        show_rows(self.ui.modelTable, [[m.title, _dice(m), _state(m)] for m in self.panel.models])
         self._show_buttons()
 
     def receive(self, _update: Any) -> None:
@@ -99,6 +99,11 @@ class ModelsSection:
         self.ui.downloadButton.text = _("Cancel download") if running else _("Download")
         self.ui.downloadButton.enabled = running or (spec is not None and not spec.is_available)
         self.ui.deleteButton.enabled = spec is not None and not running and model_store.can_delete(spec)
+
+
+def _dice(spec: ModelSpec) -> str:
+    """As the card of a model made by `training.export` says it; others tell their scores in words."""
+    return f"{spec.scores['mean_dice']:.3f}" if "mean_dice" in spec.scores else ""
 
 
 def _state(spec: ModelSpec) -> str:
