@@ -32,10 +32,10 @@ def add_to(models: argparse.ArgumentParser) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
-    before = load_models()
+    before = [(model, model.is_available) for model in load_models()]
     spec = model_store.import_model(options.path, overwrite=options.overwrite)
     hint = "" if spec.is_available else f" Its weights are still to be fetched: attnseg models download {spec.id}"
-    if spec in before:
+    if (spec, spec.is_available) in before:
         print(f"Model '{spec.id}' is here already, in {spec.folder}.{hint}")
     else:
         print(f"Imported model '{spec.id}' ({spec.title}; weights {spec.licence}) into {spec.folder}.{hint}")

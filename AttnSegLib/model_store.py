@@ -42,8 +42,9 @@ def import_model(path: Path | str, *, overwrite: bool = False) -> ModelSpec:
     """Copy a model folder, or a zipped one, into the user's folder, and return it from there.
 
     The card must be sound and the weights those of the card; weights may be missing if the card says where to download
-    them. A model that is here already stays as it is, and is returned. Raises `InputError` if anything is wrong, or if
-    another model has that id and is not to be overwritten; then all is as it was before.
+    them. A model that is here already stays as it is, unless its weights were missing, and is returned. Raises
+    `InputError` if anything is wrong, or if another model has that id and is not to be overwritten; then all is as it
+    was before.
     """
     path, home = Path(path), user_folder()
     try:
@@ -201,8 +202,11 @@ def _here_already(new: ModelSpec, target: Path, overwrite: bool) -> ModelSpec | 
         return None
     with contextlib.suppress(InputError):  # a damaged one is another
         here = load_card(target / CARD)
-        if here == new and (not here.is_available or sha256_of(here.weights_path) == new.sha256):
-            return here
+        if replace(here, size_bytes=new.size_bytes) == new:  # unknown until the weights are here
+            if not here.is_available:
+                return None if new.is_available else here
+            if sha256_of(here.weights_path) == new.sha256:
+                return here
     raise InputError(f"There is another model '{new.id}' already; delete it first, or import with overwrite.")
 
 

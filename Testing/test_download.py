@@ -323,9 +323,15 @@ def test_the_commands(a_model_folder, home, capsys, server, monkeypatch):
     assert run("import", a_model_folder) == 0
     assert run("download", "tiny") == 0
     assert run("delete", "tiny") == 0
-    (a_model_folder / "weights.safetensors").unlink()
-    change_card(a_model_folder, url="https://example.org/weights")
+    weights = a_model_folder / "weights.safetensors"
+    change_card(a_model_folder, url="https://example.org/weights", size_bytes=weights.stat().st_size)
+    away = weights.rename(a_model_folder.parent / "away")
     assert run("import", a_model_folder) == 0
+    assert run("import", a_model_folder) == 0
+    away.rename(weights)
+    assert run("import", a_model_folder) == 0, "its weights are new"
+    assert run("delete", "tiny") == 0
+    weights.unlink()
     assert run("import", a_model_folder) == 0
     change_card(a_model_folder, title="Newer")
     with pytest.raises(InputError, match="--overwrite|overwrite"):
@@ -343,6 +349,9 @@ def test_the_commands(a_model_folder, home, capsys, server, monkeypatch):
         ["Deleted", "model"],
         ["Imported", "model"],
         ["Model", "'tiny'"],
+        ["Imported", "model"],
+        ["Deleted", "model"],
+        ["Imported", "model"],
         ["Imported", "model"],
         ["The", "weights"],
     ]

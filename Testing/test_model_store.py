@@ -304,6 +304,17 @@ def test_what_is_here_already_stays_as_it_is(a_model_folder, tmp_path, home):
         model_store.import_model(path)
 
 
+@pytest.mark.parametrize("size", [{}, {"size_bytes": 256 * 40}])
+def test_weights_that_were_missing_are_imported(size, a_model_folder, tmp_path, home):
+    change_card(a_model_folder, url="https://example.org/weights", **size)
+    whole = zipped(a_model_folder, tmp_path / "tiny.zip", "tiny/")
+    (a_model_folder / "weights.safetensors").unlink()
+    assert not model_store.import_model(a_model_folder).is_available
+    assert not model_store.import_model(a_model_folder).is_available
+    assert model_store.import_model(whole).is_available
+    assert model_store.import_model(a_model_folder).weights_path == home / "tiny" / "weights.safetensors"
+
+
 def test_a_model_of_attnseg_is_here_already(tmp_path, home):
     bundled = resource_folder("Models") / BUNDLED
     assert model_store.import_model(zipped(bundled, tmp_path / "model.zip")).folder == bundled
