@@ -113,26 +113,43 @@ def test_seeds_of_a_patient_are_no_further_patients():
     assert difference(compared(scores, patients), REFERENCE) is None
 
 
+def test_rows_that_are_equal_differ_by_nothing():
+    """As untrained networks may be; p is 1, and not undefined."""
+    scores = some_scores("AF-Net", 0.0, 0.5, 0.7) + some_scores(REFERENCE, 0.0, 0.5, 0.7)
+    assert difference(compared(scores, {"a": "a", "b": "b", "c": "c"}), "AF-Net") == (0.0, 0.0, 1.0)
+
+
+def cells_of(compared, seeds):
+    """The cells of each row of the table by column. seeds: of each row, their number."""
+    logs = {title: dict.fromkeys(range(count)) for title, count in seeds.items()}
+    of_all = replace(compared, predictors=dict.fromkeys(seeds), logs=logs)
+    text = tables(of_all, dict.fromkeys(seeds, RowCost(1, 1, 1.0)))
+    assert "p (Holm): corrected for all rows of this table" in text
+    head, *lines = [[cell.strip(" *") for cell in line.split("|")] for line in text.splitlines() if "|" in line]
+    return {line[1]: dict(zip(head, line, strict=True)) for line in lines}
+
+
 def test_p_is_corrected_for_the_rows_of_a_table():
     """Two rows against the reference: twice the smaller p, and the larger one as it is."""
     scores = some_scores(REFERENCE, 0.5, 0.5, 0.5) + some_scores("AF-Net", 0.6, 0.7, 0.55)
     scores += some_scores("DAF", 0.61, 0.62, 0.63)
-    titles = ("AF-Net", "DAF", REFERENCE)
-    of_all = replace(
-        compared(scores, {"a": "a", "b": "b", "c": "c"}),
-        predictors=dict.fromkeys(titles),
-        logs={title: {0: None} for title in titles},
-    )
-    text = tables(of_all, dict.fromkeys(of_all.predictors, RowCost(1, 1, 1.0)))
-    lines = [[cell.strip(" *") for cell in line.split("|")] for line in text.splitlines() if "|" in line]
-    cells = {line[1]: line for line in lines}
-    place = cells["network"].index("p (Holm)")
-    assert [cells[title][place - 1 : place + 1] for title in titles] == [
-        ["0.118", "0.118"],  # as above
-        ["0.002", "0.005"],  # mean 0.12, standard error 0.01 / sqrt(3): t(2) = 20.78, p = 0.0023
-        ["", ""],
+    cells = cells_of(compared(scores, {"a": "a", "b": "b", "c": "c"}), {"AF-Net": 1, "DAF": 1, REFERENCE: 1})
+    assert [(cells[title]["p"], cells[title]["p (Holm)"]) for title in ("AF-Net", "DAF", REFERENCE)] == [
+        ("0.118", "0.118"),  # as above
+        ("0.002", "0.005"),  # mean 0.12, standard error 0.01 / sqrt(3): t(2) = 20.78, p = 0.0023
+        ("", ""),
     ]
-    assert "p (Holm): corrected for all rows of this table" in text
+
+
+def test_a_row_may_have_more_seeds_than_another():
+    """Mean and standard deviation are over patients, each with the mean of its seeds."""
+    cases = [f"{patient}, seed {seed}" for patient in "abc" for seed in (0, 1)]
+    scores = some_scores("AF-Net", 0.5, 0.7, 0.6, 0.8, 0.7, 0.9, cases=cases)  # of the patients: 0.6, 0.7, 0.8
+    scores += some_scores(REFERENCE, 0.5, 0.5, 0.8, cases=cases[::2])
+    cells = cells_of(compared(scores, {case: case[0] for case in cases}), {"AF-Net": 2, REFERENCE: 1})
+    shown = [[cells[title][name] for name in ("seeds", "Dice")] for title in ("AF-Net", REFERENCE)]
+    assert shown == [["2", "0.700 ± 0.100"], ["1", "0.600 ± 0.173"]]
+    assert cells["AF-Net"]["Dice minus U-Net's"].startswith("+0.100")
 
 
 def test_folders_of_runs_keep_their_names(a_recipe, tmp_path):

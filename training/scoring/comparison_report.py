@@ -30,8 +30,8 @@ from training.scoring.truth import Truth
 
 _METRICS = ("dice", "slice_dice", "slice_dice_all", "recall", "precision", "hd95_mm", "mean_surface_distance_mm")
 _HEAD = ("Dice", "Dice of slices", "empty ones too", "sensitivity", "precision", "HD95 (mm)", "MSD (mm)")
-_NOTE = f"""Mean ± standard deviation over patients; Dice minus {REFERENCE}'s ± half of its 95 % confidence interval; p:
-paired t-test; p (Holm): corrected for all rows of this table.
+_NOTE = f"""Mean ± standard deviation over patients, of each the mean of its seeds; Dice minus {REFERENCE}'s ± half of
+its 95 % confidence interval; p: paired t-test; p (Holm): corrected for all rows of this table.
 """
 _COLORS = {"the five": "#D55E00", "baselines": "#0072B2"}
 _TIMED = 8  # slices
@@ -144,7 +144,8 @@ def difference(compared: Compared, title: str) -> tuple[float, float, float] | N
         return None
     mean, error = float(np.mean(pairs)), float(stats.sem(pairs))
     half = float(stats.t.ppf(0.975, len(pairs) - 1)) * error
-    return mean, half, float(stats.ttest_1samp(pairs, 0).pvalue)
+    p = float(stats.ttest_1samp(pairs, 0).pvalue) if any(pairs) else 1.0  # undefined if all are 0
+    return mean, half, p
 
 
 def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> None:
@@ -173,7 +174,8 @@ def _point(title: str, color: str, compared: Compared, costs: Mapping[str, RowCo
 
 
 def _table(titles: Sequence[str], compared: Compared, costs: Mapping[str, RowCost]) -> str:
-    rows = {line.model: line for line in summarise([one for one in compared.scores if one.model in titles], _METRICS)}
+    scores = [one for one in compared.scores if one.model in titles]
+    rows = {line.model: line for line in summarise(scores, _METRICS, compared.patients)}
     reference = costs.get(REFERENCE)
     found = {title: difference(compared, title) for title in titles}
     p_values = {title: one[2] for title, one in found.items() if one}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -27,7 +27,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and standard deviation (n - 1) over cases; NaN where there are too few. undefined: values left out."""
+    """Mean and standard deviation (n - 1) over cases, or patients; NaN for too few. undefined: values left out."""
 
     mean: float
     sd: float
@@ -59,16 +59,22 @@ def title(metric: str) -> str:
     return _TITLES.get(metric, plain.replace("_", " "))
 
 
-def summarise(scores: Sequence[Score], metrics: Sequence[str] = METRICS) -> list[Row]:
-    """A row for each model and label, in the order of the scores; after several of one model, their mean."""
+def summarise(
+    scores: Sequence[Score], metrics: Sequence[str] = METRICS, patients: Mapping[str, str] | None = None
+) -> list[Row]:
+    """A row for each model and label, in the order of the scores; after several of one model, their mean.
+
+    patients: from case to patient, whose cases become their mean first; without it every case is a patient of its own.
+    """
     by_key(scores)
+    patients = patients or {}
     rows = []
     for model in dict.fromkeys(one.model for one in scores):
         of_model = [one for one in scores if one.model == model]
         labels = list(dict.fromkeys(one.label for one in of_model))
-        rows += [_row(label, [one for one in of_model if one.label == label], metrics) for label in labels]
+        rows += [_row(label, [one for one in of_model if one.label == label], metrics, patients) for label in labels]
         if len(labels) > 1:
-            rows.append(_row(MEAN, of_model, metrics))
+            rows.append(_row(MEAN, of_model, metrics, patients))
     return rows
 
 
@@ -98,25 +104,25 @@ def by_key(scores: Iterable[Score]) -> dict[tuple[str, str, str], Score]:
     return found
 
 
-def _row(label: str, scores: list[Score], metrics: Sequence[str]) -> Row:
+def _row(label: str, scores: list[Score], metrics: Sequence[str], patients: Mapping[str, str]) -> Row:
     counts: dict[str, Counts] = {}
     for one in scores:
         counts[one.label] = counts.get(one.label, Counts(0, 0, 0, 0)) + one.counts
     pooled = {name: float(np.mean([getattr(sums, name) for sums in counts.values()])) for name in _POOLED}
-    spreads = {metric: _spread(scores, metric) for metric in metrics}
+    spreads = {metric: _spread(scores, metric, patients) for metric in metrics}
     return Row(scores[0].model, label, len({one.case for one in scores}), spreads, pooled)
 
 
-def _spread(scores: list[Score], metric: str) -> Spread:
+def _spread(scores: list[Score], metric: str, patients: Mapping[str, str]) -> Spread:
     title(metric)
-    by_case: dict[str, list[float]] = {}
+    by_patient: dict[str, list[float]] = {}
     for one in scores:
         if not np.isnan(value := getattr(one, metric)):
-            by_case.setdefault(one.case, []).append(value)
-    means = [float(np.mean(values)) for values in by_case.values()]
+            by_patient.setdefault(patients.get(one.case, one.case), []).append(value)
+    means = [float(np.mean(values)) for values in by_patient.values()]
     mean = float(np.mean(means)) if means else np.nan
     sd = float(np.std(means, ddof=1)) if len(means) > 1 else np.nan
-    return Spread(mean, sd, len(scores) - sum(map(len, by_case.values())))
+    return Spread(mean, sd, len(scores) - sum(map(len, by_patient.values())))
 
 
 def number(metric: str, value: float, sign: str = "") -> str:
