@@ -187,7 +187,7 @@ def load_card(path: Path) -> ModelSpec:
         }
         card["facts"] = NetworkFacts(**facts)
         spec = ModelSpec(**card, labels=labels, folder=path.parent)
-        _check_texts(spec)
+        _check_facts(spec)
         _check_places(spec)
         if spec.size_bytes is None and spec.is_available:
             return replace(spec, size_bytes=spec.weights_path.stat().st_size)
@@ -215,11 +215,15 @@ def _cards(folder: Path) -> dict[str, Path]:
     return {path.parent.name: path for path in sorted(folder.glob(f"*/{CARD}")) if path.parent.name[0] != "."}
 
 
-def _check_texts(spec: ModelSpec) -> None:
-    """What lists and reports show must be there, whoever wrote the card."""
+def _check_facts(spec: ModelSpec) -> None:
+    """What lists, reports and warnings show must be there and fit, whoever wrote the card."""
     texts = (spec.title, spec.network, spec.organ, spec.modality, spec.licence, spec.reference, spec.scores["summary"])
-    if not all(isinstance(text, str) for text in (*texts, spec.plane)) or not isinstance(spec.training, dict):
+    others = (spec.plane, spec.training.get("slices_show", ""))
+    if not all(isinstance(text, str) for text in (*texts, *others)):
         raise ValueError("a text is missing")
+    extent = [spec.training.get(name, 0) for name in ("largest_pixel_mm", "smallest_slice_mm", "largest_slice_mm")]
+    if not all(isinstance(value, int | float) for value in (*extent, spec.scores.get("mean_dice", 0))):
+        raise ValueError("a number is none")
 
 
 def _check_places(spec: ModelSpec) -> None:

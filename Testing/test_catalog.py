@@ -58,6 +58,10 @@ def test_a_model_folder_anywhere_can_be_used(a_model_folder):
         "there are no labels",
         "labels are not numbered from 1",
         "a title is no text",
+        "a view is no text",
+        "the training is no list of facts",
+        "a Dice is no number",
+        "a length is no number",
         "the weights lie elsewhere",
         "the id leads elsewhere",
         "the SHA-256 is cut",
@@ -80,6 +84,10 @@ def test_a_damaged_card_is_one_sentence(a_model_folder, damage):
         card["labels"][0]["value"] = 3
     card |= {
         "a title is no text": {"title": 3},
+        "a view is no text": {"training": {"slices_show": ["sagittal"]}},
+        "the training is no list of facts": {"training": "long"},
+        "a Dice is no number": {"scores": {"summary": "good", "mean_dice": "0.9"}},
+        "a length is no number": {"training": {"largest_slice_mm": "52"}},
         "the weights lie elsewhere": {"weights": "../other.safetensors"},
         "the id leads elsewhere": {"id": ".."},
         "the SHA-256 is cut": {"sha256": card.get("sha256", "")[:63]},
