@@ -55,9 +55,10 @@ def test_the_sample_case_and_the_first_test_case(a_model_folder, a_decathlon_tas
             assert picture.mode == "P"
 
 
-def test_a_model_of_another_organ_needs_its_data_set(a_model_folder, tmp_path, capsys):
+@pytest.mark.parametrize("other", [{"organ": "spleen"}, {"organ": "atrium"}, {"modality": "CT"}])
+def test_a_model_of_something_else_needs_its_data_set(other, a_model_folder, tmp_path, capsys):
     card = json.loads((a_model_folder / CARD).read_text())
-    (a_model_folder / CARD).write_text(json.dumps(card | {"organ": "spleen"}))
+    (a_model_folder / CARD).write_text(json.dumps(card | other))
     assert gallery.main([str(a_model_folder), "--out", str(tmp_path / "out")]) == 2
     assert "has no sample case; give the folder of its data set by --root" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

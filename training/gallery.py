@@ -22,8 +22,6 @@ from training.case import Labelled
 from training.scoring.attention_figures import save_small
 from training.scoring.truth import truth_of
 
-_SAMPLE = "left_atrium_mr"
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
@@ -66,8 +64,8 @@ def _case(spec: ModelSpec, root: Path | None) -> tuple[str, Labelled]:
     if root:
         truth = truth_of(spec, root)
         return truth.cases[0].id, truth.read(truth.cases[0])
-    sample = resource_folder("Samples") / _SAMPLE
-    if spec.organ.replace(" ", "_") not in _SAMPLE:
+    sample = resource_folder("Samples") / f"{spec.organ} {spec.modality}".lower().replace(" ", "_")
+    if not sample.is_dir():
         raise InputError(f"Model '{spec.id}' has no sample case; give the folder of its data set by --root.")
     volume = read_volume(sample / "image.nrrd")
     return "sample case", Labelled(volume, read_label_map(sample / "labels.nrrd", volume))
