@@ -83,8 +83,8 @@ def _label_map(volume: Volume) -> list[Remark]:
         return []
     return [
         Remark(
-            f"The volume looks like a label map, not a scan: a sample of its voxels has only {len(values)} different "
-            "values, in uniform areas. Give the scan itself.",
+            f"The volume looks like a label map, not a scan: a sample of its voxels has few different values "
+            f"({len(values)}), in uniform areas. Give the scan itself.",
             is_warning=True,
         )
     ]

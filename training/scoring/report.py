@@ -52,14 +52,14 @@ class Examples:
 
 
 def around(mask: np.ndarray) -> tuple[slice, ...]:
-    """A window of a slice (H, W) around all that is in a mask, with half as much at each side; all if it is empty."""
-    window = []
+    """The part of a slice (H, W) around all that is in a mask, with half as much at each side; all if it is empty."""
+    part = []
     for axis in (1, 0):
         filled = np.flatnonzero(mask.any(axis=axis))
         first, last = (filled[0], filled[-1]) if filled.size else (0, mask.shape[1 - axis] - 1)
         margin = (last - first) // 2 + 1
-        window.append(slice(max(0, first - margin), last + 1 + margin))
-    return tuple(window)
+        part.append(slice(max(0, first - margin), last + 1 + margin))
+    return tuple(part)
 
 
 @dataclass(frozen=True)

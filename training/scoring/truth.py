@@ -29,8 +29,8 @@ class Truth:
         return read_labelled(case, self.source)
 
     def trained_on(self, spec: ModelSpec) -> list[str]:
-        """The cases among these that are called as cases that a model was trained on, in a data set of the same kind.
-        Of two such data sets both may have an "anna"."""
+        """The cases among these whose names are those of cases that a model was trained on, in a data set of the same
+        kind. Two such data sets may both have an "anna"."""
         same_kind = spec.training.get("dataset", {}).get("name") == self.source.name
         trained = spec.training.get("training_cases", []) if same_kind else []
         return sorted({case.id for case in self.cases} & set(trained))
@@ -110,9 +110,9 @@ def _check_meanings(spec: ModelSpec, meanings: dict[int, str]) -> None:
 
 
 def _is_own(spec: ModelSpec, root: Path, wanted: Wanted) -> bool:
-    """Whether a data set is that which a model was trained on: so it is if the user names none. If so, the name and the
-    options must be those on the card, and the model's test cases must be there, or else what it was trained on: many
-    data sets are a "folder"."""
+    """Whether a data set is that which a model was trained on. If the user names none, it is. One that is named must
+    have the name and the options on the card, and hold the model's test cases, or, if it has none, those that it was
+    trained on: many data sets are a "folder"."""
     known = spec.training.get("dataset", {})
     name, options = known.get("name"), known.get("options", {})
     if wanted.dataset is None:
