@@ -20,7 +20,7 @@ _SMALL_MM = 60.0  # field of view in which no organ of ours can be told from its
 # left atrium models saw, a head is four times those of the hippocampus models.
 _LARGE = 1.5
 _VIEWS = {"sagittal": "from the side", "coronal": "from the front", "axial": "in cross-section"}
-# Share of equal neighbours: up to 0.40 in 215 real scans reduced to 8 bits, from 0.85 in their label maps. A scan
+# Share of equal neighbours: up to 0.40 in 215 real scans reduced to 8 bits, from 0.81 in their label maps. A scan
 # enlarged by repeating voxels has more, too, but also more values than a label map has labels.
 _UNIFORM = 0.65
 _MOST_LABELS = 256
@@ -194,6 +194,8 @@ def _sample(voxels: np.ndarray) -> np.ndarray:
 
 
 def _rows(voxels: np.ndarray) -> np.ndarray:
-    """Whole rows of about `_LOOKED_AT` voxels in all, evenly from everywhere."""
+    """Whole rows along the longest axis, of about `_LOOKED_AT` voxels in all, evenly from everywhere."""
+    longest = max(range(3), key=lambda axis: (voxels.shape[axis], axis))
+    voxels = np.moveaxis(voxels, longest, -1)
     step = max(1, round((voxels.size / _LOOKED_AT) ** 0.5))
     return voxels[::step, ::step]

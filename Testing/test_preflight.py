@@ -170,6 +170,14 @@ def test_scans_of_few_bits_and_much_air_are_no_label_maps(spec, bits):
     assert preflight.warnings(Volume(voxels, np.diag([1, 1, 2, 1.0])), spec) == []
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_single_slices_are_told_apart_too(spec, axis):
+    slices = np.random.default_rng(0).integers(0, 200, (1, 40, 60)), a_label_map(2)[40:41]
+    scan, labels = (Volume(np.moveaxis(one, 0, axis).astype(np.uint8), LARGE, "MR") for one in slices)
+    assert "label map" not in " ".join(preflight.warnings(scan, spec))
+    assert "label map" in preflight.warnings(labels, spec)[0]
+
+
 def test_an_enlarged_scan_and_a_smooth_map_are_no_label_maps(spec):
     enlarged = np.repeat(a_scan((20, 20, 20), (1, 1, 1)).voxels * 10, 4, axis=2)
     smooth = a_label_map(3) + 0.5
