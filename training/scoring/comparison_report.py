@@ -36,6 +36,7 @@ its 95 % confidence interval; p: paired t-test; p (Holm): corrected for all rows
 _COLORS = {"the five": "#D55E00", "baselines": "#0072B2"}
 _TIMED = 8  # slices
 _ROUNDS = 3
+_FAR = 0.2  # Dice under the median: such networks would press all others together
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,8 @@ def write_report(compared: Compared, out: Path, pictures: Path) -> str:
     every = list(compared.predictors)  # where there are only ablations
     shown = compared.titles(*FIVE, REFERENCE) or every
     networks = compared.titles(*FIVE, *BASELINES) or every
-    of_networks = [one for one in compared.scores if one.model in networks]
+    best_first = sorted(networks, key=lambda title: -np.mean(list(_by_patient(compared, title).values())))
+    of_networks = [one for title in best_first for one in compared.scores if one.model == title]
     box_plots(pictures / "comparison-boxplots.png", of_networks, ["dice", "slice_dice", "hd95_mm"])
     cost_plot(pictures / "comparison-cost.png", compared, costs)
     convergence(
@@ -149,14 +151,22 @@ def difference(compared: Compared, title: str) -> tuple[float, float, float] | N
 
 
 def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> None:
-    """Write a PNG: mean Dice of each network against its operations."""
+    """Write a PNG: mean Dice of each network against its operations; those that are far below the others, by name."""
     figure = Figure(figsize=(8.5, 5.0), layout="constrained", dpi=150)
     axes = figure.subplots()
-    points = []
-    for (kind, color), group in zip(_COLORS.items(), (FIVE, BASELINES), strict=True):
-        of_kind = [_point(title, color, compared, costs) for title in compared.titles(*group)]
+    points = [
+        _point(title, color, compared, costs)
+        for color, group in zip(_COLORS.values(), (FIVE, BASELINES), strict=True)
+        for title in compared.titles(*group)
+    ]
+    lowest = float(np.median([one.y for one in points])) - _FAR if points else 0.0
+    far = ", ".join(f"{one.name} {one.y:.2f}" for one in points if one.y < lowest)
+    points = [one for one in points if one.y >= lowest]
+    for kind, color in _COLORS.items():
+        of_kind = [one for one in points if one.color == color]
         axes.plot([one.x for one in of_kind], [one.y for one in of_kind], "o", color=color, ms=7, label=kind)
-        points += of_kind
+    if far:
+        axes.text(0.0, 0.0, f" far below: {far}", transform=axes.transAxes, va="bottom", fontsize=8, color="0.35")
     axes.set(xscale="log", xlabel="multiply-accumulates for a slice (G)", ylabel="mean Dice of the test patients")
     plain_numbers(axes.xaxis)
     axes.grid(color="0.9")
