@@ -1,4 +1,4 @@
-"""Pictures of the panel in all its states, and of the slice views: python -m Testing.screenshots FOLDER
+"""Pictures of the panel as the pages show it, and of the slice views: python -m Testing.screenshots FOLDER
 
 Made without the Slicer application, by the stand-in that the tests use: the widgets are Qt's own, the slices are
 blended by Slicer's own slice logic.
@@ -125,7 +125,6 @@ def main(folder: Path) -> None:
     """Go through a user's day."""
     studio = Studio(folder)
     panel, ui = studio.panel, studio.ui
-    studio.shoot("empty")
     volume = studio.load("Left atrium MR")
     studio.shoot("ready")
     ct = studio.slicer.util.addVolumeFromArray(
@@ -163,10 +162,6 @@ def main(folder: Path) -> None:
     ui.checkButton.click()
     studio.wait()
     studio.shoot("setup", "setup")
-    panel.parameters.inputVolume = None
-    ui.applyButton.enabled = True
-    ui.applyButton.click()
-    studio.shoot("error")
     gui.close_module("AttnSeg")
 
 
