@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from AttnSegLib import dicom
+from AttnSegLib import dicom, nifti
 from AttnSegLib.errors import InputError
 
 _LPS_TO_RAS = np.array([[-1.0], [-1.0], [1.0]])  # ITK counts towards left and posterior, Slicer towards right, anterior
@@ -134,12 +134,12 @@ def _read_file(path: Path) -> sitk.Image:
         if reader.GetImageIO() != "NiftiImageIO":
             return reader.Execute()
         _check_nifti_axes(reader, path)
-        needed = _field(reader, "vox_offset") + math.prod(reader.GetSize()) * _field(reader, "bitpix") / 8
+        stored = math.prod(reader.GetSize()), int(_field(reader, "datatype")), int(_field(reader, "bitpix"))
         with ThreadPoolExecutor(1) as beside:
-            length = beside.submit(_length, path)
+            finite = beside.submit(nifti.voxels_are_finite, path, *stored)
             image = reader.Execute()
-        if length.result() < needed:
-            raise EOFError  # ITK fills a truncated file with zeros
+        if not finite.result():
+            raise InputError(_not_finite(f"'{path.name}'"))
         return image
     except (RuntimeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         if "orthonormal" in str(error):
@@ -187,15 +187,6 @@ def _field(reader: sitk.ImageFileReader, key: str) -> float:
     return float(reader.GetMetaData(key))
 
 
-def _length(path: Path) -> int:
-    """Length in bytes, unpacked; raises what `gzip` raises if it can't be unpacked to the end."""
-    with path.open("rb") as file:
-        if file.read(2) != b"\x1f\x8b":
-            return path.stat().st_size
-    with gzip.open(path) as unpacked:
-        return sum(len(chunk) for chunk in iter(lambda: unpacked.read(1 << 20), b""))
-
-
 def _check_axes(affine: np.ndarray, name: str) -> None:
     """Raises `InputError` unless the axes are at right angles, within 0.001."""
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
@@ -211,8 +202,12 @@ def _sheared(name: str) -> str:
 def _check_voxels(voxels: np.ndarray, name: str) -> None:
     lowest, highest = voxels.min(), voxels.max()  # NaN if a voxel is
     if not (np.isfinite(lowest) and np.isfinite(highest)):
-        raise InputError(f"{name[0].upper()}{name[1:]} has NaN or infinite voxels; replace them before segmenting.")
+        raise InputError(_not_finite(name))
     if lowest == highest:
         raise InputError(
             f"{name[0].upper()}{name[1:]} is constant (every voxel is {lowest}); there is nothing to segment."
         )
+
+
+def _not_finite(name: str) -> str:
+    return f"{name[0].upper()}{name[1:]} has NaN or infinite voxels; replace them before segmenting."
