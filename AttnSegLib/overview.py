@@ -38,6 +38,8 @@ class Overview:
 def write_overview(path: Path, overview: Overview) -> None:
     """Write the picture as PNG. Raises `OSError` if it can't be written."""
     chosen = _choose_slices(overview.stack.view(overview.label_map))
+    if overview.stack.orientation.flips[0]:
+        chosen.reverse()  # as they are stored and counted
     rows = 1 + len(overview.attention)
     height, width = _physical_size(overview.stack)
     row_height = _INCHES * height / width
@@ -46,7 +48,8 @@ def write_overview(path: Path, overview: Overview) -> None:
     grid = figure.subplots(rows, len(chosen), squeeze=False)
     for column, index in enumerate(chosen):
         _draw_segmentation(grid[0, column], overview, index)
-        grid[0, column].set_title(f"slice {index + 1} of {len(overview.stack)}", fontsize=9)
+        stored = overview.stack.orientation.stored_index(index, overview.label_map.shape)
+        grid[0, column].set_title(f"slice {stored}", fontsize=9)
         for row, values in enumerate(overview.attention.values(), start=1):
             _draw_attention(grid[row, column], overview, values, index)
     for row, title in enumerate(["segmentation", *overview.attention]):
@@ -87,11 +90,14 @@ def draw_maps(overview: Overview, number: int) -> Figure:
 
 
 def _choose_slices(label_view: np.ndarray) -> list[int]:
-    """Slices spread over the segmented ones, or over all if nothing was segmented."""
+    """Slices spread over the segmented ones, or over all if nothing was segmented; few ones with their neighbours."""
     filled = np.flatnonzero(label_view.any(axis=(1, 2)))
     if filled.size == 0:
         filled = np.arange(len(label_view))
-    positions = np.linspace(0, filled.size - 1, min(_COLUMNS, filled.size) + 2)[1:-1]
+    if filled.size < _COLUMNS + 2:  # too few to leave out both ends
+        distances = np.abs(np.arange(len(label_view))[:, None] - filled).min(axis=1)
+        return sorted(distances.argsort(kind="stable")[:_COLUMNS].tolist())
+    positions = np.linspace(0, filled.size - 1, _COLUMNS + 2)[1:-1]
     return [int(filled[round(p)]) for p in positions]
 
 

@@ -17,7 +17,7 @@ from AttnSegLib.slices_to_check import slices_to_check
 
 
 def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> list[dict[str, Any]]:
-    """Volume in mL, area in mm2 of each slice as the model counts them, and intensity of each label's segment."""
+    """Volume in mL, area in mm2 of each slice as they are stored, and intensity of each label's segment."""
     row_spacing, column_spacing = (stack.volume.spacing[2 - axis] for axis in stack.axes[1:])
     return [
         {"id": label.id, "name": label.name} | _measure(stack, label_map == label.value, row_spacing * column_spacing)
@@ -54,7 +54,7 @@ def versions() -> dict[str, str]:
 
 
 def _measure(stack: SliceStack, mask: np.ndarray, pixel_area: float) -> dict[str, Any]:
-    areas = stack.view(mask).sum(axis=(1, 2)) * pixel_area
+    areas = mask.sum(axis=stack.axes[1:]) * pixel_area
     inside = stack.volume.voxels[mask]
     return {
         "volume_ml": round(int(mask.sum()) * stack.volume.voxel_volume, 3),

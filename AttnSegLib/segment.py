@@ -128,7 +128,7 @@ def _report(
             "licence": spec.licence,
         },
         "input": _describe_input(request.image, stack.volume),
-        "slices": {"stored_axis_kji": stack.axes[0], "reversed": stack.orientation.flips[0]},
+        "slices": {"stored_axis_kji": stack.axes[0]},
         "segments": measure_segments(stack, prediction.label_map, spec.labels),
         "slices_to_check": doubtful_slices(stack, prediction.label_map, prediction.expected_error),
         "attention": {title: attention_file(title) for title in prediction.attention},

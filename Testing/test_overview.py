@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from AttnSegLib.catalog import Code, Label
-from AttnSegLib.overview import Overview, _draw_image, write_overview
+from AttnSegLib.overview import Overview, _choose_slices, _draw_image, write_overview
 from AttnSegLib.preprocess import Preprocessing
 from AttnSegLib.volume import Volume
 
@@ -66,6 +66,47 @@ def test_slices_hang_as_radiologists_expect():
     [image] = axes.get_images()
     assert image.get_extent() == [0, 20, 0, 20]
     assert image.origin == "lower"
+
+
+@pytest.mark.parametrize(
+    ("filled", "chosen"),
+    [
+        ([], [1, 3, 4, 5, 7]),
+        ([0], [0, 1, 2, 3, 4]),
+        ([3], [1, 2, 3, 4, 5]),
+        ([8], [4, 5, 6, 7, 8]),
+        ([2, 6], [1, 2, 3, 5, 6]),
+        ([2, 3, 4, 5, 6], [2, 3, 4, 5, 6]),
+        ([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5]),
+        ([1, 2, 3, 4, 5, 6, 7], [2, 3, 4, 5, 6]),
+    ],
+)
+def test_each_slice_is_shown_once(filled, chosen):
+    labels = np.zeros((9, 4, 4), np.uint8)
+    labels[filled, 1, 1] = 1
+    assert _choose_slices(labels) == chosen
+
+
+def test_a_scan_of_few_slices_is_shown_whole():
+    assert _choose_slices(np.zeros((3, 4, 4), np.uint8)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("k_axis", [3.0, -3.0])
+def test_slices_are_counted_as_stored(tmp_path, monkeypatch, k_axis):
+    """From 0, whichever way round the network sees them: the outline is in the columns of the slices that hold it."""
+    volume = Volume(np.arange(9 * 16, dtype=np.int16).reshape(9, 4, 4), np.diag([1.0, 1.0, k_axis, 1.0]))
+    labels = np.zeros((9, 4, 4), np.uint8)
+    labels[1:3, 1:3, 1:3] = 1
+    stack = Preprocessing("axial", window=(0, 1000)).stack(volume)
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_args, **_kwargs: drawn.append(figure))
+    write_overview(tmp_path / "a.png", Overview("", stack, labels, (RED,), {}))
+    shown = {axes.get_title(): axes for axes in drawn[0].axes}
+    assert list(shown) == ["slice 0", "slice 1", "slice 2", "slice 3", "slice 4"]
+    for title, axes in shown.items():
+        assert bool(len(axes.collections)) == (title in {"slice 1", "slice 2"})
+        [image] = axes.get_images()
+        np.testing.assert_array_equal(image.get_array(), stack.volume.voxels[int(title.split()[1])])
 
 
 @pytest.mark.parametrize("filled", [[], [3], list(range(9))])
