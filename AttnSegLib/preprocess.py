@@ -18,6 +18,7 @@ from AttnSegLib.orientation import PLANES, SliceOrientation, slice_orientation
 from AttnSegLib.volume import Volume
 
 Range = tuple[float, float]
+_LARGEST = 8192  # pixels a side: no scan of a body comes near, but one whose spacing is not in mm goes far beyond
 _RANGES: WeakKeyDictionary[Volume, dict[Range, Range]] = WeakKeyDictionary()  # percentiles of large volumes are slow
 
 
@@ -129,16 +130,21 @@ class SliceStack:
 
     @cached_property
     def resampled_size(self) -> tuple[int, int]:
-        """Height and width after resampling; the field of view stays what it is."""
+        """Height and width after resampling; the field of view stays what it is. Raises `InputError` for a spacing that
+        makes them absurd."""
         if self.preprocessing.size is not None:
             return self.preprocessing.size[0], self.preprocessing.size[1]
         spacing = self.preprocessing.pixel_spacing
         if spacing is None:
             return self.native_size
+        rows, columns = (self.volume.spacing[2 - axis] for axis in self.axes[1:])
         height, width = (
-            max(1, round(n * self.volume.spacing[2 - axis] / spacing))
-            for n, axis in zip(self.native_size, self.axes[1:], strict=True)
+            max(1, round(n * mm / spacing)) for n, mm in zip(self.native_size, (rows, columns), strict=True)
         )
+        if max(height, width) > _LARGEST:
+            raise InputError(
+                f"The spacing of {rows:.5g} x {columns:.5g} mm makes slices of {height} x {width} pixels; check it."
+            )
         return height, width
 
     @cached_property

@@ -134,6 +134,15 @@ def test_window_maps_to_0_and_1_and_clips(a_volume):
     assert slices[0, 0, :, 4:].sum() == 0
 
 
+def test_a_spacing_that_is_not_in_mm_is_refused():
+    """Micrometres: otherwise the refusal is one of memory."""
+    scan = Volume(np.arange(2 * 64 * 32).reshape(2, 64, 32), np.diag([800.0, 500.0, 3000.0, 1.0]))
+    with pytest.raises(InputError) as caught:
+        _ = Preprocessing("axial", pixel_spacing=2.0, window=(0, 1)).stack(scan).model_size
+    assert str(caught.value) == "The spacing of 500 x 800 mm makes slices of 16000 x 12800 pixels; check it."
+    assert Preprocessing("axial", pixel_spacing=4.0, window=(0, 1)).stack(scan).model_size == (8000, 6400)
+
+
 def test_percentiles_do_not_depend_on_offset_and_gain(a_volume):
     preprocessing = Preprocessing("axial", percentiles=(5, 95))
     other = Volume(a_volume.voxels * 7 + 300, a_volume.affine)
