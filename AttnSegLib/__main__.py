@@ -133,7 +133,7 @@ def _leave_at_once(_signal: int, _frame: object) -> None:
 
 def _print_report(report: dict, folder: Path) -> None:
     for part in report["segments"]:
-        print(f"{part['name']}: {part['volume_ml']:.1f} mL in {part['slices']} slices")
+        print(f"{part['name']}: {part['volume_ml']:.1f} mL in {part['slices']} slice{'s' * (part['slices'] != 1)}")
         scores = report.get("agreement_with_reference", {}).get(part["id"])
         if scores:
             values = []

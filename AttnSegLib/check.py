@@ -64,7 +64,8 @@ def _bridge() -> Finding:
 def _cpu() -> Finding:
     import torch
 
-    detail = f"{_forward('cpu'):.2f} s for a forward pass, {torch.get_num_threads()} threads, {_free_memory()}"
+    threads = torch.get_num_threads()
+    detail = f"{_forward('cpu'):.2f} s for a forward pass, {threads} thread{'s' * (threads > 1)}, {_free_memory()}"
     return Finding("CPU", True, detail)
 
 

@@ -79,7 +79,8 @@ def describe(device: torch.device, dtype: torch.dtype) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)}, {number_format})"
     if device.type == "cpu":
-        return f"cpu ({torch.get_num_threads()} threads, {number_format})"
+        threads = torch.get_num_threads()
+        return f"cpu ({threads} thread{'s' * (threads > 1)}, {number_format})"
     return f"{device} ({number_format})"
 
 

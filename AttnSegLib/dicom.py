@@ -141,7 +141,7 @@ def _stacks(slices: list[_Slice]) -> list[list[_Slice]]:
 
 def _choose(stacks: list[list[_Slice]], folder: Path, number: str | None) -> tuple[list[_Slice], list[str]]:
     """The one stack of several slices (with that number), and a notice about single slices beside it."""
-    listing = ", ".join(f"number {s[0].number or '?'} ({len(s)} slices)" for s in stacks)
+    listing = ", ".join(_in_words(stack) for stack in stacks)
     if number is not None:
         stacks = [s for s in stacks if s[0].number == str(number)]
         if not stacks:
@@ -159,6 +159,11 @@ def _choose(stacks: list[list[_Slice]], folder: Path, number: str | None) -> tup
         )
     singles = len(stacks) - 1
     return several[0], [f"{singles} single slice(s) beside the series (localizers) were left out."] if singles else []
+
+
+def _in_words(stack: list[_Slice]) -> str:
+    number = f"number {stack[0].number}" if stack[0].number else "without a number"
+    return f"{number} ({len(stack)} slice{'s' * (len(stack) > 1)})"
 
 
 def _check_planes(slices: list[_Slice]) -> None:

@@ -118,6 +118,18 @@ def test_report_agrees_with_the_segmentation(run, a_scan, out, a_model_folder):
     assert {"read", "predict", "write"} == set(report["seconds"])
 
 
+@pytest.mark.parametrize(("filled", "told"), [([2], "in 1 slice\n"), ([2, 3], "in 2 slices\n")])
+def test_the_number_of_slices_is_told(run, a_scan, capsys, monkeypatch, filled, told):
+    def only(logits):
+        labels = torch.zeros_like(logits[:, 0]).to(torch.uint8)
+        labels[filled] = 1
+        return labels
+
+    monkeypatch.setattr("AttnSegLib.predictor.labels_of", only)
+    assert run(a_scan, "--batch-size", "7") == 0
+    assert told in capsys.readouterr().out
+
+
 def test_slices_to_check_are_told(run, a_scan, out, capsys, monkeypatch):
     """By their indices in the file, where slices lie the other way round than the network gets them."""
     errors = torch.tensor([0.1, 0.9, 0.0, 0.3, 0.0, 0.0, 0.5])

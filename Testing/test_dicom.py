@@ -315,10 +315,11 @@ def test_a_single_slice_file_is_refused(the_third_slice):
     assert "give the folder" in refusal(the_third_slice)
 
 
-def test_single_slices_are_refused(a_folder):
-    write_slice(a_folder / "scout", VOXELS[0])
+@pytest.mark.parametrize(("number", "told"), [(3, "number 3"), (None, "without a number")])
+def test_single_slices_are_refused(a_folder, number, told):
+    write_slice(a_folder / "scout", VOXELS[0], SeriesNumber=number)
     (a_folder / "copy").write_bytes((a_folder / "scout").read_bytes())
-    assert "single slices only" in refusal(a_folder)
+    assert f"single slices only: {told} (1 slice); give" in refusal(a_folder)
 
 
 def test_several_time_points_are_refused(a_ct_folder):
