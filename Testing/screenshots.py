@@ -167,3 +167,4 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    os._exit(0)  # at Python's own end Qt and VTK take each other apart in an order that may crash
