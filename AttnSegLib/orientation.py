@@ -11,6 +11,8 @@ import numpy as np
 from AttnSegLib.errors import InputError
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # anatomical axis (R, A, S) that the slices of a plane follow
+# By how a scan was acquired: across the axis with the largest spacing; if no spacing is the largest, the plane here.
+ACQUIRED = {"acquired": "axial", "acquired or sagittal": "sagittal", "acquired or coronal": "coronal"}
 _NOTICEABLE = 1.01  # times the other spacings: below, no spacing is the largest
 
 
@@ -82,6 +84,12 @@ def slice_orientation(affine: np.ndarray, plane: str) -> SliceOrientation:
     return SliceOrientation((number, row, column), (flips[0], flips[1], flips[2]), name)
 
 
+def check_plane(plane: str) -> None:
+    """Raises `InputError` if there is no such plane."""
+    if plane not in PLANES and plane not in ACQUIRED:
+        raise InputError(f"There is no slice plane '{plane}'; choose from: {', '.join([*ACQUIRED, *PLANES])}.")
+
+
 def has_largest_spacing(spacing: Sequence[float]) -> bool:
     """Whether one of three spacings is larger than the others, so that it tells how a scan was acquired."""
     _, middle, largest = sorted(spacing)
@@ -95,7 +103,7 @@ def _closest_axes(affine: np.ndarray) -> tuple[int, ...]:
 
 
 def _slice_axis(affine: np.ndarray, anatomical: tuple[int, ...], plane: str) -> int:
-    if plane != "acquired":
+    if plane in PLANES:
         return PLANES[plane]
     spacing = np.linalg.norm(affine[:3, :3], axis=0)[list(anatomical)]
-    return int(np.argmax(spacing)) if has_largest_spacing(spacing) else PLANES["axial"]
+    return int(np.argmax(spacing)) if has_largest_spacing(spacing) else PLANES[ACQUIRED[plane]]

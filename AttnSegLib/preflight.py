@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from AttnSegLib.catalog import ModelSpec
-from AttnSegLib.orientation import has_largest_spacing, slice_orientation
+from AttnSegLib.orientation import ACQUIRED, has_largest_spacing, slice_orientation
 from AttnSegLib.volume import Volume
 
 _AIR = -300  # HU; MR has no such intensities, and a CT without 0.5 % of air or lung is rare
@@ -125,14 +125,15 @@ def _geometry(volume: Volume, spec: ModelSpec) -> list[Remark]:
 
 
 def _plane(volume: Volume, spec: ModelSpec, plane_name: str) -> Iterator[str]:
-    if spec.plane == "acquired" and not has_largest_spacing(volume.spacing):
+    known = spec.training.get("slices_show", "")
+    if spec.plane in ACQUIRED and not has_largest_spacing(volume.spacing):
+        reason = f"as the model knows {known} ones" if known == plane_name else "and the model may not know them"
         yield (
-            "No spacing of the voxels is the largest, so the plane that the scan was acquired in can't be told, "
-            f"and {plane_name} slices are taken; the model was trained on slices as they were acquired: give the "
-            "original scan, or check the result with care."
+            "No spacing of the voxels is the largest, so the plane that the scan was acquired in can't be told. The "
+            f"slices that its header calls {plane_name} are taken, {reason}; headers can be wrong: check the result "
+            "with care, or give the original scan."
         )
-    known = spec.training.get("slices_show", plane_name)
-    if known != plane_name and known in _VIEWS:
+    if known in _VIEWS and known != plane_name:
         yield (
             f"The model knows {known} slices, and the scan's header calls these {plane_name}. Headers can be wrong, as "
             f"those of the model's own training data are: look at a slice, and go on only if it shows the body "

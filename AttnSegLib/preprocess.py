@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.orientation import PLANES, SliceOrientation, slice_orientation
+from AttnSegLib.orientation import SliceOrientation, check_plane, slice_orientation
 from AttnSegLib.volume import Volume
 
 Range = tuple[float, float]
@@ -27,9 +27,10 @@ class Preprocessing:
     """From volume to slices.
 
     plane: "axial", "coronal" or "sagittal" by the volume's affine, or "acquired": across the axis with the largest
-        spacing, the one with the best in-plane resolution (axial if no spacing is the largest). Within a slice, rows
-        and columns run along the two other anatomical axes, each towards right, anterior or superior; rows follow the
-        later of the two. So it does not matter how a file stores its axes.
+        spacing, the one with the best in-plane resolution; if no spacing is the largest axial, or the plane named in
+        "acquired or sagittal" or "acquired or coronal". Within a slice, rows and columns run along the two other
+        anatomical axes, each towards right, anterior or superior; rows follow the later of the two. So it does not
+        matter how a file stores its axes.
     pixel_spacing: in-plane, mm; None keeps the volume's own. size: instead of it, height and width in pixels, as most
         papers do, whatever the shape of the field of view.
     window: intensities (lower, upper) mapped to 0 and 1 and clipped, in HU for CT.
@@ -55,8 +56,7 @@ class Preprocessing:
     neighbours: int = 0
 
     def __post_init__(self) -> None:
-        if self.plane not in (*PLANES, "acquired"):
-            raise InputError(f"There is no slice plane '{self.plane}'; choose from: acquired, {', '.join(PLANES)}.")
+        check_plane(self.plane)
         if (self.window is None) == (self.percentiles is None):
             raise InputError("Preprocessing needs either a window or percentiles.")
         if self.pixel_spacing is not None and not (

@@ -51,6 +51,8 @@ def test_warns_of_coarse_pixels_and_small_slices(spec):
         ("acquired", (5, 5, 5), True),
         ("acquired", (6, 5, 6), True),
         ("acquired", (5, 5, 5.5), False),
+        ("acquired or coronal", (5, 5, 5), True),
+        ("acquired or coronal", (5, 5, 5.5), False),
         ("axial", (5, 5, 5), False),
     ],
 )
@@ -58,6 +60,12 @@ def test_warns_if_the_plane_of_the_scan_can_not_be_told(spec, plane, spacing, wa
     spec = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"plane": plane})
     sentences = preflight.warnings(Volume(MR_VOXELS, np.diag([*spacing, 1.0])), spec)
     assert [("plane that the scan was acquired in can't be told" in one) for one in sentences] == [True] * warns
+
+
+def test_of_a_scan_with_equal_spacings_a_model_gets_the_slices_that_it_knows():
+    volume = a_scan((256, 256, 256), (1.25, 1.25, 1.25))
+    [sentence] = preflight.warnings(volume, shipped("eccamunet-left_atrium-mr"))
+    assert "can't be told. The slices that its header calls sagittal are taken, as the model knows sagittal" in sentence
 
 
 def test_says_how_the_slices_lie(spec):

@@ -44,7 +44,7 @@ def one_orientation_fits_best(affine):
     return fits[-1] - fits[-2] > 1e-6
 
 
-planes = st.sampled_from(["acquired", "axial", "coronal", "sagittal"])
+planes = st.sampled_from(["acquired", "acquired or sagittal", "axial", "coronal", "sagittal"])
 
 
 @given(volumes(), planes)
@@ -117,6 +117,13 @@ def test_planes_take_the_axis_they_name(a_volume):
 def test_equal_spacing_is_sliced_axially():
     volume = Volume(np.zeros((4, 5, 6)), np.diag([1.25, 1.25, 1.25, 1]))
     assert len(Preprocessing("acquired", window=(0, 1)).stack(volume)) == 4
+
+
+@pytest.mark.parametrize(("plane", "slices"), [("acquired or sagittal", 6), ("acquired or coronal", 5)])
+def test_equal_spacing_is_sliced_in_the_plane_that_is_named(plane, slices):
+    stack = Preprocessing(plane, window=(0, 1)).stack
+    assert len(stack(Volume(np.zeros((4, 5, 6)), np.diag([1.25, 1.25, 1.25, 1])))) == slices
+    assert len(stack(Volume(np.zeros((4, 5, 6)), np.diag([1.25, 1.25, 1.37, 1])))) == 4
 
 
 def test_reversed_axes_are_turned(a_volume):
