@@ -13,6 +13,7 @@ from typing import Any
 
 from AttnSegLib import __version__, catalog, model_commands
 from AttnSegLib.errors import InputError
+from AttnSegLib.planes import PLANES
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -58,6 +59,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="mean over flips, four times slower; if the model knows them",
     )
+    segment.add_argument(
+        "--plane",
+        choices=PLANES,
+        help="slices to take by the scan's header, instead of those of the model's card",
+    )
     segment.add_argument("--series", metavar="NUMBER", help="DICOM series to take, if the folder holds several")
     segment.add_argument("--reference", type=Path, help="manual label map on the same grid, to compare with")
     segment.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
@@ -100,6 +106,7 @@ def _segment(options: argparse.Namespace) -> int:
         compute=Compute(options.device, options.batch_size, options.precision),
         level=options.level,
         flips=options.flips,
+        plane=options.plane,
         series=options.series,
         reference=options.reference,
         overwrite=options.overwrite,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.planes import check_plane
 
 _HERE = Path(__file__).resolve().parent
 # A file or folder name that leads nowhere else, on any system.
@@ -100,6 +101,13 @@ class ModelSpec:
     def plane(self) -> str:
         """Plane of the slices, as in `Preprocessing`."""
         return str(self.preprocessing["plane"])
+
+    def in_plane(self, plane: str) -> ModelSpec:
+        """The model with another plane, as in `Preprocessing`, than its card says. Raises `InputError` if there is no
+        such plane."""
+        check_plane(plane)
+        known = {"slices_show": self.plane}  # so that slices of a plane that the model does not know are warned of
+        return replace(self, preprocessing=self.preprocessing | {"plane": plane}, training=known | self.training)
 
     @property
     def weights_path(self) -> Path:

@@ -9,10 +9,8 @@ from itertools import permutations
 import numpy as np
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.planes import ACQUIRED, PLANES
 
-PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # anatomical axis (R, A, S) that the slices of a plane follow
-# By how a scan was acquired: across the axis with the largest spacing; if no spacing is the largest, the plane here.
-ACQUIRED = {"acquired": "axial", "acquired or sagittal": "sagittal", "acquired or coronal": "coronal"}
 _NOTICEABLE = 1.01  # times the other spacings: below, no spacing is the largest
 
 
@@ -82,12 +80,6 @@ def slice_orientation(affine: np.ndarray, plane: str) -> SliceOrientation:
     flips = tuple(bool(affine[a, c] < 0) for a, c in zip(order, columns, strict=True))
     name = next(name for name, axis in PLANES.items() if axis == across)
     return SliceOrientation((number, row, column), (flips[0], flips[1], flips[2]), name)
-
-
-def check_plane(plane: str) -> None:
-    """Raises `InputError` if there is no such plane."""
-    if plane not in PLANES and plane not in ACQUIRED:
-        raise InputError(f"There is no slice plane '{plane}'; choose from: {', '.join([*ACQUIRED, *PLANES])}.")
 
 
 def has_largest_spacing(spacing: Sequence[float]) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from AttnSegLib.catalog import ModelSpec
-from AttnSegLib.orientation import ACQUIRED, has_largest_spacing, slice_orientation
+from AttnSegLib.orientation import has_largest_spacing, slice_orientation
+from AttnSegLib.planes import ACQUIRED
 from AttnSegLib.volume import Volume
 
 _AIR = -300  # HU; MR has no such intensities, and a CT without 0.5 % of air or lung is rare
@@ -136,8 +137,8 @@ def _plane(volume: Volume, spec: ModelSpec, plane_name: str) -> Iterator[str]:
     if known in _VIEWS and known != plane_name:
         yield (
             f"The model knows {known} slices, and the scan's header calls these {plane_name}. Headers can be wrong, as "
-            f"those of the model's own training data are: look at a slice, and go on only if it shows the body "
-            f"{_VIEWS[known]}."
+            f"those of the data set MSD Heart are: look at a slice, and go on only if it shows the body "
+            f"{_VIEWS[known]}; if the header is right, choose {known} slices (--plane {known})."
         )
 
 

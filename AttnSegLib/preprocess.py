@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.orientation import SliceOrientation, check_plane, slice_orientation
+from AttnSegLib.orientation import SliceOrientation, slice_orientation
+from AttnSegLib.planes import check_plane
 from AttnSegLib.volume import Volume
 
 Range = tuple[float, float]

@@ -30,8 +30,8 @@ from AttnSegLib.worker.client import Request
 @dataclass(frozen=True)
 class SegmentRequest:
     """What to segment, and how. attention: titles of maps, or "default", "all" or "none" alone; series: number of a
-    DICOM series; level: of a pruned ANU-Net; flips: average over flips; reference: a label map to compare with;
-    worker: predict in a process of its own."""
+    DICOM series; level: of a pruned ANU-Net; flips: average over flips; plane: of the slices by the scan's header,
+    instead of the model's; reference: a label map to compare with; worker: predict in a process of its own."""
 
     image: Path
     model: str
@@ -40,6 +40,7 @@ class SegmentRequest:
     compute: Compute = field(default_factory=Compute)
     level: int | None = None
     flips: bool = False
+    plane: str | None = None
     series: str | None = None
     reference: Path | None = None
     worker: bool = False
@@ -62,6 +63,8 @@ def segment(
                 notify(sentence)
 
     spec = find_model(request.model)
+    if request.plane is not None:
+        spec = spec.in_plane(request.plane)
     inputs = [path for path in (request.image, request.reference) if path is not None]
     with results_folder(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
         start = time.perf_counter()
@@ -128,7 +131,11 @@ def _report(
             "licence": spec.licence,
         },
         "input": _describe_input(request.image, stack.volume),
-        "slices": {"stored_axis_kji": stack.axes[0]},
+        "slices": {
+            "plane": stack.orientation.plane_name,
+            "plane_was_chosen": request.plane is not None,
+            "stored_axis_kji": stack.axes[0],
+        },
         "segments": measure_segments(stack, prediction.label_map, spec.labels),
         "slices_to_check": doubtful_slices(stack, prediction.label_map, prediction.expected_error),
         "attention": {title: attention_file(title) for title in prediction.attention},

@@ -17,9 +17,12 @@ import SimpleITK as sitk
 import torch
 
 from AttnSegLib.__main__ import main
-from AttnSegLib.catalog import resource_folder
+from AttnSegLib.catalog import CARD, load_card, resource_folder
+from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
+from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.results import results_folder
+from AttnSegLib.segment import SegmentRequest, segment
 from AttnSegLib.volume import read_volume, to_image
 from training.papers.comparison import title_of
 
@@ -113,7 +116,8 @@ def test_report_agrees_with_the_segmentation(run, a_scan, out, a_model_folder):
     assert part["sd_intensity"] == pytest.approx(scan.voxels[labels == 1].std(), abs=1e-3)
     card = json.loads((a_model_folder / "card.json").read_text())
     assert (report["model"]["id"], report["model"]["sha256"]) == ("tiny", card["sha256"])
-    assert report["slices"] == {"stored_axis_kji": 0}
+    lie = {"plane": "axial", "plane_was_chosen": False, "stored_axis_kji": 0}
+    assert report["slices"] == lie
     assert report["input"]["shape_kji"] == [7, 9, 11]
     assert {"read", "predict", "write"} == set(report["seconds"])
 
@@ -153,6 +157,27 @@ def test_slices_to_check_are_told(run, a_scan, out, capsys, monkeypatch):
 def test_attention_maps_can_be_chosen(run, a_scan, out, wanted, files):
     assert run(a_scan, *[part for title in wanted for part in ("--attention", title)]) == 0
     assert sorted(p.name for p in out.glob("attention-*")) == [f"attention-{name}.nrrd" for name in sorted(files)]
+
+
+@pytest.mark.parametrize("worker", [[], ["--worker"]])
+@pytest.mark.parametrize(("plane", "axis"), [("sagittal", 2), ("coronal", 1)])
+def test_another_plane_can_be_chosen(run, a_scan, out, a_model_folder, plane, axis, worker):
+    assert run(a_scan, "--plane", plane, *worker) == 0
+    report = json.loads((out / "report.json").read_text())
+    lie = {"plane": plane, "plane_was_chosen": True, "stored_axis_kji": axis, "reversed": False}
+    assert report["slices"] == lie
+    predictor = SlicePredictor.from_model(load_card(a_model_folder / CARD).in_plane(plane), Compute("cpu"))
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "segmentation.seg.nrrd")))
+    np.testing.assert_array_equal(labels, predictor.predict(read_volume(a_scan)).label_map)
+
+
+def test_there_are_three_planes_to_choose(run, a_scan, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(a_scan, "--plane", "oblique")
+    assert "choose from" in capsys.readouterr().err
+    with pytest.raises(InputError, match="no slice plane 'oblique'"):
+        segment(SegmentRequest(a_scan, SHIPPED, tmp_path / "results", plane="oblique"))
+    assert_nothing_left(tmp_path, "scan.nrrd", "tiny")
 
 
 def test_a_pruned_network_leaves_its_level_in_the_report(run, a_scan, out):

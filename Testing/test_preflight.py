@@ -136,6 +136,16 @@ def test_warns_of_slices_that_the_header_calls_otherwise(network):
     assert "go on only if it shows the body from the side" in axial
     [coronal] = preflight.warnings(a_scan((256, 20, 256), (1.25, 5, 1.25)), spec)
     assert "calls these coronal" in coronal
+    assert "if the header is right, choose sagittal slices (--plane sagittal)" in coronal
+
+
+def test_slices_that_were_chosen_are_warned_of_only_if_the_model_does_not_know_them():
+    spec, other = shipped("anunet-left_atrium-mr"), shipped("anunet-hippocampus-mr")
+    for spacing in ((1.25, 1.25, 1.25), (1.25, 1.25, 1.37)):
+        assert preflight.warnings(a_scan((256, 256, 256), spacing), spec.in_plane("sagittal")) == []
+    for model, volume in ((spec, a_scan((9, 256, 256), (1.25, 1.25, 1.37))), (other, a_scan((35, 58, 35), (1, 1, 1)))):
+        [axial] = preflight.warnings(volume, model.in_plane("axial"))
+        assert "knows sagittal slices, and the scan's header calls these axial" in axial
 
 
 @pytest.mark.parametrize("network", ["afnet", "anunet", "eccamunet", "msdualguided", "omeganet"])

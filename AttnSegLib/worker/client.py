@@ -87,6 +87,7 @@ class Worker:
             job.attention[title], attention_blocks[title] = job.share(shape, np.float16)
         message = {
             "card": str(request.spec.folder / CARD),
+            "plane": request.spec.plane,
             "voxels": self._share_voxels(volume),
             "affine": volume.affine.tolist(),
             "modality": volume.modality,

@@ -139,8 +139,8 @@ class _Service:
         from AttnSegLib.device import Compute
         from AttnSegLib.predictor import SlicePredictor
 
-        spec = load_card(Path(request["card"]))
-        key = (request["card"], spec.sha256, *request["compute"], request["level"])
+        spec = load_card(Path(request["card"])).in_plane(request["plane"])
+        key = (request["card"], spec.sha256, spec.plane, *request["compute"], request["level"])
         if self._predictor is None or self._predictor[0] != key:
             self._predictor = None  # room for the next one
             predictor = SlicePredictor.from_model(spec, Compute(*request["compute"]), level=request["level"])
