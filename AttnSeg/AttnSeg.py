@@ -84,13 +84,15 @@ def register_sample_data() -> None:
 class AttnSegParameterNode:
     """The user's choices, saved with the scene.
 
-    level: 0 is the whole network. firstSlice, lastSlice: stored indices along the slice axis, -1 is the last there is.
+    level: 0 is the whole network. plane: of the slices, empty for the one in the model's card.
+    firstSlice, lastSlice: stored indices along the slice axis, -1 is the last there is.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
     modelId: str = ""
     device: str = "auto"
     level: int = 0
+    plane: str = ""
     roi: vtkMRMLMarkupsROINode
     firstSlice: int = 0
     lastSlice: int = -1

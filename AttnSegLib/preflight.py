@@ -138,7 +138,8 @@ def _plane(volume: Volume, spec: ModelSpec, plane_name: str) -> Iterator[str]:
         yield (
             f"The model knows {known} slices, and the scan's header calls these {plane_name}. Headers can be wrong, as "
             f"those of the data set MSD Heart are: look at a slice, and go on only if it shows the body "
-            f"{_VIEWS[known]}; if the header is right, choose {known} slices (--plane {known})."
+            f"{_VIEWS[known]}; if the header is right, choose {known} slices (--plane "
+            f"{known}; in Slicer: Advanced, Plane)."
         )
 
 

@@ -86,6 +86,27 @@ def test_settings_reach_the_worker(ui, worker, parameters):
     assert (parameters.level, parameters.device) == (2, "cpu")
 
 
+def test_another_plane_can_be_chosen(widget, ui, worker, parameters):
+    assert ui.planeBox.currentText == "as the model was trained"
+    pick(ui.planeBox, "sagittal")
+    assert parameters.plane == "sagittal"
+    assert "48 slices, sagittal by the scan's header, of 6 x 64 pixels" in ui.preflightLabel.text
+    assert "model knows sagittal slices" not in ui.preflightLabel.text
+    ui.lastSliceBox.value = 30  # the scan has 6 axial slices
+    ui.applyButton.click()
+    (request,) = worker.requests
+    assert (request.spec.id, request.spec.plane) == (MODEL, "sagittal")
+    assert (request.options.region.start, request.options.region.stop) == ((0, 0, 0), (6, 64, 31))
+    assert widget.panel.spec.plane == find_model(MODEL).plane
+
+
+def test_a_plane_that_is_none_is_refused_in_a_sentence(ui, worker, parameters):
+    parameters.plane = "oblique"  # by a script, or a scene of another version
+    assert "no slice plane 'oblique'" in ui.preflightLabel.text
+    ui.applyButton.click()
+    assert worker.requests == []
+
+
 def test_a_wrong_slice_range_is_refused(ui, worker):
     ui.firstSliceBox.value = 5
     ui.lastSliceBox.value = 2
@@ -243,10 +264,11 @@ def test_unloading_the_module_during_a_run(widget, ui, worker):
 def test_choices_are_saved_with_the_scene(widget, parameters, tmp_path):
     import slicer
 
-    parameters.level, parameters.opacity = 3, 0.25
+    parameters.level, parameters.opacity, parameters.plane = 3, 0.25, "coronal"
     slicer.util.saveScene(str(tmp_path / "scene.mrb"), {})
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     widget.initializeParameterNode()
     assert (widget.panel.parameters.level, widget.panel.parameters.opacity) == (3, 0.25)
     assert widget.ui.opacitySlider.value == 0.25
+    assert widget.ui.planeBox.currentText == "coronal"

@@ -82,6 +82,15 @@ def test_doing_a_slice_again_needs_a_choice(widget, ui, worker):
     assert len(worker.requests) == 1
 
 
+def test_a_slice_of_another_plane_is_not_done_again(widget, ui, worker):
+    segmented(widget)
+    ui.checkTable.setCurrentCell(1, 0)
+    pick(ui.planeBox, "sagittal")
+    ui.redoButton.click()
+    assert "slices of another plane" in ui.statusLabel.text
+    assert len(worker.requests) == 1
+
+
 # attention
 
 

@@ -136,7 +136,7 @@ def test_warns_of_slices_that_the_header_calls_otherwise(network):
     assert "go on only if it shows the body from the side" in axial
     [coronal] = preflight.warnings(a_scan((256, 20, 256), (1.25, 5, 1.25)), spec)
     assert "calls these coronal" in coronal
-    assert "if the header is right, choose sagittal slices (--plane sagittal)" in coronal
+    assert "if the header is right, choose sagittal slices (--plane sagittal; in Slicer: Advanced, Plane)" in coronal
 
 
 def test_slices_that_were_chosen_are_warned_of_only_if_the_model_does_not_know_them():

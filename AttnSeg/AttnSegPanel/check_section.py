@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
+from AttnSegLib.errors import InputError
 from AttnSegLib.mrml import views
 from AttnSegLib.mrml.news import Segmented
 from AttnSegPanel.choices import show_rows
@@ -45,5 +46,11 @@ class CheckSection:
             self.panel.say(_("Choose a slice in the list first."), is_error=True)
             return
         index = last.result.to_check[row].index
-        self.panel.attempt(lambda: self.panel.session.redo_slice(self.panel.target(), last.node, index))
+        self.panel.attempt(lambda: self._redo(last, index))
         self.panel.refresh()
+
+    def _redo(self, last: Segmented, index: int) -> None:
+        target, session = self.panel.target(), self.panel.session
+        if session.slice_axis(target) != last.result.axis:
+            raise InputError(_("The list is of slices of another plane; choose that one again, or press Apply first."))
+        session.redo_slice(target, last.node, index)

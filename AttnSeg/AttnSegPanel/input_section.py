@@ -26,6 +26,9 @@ class InputSection:
         self.ui.modelBox.connect("activated(int)", self.model_chosen)
         self.ui.deviceBox.connect("activated(int)", self.device_chosen)
         self.ui.levelBox.connect("activated(int)", self.level_chosen)
+        planes = [(_("axial"), "axial"), (_("coronal"), "coronal"), (_("sagittal"), "sagittal")]
+        fill(self.ui.planeBox, [(_("as the model was trained"), ""), *planes])
+        self.ui.planeBox.connect("activated(int)", self.plane_chosen)
         self.ui.applyButton.connect("clicked(bool)", self.apply)
         self.ui.cancelButton.connect("clicked(bool)", self.cancel)
 
@@ -64,6 +67,9 @@ class InputSection:
     def level_chosen(self, _index: int) -> None:
         self.panel.parameters.level = chosen(self.ui.levelBox)
 
+    def plane_chosen(self, _index: int) -> None:
+        self.panel.parameters.plane = chosen(self.ui.planeBox)
+
     def apply(self, _checked: bool = False) -> None:
         """Start the run, beginning around the slice in view."""
         self.panel.attempt(self._apply)
@@ -99,6 +105,7 @@ class InputSection:
         fill(self.ui.levelBox, [(_("whole"), 0), *reversed(levels)])
         select(self.ui.levelBox, parameters.level)
         self.ui.levelBox.enabled = bool(levels)
+        select(self.ui.planeBox, parameters.plane)
         self.ui.flipsBox.enabled = bool(spec and spec.mirrored)
         fill(self.ui.deviceBox, self._devices)
         select(self.ui.deviceBox, parameters.device)

@@ -83,7 +83,8 @@ class Panel:
             raise InputError(_("Choose a model first."))
         chosen = self.parameters
         flips = chosen.flips and self.spec.mirrored
-        return Target(chosen.inputVolume, self.spec, chosen.device, chosen.level or None, flips)
+        spec = self.spec.in_plane(chosen.plane) if chosen.plane else self.spec
+        return Target(chosen.inputVolume, spec, chosen.device, chosen.level or None, flips)
 
     def attempt(self, action: Callable[[], Any]) -> Any:
         """Do something that may refuse with a sentence for the user, and show that sentence; returns its result."""
