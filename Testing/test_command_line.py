@@ -164,7 +164,7 @@ def test_attention_maps_can_be_chosen(run, a_scan, out, wanted, files):
 def test_another_plane_can_be_chosen(run, a_scan, out, a_model_folder, plane, axis, worker):
     assert run(a_scan, "--plane", plane, *worker) == 0
     report = json.loads((out / "report.json").read_text())
-    lie = {"plane": plane, "plane_was_chosen": True, "stored_axis_kji": axis, "reversed": False}
+    lie = {"plane": plane, "plane_was_chosen": True, "stored_axis_kji": axis}
     assert report["slices"] == lie
     predictor = SlicePredictor.from_model(load_card(a_model_folder / CARD).in_plane(plane), Compute("cpu"))
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "segmentation.seg.nrrd")))
