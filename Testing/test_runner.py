@@ -112,8 +112,9 @@ def test_bfloat16_is_taken_where_the_cpu_computes_in_it(monkeypatch):
     assert Compute(precision="bfloat16").resolve_dtype(CPU) == torch.bfloat16
 
 
+@pytest.mark.usefixtures("eight_threads")
 def test_the_device_is_told_with_its_number_format():
-    assert describe(CPU, torch.bfloat16).endswith("threads, bfloat16)")
+    assert describe(CPU, torch.bfloat16) == "cpu (8 threads, bfloat16)"
     assert describe(torch.device("mps"), torch.float32) == "mps (float32)"
 
 
