@@ -22,7 +22,7 @@ _SMALL_MM = 60.0  # field of view in which no organ of ours can be told from its
 _LARGE = 1.5
 _VIEWS = {"sagittal": "from the side", "coronal": "from the front", "axial": "in cross-section"}
 # Share of equal neighbours: up to 0.40 in 215 real scans reduced to 8 bits, from 0.81 in their label maps. A scan
-# enlarged by repeating voxels has more, too, but also more values than a label map has labels.
+# enlarged by repeating voxels has more, too: in 8 bits it is taken for a label map.
 _UNIFORM = 0.65
 _MOST_LABELS = 256
 _FIRST_GUESS = {"cpu": 30.0, "cuda": 2000.0, "mps": 400.0}  # GMAC/s, until a run here has been measured
@@ -137,9 +137,9 @@ def _plane(volume: Volume, spec: ModelSpec, plane_name: str) -> Iterator[str]:
     if known in _VIEWS and known != plane_name:
         yield (
             f"The model knows {known} slices, and the scan's header calls these {plane_name}. Headers can be wrong, as "
-            f"those of the data set MSD Heart are: look at a slice, and go on only if it shows the body "
-            f"{_VIEWS[known]}; if the header is right, choose {known} slices (--plane "
-            f"{known}; in Slicer: Advanced, Plane)."
+            "those of the data set MSD Heart are: look at a slice, and go on only if it shows the body "
+            f"{_VIEWS[known]}; if the header is right, choose {known} slices (--plane {known}; in Slicer: Advanced, "
+            "Plane)."
         )
 
 

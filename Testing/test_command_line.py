@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import resource
 import shutil
 import signal
@@ -24,7 +23,6 @@ from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.results import results_folder
 from AttnSegLib.segment import SegmentRequest, segment
 from AttnSegLib.volume import read_volume, to_image
-from training.papers.comparison import title_of
 
 SAMPLE = resource_folder("Samples") / "left_atrium_mr"
 SHIPPED = "anunet-left_atrium-mr"
@@ -377,56 +375,3 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path, kill):
     assert process.returncode == 130
     assert errors.strip().endswith("Cancelled; nothing was written.")
     assert_nothing_left(tmp_path, "image.nrrd")
-
-
-def test_models_are_listed_for_programs(capsys):
-    assert main(["models", "--json"]) == 0
-    models = json.loads(capsys.readouterr().out)
-    [shipped] = [model for model in models if model["id"] == SHIPPED]
-    assert shipped["labels"][0]["type"]["value"] == "82471001"
-
-
-def test_models_are_listed_for_people(capsys):
-    assert main(["models"]) == 0
-    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    assert dict(lines)[SHIPPED].startswith("Left atrium")
-
-
-def test_networks_are_listed_with_their_counts(capsys):
-    assert main(["networks"]) == 0
-    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    for name, parameters in {"anunet": "8,950,594", "afnet": "30,734,369", "eccamunet": "55,759,635"}.items():
-        assert parameters in rows[name]
-
-
-def test_docs_networks_md_says_what_the_command_does(capsys):
-    assert main(["networks"]) == 0
-    numbers = r" +([\d,.]+)" * 5
-    printed = re.findall(rf"^(\w+) .*?{numbers}  \S", capsys.readouterr().out, re.MULTILINE)
-    page = (Path(__file__).parents[1] / "docs/networks.md").read_text(encoding="utf-8")
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.count("|") == 7]
-    found = {
-        title: [size.partition(";")[0], *macs.split(", "), memory.removesuffix(" MB"), maps]
-        for title, size, _published, macs, memory, maps in rows[2:]
-    }
-    assert found == {title_of(name): numbers for name, *numbers in printed}
-    assert len(found) == 5
-
-
-def test_check_names_what_is_wrong(monkeypatch, capsys):
-    def unavailable(_array):
-        raise RuntimeError("Numpy is not available")
-
-    monkeypatch.setattr("torch.from_dlpack", unavailable)
-    assert main(["check"]) == 2
-    printed = capsys.readouterr().out
-    assert "PROBLEM bridge: Numpy is not available" in printed
-    assert "cure: install builds of numpy and torch that fit each other" in printed
-
-
-def test_check_finds_this_installation_in_order(capsys):
-    assert main(["check"]) == 0
-    printed = capsys.readouterr().out
-    assert "PROBLEM" not in printed
-    for part in ("torch", "numpy", "SimpleITK", "CPU", "GPU", "models"):
-        assert f"{part}" in printed

@@ -24,7 +24,7 @@ from AttnSegLib.preprocess import SliceStack
 from AttnSegLib.slicer_files import write_heat_map
 from AttnSegLib.volume import from_image
 from training.case import Case
-from training.scoring.attention_figures import save_small
+from training.scoring.figures import save_small
 from training.segmentation_module import SegmentationModule
 from training.slice_cache import read_labelled
 

@@ -28,8 +28,9 @@ from training.train import RunOptions
 
 _ROWS = [*FIVE, *BASELINES, *ABLATIONS]
 _EPILOG = f"""
-FOLDER gets a run for each row and seed, and at the end scores.csv, summary.md and pictures; time in summary.md is that
-of {REFERENCE}, slice by slice in turns, as 1. One row by itself: --row "{REFERENCE}"; then, with --done, what there is.
+FOLDER gets a run for each row and seed, and at the end scores.csv, training.csv, summary.md and pictures; time in
+summary.md is that of {REFERENCE}, slice by slice in turns, as 1. One row by itself: --row "{REFERENCE}"; then, with
+--done, what there is.
 """
 
 
@@ -103,10 +104,10 @@ def scored(wanted: Comparison, titles: Sequence[str]) -> Iterator[tuple[str, int
 def compared(wanted: Comparison) -> Compared:
     """The rows that are done, each with those seeds that are. Raises `InputError` if there is none, or one of another
     recipe."""
-    runs = {title: {seed: wanted.run_of(title, seed) for seed in wanted.seeds} for title in _ROWS}
-    done = {
-        title: kept for title, own in runs.items() if (kept := {seed: run for seed, run in own.items() if run.is_done})
+    runs = {
+        title: {seed: run for seed in wanted.seeds if (run := wanted.run_of(title, seed)).is_done} for title in _ROWS
     }
+    done = {title: own for title, own in runs.items() if own}
     if not done:
         raise InputError(f"No row is done in '{wanted.out}'; run the same command without --done.")
     truth = wanted.truth

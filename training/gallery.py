@@ -19,7 +19,7 @@ from AttnSegLib.prediction import PredictionOptions
 from AttnSegLib.predictor import SlicePredictor
 from AttnSegLib.volume import read_label_map, read_volume
 from training.case import Labelled
-from training.scoring.attention_figures import save_small
+from training.scoring.figures import save_small
 from training.scoring.truth import truth_of
 
 

@@ -12,7 +12,7 @@ import torch
 
 from AttnSegLib.catalog import Label, label_from
 from AttnSegLib.errors import InputError
-from AttnSegLib.orientation import PLANES
+from AttnSegLib.planes import PLANES
 from AttnSegLib.preprocess import Preprocessing
 from training.augment import Augmentation
 from training.losses import LOSSES

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 
@@ -14,10 +13,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image
 
 from AttnSegLib.preprocess import SliceStack
 from training.scoring.deletion import SHARES, Deletion, mean_dice
+from training.scoring.figures import save_small
 
 _INCHES = 1.7  # width of a slice
 _COLUMNS = 6
@@ -107,13 +106,6 @@ def draw_deletions(path: Path, models: Mapping[str, tuple[Sequence[Deletion], fl
     figure.supxlabel("pixels blanked, % of the slice", fontsize=8)
     figure.supylabel("Dice", fontsize=8)
     save_small(figure, path)
-
-
-def save_small(figure: Figure, path: Path) -> None:
-    """Write a PNG of 256 colours: for pictures full of noise, as scans are, a quarter of the size."""
-    with BytesIO() as picture:
-        figure.savefig(picture, format="png")
-        Image.open(picture).convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE).save(path)
 
 
 def _outline(axes: Axes, mask: np.ndarray, size: tuple[float, float]) -> None:

@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 
 from AttnSegLib.catalog import Label
 from AttnSegLib.errors import InputError
-from training.scoring.attention_figures import save_small
+from training.scoring.figures import save_small
 
 _INCHES = 2.0  # width of one slice
 
