@@ -11,6 +11,7 @@ from made_up.balls import a_ball, write_task
 
 from AttnSegLib.catalog import CARD
 from AttnSegLib.errors import InputError
+from AttnSegLib.preprocess import Preprocessing
 from AttnSegLib.volume import Volume, to_image
 from training import datasets
 from training.case import Case, Labelled
@@ -76,8 +77,7 @@ def test_scores_come_back_from_their_table(tmp_path):
 def test_another_table_is_refused(content, tmp_path):
     path = tmp_path / "other.csv"
     write_scores(path, [a_score(dice=0.5)])
-    text = path.read_text()
-    path.write_bytes(content if isinstance(content, bytes) else text.replace("0.5", "high").encode())
+    path.write_bytes(content if isinstance(content, bytes) else path.read_bytes().replace(b"0.5", b"high"))
     with pytest.raises(InputError, match="not a table that training.evaluate wrote"):
         read_scores(path)
 
@@ -179,8 +179,11 @@ def test_a_report_shows_slices_of_at_most_four_cases(tmp_path):
     truth = Truth([a_case(name, a_mask(1, 2)) for name in names], Source("drawn"), [ORGAN])
     examples = Examples(truth.labels)
     scores = evaluate([Drawn("net", dict.fromkeys(names, a_mask(2, 3)))], truth, examples)
-    assert [row.name for row in examples.rows] == ["a\nslice 2", "c\nslice 2", "e\nslice 2", "g\nslice 2"]
+    assert [row.name for row in examples.rows] == ["a\nslice 1", "c\nslice 1", "e\nslice 1", "g\nslice 1"]
     assert examples.rows[0].aspect == 2.0
+    volume, found = Volume(np.zeros((4, 6, 6)), np.diag([1, 2, -5, 1])), Found("net", "reversed", a_mask(1), {}, 1.5)
+    examples.add(Labelled(volume, found.label_map), [found], Preprocessing("axial", window=(0, 1)).stack(volume))
+    assert examples.rows[-1].name == "reversed\nslice 1"
     lines = write_report(tmp_path / "report", scores, examples, Extras(paper="omega-net"))
     assert "| net | organ | 0.5000 | 0.5000 | 0.5000 |" in lines[0]
     text = (tmp_path / "report" / "summary.md").read_text()

@@ -23,18 +23,22 @@ from AttnSegLib.preprocess import Preprocessing
 from training.case import Case, Labelled
 from training.recipe import Recipe, Source
 
+_FORMAT = 2  # of the facts of a case: higher with each change of them
+
 Labels = tuple[tuple[int, ...], ...] | None
 
 
 @dataclass(frozen=True)
 class CachedCase:
-    """What is known of a case. digest: SHA-256 of its voxels, to find the same image under two ids; counts: pixels of
-    each label in each slice, as [slice][label - 1]; images, targets: files, which a case that was only looked at lacks.
+    """What is known of a case. digest: SHA-256 of its voxels, to find the same image under two ids; stored: the index
+    of each slice in the file; counts: pixels of each label in each slice, as [slice][label - 1]; images, targets:
+    files, which a case that was only looked at lacks.
     """
 
     id: str
     digest: str
     size: tuple[int, int]
+    stored: list[int]
     counts: list[list[int]]
     images: Path
     targets: Path
@@ -58,7 +62,14 @@ class SliceCache:
         self._preprocessing: Preprocessing = replace(recipe.preprocessing, channels=1, neighbours=0)
         self._sources: Labels = recipe.dataset.labels
         self._num_labels = len(recipe.labels)
-        what = [__version__, asdict(recipe.dataset), asdict(self._preprocessing), self._num_labels, _fingerprint(root)]
+        what = [
+            _FORMAT,
+            __version__,
+            asdict(recipe.dataset),
+            asdict(self._preprocessing),
+            self._num_labels,
+            _fingerprint(root),
+        ]
         self._folder = folder / hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
     def prepare(self, cases: Iterable[Case], *, slices: bool) -> None:
@@ -110,7 +121,8 @@ class SliceCache:
             for path, array in zip(self._files(case), (images, targets), strict=True):
                 with _replacing(path) as file:
                     np.save(file, np.asarray(array))
-        facts = {"id": case.id, "digest": digest, "size": stack.model_size, "counts": counts}
+        stored = [stack.orientation.stored_index(number, label_map.shape) for number in range(len(stack))]
+        facts = {"id": case.id, "digest": digest, "size": stack.model_size, "stored": stored, "counts": counts}
         with _replacing(self._path(case, "json")) as file:
             file.write(json.dumps(facts).encode())
 
@@ -119,8 +131,8 @@ class SliceCache:
         if not path.is_file():
             return None
         facts: dict[str, Any] = json.loads(path.read_text())
-        height, width = facts["size"]
-        return CachedCase(facts["id"], facts["digest"], (height, width), facts["counts"], *self._files(case))
+        images, targets = self._files(case)
+        return CachedCase(**facts | {"size": tuple(facts["size"])}, images=images, targets=targets)
 
     def _files(self, case: Case) -> tuple[Path, Path]:
         return self._path(case, "images.npy"), self._path(case, "targets.npy")

@@ -53,14 +53,14 @@ class SliceDataset(Dataset[Sample]):
         return self._transform(self.plain(draw.number), draw.seed)
 
     def plain(self, index: int) -> Sample:
-        """A slice as it is, with its neighbours if the network sees them."""
+        """A slice as it is, with its neighbours if the network sees them; its name counts as the file does, from 0."""
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         within = index - int(self._starts[number])
         if number not in self._open:  # each process opens the files by itself
             self._open[number] = self._cases[number].slices()
         images, targets = self._open[number]
         image = to_tensor(images[self._preprocessing.with_neighbours([within], len(images))[0]]).float()
-        name = f"slice {within + 1} of {self._cases[number].id}"
+        name = f"slice {self._cases[number].stored[within]} of {self._cases[number].id}"
         return Sample(
             image.expand(self._preprocessing.in_channels, -1, -1), to_tensor(targets[within])[None].long(), name
         )

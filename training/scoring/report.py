@@ -23,7 +23,8 @@ _ROWS = 4  # cases on the page of examples
 
 
 class Examples:
-    """One slice of some cases: the one with the largest reference, as much of it as there is to compare."""
+    """One slice of some cases: the one with the largest reference, as much of it as there is to compare. Slices are
+    named by their index in the file, from 0."""
 
     def __init__(self, labels: Sequence[Label]):
         self.labels = labels
@@ -47,7 +48,8 @@ class Examples:
         where = around(np.any(slices, axis=0))
         image = view(truth.volume.voxels)[number].astype(np.float32)[where]
         outlines = {one.model: labels[where] for one, labels in zip(found, slices[1:], strict=True)}
-        name = f"{found[0].case}\nslice {number + 1}"
+        stored = stack.orientation.stored_index(number, truth.label_map.shape) if stack else number
+        name = f"{found[0].case}\nslice {stored}"
         self.rows.append(QualitativeRow(name, image, slices[0][where], outlines, spacing[axes[1]] / spacing[axes[2]]))
 
 
