@@ -82,6 +82,7 @@ def test_common_toml_is_read_before_its_neighbours(a_recipe, tmp_path):
         ("epochs = 2", 'epochs = 2\noptimiser = "lion"', "no optimiser 'lion'.*adamw"),
         ("epochs = 2", 'epochs = 2\nschedule = "steps"', "no schedule 'steps'.*cosine"),
         ("batch_size = 4", "batch_size = 0", "batch_size is 0"),
+        ("batch_size = 4", "batch_size = 4\nforeground = 1.5", "foreground is 1.5; it must be more than 0"),
         ('validation = ["case_2"]', "", "its split has none; use select = 'last'"),
         ("percentiles = [0.5, 99.5]", "", "either a window or percentiles"),
         ("[options]", "options", "can't be read"),

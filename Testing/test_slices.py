@@ -1,7 +1,6 @@
 """From cases to batches: the cache of slices, the data set, the order, and random changes."""
 
 import json
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from training.recipe import Source, read_recipe
 from training.sample_case import cut
 from training.slice_cache import SliceCache, relabelled
 from training.slice_module import SliceModule
-from training.slices import Draw, Share, ShuffledSlices, SliceDataset, one_hot
+from training.slices import Draw, SliceDataset, one_hot
 from training.split import Split
 
 
@@ -246,35 +245,6 @@ def test_a_number_decides_how_a_slice_is_changed(cached, recipe):
     dataset[Draw(0, 99)]  # whatever came before
     assert torch.equal(dataset[Draw(4, 1)].image, again[Draw(4, 1)].image)
     assert not torch.equal(dataset[Draw(4, 1)].image, dataset[Draw(4, 2)].image)
-
-
-# the order
-
-
-def draws(count=10, batch_size=4, epoch=0, share=None, seed=0):
-    return list(ShuffledSlices(count, batch_size, seed, lambda: epoch, share or Share()))
-
-
-def test_an_epoch_draws_every_slice_at_most_once():
-    assert len(draws()) == len(ShuffledSlices(10, 4, 0, lambda: 0, Share())) == 8
-    assert max(Counter(draw.number for draw in draws()).values()) == 1
-    assert sorted(draw.number for draw in draws(3)) == [0, 1, 2]  # fewer than a batch
-
-
-def test_the_order_depends_on_seed_and_epoch_alone():
-    assert draws() == draws()
-    assert draws() != draws(epoch=1)
-    assert draws() != draws(seed=1)
-
-
-def test_processes_share_each_batch():
-    shares = [draws(share=Share(rank, 2)) for rank in (0, 1)]
-    whole = draws()
-    for number in range(2):
-        batch = whole[4 * number : 4 * number + 4]
-        assert {draw for share in shares for draw in share[2 * number : 2 * number + 2]} == set(batch)
-    with pytest.raises(InputError, match="4 slices can't be shared by 3"):
-        draws(share=Share(0, 3))
 
 
 # random changes

@@ -20,7 +20,8 @@ _SCHEDULES = ("constant", "cosine", "one_cycle", "plateau", "poly")
 class Optimisation:
     """Settings of a training run.
 
-    loss: a name of `losses.LOSSES`. batch_size: slices per step on all processes together; accumulate: batches whose
+    loss: a name of `losses.LOSSES`. foreground: share of the slices of an epoch in which there is a label; None takes
+    them as they are. batch_size: slices per step on all processes together; accumulate: batches whose
     gradients are averaged for one step. optimiser: adamw, adam (weight decay as a part of the gradient), or sgd with
     momentum 0.9; beta2: of the first two. schedule of the learning rate: one_cycle (rises over the share `warm_up` of
     the steps, then falls), cosine, poly ((1 - t)^0.9), constant, or plateau (halved after 50 epochs in which the
@@ -38,6 +39,7 @@ class Optimisation:
     beta2: float = 0.999
     schedule: str = "one_cycle"
     warm_up: float = 0.05
+    foreground: float | None = None
     accumulate: int = 1
     ema: float | None = None
     clip: float | None = None
@@ -53,6 +55,8 @@ class Optimisation:
         for name in ("epochs", "batch_size", "accumulate", "validate_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"The recipe's {name} is {getattr(self, name)}; it must be at least 1.")
+        if self.foreground is not None and not 0 < self.foreground <= 1:
+            raise InputError(f"The recipe's foreground is {self.foreground}; it must be more than 0 and at most 1.")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"The recipe's seed is {self.seed}; it must be at least 0 and less than 2^32.")
 

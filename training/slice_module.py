@@ -13,7 +13,7 @@ from training import datasets
 from training.augment import Sample
 from training.recipe import Recipe
 from training.slice_cache import CachedCase, SliceCache
-from training.slices import Share, ShuffledSlices, SliceDataset
+from training.slices import Pool, Share, ShuffledSlices, SliceDataset
 from training.split import Parts, refuse_shared_images
 
 NOBODY = -1
@@ -60,7 +60,7 @@ class SliceModule(lightning.LightningDataModule):
         share = Share(trainer.global_rank, trainer.world_size)
         settings = self.recipe.optimisation
         order = ShuffledSlices(
-            len(self.dataset),
+            Pool(self.dataset.filled, settings.foreground),
             settings.batch_size,
             settings.seed,
             lambda: max(trainer.current_epoch, self.first_epoch),

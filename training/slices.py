@@ -48,6 +48,11 @@ class SliceDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return int(self._starts[-1])
 
+    @property
+    def filled(self) -> np.ndarray:
+        """Whether there is a label in each slice."""
+        return np.array([any(counts) for case in self._cases for counts in case.counts])
+
     def __getitem__(self, draw: Draw) -> Sample:
         self._transform = self._transform or self._augmentation.transform()
         return self._transform(self.plain(draw.number), draw.seed)
@@ -74,6 +79,26 @@ class Share:
     processes: int = 1
 
 
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Slices to draw from. filled: whether there is a label in each; foreground: as in `Optimisation`."""
+
+    filled: np.ndarray
+    foreground: float | None = None
+
+    def shuffled(self, random: np.random.Generator) -> np.ndarray:
+        """Each slice once, in any order; or as many, of which so many are filled: where there are too few filled or
+        empty ones they come again, and where there are too many, some do not come."""
+        count = len(self.filled)
+        if self.foreground is None or self.filled.all():
+            return random.permutation(count)
+        with_label = round(self.foreground * count)
+        parts = ((self.filled, with_label), (~self.filled, count - with_label))
+        return random.permutation(
+            np.concatenate([np.resize(random.permutation(np.flatnonzero(part)), size) for part, size in parts])
+        )
+
+
 class ShuffledSlices(Sampler[Draw]):
     """The slices in another order each epoch, which depends on nothing but seed and epoch: a run that was interrupted
     goes on as if it had not been. Of every batch each process draws its share; the last incomplete batch is left out.
@@ -81,12 +106,13 @@ class ShuffledSlices(Sampler[Draw]):
     epoch: asked whenever an epoch begins.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int, epoch: Callable[[], int], share: Share):
+    def __init__(self, pool: Pool, batch_size: int, seed: int, epoch: Callable[[], int], share: Share):
         if batch_size % share.processes:
             raise InputError(
                 f"A batch of {batch_size} slices can't be shared by {share.processes} processes; change batch_size."
             )
-        self._count, self._seed, self._epoch, self._share = count, seed, epoch, share
+        self._pool, self._seed, self._epoch, self._share = pool, seed, epoch, share
+        count = len(pool.filled)
         self._drawn = min(count, number_of_batches(count, batch_size) * batch_size)
 
     def __len__(self) -> int:
@@ -95,7 +121,7 @@ class ShuffledSlices(Sampler[Draw]):
     def __iter__(self) -> Iterator[Draw]:
         epoch = self._epoch()
         random = np.random.default_rng((self._seed, epoch))
-        order = random.permutation(self._count)[: self._drawn]
+        order = self._pool.shuffled(random)[: self._drawn]
         seeds = random.integers(2**32, size=len(order))
         for place in range(self._share.rank, len(order), self._share.processes):
             yield Draw(int(order[place]), int(seeds[place]))
