@@ -59,6 +59,14 @@ def test_what_the_papers_print_is_in_their_recipes():
     assert (ms.optimisation.beta2, ms.optimisation.schedule, ms.split.folds) == (0.99, "plateau", 3)
 
 
+def test_the_comparison_repeats_the_recipe_of_ec_cam_unet():
+    paper = read_recipe(["ec-cam-unet/heart"])
+    ours = read_recipe(["modern/left_atrium-mr", "comparison/as-ec-cam-unet"])
+    cut_short = {"epochs": paper.optimisation.epochs, "precision": paper.optimisation.precision}
+    assert ours.with_changes(**cut_short).optimisation == replace(paper.optimisation, ema=0.0)  # which is none
+    assert replace(ours.augmentation, size=None, gamma=None) == paper.augmentation
+
+
 def test_a_later_file_adds_and_overrides(a_recipe, tmp_path):
     more = tmp_path / "more.toml"
     more.write_text("[optimisation]\nepochs = 7\n[options]\nwidth = 3\n")

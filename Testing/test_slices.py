@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -176,6 +177,18 @@ def test_the_data_set_holds_all_slices_in_order(cached, recipe):
     image, target, _ = dataset.plain(9 + 4)
     assert image.shape == target.shape == (1, 32, 32)
     np.testing.assert_array_equal(target[0], cached[1].slices()[1][4])
+
+
+@pytest.mark.parametrize(("foreground", "all_filled"), [(1.0, True), (None, False)])
+def test_training_draws_the_share_of_the_recipe(recipe, a_decathlon_task, tmp_path, foreground, all_filled):
+    recipe = replace(recipe, optimisation=replace(recipe.optimisation, foreground=foreground))
+    module = SliceModule(recipe, a_decathlon_task, tmp_path, workers=0)
+    module.prepare_data()
+    module.setup("fit")
+    cpu = SimpleNamespace(root_device=torch.device("cpu"))
+    module.trainer = SimpleNamespace(global_rank=0, world_size=1, current_epoch=0, strategy=cpu)
+    drawn = [draw.number for draw in module.train_dataloader().sampler]
+    assert module.dataset.filled[drawn].all() == all_filled
 
 
 def test_slices_of_a_reversed_stack_are_named_as_they_are_stored(cached, recipe, tmp_path, a_decathlon_task):

@@ -21,11 +21,11 @@ class Optimisation:
     """Settings of a training run.
 
     loss: a name of `losses.LOSSES`. foreground: share of the slices of an epoch in which there is a label; None takes
-    them as they are. batch_size: slices per step on all processes together; accumulate: batches whose
-    gradients are averaged for one step. optimiser: adamw, adam (weight decay as a part of the gradient), or sgd with
-    momentum 0.9; beta2: of the first two. schedule of the learning rate: one_cycle (rises over the share `warm_up` of
-    the steps, then falls), cosine, poly ((1 - t)^0.9), constant, or plateau (halved after 50 epochs in which the
-    validation has not become better). ema: decay per step of a moving average of the weights, which is then what is
+    them as they are. batch_size: slices per step on all processes together; accumulate: batches whose gradients are
+    averaged for one step. optimiser: adamw, adam (weight decay as a part of the gradient), or sgd with momentum 0.9;
+    beta2: of the first two. schedule of the learning rate: one_cycle (rises over the share `warm_up` of the steps, then
+    falls), cosine, poly ((1 - t)^0.9), constant, or plateau (halved after 50 epochs in which the validation has not
+    become better). ema: decay per step of a moving average of the weights, which is then what is
     validated and kept. clip: largest norm of the gradient. precision: as Lightning names it. validate_every: epochs
     between validations. select: the "best" checkpoint by validation, or the "last".
     """
