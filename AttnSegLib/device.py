@@ -61,7 +61,7 @@ class Compute:
         """The number format of convolutions. Raises `InputError` for an unknown precision."""
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise InputError(f"There is no precision '{self.precision}'; choose auto, float32 or bfloat16.")
-        wanted = self.precision == "bfloat16" or (self.precision == "auto" and _fast_at_bfloat16(device))
+        wanted = self.precision == "bfloat16" or (self.precision == "auto" and fast_at_bfloat16(device))
         return torch.bfloat16 if wanted else torch.float32
 
 
@@ -84,7 +84,7 @@ def describe(device: torch.device, dtype: torch.dtype) -> str:
     return f"{device} ({number_format})"
 
 
-def _fast_at_bfloat16(device: torch.device) -> bool:
+def fast_at_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 rather than emulating it."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

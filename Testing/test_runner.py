@@ -138,7 +138,7 @@ def test_batches_are_halved_then_it_gives_up():
 
 def test_a_card_without_memory_for_a_slice_gives_way_to_the_cpu(monkeypatch):
     runner = Runner(Convolution(), Compute("cpu", precision="bfloat16"))
-    monkeypatch.setattr(device, "_fast_at_bfloat16", lambda _: False)
+    monkeypatch.setattr(device, "fast_at_bfloat16", lambda _: False)
     runner._compute = Compute("auto")
     runner.device = torch.device("meta")  # stands for a card
     assert "went on with the CPU" in runner.shrink(1)

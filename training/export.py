@@ -103,6 +103,7 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     (folder / _WEIGHTS).chmod(0o644)  # safetensors makes it readable for its owner only
     card = _card(recipe, folder, cases) | {"scores": {"summary": "not scored"}}
     found = datasets.cases(recipe.dataset.name, root, **recipe.dataset.options)
+    card["training"]["optimisation"]["precision"] = content["hyper_parameters"]["precision"]  # instead of "auto"
     card["training"]["epochs_done"] = content["epoch"] + 1  # fewer than the recipe's if it was the best, or interrupted
     card["training"] |= _extent(recipe, [case for case in found if case.id in cases["training"]][:_LOOKED_AT])
     _write_json(folder / CARD, card)

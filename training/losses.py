@@ -18,7 +18,10 @@ from AttnSegLib.networks._output import SegmentationOutput
 
 def soft_dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
     """1 - (2 sum PY + s) / (sum P^2 + sum Y^2 + s): ANU-Net Eq. 5, over all pixels of the batch, mean over channels."""
-    probability = torch.sigmoid(logits)
+    return _dice_of(torch.sigmoid(logits), target, smooth)
+
+
+def _dice_of(probability: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
     pixels = (0, 2, 3)
     overlap = (probability * target).sum(pixels)
     squares = (probability.square() + target.square()).sum(pixels)
@@ -119,6 +122,16 @@ def dice_bce_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
     return _sum_over_heads(output, head_loss)
 
 
+def dice_cross_entropy_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """Soft Dice of the probabilities (softmax over the classes) plus cross-entropy over the classes, of all heads: the
+    usual loss for several organs, of which each pixel belongs to one at most."""
+
+    def head_loss(logits: Tensor) -> Tensor:
+        return _dice_of(_probabilities(logits), target) + _cross_entropy(logits, target)
+
+    return _sum_over_heads(output, head_loss)
+
+
 def cross_entropy_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
     """Cross-entropy over the classes, of all heads."""
     return _sum_over_heads(output, lambda logits: _cross_entropy(logits, target))
@@ -134,6 +147,7 @@ LOSSES: dict[str, Callable[[SegmentationOutput, Tensor], Tensor]] = {
     "cross_entropy": cross_entropy_loss,
     "dice": dice_loss,
     "dice_bce": dice_bce_loss,
+    "dice_cross_entropy": dice_cross_entropy_loss,
     "ec_cam": ec_cam_loss,
     "ms_dual_guided": ms_dual_guided_loss,
 }
@@ -149,3 +163,7 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     if logits.shape[1] == 1:
         return binary_cross_entropy_with_logits(logits, target)
     return cross_entropy(logits, target)
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)

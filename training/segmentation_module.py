@@ -48,13 +48,14 @@ def _contiguous(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, 
 class SegmentationModule(lightning.LightningModule):
     """Trains the recipe's network; logs the loss, and the mean Dice over labels and validation volumes.
 
-    recipe: as `Recipe.as_dict` gives it, so that the checkpoint holds plain values.
+    recipe: as `Recipe.as_dict` gives it, so that the checkpoint holds plain values. precision: what the recipe's became
+    on this device, for the model's card.
     """
 
-    def __init__(self, recipe: dict[str, Any], parts: Parts, steps: int):
+    def __init__(self, recipe: dict[str, Any], parts: Parts, steps: int, precision: str = "32-true"):
         super().__init__()
         cases = {name: [case.id for case in part] for name, part in parts._asdict().items()}
-        self.save_hyperparameters({"recipe": recipe, "cases": cases, "steps": steps})
+        self.save_hyperparameters({"recipe": recipe, "cases": cases, "steps": steps, "precision": precision})
         self.recipe: Recipe = from_dict(recipe)
         self.settings = self.recipe.optimisation
         self.parts, self.steps = parts, steps

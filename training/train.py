@@ -9,14 +9,15 @@ from pathlib import Path
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from AttnSegLib.device import Compute
+from AttnSegLib.device import Compute, describe, fast_at_bfloat16
 from AttnSegLib.errors import InputError
 from training.attention_history import AttentionHistory, find_case
+from training.averaging import moving_average
 from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
 from training.command_line import add_run_options, exit_code_of, next_command
 from training.epoch_log import EpochLog, Progress, only_what_matters
@@ -104,18 +105,38 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     slices = SliceModule(recipe, root, run.cache or out / "slices", run.workers)
     slices.prepare_data()
     slices.setup("fit")
-    module = SegmentationModule(recipe.as_dict(), slices.parts, _number_of_steps(slices, run))
+    precision = _precision(recipe.optimisation.precision, run)
+    module = SegmentationModule(recipe.as_dict(), slices.parts, _number_of_steps(slices, run), precision)
     followers = _followers(slices, out, run)
     interrupted = last if run.resume and last.is_file() else None
     if interrupted is not None:
         refuse_other_cases(interrupted, slices.parts)
         slices.first_epoch = read_checkpoint(interrupted)["epoch"] + 1
     with only_what_matters():
-        trainer = _trainer(recipe, out, run, followers)
+        trainer = _trainer(recipe.with_changes(precision=precision), out, run, followers)
         trainer.fit(module, datamodule=slices, ckpt_path=interrupted, weights_only=True)
     if trainer.received_sigterm:  # as a cluster sends it; Lightning then just ends
         raise KeyboardInterrupt
     return out / f"{recipe.optimisation.select}.ckpt"
+
+
+def _precision(wanted: str, run: RunOptions) -> str:
+    """The recipe's precision as Lightning names it. Says in one line what "auto" became, and what will take long."""
+    if wanted not in ("auto", "bf16-mixed"):
+        return wanted
+    device = run.compute.resolve_device()
+    fast = fast_at_bfloat16(device)
+    if wanted == "bf16-mixed":
+        if not fast:
+            _say("This device only emulates bfloat16: expect steps many times as long as with precision = 'auto'.")
+        return wanted
+    _say(f"Training on {describe(device, torch.bfloat16 if fast else torch.float32)}.")
+    return "bf16-mixed" if fast else "32-true"
+
+
+@rank_zero_only  # one of several processes
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
 
 
 def _followers(slices: SliceModule, out: Path, run: RunOptions) -> list[Callback]:
@@ -128,7 +149,7 @@ def _followers(slices: SliceModule, out: Path, run: RunOptions) -> list[Callback
 def _trainer(recipe: Recipe, out: Path, run: RunOptions, callbacks: list[Callback]) -> lightning.Trainer:
     settings = recipe.optimisation
     if settings.ema is not None:
-        callbacks = [*callbacks, EMAWeightAveraging(decay=settings.ema)]
+        callbacks = [*callbacks, moving_average(settings.ema)]
     try:
         return lightning.Trainer(
             accelerator=run.accelerator,
