@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from monai.data import get_track_meta, set_track_meta
 from monai.transforms import (
     Compose,
     RandAdjustContrastd,
@@ -66,9 +68,9 @@ class Augmentation:
 
         def changed(sample: Sample, seed: int) -> Sample:
             steps.set_random_state(seed)
-            result = steps({"image": sample.image, "target": sample.target.float()})
-            image, target = (torch.as_tensor(result[key]) for key in ("image", "target"))
-            return Sample(_plain(image).clamp(0.0, 1.0), _plain(target).long(), sample.name)
+            with _plain_tensors():
+                result = steps({"image": sample.image, "target": sample.target.float()})
+            return Sample(result["image"].clamp(0.0, 1.0), result["target"].long(), sample.name)
 
         return changed
 
@@ -106,6 +108,12 @@ class Augmentation:
         return steps
 
 
-def _plain(tensor: Tensor) -> Tensor:
-    """Without MONAI's record of what was done to it."""
-    return tensor.as_tensor() if hasattr(tensor, "as_tensor") else tensor
+@contextmanager
+def _plain_tensors() -> Iterator[None]:
+    """Without MONAI's record of what was done to them, which takes as long as doing it."""
+    before = get_track_meta()
+    set_track_meta(False)
+    try:
+        yield
+    finally:
+        set_track_meta(before)
