@@ -1,6 +1,5 @@
 """A run of few steps is worth as much as its last weights; and numbers are computed as fast as the device can."""
 
-
 import pytest
 import torch
 from made_up.balls import RECIPE

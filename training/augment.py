@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from monai.data import get_track_meta, set_track_meta
 from monai.transforms import (
     Compose,
