@@ -125,7 +125,9 @@ def _draw_image(axes: Axes, overview: Overview, index: int) -> None:
 def _draw_segmentation(axes: Axes, overview: Overview, index: int) -> None:
     _draw_image(axes, overview, index)
     if overview.reference is not None:
-        _outline(axes, overview.stack, overview.stack.view(overview.reference)[index] > 0, _REFERENCE_COLOR)
+        reference = overview.stack.view(overview.reference)[index]
+        for value in range(1, int(reference.max()) + 1):  # organs that touch have a line between them
+            _outline(axes, overview.stack, reference == value, _REFERENCE_COLOR)
     for label in overview.labels:
         _outline(axes, overview.stack, overview.stack.view(overview.label_map)[index] == label.value, _bright(label))
 

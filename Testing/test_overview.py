@@ -114,3 +114,14 @@ def test_any_number_of_segmented_slices_can_be_drawn(tmp_path, a_stack, filled):
     labels = np.zeros((9, 40, 30), np.uint8)
     labels[filled, 10:25, 8:20] = 1
     assert picture(tmp_path / "a.png", Overview("Any", a_stack, labels, (RED,), {}, labels)).size > 0
+
+
+def test_the_reference_of_organs_that_touch_has_a_line_between_them(tmp_path, a_stack, label_map):
+    two = label_map.copy()
+    two[:, 17:] *= 2  # the same outer border
+    nothing = np.zeros_like(label_map)
+    shares = []
+    for name, reference in (("one.png", label_map), ("two.png", two)):
+        pixels = picture(tmp_path / name, Overview("Organs", a_stack, nothing, (RED,), {}, reference))
+        shares.append(((pixels[..., 0] < 0.4) & (pixels[..., 2] > 0.8)).mean())
+    assert shares[1] > 1.1 * shares[0] > 0
