@@ -16,6 +16,7 @@ from monai.transforms import (
     RandFlipd,
     RandGaussianNoised,
     RandGaussianSmoothd,
+    RandHistogramShiftd,
     RandScaleIntensityd,
 )
 from torch import Tensor
@@ -40,8 +41,9 @@ class Augmentation:
     flips: axes that are mirrored, each with probability 0.5: "vertical", "horizontal". rotation: largest angle, in
     degrees. scaling, shear: largest change, as a share. shift: largest, as a share of the size. probability: of all
     four, in one resampling. gamma: exponents from and to, with probability 0.5; gain: largest change of intensity, as a
-    share, with 0.5. blur, noise: probabilities of Gaussian blur (sigma 0.3 to 1 pixel) and noise (sd up to 0.04). All
-    channels of a slice change alike, but each has its own noise."""
+    share, with 0.5. tones: probability of another curve of tones, which keeps their order but moves them at random:
+    tissues that look alike on one scanner differ on another. blur, noise: probabilities of Gaussian blur (sigma 0.3 to
+    1 pixel) and noise (sd up to 0.04). All channels of a slice change alike, but each has its own noise."""
 
     size: tuple[int, int] | None = None
     flips: tuple[str, ...] = ()
@@ -52,6 +54,7 @@ class Augmentation:
     probability: float = 1.0
     gamma: tuple[float, float] | None = None
     gain: float = 0.0
+    tones: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
 
@@ -100,6 +103,8 @@ class Augmentation:
             steps.append(RandAdjustContrastd("image", prob=0.5, gamma=self.gamma))
         if self.gain:
             steps.append(RandScaleIntensityd("image", factors=self.gain, prob=0.5))
+        if self.tones:
+            steps.append(RandHistogramShiftd("image", num_control_points=10, prob=self.tones))
         if self.blur:
             steps.append(RandGaussianSmoothd("image", prob=self.blur, sigma_x=(0.3, 1.0), sigma_y=(0.3, 1.0)))
         if self.noise:
