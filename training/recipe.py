@@ -61,6 +61,7 @@ class Recipe:
             raise InputError(f"There is no loss '{self.optimisation.loss}'; choose one of: {', '.join(LOSSES)}.")
         self._check_validation()
         self._check_channels()
+        self._check_crops()
         self._check_labels()
 
     def _check_validation(self) -> None:
@@ -83,6 +84,14 @@ class Recipe:
             raise InputError(
                 f"The recipe's preprocessing gives slices of {given} channel(s), and its network takes {taken}; set "
                 f"in_channels = {given} in [options]."
+            )
+
+    def _check_crops(self) -> None:
+        multiple = self.preprocessing.multiple
+        if any(side % multiple for side in self.augmentation.size or ()):
+            raise InputError(
+                f"The recipe's augmentation cuts slices of {self.augmentation.size} pixels, and its preprocessing pads "
+                f"them to a multiple of {multiple}, as the network needs; give a size of such multiples."
             )
 
     def _check_labels(self) -> None:
