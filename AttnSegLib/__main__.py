@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +168,10 @@ def _models(options: argparse.Namespace) -> int:
         print(json.dumps([dataclasses.asdict(spec) for spec in models], indent=2, default=str))
         return 0
     width = max((len(spec.id) for spec in models), default=0)
-    for spec in models:
-        print(f"{spec.id:{width}}  {spec.title}; {spec.scores['summary']}; weights {spec.licence}")
+    for finds, group in groupby(sorted(models, key=lambda spec: spec.finds), key=lambda spec: spec.finds):
+        print(finds)
+        for spec in group:
+            print(f"  {spec.id:{width}}  {spec.title}; {spec.scores['summary']}; weights {spec.licence}")
     return 0
 
 

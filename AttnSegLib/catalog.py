@@ -98,6 +98,13 @@ class ModelSpec:
     folder: Path = field(default=Path(), compare=False)
 
     @property
+    def finds(self) -> str:
+        """Where and what, as lists of models are ordered: "Abdomen in MR: liver, kidney, spleen"."""
+        place = f"{self.organ.capitalize()} in {self.modality}"
+        organs = list(dict.fromkeys(label.type.meaning.lower() for label in self.labels))
+        return place if organs == [self.organ] else f"{place}: {', '.join(organs)}"
+
+    @property
     def plane(self) -> str:
         """Plane of the slices, as in `Preprocessing`."""
         return str(self.preprocessing["plane"])

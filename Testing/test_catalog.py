@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from AttnSegLib.catalog import CARD, find_model, load_card, load_models, resource_folder, sha256_of
+from AttnSegLib.catalog import CARD, Code, Label, find_model, load_card, load_models, resource_folder, sha256_of
 from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 
@@ -117,3 +117,16 @@ def test_a_card_that_does_not_fit_its_model_is_one_sentence(a_model_folder, chan
     spec = dataclasses.replace(load_card(a_model_folder / CARD), **changes)
     with pytest.raises(InputError, match=r"^[^\n]+\.$"):
         SlicePredictor.from_model(spec)
+
+
+def test_a_model_says_what_it_finds(a_model_folder):
+    spec = load_card(a_model_folder / CARD)
+    kidney = Code("SCT", "64033007", "Kidney")
+    anatomy = spec.labels[0].category
+    labels = tuple(Label(n, f"Kidney {n}", (1, 2, 3), anatomy, kidney) for n in (1, 2))
+    assert spec.finds == "Left atrium in MR"
+    assert dataclasses.replace(spec, organ="abdomen", labels=labels).finds == "Abdomen in MR: kidney"
+    assert (
+        dataclasses.replace(spec, organ="abdomen", labels=(*labels, *spec.labels)).finds
+        == "Abdomen in MR: kidney, left atrium"
+    )

@@ -19,8 +19,12 @@ def test_models_are_listed_for_programs(capsys):
 
 def test_models_are_listed_for_people(capsys):
     assert main(["models"]) == 0
-    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    assert dict(lines)[SHIPPED].startswith("Left atrium")
+    lines = capsys.readouterr().out.splitlines()
+    groups = [line for line in lines if not line.startswith(" ")]
+    assert groups == sorted(set(groups))
+    group = lines.index("Left atrium in MR")
+    below = [line.split()[0] for line in lines[group + 1 : group + 6]]
+    assert SHIPPED in below
 
 
 def test_networks_are_listed_with_their_counts(capsys):

@@ -30,7 +30,7 @@ assert not started, started
 
 
 def test_organ_and_model_are_chosen(ui, parameters):
-    assert ui.organBox.currentText == "Left atrium"
+    assert ui.organBox.currentText == "Left atrium in MR"
     assert ui.modelBox.currentText == find_model(MODEL).title
     assert parameters.modelId == MODEL
     ui.organBox.activated.emit(0)

@@ -55,7 +55,7 @@ class InputSection:
             self._show_state()
 
     def organ_chosen(self, _index: int) -> None:
-        able = [spec for spec in self.panel.models if spec.organ == chosen(self.ui.organBox)]
+        able = [spec for spec in self.panel.models if spec.finds == chosen(self.ui.organBox)]
         self.panel.parameters.modelId = able[0].id
 
     def model_chosen(self, _index: int) -> None:
@@ -92,10 +92,10 @@ class InputSection:
 
     def _show_models(self) -> None:
         spec = self.panel.spec
-        organs = sorted({model.organ for model in self.panel.models})
-        fill(self.ui.organBox, [(organ.capitalize(), organ) for organ in organs])
-        select(self.ui.organBox, spec.organ if spec else "")
-        able = [model for model in self.panel.models if spec and model.organ == spec.organ]
+        choices = sorted({model.finds for model in self.panel.models})
+        fill(self.ui.organBox, [(finds, finds) for finds in choices])
+        select(self.ui.organBox, spec.finds if spec else "")
+        able = [model for model in self.panel.models if spec and model.finds == spec.finds]
         fill(self.ui.modelBox, [(model.title, model.id) for model in able])
         select(self.ui.modelBox, spec.id if spec else "")
 
