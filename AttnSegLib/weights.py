@@ -2,6 +2,9 @@
 
 Format: https://huggingface.co/docs/safetensors: 8 bytes with the header's length, a JSON header with name, type, shape
 and place of each tensor, then the bytes. Nothing in such a file is ever executed.
+
+A kernel in 8 bits is two tensors: NAME holds whole numbers, and NAME.scale what they are multiplied by, one number for
+each output channel, of size 1 along the kernel's other axes.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from torch import Tensor
 
 from AttnSegLib.errors import InputError
 
-_TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
+_TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64, "I8": torch.int8}
 
 
 def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
@@ -37,7 +40,7 @@ def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
             "install the model again."
         )
     try:
-        return _parse(content)
+        return _multiplied(_parse(content))
     except (ValueError, KeyError, TypeError, RuntimeError, struct.error) as error:
         raise InputError(f"The weights of model '{path.parent.name}' are not a valid safetensors file.") from error
 
@@ -61,3 +64,21 @@ def _parse(content: bytes) -> dict[str, Tensor]:
         tensor = torch.frombuffer(bytes_of_tensor, dtype=dtype).reshape(shape)
         tensors[name] = tensor.float() if dtype.is_floating_point else tensor
     return tensors
+
+
+def _multiplied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, those in 8 bits as float32. Raises `KeyError` or `ValueError` if one has no scale that fits."""
+    for name in [name for name, tensor in tensors.items() if tensor.dtype == torch.int8]:
+        numbers, scale = tensors[name], tensors.pop(f"{name}.scale")
+        if not _is_scale(scale, numbers):
+            raise ValueError(f"'{name}.scale' is no scale of '{name}'")
+        tensors[name] = numbers * scale
+    return tensors
+
+
+def _is_scale(scale: Tensor, numbers: Tensor) -> bool:
+    """Whether there is one number above 0 for each channel along one axis. Raises `ValueError` for another number of
+    axes."""
+    along = [sizes for sizes in zip(scale.shape, numbers.shape, strict=True) if sizes[0] != 1]
+    fits = len(along) <= 1 and all(one == other for one, other in along)
+    return fits and scale.is_floating_point() and bool((torch.isfinite(scale) & (scale > 0)).all())

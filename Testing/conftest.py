@@ -1,7 +1,11 @@
 """Fixtures that several tests share."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +88,24 @@ def a_model_folder(tmp_path):
 def a_decathlon_task(tmp_path_factory):
     """Four cases in the layout of the Medical Segmentation Decathlon."""
     return write_task(tmp_path_factory.mktemp("decathlon") / "Task99_Ball")
+
+
+@pytest.fixture(scope="session")
+def a_checkpoint(a_decathlon_task, tmp_path_factory):
+    """Of a training on `a_decathlon_task` that is long enough to find the balls, in a process of its own: Lightning
+    warns a lot."""
+    folder = tmp_path_factory.mktemp("trained")
+    recipe = RECIPE.replace("epochs = 2", "epochs = 20").replace("[card]", '[card]\nslices_show = "sagittal"')
+    (folder / "recipe.toml").write_text(recipe)
+    arguments = [folder / "recipe.toml", "--root", a_decathlon_task, "--out", folder / "run", "--workers", "0"]
+    subprocess.run(
+        [sys.executable, "-m", "training.train", *map(str, arguments), "--accelerator", "cpu"],
+        capture_output=True,
+        cwd=Path(__file__).parents[1],
+        env=dict(os.environ, OMP_NUM_THREADS="1"),
+        check=True,
+    )
+    return folder / "run" / "best.ckpt"
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Make a model folder of a checkpoint: python -m training.export RUN/last.ckpt --root DATA --models FOLDER
 
 The folder holds the card, the weights, the attribution and a metadata file as MONAI bundles have. The card's scores are
-those of the exported weights on the split's test cases, by the predictor that users run. Put into the folder that
-`attnseg models` names, the model appears there and in Slicer.
+those of the stored weights on the split's test cases, see `card_scores`. Put into the folder that `attnseg models`
+names, the model appears there and in Slicer.
 """
 
 from __future__ import annotations
@@ -13,13 +13,9 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
-from safetensors.torch import save_file
 
 from AttnSegLib.catalog import CARD, ModelSpec, load_card, sha256_of, user_folder
 from AttnSegLib.cost import network_facts
@@ -28,44 +24,35 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.predictor import SlicePredictor
 from training import datasets
 from training.bundle import bundle_metadata
+from training.card_scores import Look, card_scores
 from training.case import Case
-from training.evaluate import evaluate
 from training.onnx_file import write_onnx
 from training.recipe import Recipe, from_dict, read_checkpoint
-from training.scoring.candidates import Model, network_of
-from training.scoring.scores import Score
-from training.scoring.truth import Truth
+from training.scoring.candidates import network_of, predictor_of
+from training.stored_weights import BITS, Bits, write_weights
 
 _WEIGHTS = "weights.safetensors"
-_LOOKED_AT = 20  # training cases
+_LOOKED_AT = 20  # training cases, for their extent
+_TRIED = 3  # training cases, if there are no test cases
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a model is written. half: weights in half precision; onnx: also as an ONNX file for slices of this height and
-    width in pixels, checked against torch; overwrite: replace a model of the same id."""
+    """How a model is written. bits: of a weight, see `write_weights`; onnx: also as an ONNX file for slices of this
+    height and width in pixels, checked against torch; overwrite: replace a model of the same id; may_find_nothing: also
+    write a model that misses a label in all cases it is tried on."""
 
-    half: bool = True
+    bits: Bits = 16
     onnx: tuple[int, int] | None = None
     overwrite: bool = False
+    may_find_nothing: bool = False
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m training.export", description="Make a model folder.")
-    parser.add_argument("checkpoint", type=Path, help="last.ckpt or best.ckpt of a run")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the data set, for the card's scores")
-    parser.add_argument("--models", type=Path, default=user_folder(), help="where to put it (default: %(default)s)")
-    parser.add_argument("--id", help="the model's id (default: network, organ and modality)")
-    parser.add_argument("--full-precision", action="store_true", help="weights in 32 bits, twice the size")
-    parser.add_argument(
-        "--onnx", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="also write model.onnx for slices of this size"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace a model of the same id")
-    options = parser.parse_args(arguments)
-    form = Form(
-        half=not options.full_precision, onnx=tuple(options.onnx) if options.onnx else None, overwrite=options.overwrite
-    )
+    options = _parser().parse_args(arguments)
+    onnx = tuple(options.onnx) if options.onnx else None
+    form = Form(options.weights_in, onnx, options.overwrite, options.even_if_it_finds_nothing)
     try:
         folder = export(options.checkpoint, options.root, options.models, form, model_id=options.id)
     except InputError as error:
@@ -78,7 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
 def export(checkpoint: Path, root: Path, models: Path, form: Form, *, model_id: str | None = None) -> Path:
     """Write the model folder, whole or not at all, and return its path.
 
-    Raises `InputError` if the checkpoint or a test case can't be read, or if there is a model of that id already.
+    Raises `InputError` if the checkpoint or a test case can't be read, if there is a model of that id already, and, see
+    `card_scores`, if the model should not be written so.
     """
     content = read_checkpoint(checkpoint)
     recipe = from_dict(content["hyper_parameters"]["recipe"])
@@ -97,29 +85,35 @@ def export(checkpoint: Path, root: Path, models: Path, form: Form, *, model_id: 
 
 
 def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None:
-    recipe, cases = from_dict(content["hyper_parameters"]["recipe"]), content["hyper_parameters"]["cases"]
-    weights = network_of(content).state_dict()
-    save_file({name: _stored(tensor, half=form.half) for name, tensor in weights.items()}, folder / _WEIGHTS)
-    (folder / _WEIGHTS).chmod(0o644)  # safetensors makes it readable for its owner only
-    card = _card(recipe, folder, cases) | {"scores": {"summary": "not scored"}}
+    recipe, ids = from_dict(content["hyper_parameters"]["recipe"]), content["hyper_parameters"]["cases"]
+    write_weights(network_of(content), form.bits, folder / _WEIGHTS)
+    card = _card(recipe, folder, ids) | {"scores": {"summary": "not scored"}}
     found = datasets.cases(recipe.dataset.name, root, **recipe.dataset.options)
     card["training"]["optimisation"]["precision"] = content["hyper_parameters"]["precision"]  # instead of "auto"
     card["training"]["epochs_done"] = content["epoch"] + 1  # fewer than the recipe's if it was the best, or interrupted
-    card["training"] |= _extent(recipe, [case for case in found if case.id in cases["training"]][:_LOOKED_AT])
+    card["training"] |= _extent(recipe, [case for case in found if case.id in ids["training"]][:_LOOKED_AT])
     _write_json(folder / CARD, card)
-    test = [case for case in found if case.id in cases["test"]]
-    if len(test) != len(cases["test"]):
-        raise InputError(
-            f"'{root}' lacks some of the {len(cases['test'])} test cases of the run; give the same data set."
-        )
-    if test:
-        _write_json(folder / CARD, card | {"scores": _scores(load_card(folder / CARD), recipe, test)})
+    spec = load_card(folder / CARD)
+    precise = predictor_of(content, Compute(), largest_component=spec.largest_component) if form.bits == 8 else None
+    look = Look(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
+    _write_json(folder / CARD, card | {"scores": card_scores(spec, recipe, look)})
     spec = load_card(folder / CARD)
     _write_json(folder / "metadata.json", bundle_metadata(spec))
     (folder / "ATTRIBUTION.md").write_text(_attribution(spec, recipe), encoding="utf-8")
     if form.onnx:
         network = SlicePredictor.from_model(spec, Compute("cpu", precision="float32")).network
         write_onnx(network, recipe.preprocessing.in_channels, form.onnx, folder / "model.onnx")
+
+
+def _cases_to_score(found: list[Case], ids: dict[str, list[str]], root: Path) -> list[Case]:
+    """All test cases, or, if there are none, some that were trained on: there, too, a model must find something."""
+    part = "test" if ids["test"] else "training"
+    cases = [case for case in found if case.id in ids[part]]
+    if len(cases) != len(ids[part]):
+        raise InputError(
+            f"'{root}' lacks some of the {len(ids[part])} {part} cases of the run; give the same data set."
+        )
+    return cases if ids["test"] else cases[:_TRIED]
 
 
 def _extent(recipe: Recipe, training: list[Case]) -> dict[str, float]:
@@ -152,13 +146,6 @@ def _checked_id(model_id: str) -> str:
     return model_id
 
 
-def _stored(tensor: torch.Tensor, *, half: bool) -> torch.Tensor:
-    stored = tensor.half().contiguous() if half and tensor.is_floating_point() else tensor.contiguous()
-    if not torch.isfinite(stored).all():
-        raise InputError("Some weights are too large for half precision, or not finite; try --full-precision.")
-    return stored
-
-
 def _card(recipe: Recipe, folder: Path, cases: dict[str, list[str]]) -> dict[str, Any]:
     own = {key: value for key, value in recipe.card.items() if key not in ("data_source", "slices_show", "variant")}
     settings = recipe.as_dict()
@@ -181,40 +168,28 @@ def _card(recipe: Recipe, folder: Path, cases: dict[str, list[str]]) -> dict[str
     }
 
 
-def _scores(spec: ModelSpec, recipe: Recipe, test: list[Case]) -> dict[str, Any]:
-    """Scores as shipped, and without post-processing, so that everyone can see what it does."""
-    truth = Truth(test, recipe.dataset, spec.labels)
-    plain_spec = replace(spec, largest_component=False)
-    models = [
-        Model(name, SlicePredictor.from_model(one), flips=recipe.test_flips)
-        for name, one in (("shipped", spec), ("plain", plain_spec))
-    ]
-    scores = evaluate(models, truth)
-    shipped, plain = ([one for one in scores if one.model == name] for name in ("shipped", "plain"))
-    return {
-        "summary": f"Dice {_mean_dice(shipped):.3f} on {len({case.patient for case in test})} test patients",
-        "meaning": "Dice of whole volumes, empty slices included, on patients that were never trained on and that "
-        "chose nothing" + (", with flips" if recipe.test_flips else ""),
-        "mean_dice": round(_mean_dice(shipped), 4),
-        "mean_dice_without_postprocessing": round(_mean_dice(plain), 4),
-        "cases": [_score_entry(*pair) for pair in zip(shipped, plain, strict=True)],
-    }
-
-
-def _mean_dice(scores: Sequence[Score]) -> float:
-    return sum(one.dice for one in scores) / len(scores)
-
-
-def _score_entry(shipped: Score, plain: Score) -> dict[str, Any]:
-    return {
-        "case": shipped.case,
-        "label": shipped.label,
-        "dice": round(shipped.dice, 4),
-        "dice_without_postprocessing": round(plain.dice, 4),
-        "mean_slice_dice_of_filled_slices": round(shipped.slice_dice, 4),
-        "volume_ml": round(shipped.volume_ml, 1),
-        "reference_ml": round(shipped.reference_ml, 1),
-    }
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.export", description="Make a model folder.")
+    parser.add_argument("checkpoint", type=Path, help="last.ckpt or best.ckpt of a run")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the data set, for the card's scores")
+    parser.add_argument("--models", type=Path, default=user_folder(), help="where to put it (default: %(default)s)")
+    parser.add_argument("--id", help="the model's id (default: network, organ and modality)")
+    parser.add_argument(
+        "--weights-in",
+        type=int,
+        choices=BITS,
+        default=16,
+        metavar="BITS",
+        help="8, 16 or 32 bits a weight (default: 16); 8 is refused if the Dice falls by it",
+    )
+    parser.add_argument(
+        "--onnx", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="also write model.onnx for slices of this size"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a model of the same id")
+    parser.add_argument(
+        "--even-if-it-finds-nothing", action="store_true", help="also if it misses a label in all test cases"
+    )
+    return parser
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
