@@ -44,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _cross_validate(options: argparse.Namespace) -> None:
     cache = options.cache or options.out / "slices"
-    run = RunOptions(accelerator=options.accelerator, workers=options.workers, cache=cache, resume=True)
+    run = RunOptions(
+        accelerator=options.accelerator, workers=options.workers, cache=cache, resume=True, start=options.start
+    )
     recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs, seed=options.seed)
     wanted = options.fold or range(1, options.folds + 1)
     if unknown := [number for number in wanted if not 1 <= number <= options.folds]:
@@ -116,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
     parser.add_argument("--seed", type=int, help="instead of the recipe's number")
     parser.add_argument("--cache", type=Path, help="folder for decoded slices, to share (default: in --out)")
+    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run")
     add_run_options(parser)
     return parser
 

@@ -90,6 +90,8 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     card = _card(recipe, folder, ids) | {"scores": {"summary": "not scored"}}
     found = datasets.cases(recipe.dataset.name, root, **recipe.dataset.options)
     card["training"]["optimisation"]["precision"] = content["hyper_parameters"]["precision"]  # instead of "auto"
+    if start := content["hyper_parameters"].get("start"):
+        card["training"]["start"] = start
     card["training"]["epochs_done"] = content["epoch"] + 1  # fewer than the recipe's if it was the best, or interrupted
     card["training"] |= _extent(recipe, [case for case in found if case.id in ids["training"]][:_LOOKED_AT])
     _write_json(folder / CARD, card)
