@@ -29,7 +29,6 @@ install: .venv/installed
 demo: install
 	@$(BIN)/attnseg segment $(SAMPLE)/image.nrrd --reference $(SAMPLE)/labels.nrrd \
 		--model eccamunet-left_atrium-mr --out demo-output --overwrite
-	@echo "The warning is expected: this scan's header is wrong, and its slices do show the body from the side."
 	@echo "Look at demo-output/overview.png, or open demo-output/segmentation.seg.nrrd in 3D Slicer."
 
 test: install

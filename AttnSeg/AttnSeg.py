@@ -34,8 +34,8 @@ from AttnSegLib.mrml.news import Segmented, Stopped, Target  # noqa: E402
 from AttnSegLib.mrml.session import Session  # noqa: E402
 
 _SAMPLES = {  # file, SHA-256
-    "image.nrrd": "b5729b429be9e29656fb1ba9355dca1af09e2f71527e16942d4b56beffa464d9",
-    "labels.nrrd": "cda709760cc8e22f58ac4ad2e310b9aa470b8228f8cf4a4a9c2c28cb3c0061f1",
+    "image.nrrd": "8d7bb2414e2aed3891a1725440904163e55623780ff05ea030511da7bab685aa",
+    "labels.nrrd": "c7f9107a2926d7dfa7520404354a858d9865f869330627749cf204f8d3ad87e1",
 }
 _SAMPLE_URL = "https://raw.githubusercontent.com/AttnSeg/SlicerAttnSeg/main/Resources/Samples/left_atrium_mr/"
 _POLL_MS = 30

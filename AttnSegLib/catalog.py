@@ -69,10 +69,10 @@ class ModelSpec:
     """A model's card: everything needed to run it, and to know whether to trust it.
 
     options: of the network; preprocessing: fields of `Preprocessing`; attention: maps that are recorded by default;
-    training, scores: facts for people and for the report; `preflight` warns by four of training: largest_pixel_mm,
-    smallest_slice_mm, largest_slice_mm, and slices_show, the view that slices showed whose headers were wrong.
-    mirrored: whether it was trained on mirrored slices, too, and so can be asked for the mean over flips. url: where
-    the weights can be had (https) if they do not lie beside the card; size_bytes: of the weights file, None if unknown.
+    training, scores: facts for people and for the report; `preflight` warns by three of training: largest_pixel_mm,
+    smallest_slice_mm, largest_slice_mm. mirrored: whether it was trained on mirrored slices, too, and so can be asked
+    for the mean over flips. url: where the weights can be had (https) if they do not lie beside the card; size_bytes:
+    of the weights file, None if unknown. own_plane: the card's, where `in_plane` took another, else empty.
     """
 
     id: str
@@ -96,6 +96,7 @@ class ModelSpec:
     url: str = ""
     size_bytes: int | None = None
     folder: Path = field(default=Path(), compare=False)
+    own_plane: str = field(default="", compare=False)
 
     @property
     def finds(self) -> str:
@@ -106,15 +107,19 @@ class ModelSpec:
 
     @property
     def plane(self) -> str:
-        """Plane of the slices, as in `Preprocessing`."""
+        """Plane of the slices that are taken, as in `Preprocessing`."""
         return str(self.preprocessing["plane"])
+
+    @property
+    def known_plane(self) -> str:
+        """Plane of the slices that the model was trained on, as in `Preprocessing`."""
+        return self.own_plane or self.plane
 
     def in_plane(self, plane: str) -> ModelSpec:
         """The model with another plane, as in `Preprocessing`, than its card says. Raises `InputError` if there is no
         such plane."""
         check_plane(plane)
-        known = {"slices_show": self.plane}  # so that slices of a plane that the model does not know are warned of
-        return replace(self, preprocessing=self.preprocessing | {"plane": plane}, training=known | self.training)
+        return replace(self, preprocessing=self.preprocessing | {"plane": plane}, own_plane=self.known_plane)
 
     @property
     def weights_path(self) -> Path:
@@ -233,8 +238,7 @@ def _cards(folder: Path) -> dict[str, Path]:
 def _check_facts(spec: ModelSpec) -> None:
     """What lists, reports and warnings show must be there and fit, whoever wrote the card."""
     texts = (spec.title, spec.network, spec.organ, spec.modality, spec.licence, spec.reference, spec.scores["summary"])
-    others = (spec.plane, spec.training.get("slices_show", ""))
-    if not all(isinstance(text, str) for text in (*texts, *others)):
+    if not all(isinstance(text, str) for text in (*texts, spec.preprocessing["plane"], spec.own_plane)):
         raise ValueError("a text is missing")
     extent = [spec.training.get(name, 0) for name in ("largest_pixel_mm", "smallest_slice_mm", "largest_slice_mm")]
     if not all(isinstance(value, int | float) for value in (*extent, spec.scores.get("mean_dice", 0))):

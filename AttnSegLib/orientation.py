@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.planes import ACQUIRED, PLANES
+from AttnSegLib.planes import PLANES
 
 _NOTICEABLE = 1.01  # times the other spacings: below, no spacing is the largest
 
@@ -98,4 +98,4 @@ def _slice_axis(affine: np.ndarray, anatomical: tuple[int, ...], plane: str) -> 
     if plane in PLANES:
         return PLANES[plane]
     spacing = np.linalg.norm(affine[:3, :3], axis=0)[list(anatomical)]
-    return int(np.argmax(spacing)) if has_largest_spacing(spacing) else PLANES[ACQUIRED[plane]]
+    return int(np.argmax(spacing)) if has_largest_spacing(spacing) else PLANES["axial"]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from AttnSegLib import decathlon
 from AttnSegLib.catalog import ModelSpec
 from AttnSegLib.orientation import has_largest_spacing, slice_orientation
-from AttnSegLib.planes import ACQUIRED
+from AttnSegLib.planes import ACQUIRED, PLANES
 from AttnSegLib.volume import Volume
 
 _AIR = -300  # HU; MR has no such intensities, and a CT without 0.5 % of air or lung is rare
@@ -126,21 +127,40 @@ def _geometry(volume: Volume, spec: ModelSpec) -> list[Remark]:
 
 
 def _plane(volume: Volume, spec: ModelSpec, plane_name: str) -> Iterator[str]:
-    known = spec.training.get("slices_show", "")
-    if spec.plane in ACQUIRED and not has_largest_spacing(volume.spacing):
-        reason = f"as the model knows {known} ones" if known == plane_name else "and the model may not know them"
+    known = spec.known_plane
+    if decathlon.is_mislabelled_heart(volume.voxels.shape, volume.affine):
+        yield from _mislabelled(volume, spec)
+    elif spec.plane == ACQUIRED and not has_largest_spacing(volume.spacing):
         yield (
             "No spacing of the voxels is the largest, so the plane that the scan was acquired in can't be told. The "
-            f"slices that its header calls {plane_name} are taken, {reason}; headers can be wrong: check the result "
+            f"slices that its header calls {plane_name} are taken, and the model may not know them: check the result "
             "with care, or give the original scan."
         )
-    if known in _VIEWS and known != plane_name:
+    elif known in _VIEWS and known != plane_name:
         yield (
-            f"The model knows {known} slices, and the scan's header calls these {plane_name}. Headers can be wrong, as "
-            "those of the data set MSD Heart are: look at a slice, and go on only if it shows the body "
-            f"{_VIEWS[known]}; if the header is right, choose {known} slices (--plane {known}; in Slicer: Advanced, "
-            "Plane)."
+            f"The model knows {known} slices, and by the scan's header the chosen ones are {plane_name}: go on only if "
+            f"the header is wrong and they show the body {_VIEWS[known]}; else leave the plane to the model (no "
+            "--plane; in Slicer: Advanced, Plane)."
         )
+
+
+def _mislabelled(volume: Volume, spec: ModelSpec) -> Iterator[str]:
+    """Of a heart scan of the Decathlon, unless the model gets the slices that it knows in spite of the header."""
+    right = slice_orientation(decathlon.true_affine(volume.affine), spec.known_plane)
+
+    def is_right(plane: str) -> bool:
+        taken = slice_orientation(volume.affine, plane)
+        return (taken.axes, taken.flips) == (right.axes, right.flips)
+
+    if is_right(spec.plane):
+        return
+    cure = "correct its header first"
+    if plane := next(filter(is_right, PLANES), ""):
+        cure = f"choose {plane} slices (--plane {plane}; in Slicer: Advanced, Plane)"
+    yield (
+        "This looks like a heart scan straight from the Medical Segmentation Decathlon, whose header wrongly calls its "
+        f"sagittal slices axial: {cure}."
+    )
 
 
 def _pixels(coarsest: float, spec: ModelSpec) -> Iterator[str]:

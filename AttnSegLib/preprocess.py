@@ -28,10 +28,9 @@ class Preprocessing:
     """From volume to slices.
 
     plane: "axial", "coronal" or "sagittal" by the volume's affine, or "acquired": across the axis with the largest
-        spacing, the one with the best in-plane resolution; if no spacing is the largest axial, or the plane named in
-        "acquired or sagittal" or "acquired or coronal". Within a slice, rows and columns run along the two other
-        anatomical axes, each towards right, anterior or superior; rows follow the later of the two. So it does not
-        matter how a file stores its axes.
+        spacing, the one with the best in-plane resolution; axial if no spacing is the largest. Within a slice, rows and
+        columns run along the two other anatomical axes, each towards right, anterior or superior; rows follow the later
+        of the two. So it does not matter how a file stores its axes.
     pixel_spacing: in-plane, mm; None keeps the volume's own. size: instead of it, height and width in pixels, as most
         papers do, whatever the shape of the field of view.
     window: intensities (lower, upper) mapped to 0 and 1 and clipped, in HU for CT.

@@ -37,12 +37,15 @@ class Volume:
     affine: 4x4, index (i, j, k, 1) to patient position in mm, RAS.
     modality: DICOM modality ("CT", "MR", ...) where the file says it, else None.
     notices: sentences about decisions taken while reading, for the user.
+    stored_affine: the affine in the file, where the reader of a data set corrected it, else None. Label maps that were
+        made for the file have it, too.
     """
 
     voxels: np.ndarray
     affine: np.ndarray
     modality: str | None = None
     notices: tuple[str, ...] = ()
+    stored_affine: np.ndarray | None = None
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -79,7 +82,7 @@ def check(volume: Volume, name: str) -> None:
 
 
 def read_label_map(path: Path | str, volume: Volume) -> np.ndarray:
-    """Labels (D, H, W), uint8, of a label map that lies on the grid of `volume`.
+    """Labels (D, H, W), uint8, of a label map that lies on the grid of `volume`, or of the file that it came from.
 
     Raises `InputError` if it lies on another grid: labels are never resampled.
     """
@@ -87,7 +90,8 @@ def read_label_map(path: Path | str, volume: Volume) -> np.ndarray:
     with _opening(path):
         label_map = from_image(_read_file(path))
     same_shape = label_map.voxels.shape == volume.voxels.shape
-    if not same_shape or not np.allclose(label_map.affine, volume.affine, atol=1e-3):
+    grids = [grid for grid in (volume.affine, volume.stored_affine) if grid is not None]
+    if not same_shape or not any(np.allclose(label_map.affine, grid, atol=1e-3) for grid in grids):
         raise InputError(f"The label map '{path.name}' is not on the grid of its image; resample it first.")
     values = np.unique(label_map.voxels)
     if values.min() < 0 or values.max() > 255 or np.any(values != np.round(values)):

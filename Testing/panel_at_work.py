@@ -9,7 +9,8 @@ from scripted_worker import ScriptedWorker
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = ROOT / "AttnSeg" / "AttnSeg.py"
 MODEL = "anunet-left_atrium-mr"
-SHAPE = (6, 64, 48)  # axial slices of 64 x 48 pixels
+SHAPE = (6, 64, 48)  # sagittal slices of 64 x 48 pixels
+AFFINE = np.array([[0, 0, 5.0, 0], [2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 0, 1]])  # i anterior, j superior, k right
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def a_node(scene):
     import slicer
 
     voxels = np.random.default_rng(0).integers(0, 900, SHAPE).astype(np.int16)
-    node = slicer.util.addVolumeFromArray(voxels, ijkToRAS=np.diag([2.0, 2.0, 5.0, 1.0]), name="scan")
+    node = slicer.util.addVolumeFromArray(voxels, ijkToRAS=AFFINE, name="scan")
     assert scene.GetNodeByID(node.GetID())
     return node
 

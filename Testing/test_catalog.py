@@ -58,7 +58,7 @@ def test_a_model_folder_anywhere_can_be_used(a_model_folder):
         "there are no labels",
         "labels are not numbered from 1",
         "a title is no text",
-        "a view is no text",
+        "a plane is no text",
         "the training is no list of facts",
         "a Dice is no number",
         "a length is no number",
@@ -84,7 +84,7 @@ def test_a_damaged_card_is_one_sentence(a_model_folder, damage):
         card["labels"][0]["value"] = 3
     card |= {
         "a title is no text": {"title": 3},
-        "a view is no text": {"training": {"slices_show": ["sagittal"]}},
+        "a plane is no text": {"preprocessing": {"plane": ["sagittal"]}},
         "the training is no list of facts": {"training": "long"},
         "a Dice is no number": {"scores": {"summary": "good", "mean_dice": "0.9"}},
         "a length is no number": {"training": {"largest_slice_mm": "52"}},

@@ -78,7 +78,6 @@ def test_the_card_tells_how_the_model_was_made(exported, a_checkpoint):
     assert (training["validation_cases"], training["test_cases"]) == (["case_2"], ["case_3"])
     assert training["dataset"] == {"name": "msd", "options": {}, "labels": None}
     assert training["optimisation"]["epochs"] == 20
-    assert training["slices_show"] == "sagittal"
     extent = [training[name] for name in ("largest_pixel_mm", "smallest_slice_mm", "largest_slice_mm")]
     assert extent == [1.5, 45.0, 51.0]
     assert training["epochs_done"] == read_checkpoint(a_checkpoint)["epoch"] + 1

@@ -85,7 +85,7 @@ def test_doing_a_slice_again_needs_a_choice(widget, ui, worker):
 def test_a_slice_of_another_plane_is_not_done_again(widget, ui, worker):
     segmented(widget)
     ui.checkTable.setCurrentCell(1, 0)
-    pick(ui.planeBox, "sagittal")
+    pick(ui.planeBox, "axial")
     ui.redoButton.click()
     assert "slices of another plane" in ui.statusLabel.text
     assert len(worker.requests) == 1
@@ -163,10 +163,10 @@ def test_a_query_point_shows_where_it_looks_as_it_moves(widget, ui, worker):
     interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     point = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLMarkupsFiducialNode")
-    point.AddControlPointWorld([20.0, 40.0, 15.0])  # voxels are 2 x 2 x 5 mm
+    point.AddControlPointWorld([15.0, 20.0, 40.0])  # voxels are 2 x 2 x 5 mm
     assert worker.requests[-1].options.query == (3, 20, 10)
-    point.SetNthControlPointPositionWorld(0, [22.0, 40.0, 15.0])
-    point.SetNthControlPointPositionWorld(0, [30.0, 40.0, 15.0])
+    point.SetNthControlPointPositionWorld(0, [15.0, 22.0, 40.0])
+    point.SetNthControlPointPositionWorld(0, [15.0, 30.0, 40.0])
     assert len(worker.requests) == 1  # the last one waits
     worker.finish()
     widget.panel.poll()

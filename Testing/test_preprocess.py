@@ -44,7 +44,7 @@ def one_orientation_fits_best(affine):
     return fits[-1] - fits[-2] > 1e-6
 
 
-planes = st.sampled_from(["acquired", "acquired or sagittal", "axial", "coronal", "sagittal"])
+planes = st.sampled_from(["acquired", "axial", "coronal", "sagittal"])
 
 
 @given(volumes(), planes)
@@ -117,13 +117,6 @@ def test_planes_take_the_axis_they_name(a_volume):
 def test_equal_spacing_is_sliced_axially():
     volume = Volume(np.zeros((4, 5, 6)), np.diag([1.25, 1.25, 1.25, 1]))
     assert len(Preprocessing("acquired", window=(0, 1)).stack(volume)) == 4
-
-
-@pytest.mark.parametrize(("plane", "slices"), [("acquired or sagittal", 6), ("acquired or coronal", 5)])
-def test_equal_spacing_is_sliced_in_the_plane_that_is_named(plane, slices):
-    stack = Preprocessing(plane, window=(0, 1)).stack
-    assert len(stack(Volume(np.zeros((4, 5, 6)), np.diag([1.25, 1.25, 1.25, 1])))) == slices
-    assert len(stack(Volume(np.zeros((4, 5, 6)), np.diag([1.25, 1.25, 1.37, 1])))) == 4
 
 
 def test_reversed_axes_are_turned(a_volume):
@@ -223,17 +216,3 @@ def test_a_volume_of_one_slice_is_its_own_neighbour():
     volume = Volume(np.random.default_rng(0).random((1, 16, 16), np.float32), np.diag([1.0, 1.0, 3.0, 1.0]))
     seen = Preprocessing("axial", window=(0, 1), neighbours=1).stack(volume).slices([0])
     torch.testing.assert_close(seen, torch.from_dlpack(volume.voxels[None]).expand(1, 3, -1, -1))
-
-
-def test_a_mislabelled_sagittal_scan_and_a_rightly_labelled_one_give_the_same_slices():
-    """MSD Heart calls its sagittal slices axial (docs/decisions/0002-slice-plane.md); here both labels of one scan."""
-    voxels = np.random.default_rng(0).random((5, 8, 7))
-    as_in_msd = Volume(voxels, np.diag([1.25, 1.25, 1.37, 1]))  # i right, j anterior, k superior: not so
-    truly = np.zeros((4, 4))
-    truly[1, 0] = 1.25  # i runs towards anterior,
-    truly[2, 1] = 1.25  # j towards superior,
-    truly[0, 2] = 1.37  # k towards right
-    truly[3, 3] = 1
-    preprocessing = Preprocessing("acquired", percentiles=(1, 99))
-    one, other = preprocessing.stack(as_in_msd), preprocessing.stack(Volume(voxels, truly))
-    torch.testing.assert_close(one.slices([0, 3]), other.slices([0, 3]), rtol=0, atol=0)

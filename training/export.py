@@ -149,7 +149,7 @@ def _checked_id(model_id: str) -> str:
 
 
 def _card(recipe: Recipe, folder: Path, cases: dict[str, list[str]]) -> dict[str, Any]:
-    own = {key: value for key, value in recipe.card.items() if key not in ("data_source", "slices_show", "variant")}
+    own = {key: value for key, value in recipe.card.items() if key not in ("data_source", "variant")}
     settings = recipe.as_dict()
     return own | {
         "id": folder.name,
@@ -163,7 +163,6 @@ def _card(recipe: Recipe, folder: Path, cases: dict[str, list[str]]) -> dict[str
         "sha256": sha256_of(folder / _WEIGHTS),
         "training": {
             "data": recipe.card["data_source"],
-            **{key: value for key, value in recipe.card.items() if key == "slices_show"},
             **{f"{part}_cases": ids for part, ids in cases.items()},
             **{name: settings[name] for name in ("dataset", "augmentation", "optimisation")},
         },

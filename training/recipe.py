@@ -12,7 +12,6 @@ import torch
 
 from AttnSegLib.catalog import Label, label_from
 from AttnSegLib.errors import InputError
-from AttnSegLib.planes import PLANES
 from AttnSegLib.preprocess import Preprocessing
 from training.augment import Augmentation
 from training.losses import LOSSES
@@ -24,7 +23,6 @@ _CARD = (
     *("title", "variant", "organ", "modality", "attention", "largest_component", "licence", "reference", "data_source"),
     "labels",
 )
-_CARD_OPTIONAL = ("slices_show",)
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,7 @@ class Source:
 @dataclass(frozen=True)
 class Recipe:
     """network, options: as in `networks.create`. card: the fields of the model's card that training does not find out
-    by itself; slices_show among them: the view that the slices show, where the headers of the data call it otherwise.
-    test_flips: predict with flips when the model is scored."""
+    by itself. test_flips: predict with flips when the model is scored."""
 
     network: str
     options: dict[str, Any]
@@ -200,13 +197,8 @@ def from_dict(values: dict[str, Any]) -> Recipe:
 def _check_card(card: dict[str, Any]) -> None:
     if missing := [name for name in _CARD if name not in card]:
         raise InputError(f"The recipe's [card] lacks {', '.join(missing)}.")
-    known = (*_CARD, *_CARD_OPTIONAL)
-    if unknown := [name for name in card if name not in known]:
-        raise InputError(f"The recipe's [card] has no field '{unknown[0]}'; it has: {', '.join(known)}.")
-    if card.get("slices_show", "axial") not in PLANES:
-        raise InputError(
-            f"The recipe's [card] says slices_show = '{card['slices_show']}'; choose one of: {', '.join(PLANES)}."
-        )
+    if unknown := [name for name in card if name not in _CARD]:
+        raise InputError(f"The recipe's [card] has no field '{unknown[0]}'; it has: {', '.join(_CARD)}.")
 
 
 def _names(kind: Any) -> list[str]:

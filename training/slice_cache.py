@@ -23,7 +23,7 @@ from AttnSegLib.preprocess import Preprocessing
 from training.case import Case, Labelled
 from training.recipe import Recipe, Source
 
-_FORMAT = 2  # of the facts of a case: higher with each change of them
+_FORMAT = 3  # of the facts of a case, and of what readers make of files: higher with each change of them
 
 Labels = tuple[tuple[int, ...], ...] | None
 

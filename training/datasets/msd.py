@@ -1,5 +1,6 @@
 """Medical Segmentation Decathlon: any task of 3D volumes, such as Task02 Heart, Task03 Liver, Task07 Pancreas.
 
+The headers of Task02 are wrong, and corrected here: docs/decisions/0002-slice-plane.md.
 Layout: dataset.json, imagesTr/*.nii.gz, labelsTr/*.nii.gz. The archives also carry "._" files from macOS.
 Antonelli et al., "The Medical Segmentation Decathlon", Nature Communications 13 (2022) 4128. CC-BY-SA 4.0.
 """
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from AttnSegLib import decathlon
 from AttnSegLib.errors import InputError
 from AttnSegLib.volume import read_label_map, read_volume
 from training.case import Case, Labelled
@@ -51,4 +54,6 @@ def _by_id(folder: Path) -> dict[str, Path]:
 
 def _read(image: Path, labels: Path) -> Labelled:
     volume = read_volume(image)
+    if decathlon.is_mislabelled_heart(volume.voxels.shape, volume.affine):
+        volume = replace(volume, affine=decathlon.true_affine(volume.affine), stored_affine=volume.affine)
     return Labelled(volume, read_label_map(labels, volume))
