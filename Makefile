@@ -41,6 +41,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
+	PYTHONPATH=AttnSeg $(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 bench: .venv-bench/installed

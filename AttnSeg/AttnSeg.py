@@ -28,8 +28,8 @@ for _place in (_FOLDER, _FOLDER.parent):  # in a checkout the library lies besid
     if str(_place) not in sys.path:
         sys.path.append(str(_place))
 
-from AttnSegLib.catalog import find_model, resource_folder  # noqa: E402
 from AttnSegLib.errors import InputError  # noqa: E402
+from AttnSegLib.models.catalog import find_model, resource_folder  # noqa: E402
 from AttnSegLib.mrml.news import Segmented, Stopped, Target  # noqa: E402
 from AttnSegLib.mrml.session import Session  # noqa: E402
 
@@ -233,7 +233,7 @@ class AttnSegTest(ScriptedLoadableModuleTest):
         """Dice above 0.9 against the manual label map, on the volume's own grid."""
         import numpy as np
 
-        from AttnSegLib import metrics
+        from AttnSegLib.results import metrics
 
         sample = resource_folder("Samples") / "left_atrium_mr"
         volume = slicer.util.loadVolume(str(sample / "image.nrrd"), {"name": "Left atrium MR"})

@@ -12,9 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from AttnSegLib import __version__, catalog, model_commands
+from AttnSegLib import __version__
+from AttnSegLib.commands import models as model_commands
 from AttnSegLib.errors import InputError
-from AttnSegLib.planes import PLANES
+from AttnSegLib.images.planes import PLANES
+from AttnSegLib.models import catalog
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -93,8 +95,8 @@ def _segment(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, _leave_at_once)
     from tqdm import tqdm
 
-    from AttnSegLib.device import Compute
-    from AttnSegLib.segment import SegmentRequest, segment
+    from AttnSegLib.commands.segment import SegmentRequest, segment
+    from AttnSegLib.inference.device import Compute
 
     for kill in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kill, signal.default_int_handler)  # from here on there are files to clean up
@@ -176,14 +178,14 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _networks(options: argparse.Namespace) -> int:
-    from AttnSegLib.cost import table
+    from AttnSegLib.networks.cost import table
 
     print("\n".join(table(baselines=options.baselines)))
     return 0
 
 
 def _check(_options: argparse.Namespace) -> int:
-    from AttnSegLib.check import check
+    from AttnSegLib.inference.self_check import check
 
     findings = check()
     for finding in findings:

@@ -24,9 +24,9 @@ from slicer_stand_in.fixtures import open_panel as open_panel
 from slicer_stand_in.fixtures import scene as scene
 
 from AttnSegLib import networks
-from AttnSegLib.catalog import CARD, sha256_of
-from AttnSegLib.cost import network_facts
-from AttnSegLib.volume import Volume
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.models.catalog import CARD, sha256_of
+from AttnSegLib.networks.cost import network_facts
 
 
 @pytest.fixture(autouse=True)

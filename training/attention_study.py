@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from AttnSegLib.catalog import ModelSpec, find_model
-from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
-from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.predictor import SlicePredictor
-from AttnSegLib.volume import Volume
-from training.scoring.attention_figures import Look, draw_deletions, draw_maps
-from training.scoring.attention_scores import (
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.catalog import ModelSpec, find_model
+from training.scoring.attention.deletion import Deletion, Eraser, mean_dice, read_deletions, write_deletions
+from training.scoring.attention.figures import Look, draw_deletions, draw_maps
+from training.scoring.attention.scores import (
     BAND,
     NUMBERS,
     MapScore,
@@ -26,9 +27,8 @@ from training.scoring.attention_scores import (
     score_map,
     write_map_scores,
 )
-from training.scoring.deletion import Deletion, Eraser, mean_dice, read_deletions, write_deletions
-from training.scoring.measured import all_measured, once
 from training.scoring.summary import table
+from training.scoring.trust.measured import all_measured, once
 from training.scoring.truth import Truth, Wanted, truth_of
 
 _SHOWN = 0.1  # share of blanked pixels in the table

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.inference.predictor import SlicePredictor
 from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate
+from training.learning.recipe import Recipe, read_recipe
+from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, row
-from training.recipe import Recipe, read_recipe
-from training.scored_run import ScoredRun, cases_to_test
 from training.scoring.candidates import Model, predictor_of
 from training.scoring.comparison_report import Compared, write_report
 from training.scoring.scores import Score

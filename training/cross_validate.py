@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 
 from AttnSegLib.errors import InputError
-from training.case import Case
 from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate
-from training.recipe import Recipe, read_recipe
-from training.scored_run import ScoredRun
+from training.learning.recipe import Recipe, read_recipe
+from training.learning.scored_run import ScoredRun
 from training.scoring.candidates import Model, predictor_of
 from training.scoring.scores import Score, write_scores
 from training.scoring.summary import markdown, summarise
 from training.scoring.truth import Truth
-from training.slice_module import deal
-from training.split import Split
+from training.slices.case import Case
+from training.slices.module import deal
+from training.slices.split import Split
 from training.train import RunOptions
 
 _EPILOG = """

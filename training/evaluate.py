@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from AttnSegLib.catalog import CARD, find_model
-from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
-from AttnSegLib.predictor import SlicePredictor
-from AttnSegLib.preprocess import Preprocessing
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.models.catalog import CARD, find_model
 from training import datasets
 from training.papers.columns import COLUMNS
 from training.scoring.candidates import Candidate, Folder, Model

@@ -17,19 +17,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from AttnSegLib.catalog import CARD, ModelSpec, load_card, sha256_of, user_folder
-from AttnSegLib.cost import network_facts
-from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
-from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.catalog import CARD, ModelSpec, load_card, sha256_of, user_folder
+from AttnSegLib.networks.cost import network_facts
 from training import datasets
-from training.bundle import bundle_metadata
-from training.card_scores import Look, card_scores
-from training.case import Case
-from training.onnx_file import write_onnx
-from training.recipe import Recipe, from_dict, read_checkpoint
+from training.learning.recipe import Recipe, from_dict, read_checkpoint
+from training.model_folder.bundle import bundle_metadata
+from training.model_folder.card_scores import Look, card_scores
+from training.model_folder.onnx_file import write_onnx
+from training.model_folder.stored_weights import BITS, Bits, write_weights
 from training.scoring.candidates import network_of, predictor_of
-from training.stored_weights import BITS, Bits, write_weights
+from training.slices.case import Case
 
 _WEIGHTS = "weights.safetensors"
 _LOOKED_AT = 20  # training cases, for their extent

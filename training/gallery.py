@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from AttnSegLib.catalog import ModelSpec, find_model, resource_folder
 from AttnSegLib.errors import InputError
-from AttnSegLib.overview import Overview, draw_maps
-from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.predictor import SlicePredictor
-from AttnSegLib.volume import read_label_map, read_volume
-from training.case import Labelled
+from AttnSegLib.images.volume import read_label_map, read_volume
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.catalog import ModelSpec, find_model, resource_folder
+from AttnSegLib.results.overview import Overview, draw_maps
 from training.scoring.figures import save_small
 from training.scoring.truth import truth_of
+from training.slices.case import Labelled
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from AttnSegLib import networks
-from AttnSegLib.catalog import ModelSpec, find_model
-from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
-from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.catalog import ModelSpec, find_model
 from training.evaluate import evaluate, seconds_per_slice
 from training.papers.columns import paper_columns
 from training.scoring.candidates import Model

@@ -15,8 +15,8 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from AttnSegLib.catalog import CARD, ModelSpec, find_model, load_card, load_models, sha256_of, user_folder
 from AttnSegLib.errors import InputError
+from AttnSegLib.models.catalog import CARD, ModelSpec, find_model, load_card, load_models, sha256_of, user_folder
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file knows: the same model makes the same file
 SUMS = "SHA256SUMS"

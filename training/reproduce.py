@@ -17,11 +17,11 @@ from typing import Any
 from AttnSegLib.errors import InputError
 from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate, seconds_per_slice
+from training.learning.recipe import Recipe, read_recipe
+from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.columns import NOTES
 from training.papers.printed import DATASETS, Cost, Printed, printed
 from training.papers.systems import System, system, tables
-from training.recipe import Recipe, read_recipe
-from training.scored_run import ScoredRun, cases_to_test
 from training.scoring.candidates import Model, network_of, predictor_of
 from training.scoring.scores import Score
 from training.scoring.summary import table as markdown_table

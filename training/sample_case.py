@@ -10,9 +10,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.volume import to_image
+from AttnSegLib.images.volume import to_image
 from training import datasets
-from training.case import Labelled
+from training.slices.case import Labelled
 
 
 def main(arguments: list[str] | None = None) -> int:

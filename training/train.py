@@ -14,19 +14,19 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from AttnSegLib.device import Compute, describe, fast_at_bfloat16
 from AttnSegLib.errors import InputError
-from training.attention_history import AttentionHistory, find_case
-from training.averaging import moving_average
-from training.checkpoints import SafeCheckpointIO, checkpoint_callbacks
+from AttnSegLib.inference.device import Compute, describe, fast_at_bfloat16
 from training.command_line import add_run_options, exit_code_of, next_command
-from training.epoch_log import EpochLog, Progress, only_what_matters
-from training.recipe import Recipe, read_checkpoint, read_recipe, refuse_another
-from training.segmentation_module import SegmentationModule
-from training.slice_module import SliceModule
-from training.slices import number_of_batches
-from training.split import Parts
-from training.start import begin_with
+from training.learning.attention_history import AttentionHistory, find_case
+from training.learning.averaging import moving_average
+from training.learning.checkpoints import SafeCheckpointIO, checkpoint_callbacks
+from training.learning.epoch_log import EpochLog, Progress, only_what_matters
+from training.learning.module import SegmentationModule
+from training.learning.recipe import Recipe, read_checkpoint, read_recipe, refuse_another
+from training.learning.start import begin_with
+from training.slices.dataset import number_of_batches
+from training.slices.module import SliceModule
+from training.slices.split import Parts
 
 _EPILOG = """
 The run folder holds metrics.csv, logs for TensorBoard, and the checkpoints: last.ckpt after every epoch, and best.ckpt

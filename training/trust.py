@@ -11,16 +11,23 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from AttnSegLib.catalog import find_model
-from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
-from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.predictor import SlicePredictor
-from training.scoring.calibration import Key, Reliability, mean_over_labels, read_bins, reliability_diagram, write_bins
-from training.scoring.measured import all_measured, once
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.catalog import find_model
 from training.scoring.regions import near
-from training.scoring.slice_trust import BAD, SliceTrust, auc, read_slices, trust_of, write_slices
 from training.scoring.summary import table
+from training.scoring.trust.calibration import (
+    Key,
+    Reliability,
+    mean_over_labels,
+    read_bins,
+    reliability_diagram,
+    write_bins,
+)
+from training.scoring.trust.measured import all_measured, once
+from training.scoring.trust.slice_trust import BAD, SliceTrust, auc, read_slices, trust_of, write_slices
 from training.scoring.truth import Truth, Wanted, truth_of
 
 _NEAR = 5.0  # mm

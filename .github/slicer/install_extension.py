@@ -1,6 +1,6 @@
 """Run in a downloaded Slicer: installs the PyTorch extension as users do. Slicer has it after its next start."""
 
-import slicer  # noqa: TID251 - this file is run by Slicer
+import slicer
 
 manager = slicer.app.extensionsManagerModel()
 manager.interactive = False  # no questions

@@ -7,7 +7,7 @@ import os
 import unittest
 from pathlib import Path
 
-import slicer.testing  # noqa: TID251 - this file is run by Slicer
+import slicer.testing
 
 slicer.util.selectModule("AttnSeg")  # the panel opens
 if "AttnSeg" not in slicer.selfTests:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import qt
 from slicer.i18n import tr as _
 
-from AttnSegLib import model_store
-from AttnSegLib.catalog import ModelSpec
+from AttnSegLib.models import store as model_store
+from AttnSegLib.models.catalog import ModelSpec
 from AttnSegPanel.choices import show_rows
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib import catalog
 from AttnSegLib.errors import InputError
+from AttnSegLib.models import catalog
 from AttnSegLib.mrml.news import Remarked, Stopped, Target
 from AttnSegLib.mrml.session import Session
 from AttnSegPanel.attention_section import AttentionSection

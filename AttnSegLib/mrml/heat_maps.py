@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import slicer
 
-from AttnSegLib.catalog import ModelSpec
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.orientation import Region
+from AttnSegLib.models.catalog import ModelSpec
 from AttnSegLib.mrml.nodes import color_table, composites, fill, nodes_of_class
 from AttnSegLib.mrml.volumes import node_affine, place_beside
-from AttnSegLib.orientation import Region
 
 _MAP = "AttnSeg.map"  # attribute of a heat map: the title of its attention map
 _INFERNO = "vtkMRMLColorTableNodeFileInferno.txt"

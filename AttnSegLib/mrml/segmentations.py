@@ -11,10 +11,10 @@ import slicer
 import vtk
 from vtk.util import numpy_support
 
-from AttnSegLib.catalog import Label, ModelSpec
 from AttnSegLib.errors import InputError
+from AttnSegLib.models.catalog import Label, ModelSpec
 from AttnSegLib.mrml.volumes import node_affine, place_beside, world_affine
-from AttnSegLib.slicer_files import terminology_entry
+from AttnSegLib.results.segmentation_file import terminology_entry
 
 _MODEL, _LABEL = "AttnSeg.model", "AttnSeg.label"  # tags of the segments that are ours
 _LABEL_MAP = "Binary labelmap"

@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from AttnSegLib import preflight
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.orientation import Region, slice_orientation
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference import preflight
+from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.mrml import heat_maps, segmentations, views, volumes
 from AttnSegLib.mrml.news import (
     Checked,
@@ -26,9 +29,6 @@ from AttnSegLib.mrml.news import (
     Working,
 )
 from AttnSegLib.mrml.preview import Preview
-from AttnSegLib.orientation import Region, slice_orientation
-from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.volume import Volume
 from AttnSegLib.worker import events
 from AttnSegLib.worker.client import Request, Worker
 from AttnSegLib.worker.events import Result

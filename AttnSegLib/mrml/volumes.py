@@ -8,10 +8,10 @@ import numpy as np
 import slicer
 import vtk
 
-from AttnSegLib import volume as volumes
 from AttnSegLib.errors import InputError
-from AttnSegLib.orientation import Region
-from AttnSegLib.volume import Volume
+from AttnSegLib.images import volume as volumes
+from AttnSegLib.images.orientation import Region
+from AttnSegLib.images.volume import Volume
 
 
 def read_volume(node: Any) -> Volume:

@@ -1,10 +1,9 @@
-"""The networks by name, one file each, here and in baselines/; a file without a leading underscore is a network."""
+"""The networks by name: each file in papers/ and in baselines/ is one."""
 
 from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +18,12 @@ _EXTRAS = ("monai", "transformers")  # what some baselines come from; the other 
 
 def names() -> list[str]:
     """Names that `create` knows, in alphabetical order. Imports no torch."""
-    return sorted([*_files(__path__), *baseline_names()])
+    return sorted([*_files("papers"), *baseline_names()])
 
 
 def baseline_names() -> list[str]:
     """Those of `names` that the papers only compare with, in alphabetical order. Imports no torch."""
-    return sorted(_files([f"{folder}/baselines" for folder in __path__]))
+    return sorted(_files("baselines"))
 
 
 def network_class(name: str) -> Any:
@@ -34,9 +33,9 @@ def network_class(name: str) -> Any:
     """
     if name not in names():
         raise InputError(f"There is no network '{name}'; choose one of: {', '.join(names())}.")
-    package = f"{__name__}.baselines" if name in baseline_names() else __name__
+    room = "baselines" if name in baseline_names() else "papers"
     try:
-        return import_module(f"{package}.{name}").Network
+        return import_module(f"{__name__}.{room}.{name}").Network
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRAS:
@@ -59,6 +58,5 @@ def create(name: str, **options: Any) -> nn.Module:
     return network
 
 
-def _files(folders: Iterable[str]) -> list[str]:
-    files = [module.name for module in pkgutil.iter_modules(folders) if not module.ispkg]
-    return [name for name in files if not name.startswith("_")]
+def _files(room: str) -> list[str]:
+    return [module.name for module in pkgutil.iter_modules([f"{folder}/{room}" for folder in __path__])]

@@ -7,8 +7,8 @@ import time
 import numpy as np
 
 from AttnSegLib.errors import Cancelled, InputError
-from AttnSegLib.prediction import Prediction, Watch
-from AttnSegLib.volume import Volume
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.prediction import Prediction, Watch
 from AttnSegLib.worker import events
 from AttnSegLib.worker.client import Request, Worker
 from AttnSegLib.worker.job import Job

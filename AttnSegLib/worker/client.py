@@ -28,10 +28,10 @@ from typing import Any
 
 import numpy as np
 
-from AttnSegLib.catalog import CARD, ModelSpec
 from AttnSegLib.errors import InputError
-from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.volume import Volume
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.models.catalog import CARD, ModelSpec
 from AttnSegLib.worker import events, protocol
 from AttnSegLib.worker.events import Event, Ready
 from AttnSegLib.worker.job import Job

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from AttnSegLib.catalog import load_card
 from AttnSegLib.errors import Cancelled, InputError
-from AttnSegLib.orientation import Region
-from AttnSegLib.prediction import Canvas, PredictionOptions
-from AttnSegLib.volume import Volume
+from AttnSegLib.images.orientation import Region
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.prediction import Canvas, PredictionOptions
+from AttnSegLib.models.catalog import load_card
 from AttnSegLib.worker import protocol
 
 
@@ -82,8 +82,8 @@ class _Service:
             self._say("failed", job=job, sentence=sentence, detail=traceback.format_exc())
 
     def _segment(self, job: int, request: dict[str, Any]) -> None:
-        from AttnSegLib.report import measure_segments
-        from AttnSegLib.slices_to_check import slices_to_check
+        from AttnSegLib.results.report import measure_segments
+        from AttnSegLib.results.slices_to_check import slices_to_check
 
         volume = self._attach_volume(request)
         held = [protocol.attach(block) for block in (request["label_map"], *request["attention"].values())]
@@ -110,7 +110,7 @@ class _Service:
         _let_go(held)
 
     def _compare(self, job: int, request: dict[str, Any]) -> None:
-        from AttnSegLib.metrics import compare
+        from AttnSegLib.results.metrics import compare
 
         held = [protocol.attach(request[key]) for key in ("reference", "prediction")]
         self._say("attached", job=job)
@@ -119,7 +119,7 @@ class _Service:
         _let_go(held)
 
     def _check(self, job: int, _request: dict[str, Any]) -> None:
-        from AttnSegLib.check import check
+        from AttnSegLib.inference.self_check import check
 
         self._say("checked", job=job, findings=[asdict(finding) for finding in check()])
 
@@ -136,8 +136,8 @@ class _Service:
         return self._volume[2]
 
     def _load(self, request: dict[str, Any]) -> tuple[Any, Any]:
-        from AttnSegLib.device import Compute
-        from AttnSegLib.predictor import SlicePredictor
+        from AttnSegLib.inference.device import Compute
+        from AttnSegLib.inference.predictor import SlicePredictor
 
         spec = load_card(Path(request["card"])).in_plane(request["plane"])
         key = (request["card"], spec.sha256, spec.plane, *request["compute"], request["level"])
@@ -190,7 +190,7 @@ def _devices() -> list[tuple[str, str, int | None]]:
     try:
         import torch
 
-        from AttnSegLib import predictor  # noqa: F401  # so that the first job need not wait for it
+        from AttnSegLib.inference import predictor  # noqa: F401  # so that the first job need not wait for it
     except ImportError:
         return []
     found: list[tuple[str, str, int | None]] = []

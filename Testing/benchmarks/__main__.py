@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
+from AttnSegLib.inference.device import Compute
 from Testing.benchmarks import inputs, machine
 from Testing.benchmarks.machine import Run
 

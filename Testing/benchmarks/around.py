@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
-from AttnSegLib.cost import network_facts
-from AttnSegLib.device import Compute
-from AttnSegLib.predictor import SlicePredictor, Traits
-from AttnSegLib.slicer_files import write_segmentation
-from AttnSegLib.volume import read_volume
+from AttnSegLib.images.volume import read_volume
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.predictor import SlicePredictor, Traits
+from AttnSegLib.networks.cost import network_facts
+from AttnSegLib.results.segmentation_file import write_segmentation
 from Testing.benchmarks import inputs
 from Testing.benchmarks.machine import Run, wait
 from Testing.benchmarks.peers.ours import ORGAN

@@ -5,11 +5,11 @@ Each way in turns, slice by slice. A query segments only its own slice, so it is
 
 from __future__ import annotations
 
-from AttnSegLib.attention import SelfAttention, attention_maps
-from AttnSegLib.device import Compute
-from AttnSegLib.orientation import Region
-from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.predictor import SlicePredictor
+from AttnSegLib.images.orientation import Region
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.networks.attention import SelfAttention, attention_maps
 from Testing.benchmarks import inputs
 from Testing.benchmarks.machine import Run
 from Testing.benchmarks.turns import in_turns

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from AttnSegLib.cost import network_facts
-from AttnSegLib.device import Compute
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.networks.cost import network_facts
 from Testing.benchmarks import inputs, machine, peers, plot
 from Testing.benchmarks.contest import Contest
 from Testing.benchmarks.machine import Run

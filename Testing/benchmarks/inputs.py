@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from AttnSegLib import networks
-from AttnSegLib.preprocess import Preprocessing
-from AttnSegLib.volume import Volume, to_image
+from AttnSegLib.images.volume import Volume, to_image
+from AttnSegLib.inference.preprocess import Preprocessing
 
 NETWORKS = tuple(name for name in networks.names() if name not in networks.baseline_names())
 CLASSES = 2  # background and organ: a softmax over two is what all peers know

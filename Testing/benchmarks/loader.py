@@ -20,9 +20,9 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from training.recipe import Recipe, read_recipe
-from training.segmentation_module import SegmentationModule
-from training.slice_module import SliceModule
+from training.learning.module import SegmentationModule
+from training.learning.recipe import Recipe, read_recipe
+from training.slices.module import SliceModule
 
 CASES, SLICES, SIZE, BATCH, EPOCHS, WORKERS = 4, 60, 256, 8, 6, 2
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from AttnSegLib import networks
-from AttnSegLib.attention import AttentionMap, ChannelCoefficients, SelfAttention
+from AttnSegLib.networks.attention import AttentionMap, ChannelCoefficients, SelfAttention
 
 CASES = ("anunet", "msdualguided", "afnet", "eccamunet")
 WIDTH, BATCH, SIZE, ROUNDS = 16, 4, 256, 15

@@ -16,12 +16,12 @@ import SimpleITK as sitk
 import torch
 
 from AttnSegLib import networks
-from AttnSegLib.device import Compute
-from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.predictor import SlicePredictor
-from AttnSegLib.preprocess import Preprocessing
-from AttnSegLib.slicer_files import write_segmentation
-from AttnSegLib.volume import read_volume, to_image
+from AttnSegLib.images.volume import read_volume, to_image
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.results.segmentation_file import write_segmentation
 from Testing.benchmarks import inputs, machine
 from Testing.benchmarks.children import result_of
 from Testing.benchmarks.machine import Run

@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from AttnSegLib import metrics
-from AttnSegLib.catalog import ModelSpec, load_models, resource_folder
-from AttnSegLib.device import Compute
-from AttnSegLib.orientation import Region
-from AttnSegLib.prediction import Prediction, PredictionOptions
-from AttnSegLib.predictor import SlicePredictor
-from AttnSegLib.volume import read_label_map, read_volume
+from AttnSegLib.images.orientation import Region
+from AttnSegLib.images.volume import read_label_map, read_volume
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import Prediction, PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.catalog import ModelSpec, load_models, resource_folder
+from AttnSegLib.results import metrics
 from Testing.benchmarks.machine import Run
 from Testing.benchmarks.turns import in_turns
 

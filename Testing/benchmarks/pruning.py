@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from AttnSegLib.cost import measure
+from AttnSegLib.networks.cost import measure
 from Testing.benchmarks import inputs
 from Testing.benchmarks.machine import Run
 from Testing.benchmarks.peers import OURS, Setting

@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from AttnSegLib import networks
-from AttnSegLib.device import Compute
+from AttnSegLib.inference.device import Compute
 from Testing.benchmarks import inputs
 from Testing.benchmarks.machine import Run
 from Testing.benchmarks.peers import OURS, OURS_BF16, PAPERS, Peer, Setting

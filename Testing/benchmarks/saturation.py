@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from AttnSegLib import networks
-from AttnSegLib.attention import SelfAttention
-from AttnSegLib.catalog import resource_folder
-from AttnSegLib.networks import msdualguided, omeganet
-from AttnSegLib.preprocess import Preprocessing
-from AttnSegLib.volume import read_volume
+from AttnSegLib.images.volume import read_volume
+from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.models.catalog import resource_folder
+from AttnSegLib.networks.attention import SelfAttention
+from AttnSegLib.networks.papers import msdualguided, omeganet
 
 SLICES, SIZE = [50, 60, 70, 80], 256
 

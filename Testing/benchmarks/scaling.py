@@ -39,11 +39,11 @@ def child(device_name: str, slices: int, width: int, size: int, runs: int) -> di
     import torch
 
     from AttnSegLib import networks
-    from AttnSegLib.device import Compute
-    from AttnSegLib.orientation import Region
-    from AttnSegLib.prediction import PredictionOptions
-    from AttnSegLib.predictor import SlicePredictor
-    from AttnSegLib.preprocess import Preprocessing
+    from AttnSegLib.images.orientation import Region
+    from AttnSegLib.inference.device import Compute
+    from AttnSegLib.inference.prediction import PredictionOptions
+    from AttnSegLib.inference.predictor import SlicePredictor
+    from AttnSegLib.inference.preprocess import Preprocessing
 
     importing = time.perf_counter() - begin
     from Testing.benchmarks import inputs, machine

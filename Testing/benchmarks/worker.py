@@ -9,10 +9,10 @@ import time
 
 import numpy as np
 
-from AttnSegLib.catalog import find_model
-from AttnSegLib.device import Compute
-from AttnSegLib.predictor import SlicePredictor
-from AttnSegLib.volume import Volume
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.catalog import find_model
 from AttnSegLib.worker import events
 from AttnSegLib.worker.client import Request, Worker
 

@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.volume import to_image
+from AttnSegLib.images.volume import to_image
 from training import datasets
 
 SHAPE = (5, 4, 3)  # slices, rows, columns

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from training.recipe import read_checkpoint, recipe_of
-from training.segmentation_module import SegmentationModule
-from training.slice_module import SliceModule
+from training.learning.module import SegmentationModule
+from training.learning.recipe import read_checkpoint, recipe_of
+from training.slices.module import SliceModule
 from training.train import RunOptions, _trainer
 
 checkpoint, root, processes = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

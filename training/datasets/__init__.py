@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from AttnSegLib.errors import InputError
-from training.case import Case
+from training.slices.case import Case
 
 
 def names() -> list[str]:

@@ -13,8 +13,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.volume import Volume
-from training.case import Labelled
+from AttnSegLib.images.volume import Volume
+from training.slices.case import Labelled
 
 IMAGE_IOS = {
     ".png": "PNGImageIO",

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from training.case import Case
 from training.datasets._picture import pairs, read_pair
+from training.slices.case import Case
 
 SOURCE = "Give the folder with train and val in it, each with pictures (000.png) and their masks (000_mask.png)."
 LABELS = {1: "liver"}

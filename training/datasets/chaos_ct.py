@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from training.case import Case
 from training.datasets import chaos_mr
+from training.slices.case import Case
 
 SOURCE = chaos_mr.SOURCE
 LABELS = {1: "liver"}

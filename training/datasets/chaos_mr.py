@@ -17,8 +17,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.volume import Volume, read_volume
-from training.case import Case, Labelled
+from AttnSegLib.images.volume import Volume, read_volume
+from training.slices.case import Case, Labelled
 
 SOURCE = (
     "Download CHAOS_Train_Sets.zip from https://zenodo.org/records/3431873, unpack it, and give the folder Train_Sets, "

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.volume import read_label_map, read_volume
-from training.case import Case, Labelled
+from AttnSegLib.images.volume import read_label_map, read_volume
 from training.datasets._picture import IMAGE_IOS, picture_volume, read_picture, read_values
+from training.slices.case import Case, Labelled
 
 SOURCE = (
     "Give a folder with images (NIfTI, NRRD, MetaImage, PNG, TIFF or JPEG files) in 'images' and their label maps in "

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.volume import read_label_map, read_volume
-from training.case import Case, Labelled
+from AttnSegLib.images.volume import read_label_map, read_volume
+from training.slices.case import Case, Labelled
 
 SOURCE = (
     "Clone https://github.com/neheller/kits19, fetch the images with its starter code, and give the repository's "

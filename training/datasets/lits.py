@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.volume import read_label_map, read_volume
-from training.case import Case, Labelled
+from AttnSegLib.images.volume import read_label_map, read_volume
+from training.slices.case import Case, Labelled
 
 SOURCE = (
     "Download the training data of LiTS from https://competitions.codalab.org/competitions/17094 and give the folder "

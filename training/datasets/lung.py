@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from training.case import Case
 from training.datasets._picture import pairs, read_pair
+from training.slices.case import Case
 
 SOURCE = (
     "Download https://www.kaggle.com/datasets/kmader/finding-lungs-in-ct-data and give its folder, the one with "

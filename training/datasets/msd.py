@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from AttnSegLib import decathlon
 from AttnSegLib.errors import InputError
-from AttnSegLib.volume import read_label_map, read_volume
-from training.case import Case, Labelled
+from AttnSegLib.images import decathlon
+from AttnSegLib.images.volume import read_label_map, read_volume
+from training.slices.case import Case, Labelled
 
 SOURCE = (
     "Download a task of the Medical Segmentation Decathlon from http://medicaldecathlon.com and give its folder, the "

@@ -20,9 +20,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.volume import read_volume
-from training.case import Case, Labelled
+from AttnSegLib.images.volume import read_volume
 from training.datasets.chaos_mr import places
+from training.slices.case import Case, Labelled
 
 SOURCE = (
     "Download images and labels of Pancreas-CT from https://www.cancerimagingarchive.net/collection/pancreas-ct/ and "

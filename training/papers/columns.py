@@ -9,7 +9,7 @@ from operator import add
 import numpy as np
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.metrics import Counts
+from AttnSegLib.results.metrics import Counts
 from training.scoring.scores import Score
 
 Column = Callable[[Sequence[Score]], float]

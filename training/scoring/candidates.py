@@ -8,14 +8,14 @@ from typing import Any, Protocol
 from torch import nn
 
 from AttnSegLib import networks
-from AttnSegLib.catalog import Code, Label
-from AttnSegLib.device import Compute
 from AttnSegLib.errors import InputError
-from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.predictor import SlicePredictor, Traits
-from AttnSegLib.preprocess import SliceStack
-from AttnSegLib.volume import Volume, read_label_map
-from training.recipe import from_dict
+from AttnSegLib.images.volume import Volume, read_label_map
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor, Traits
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.catalog import Code, Label
+from training.learning.recipe import from_dict
 from training.scoring.scores import Found
 
 _SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from AttnSegLib.cost import measure
-from AttnSegLib.orientation import Region
-from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.predictor import SlicePredictor
-from AttnSegLib.volume import Volume
+from AttnSegLib.images.orientation import Region
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.networks.cost import measure
 from training.evaluate import evaluate
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
 from training.scoring.candidates import Model

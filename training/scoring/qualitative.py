@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from AttnSegLib.catalog import Label
 from AttnSegLib.errors import InputError
+from AttnSegLib.models.catalog import Label
 from training.scoring.figures import save_small
 
 _INCHES = 2.0  # width of one slice

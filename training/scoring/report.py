@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from AttnSegLib.catalog import Label
-from AttnSegLib.preprocess import SliceStack
-from training.case import Labelled
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.catalog import Label
 from training.papers.columns import NOTES, paper_columns
 from training.scoring.figures import box_plots, convergence
 from training.scoring.qualitative import QualitativePage, QualitativeRow, qualitative
 from training.scoring.scores import Found, Score, write_scores
 from training.scoring.significance import tests_markdown, wilcoxon
 from training.scoring.summary import markdown, summarise, table
+from training.slices.case import Labelled
 
 _ROWS = 4  # cases on the page of examples
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from AttnSegLib import metrics
-from AttnSegLib.catalog import Label
-from training.case import Labelled
+from AttnSegLib.models.catalog import Label
+from AttnSegLib.results import metrics
 from training.scoring.rows import read_rows, write_rows
+from training.slices.case import Labelled
 
 
 @dataclass(frozen=True)

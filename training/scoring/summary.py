@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.metrics import Counts
+from AttnSegLib.results.metrics import Counts
 from training.scoring.scores import Score
 
 METRICS = ("dice", "iou", "precision", "recall", "hd95_mm", "mean_surface_distance_mm")

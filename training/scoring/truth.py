@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from AttnSegLib.catalog import Label, ModelSpec
 from AttnSegLib.errors import InputError
+from AttnSegLib.models.catalog import Label, ModelSpec
 from training import datasets
-from training.case import Case, Labelled
-from training.recipe import Source
+from training.learning.recipe import Source
 from training.scoring.candidates import plain_label
-from training.slice_cache import read_labelled
+from training.slices.cache import read_labelled
+from training.slices.case import Case, Labelled
 
 
 @dataclass(frozen=True)

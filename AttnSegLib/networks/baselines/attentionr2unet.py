@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from AttnSegLib.attention import AttentionMap
-from AttnSegLib.networks.anunet import AttentionGate
+from AttnSegLib.networks.attention import AttentionMap
 from AttnSegLib.networks.baselines.r2unet import LEVELS, R2UNet
+from AttnSegLib.networks.papers.anunet import AttentionGate
 
 
 class AttentionR2UNet(R2UNet):

@@ -7,11 +7,11 @@ connection instead of half of it, and merges with one convolution, instance norm
 
 from __future__ import annotations
 
-from monai.networks.nets.attentionunet import AttentionBlock, AttentionUnet  # noqa: TID251
+from monai.networks.nets.attentionunet import AttentionBlock, AttentionUnet
 from torch import Tensor, nn
 
-from AttnSegLib.attention import AttentionMap
-from AttnSegLib.networks._output import SegmentationOutput
+from AttnSegLib.networks.attention import AttentionMap
+from AttnSegLib.networks.output import SegmentationOutput
 
 
 class AttentionUNet(nn.Module):

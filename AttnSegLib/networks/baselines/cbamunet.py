@@ -8,8 +8,8 @@ their paper does not say so, and here it is left out.
 
 from __future__ import annotations
 
-from AttnSegLib.networks.afnet import DualAttention
 from AttnSegLib.networks.baselines.unet import UNet
+from AttnSegLib.networks.papers.afnet import DualAttention
 
 
 class CBAMUNet(UNet):

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
-from AttnSegLib.networks._blocks import ConvBlock, resize
-from AttnSegLib.networks._output import SegmentationOutput
-from AttnSegLib.networks._resnet import ResNet
+from AttnSegLib.networks.blocks import ConvBlock, resize
+from AttnSegLib.networks.output import SegmentationOutput
+from AttnSegLib.networks.resnet import ResNet
 
 POOLS = (2, 3, 5, 6)
 

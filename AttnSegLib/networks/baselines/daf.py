@@ -11,7 +11,7 @@ of each scale and four on the refined ones.
 
 from __future__ import annotations
 
-from AttnSegLib.networks.msdualguided import MSDualGuided
+from AttnSegLib.networks.papers.msdualguided import MSDualGuided
 
 
 class DAF(MSDualGuided):

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from AttnSegLib.networks._blocks import ConvBlock, resize
-from AttnSegLib.networks._output import SegmentationOutput
-from AttnSegLib.networks._resnet import ResNet
-from AttnSegLib.networks.msdualguided import ChannelAttention, PositionAttention
+from AttnSegLib.networks.blocks import ConvBlock, resize
+from AttnSegLib.networks.output import SegmentationOutput
+from AttnSegLib.networks.papers.msdualguided import ChannelAttention, PositionAttention
+from AttnSegLib.networks.resnet import ResNet
 
 
 class DANet(nn.Module):

@@ -14,9 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from AttnSegLib.networks._blocks import ConvBlock, resize
-from AttnSegLib.networks._output import SegmentationOutput
-from AttnSegLib.networks._resnet import ResNet
+from AttnSegLib.networks.blocks import ConvBlock, resize
+from AttnSegLib.networks.output import SegmentationOutput
+from AttnSegLib.networks.resnet import ResNet
 
 
 class SeparableConv(nn.Sequential):

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from AttnSegLib.networks._blocks import ConvBlock, resize
-from AttnSegLib.networks._output import SegmentationOutput
-from AttnSegLib.networks._resnet import BasicBlock, Bottleneck
+from AttnSegLib.networks.blocks import ConvBlock, resize
+from AttnSegLib.networks.output import SegmentationOutput
+from AttnSegLib.networks.resnet import BasicBlock, Bottleneck
 
 MODULES = (1, 4, 3)  # with two, three and four resolutions
 BLOCKS = 4  # on each resolution of a module

@@ -12,10 +12,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from AttnSegLib.attention import ChannelCoefficients
-from AttnSegLib.networks._blocks import ConvBlock, resize
-from AttnSegLib.networks._output import SegmentationOutput
-from AttnSegLib.networks._resnet import ResNet
+from AttnSegLib.networks.attention import ChannelCoefficients
+from AttnSegLib.networks.blocks import ConvBlock, resize
+from AttnSegLib.networks.output import SegmentationOutput
+from AttnSegLib.networks.resnet import ResNet
 
 
 class PyramidAttention(nn.Module):

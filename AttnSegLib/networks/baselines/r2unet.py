@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from AttnSegLib.networks._blocks import ConvBlock, halve
-from AttnSegLib.networks._output import SegmentationOutput
+from AttnSegLib.networks.blocks import ConvBlock, halve
+from AttnSegLib.networks.output import SegmentationOutput
 
 LEVELS = 5
 

@@ -8,11 +8,11 @@ self-attention is not marked: that would mean to replace parts inside the librar
 from __future__ import annotations
 
 from torch import Tensor, nn
-from transformers import SegformerConfig, SegformerForSemanticSegmentation  # noqa: TID251
+from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.networks._blocks import resize
-from AttnSegLib.networks._output import SegmentationOutput
+from AttnSegLib.networks.blocks import resize
+from AttnSegLib.networks.output import SegmentationOutput
 
 LAYOUTS = {  # Table 6: channels for each head, and blocks of each level
     "mit_b0": (32, [2, 2, 2, 2]),

@@ -6,9 +6,9 @@ paper's, the place is that of the EC-CaM-UNet paper, which compares with it.
 
 from __future__ import annotations
 
-from monai.networks.blocks.squeeze_and_excitation import ChannelSELayer  # noqa: TID251
+from monai.networks.blocks.squeeze_and_excitation import ChannelSELayer
 
-from AttnSegLib.attention import ChannelCoefficients
+from AttnSegLib.networks.attention import ChannelCoefficients
 from AttnSegLib.networks.baselines.unet import UNet
 
 

@@ -6,10 +6,10 @@ MONAI's BasicUNet, with batch normalisation and ReLU as in the papers that compa
 
 from __future__ import annotations
 
-from monai.networks.nets.basic_unet import BasicUNet  # noqa: TID251
+from monai.networks.nets.basic_unet import BasicUNet
 from torch import Tensor, nn
 
-from AttnSegLib.networks._output import SegmentationOutput
+from AttnSegLib.networks.output import SegmentationOutput
 
 
 class UNet(nn.Module):

@@ -8,10 +8,10 @@ that come from below, which the paper does not; those of level 0 keep them.
 
 from __future__ import annotations
 
-from monai.networks.nets.basic_unetplusplus import BasicUNetPlusPlus  # noqa: TID251
+from monai.networks.nets.basic_unetplusplus import BasicUNetPlusPlus
 from torch import Tensor, nn
 
-from AttnSegLib.networks._output import SegmentationOutput
+from AttnSegLib.networks.output import SegmentationOutput
 
 
 class UNetPlusPlus(nn.Module):

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from AttnSegLib.preprocess import Preprocessing
+from AttnSegLib.inference.preprocess import Preprocessing
 from Testing.benchmarks.inputs import Case
 
 Logits = Callable[[Tensor], Tensor]

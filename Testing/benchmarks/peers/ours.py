@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from AttnSegLib.allocation import memory_kept
-from AttnSegLib.catalog import Code, Label
-from AttnSegLib.device import Compute
-from AttnSegLib.lanes import lanes
-from AttnSegLib.prediction import PredictionOptions
-from AttnSegLib.predictor import SlicePredictor, Traits
-from AttnSegLib.slicer_files import write_segmentation
-from AttnSegLib.volume import read_volume
+from AttnSegLib.images.volume import read_volume
+from AttnSegLib.inference.cpu_lanes import lanes
+from AttnSegLib.inference.cpu_memory import memory_kept
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor, Traits
+from AttnSegLib.models.catalog import Code, Label
+from AttnSegLib.results.segmentation_file import write_segmentation
 from Testing.benchmarks.peers import Logits, Segment, Setting
 
 ORGAN = Label(

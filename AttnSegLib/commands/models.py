@@ -1,0 +1,78 @@
+"""The commands that change which models there are: `attnseg models import`, `download` and `delete`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.models import store
+from AttnSegLib.models.catalog import ModelSpec, find_model, load_models
+
+_PAUSE = 0.1  # s between looks at a download
+
+
+def add_to(models: argparse.ArgumentParser) -> None:
+    """Add the commands to the parser of `attnseg models`, which lists the models if none of them is given."""
+    actions = models.add_subparsers(metavar="ACTION", title="actions (without one: list the models)")
+
+    importing = actions.add_parser("import", help="take over a model folder, or a zip file of one")
+    importing.set_defaults(run=_import)
+    importing.add_argument("path", type=Path, metavar="PATH")
+    importing.add_argument("--overwrite", action="store_true", help="replace a model of yours that has the same id")
+
+    downloading = actions.add_parser("download", help="fetch the weights of a model")
+    downloading.set_defaults(run=_download)
+    downloading.add_argument("id", metavar="ID")
+
+    deleting = actions.add_parser("delete", help="remove a model that was imported or downloaded")
+    deleting.set_defaults(run=_delete)
+    deleting.add_argument("id", metavar="ID")
+
+
+def _import(options: argparse.Namespace) -> int:
+    before = [(model, model.is_available) for model in load_models()]
+    spec = store.import_model(options.path, overwrite=options.overwrite)
+    hint = "" if spec.is_available else f" Its weights are still to be fetched: attnseg models download {spec.id}"
+    if (spec, spec.is_available) in before:
+        print(f"Model '{spec.id}' is here already, in {spec.folder}.{hint}")
+    else:
+        print(f"Imported model '{spec.id}' ({spec.title}; weights {spec.licence}) into {spec.folder}.{hint}")
+    return 0
+
+
+def _delete(options: argparse.Namespace) -> int:
+    store.delete(find_model(options.id))
+    print(f"Deleted model '{options.id}'.")
+    return 0
+
+
+def _download(options: argparse.Namespace) -> int:
+    spec = find_model(options.id)
+    if spec.is_available:
+        print(f"The weights of model '{spec.id}' are here already: {spec.weights_path}")
+        return 0
+    _wait(store.Download(spec), spec)
+    print(f"The weights of model '{spec.id}' are here and verified: {spec.weights_path}")
+    return 0
+
+
+def _wait(download: store.Download, spec: ModelSpec) -> None:
+    """Show how it goes on until it has ended. Raises `InputError` with the reason if it failed."""
+    from tqdm import tqdm
+
+    with tqdm(desc=spec.id, unit="B", unit_scale=True, leave=False, disable=None) as bar:
+        download.start()
+        try:
+            while not (state := download.poll()).finished:
+                bar.total = state.total or None
+                bar.update(state.done - bar.n)
+                time.sleep(_PAUSE)
+        except KeyboardInterrupt:
+            download.cancel()
+            while not download.poll().finished:
+                time.sleep(_PAUSE)
+            raise
+    if state.error:
+        raise InputError(state.error)

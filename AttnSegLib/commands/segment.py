@@ -1,0 +1,175 @@
+"""The command `attnseg segment`: a file in, a folder of results out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from AttnSegLib import networks
+from AttnSegLib.images.volume import Volume, read_label_map, read_volume
+from AttnSegLib.inference import preflight
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import Prediction, PredictionOptions, Watch
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.inference.preprocess import Preprocessing, SliceStack
+from AttnSegLib.models.catalog import ModelSpec, find_model
+from AttnSegLib.networks.attention import attention_maps
+from AttnSegLib.results.overview import Overview, write_overview
+from AttnSegLib.results.report import compare_with_reference, doubtful_slices, measure_segments, versions
+from AttnSegLib.results.results_folder import (
+    OVERVIEW,
+    REPORT,
+    SEGMENTATION,
+    attention_file,
+    results_folder,
+    write_report,
+)
+from AttnSegLib.results.segmentation_file import write_heat_map, write_segmentation
+from AttnSegLib.worker import blocking
+from AttnSegLib.worker.client import Request
+
+
+@dataclass(frozen=True)
+class SegmentRequest:
+    """What to segment, and how. attention: titles of maps, or "default", "all" or "none" alone; series: number of a
+    DICOM series; level: of a pruned ANU-Net; flips: average over flips; plane: of the slices by the scan's header,
+    instead of the model's; reference: a label map to compare with; worker: predict in a process of its own."""
+
+    image: Path
+    model: str
+    out: Path
+    attention: tuple[str, ...] = ("default",)
+    compute: Compute = field(default_factory=Compute)
+    level: int | None = None
+    flips: bool = False
+    plane: str | None = None
+    series: str | None = None
+    reference: Path | None = None
+    worker: bool = False
+    overwrite: bool = False
+
+
+def segment(
+    request: SegmentRequest, watch: Watch | None = None, notify: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """Do it, and return the report. notify gets sentences for the user as soon as they are known.
+
+    Raises `InputError` for bad input; then nothing was written.
+    """
+    notices: list[str] = []
+
+    def note(sentences: Iterable[str]) -> None:
+        for sentence in sentences:
+            notices.append(sentence)
+            if notify is not None:
+                notify(sentence)
+
+    spec = find_model(request.model)
+    if request.plane is not None:
+        spec = spec.in_plane(request.plane)
+    inputs = [path for path in (request.image, request.reference) if path is not None]
+    with results_folder(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
+        start = time.perf_counter()
+        volume = read_volume(request.image, series=request.series)
+        reference = read_label_map(request.reference, volume) if request.reference else None
+        note(volume.notices)
+        note(preflight.warnings(volume, spec))
+        reading = time.perf_counter() - start
+        prediction = (_predict_in_worker if request.worker else _predict)(request, spec, volume, watch)
+        note(prediction.notices)
+        if not prediction.label_map.any():
+            note([f"Nothing was found: is it the right scan for '{spec.id}', and is the organ in it?"])
+        stack = Preprocessing(**spec.preprocessing).stack(volume)
+        report = _report(request, spec, stack, prediction, reference)
+        report["notices"] = notices
+        start = time.perf_counter()
+        _write_images(folder, spec, stack, prediction, reference)
+        writing = time.perf_counter() - start
+        report["seconds"] = {"read": reading, "predict": prediction.seconds, "write": writing}
+        write_report(folder / REPORT, report)
+    return report
+
+
+def _predict(request: SegmentRequest, spec: ModelSpec, volume: Volume, watch: Watch | None) -> Prediction:
+    predictor = SlicePredictor.from_model(spec, request.compute, level=request.level)
+    return predictor.predict(volume, _options(request, spec, predictor.attention_titles), watch)
+
+
+def _predict_in_worker(request: SegmentRequest, spec: ModelSpec, volume: Volume, watch: Watch | None) -> Prediction:
+    compute = request.compute
+    pruned = {} if request.level is None else {"level": request.level}
+    with torch.device("meta"):  # only its titles are wanted
+        titles = list(attention_maps(networks.create(spec.network, **spec.options | pruned)))
+    options = _options(request, spec, titles)
+    order = Request(spec, options, compute.device, request.level, compute.batch_size, compute.precision)
+    return blocking.predict(volume, order, watch)
+
+
+def _options(request: SegmentRequest, spec: ModelSpec, available: list[str]) -> PredictionOptions:
+    return PredictionOptions(tuple(_attention_titles(request, spec, available)), flips=request.flips)
+
+
+def _attention_titles(request: SegmentRequest, spec: ModelSpec, available: list[str]) -> list[str]:
+    if request.attention == ("all",):
+        return available
+    if request.attention == ("none",):
+        return []
+    if request.attention != ("default",):
+        return list(request.attention)
+    if request.level is None:
+        return list(spec.attention)
+    return [title for title in spec.attention if title in available] or available  # a pruned network lacks some
+
+
+def _report(
+    request: SegmentRequest, spec: ModelSpec, stack: SliceStack, prediction: Prediction, reference: np.ndarray | None
+) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "model": {
+            "id": spec.id,
+            "sha256": spec.sha256,
+            "level": request.level,
+            "flips": request.flips,
+            "licence": spec.licence,
+        },
+        "input": _describe_input(request.image, stack.volume),
+        "slices": {
+            "plane": stack.orientation.plane_name,
+            "plane_was_chosen": request.plane is not None,
+            "stored_axis_kji": stack.axes[0],
+        },
+        "segments": measure_segments(stack, prediction.label_map, spec.labels),
+        "slices_to_check": doubtful_slices(stack, prediction.label_map, prediction.expected_error),
+        "attention": {title: attention_file(title) for title in prediction.attention},
+        "device": prediction.device,
+        "versions": versions(),
+    }
+    if reference is not None:
+        report["agreement_with_reference"] = compare_with_reference(reference, prediction.label_map, spec.labels)
+    return report
+
+
+def _describe_input(path: Path, volume: Volume) -> dict[str, Any]:
+    return {
+        "file": path.name,
+        "shape_kji": list(volume.voxels.shape),
+        "spacing_ijk_mm": list(volume.spacing),
+        "modality": volume.modality,
+    }
+
+
+def _write_images(
+    folder: Path, spec: ModelSpec, stack: SliceStack, prediction: Prediction, reference: np.ndarray | None
+) -> None:
+    affine = stack.volume.affine
+    write_segmentation(folder / SEGMENTATION, prediction.label_map, affine, spec.labels)
+    for title, coefficients in prediction.attention.items():
+        write_heat_map(folder / attention_file(title), coefficients, affine)
+    overview = Overview(spec.title, stack, prediction.label_map, spec.labels, prediction.attention, reference)
+    write_overview(folder / OVERVIEW, overview)

@@ -1,0 +1,1 @@
+"""Volumes and where their voxels lie: files in and out, orientation, planes."""

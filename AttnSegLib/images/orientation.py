@@ -1,0 +1,101 @@
+"""How slices lie in a volume: along which stored axis, and which way round. Needs only numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.planes import PLANES
+
+_NOTICEABLE = 1.01  # times the other spacings: below, no spacing is the largest
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box of voxels: from `start` up to but not including `stop`, both (k, j, i)."""
+
+    start: tuple[int, int, int]
+    stop: tuple[int, int, int]
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises `InputError` if the box is empty or leaves a volume of this shape (D, H, W)."""
+        bounds = zip(self.start, self.stop, shape, strict=True)
+        if not all(0 <= start < stop <= length for start, stop, length in bounds):
+            raise InputError(
+                f"The region from {self.start} to {self.stop} (k, j, i) is empty or leaves the volume of "
+                f"{tuple(shape)} voxels; correct its bounds."
+            )
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """For indexing an array (D, H, W)."""
+        k, j, i = (slice(start, stop) for start, stop in zip(self.start, self.stop, strict=True))
+        return k, j, i
+
+
+@dataclass(frozen=True)
+class SliceOrientation:
+    """axes: array axes of (slice, row, column) in a volume; flips: which of them run backwards; plane_name: "axial",
+    "coronal" or "sagittal"."""
+
+    axes: tuple[int, int, int]
+    flips: tuple[bool, bool, bool]
+    plane_name: str
+
+    def view(self, array: np.ndarray) -> np.ndarray:
+        """(N, H, W) view of an array (D, H, W) on the volume's grid. Writing into it writes into the array: the way
+        back needs no arithmetic and is exact."""
+        view = array.transpose(self.axes)
+        return view[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
+
+    def stored_index(self, number: int, shape: tuple[int, ...]) -> int:
+        """Index along the stored slice axis of slice `number` of the view, or the other way round."""
+        return shape[self.axes[0]] - 1 - number if self.flips[0] else number
+
+    def view_bounds(self, region: Region, shape: tuple[int, ...]) -> tuple[slice, slice, slice]:
+        """The region in the view of a volume of this shape."""
+        slices = []
+        for axis, flip in zip(self.axes, self.flips, strict=True):
+            start, stop = region.start[axis], region.stop[axis]
+            slices.append(slice(shape[axis] - stop, shape[axis] - start) if flip else slice(start, stop))
+        number, row, column = slices
+        return number, row, column
+
+
+def slice_orientation(affine: np.ndarray, plane: str) -> SliceOrientation:
+    """Orientation of the slices of a plane, as `Preprocessing` names it, in a volume with this affine (4x4, RAS, mm).
+
+    Within a slice, rows and columns run along the two other anatomical axes, each towards right, anterior or superior;
+    rows follow the later of the two.
+    """
+    anatomical = _closest_axes(affine)  # column of the affine (i, j, k) for R, A, S
+    across = _slice_axis(affine, anatomical, plane)
+    order = [across, *sorted({0, 1, 2} - {across}, reverse=True)]
+    columns = [anatomical[a] for a in order]
+    number, row, column = (2 - c for c in columns)  # voxels are indexed (k, j, i)
+    flips = tuple(bool(affine[a, c] < 0) for a, c in zip(order, columns, strict=True))
+    name = next(name for name, axis in PLANES.items() if axis == across)
+    return SliceOrientation((number, row, column), (flips[0], flips[1], flips[2]), name)
+
+
+def has_largest_spacing(spacing: Sequence[float]) -> bool:
+    """Whether one of three spacings is larger than the others, so that it tells how a scan was acquired."""
+    _, middle, largest = sorted(spacing)
+    return bool(largest > _NOTICEABLE * middle)
+
+
+def _closest_axes(affine: np.ndarray) -> tuple[int, ...]:
+    """For R, A, S: the column (i, j, k) of the affine that stands for it, so that all three fit best together."""
+    cosines = np.abs(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
+    return max(permutations(range(3)), key=lambda columns: cosines[range(3), columns].sum())
+
+
+def _slice_axis(affine: np.ndarray, anatomical: tuple[int, ...], plane: str) -> int:
+    if plane in PLANES:
+        return PLANES[plane]
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)[list(anatomical)]
+    return int(np.argmax(spacing)) if has_largest_spacing(spacing) else PLANES["axial"]

@@ -1,0 +1,131 @@
+"""Slices on their way: which are wanted, read ahead of the network, and brought to their place when they come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from AttnSegLib.images.orientation import Region
+from AttnSegLib.inference.prediction import Canvas, PredictionOptions
+from AttnSegLib.inference.preprocess import SliceStack
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """numbers: slices of the stack, in the order in which they are predicted; bounds: rows and columns to write; point:
+    of a query, as shares of a slice's height and width."""
+
+    stack: SliceStack
+    numbers: list[int]
+    bounds: tuple[slice, slice]
+    point: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, stack: SliceStack, options: PredictionOptions) -> Plan:
+        """What the options ask for. Raises `InputError` for a region or a query outside the volume."""
+        shape = stack.volume.voxels.shape
+        region = options.region or Region((0, 0, 0), shape)
+        region.check(shape)
+        axis = stack.axes[0]
+        point = None
+        if options.query is not None:
+            Region(options.query, tuple(v + 1 for v in options.query)).check(shape)  # type: ignore[arg-type]
+            region = _only(region, axis, options.query[axis])
+            point = stack.place(options.query)
+        bounds = stack.orientation.view_bounds(region, shape)
+        numbers = list(range(bounds[0].start, bounds[0].stop))
+        if options.start is not None:
+            first = stack.orientation.stored_index(options.start, shape)
+            numbers.sort(key=lambda number: abs(number - first))
+        return cls(stack, numbers, bounds[1:], point)
+
+    def read_ahead(self, wanted: list[int], size: int, *, pinned: bool) -> Iterator[Slices]:
+        """The slices with these numbers, `size` at a time; the next are read while the last are in use. pinned: to
+        memory from which a card can fetch them by itself."""
+
+        def read(numbers: list[int]) -> Slices:
+            pixels, ranges = self.stack.read(numbers)
+            return Slices(numbers, pixels.pin_memory() if pinned else pixels, ranges)
+
+        parts = [wanted[first : first + size] for first in range(0, len(wanted), size)]
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(read, parts[0])
+            for part in parts[1:]:
+                ready, coming = coming.result(), reader.submit(read, part)
+                yield ready
+            yield coming.result()
+
+    def write(self, canvas: Canvas, batch: Batch) -> list[int]:
+        """Bring a batch to its place. Returns the stored indices of its slices."""
+        batch.wait()
+        rows, columns = self.bounds
+        shape = canvas.label_map.shape
+
+        def put(target: np.ndarray, values: Tensor) -> None:
+            by_slice = np.from_dlpack(values)  # DLPack works where torch was built for another numpy
+            self.stack.view(target)[batch.numbers, rows, columns] = by_slice[:, rows, columns]
+
+        put(canvas.label_map, batch.labels)
+        for title, values in batch.maps.items():
+            put(canvas.attention[title], values)
+        for label, values in batch.probabilities.items():
+            put(canvas.probabilities.setdefault(label, np.zeros(shape, np.float16)), values)
+        return [self.stack.orientation.stored_index(number, shape) for number in batch.numbers]
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """What `SliceStack.read` gives for some slices of the stack."""
+
+    numbers: list[int]
+    pixels: Tensor
+    ranges: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What a network says about slices of the stack. labels: (n, H, W) uint8; maps: title, probabilities: label to
+    (n, H, W) float16; all on the volume's grid; expected_error: (n,)."""
+
+    numbers: list[int]
+    labels: Tensor
+    maps: dict[str, Tensor]
+    probabilities: dict[int, Tensor]
+    expected_error: Tensor
+    arrival: torch.cuda.Event | None = None
+
+    def to_host(self) -> Batch:
+        """In host memory; from a CUDA card only once `wait` has returned, so that the card can go on meanwhile."""
+        on_card = self.labels.is_cuda
+
+        def host(values: Tensor) -> Tensor:
+            return values.to("cpu", non_blocking=on_card)
+
+        moved = Batch(
+            self.numbers,
+            host(self.labels),
+            {title: host(values) for title, values in self.maps.items()},
+            {label: host(values) for label, values in self.probabilities.items()},
+            host(self.expected_error),
+            torch.cuda.Event() if on_card else None,
+        )
+        if moved.arrival is not None:
+            moved.arrival.record()
+        return moved
+
+    def wait(self) -> None:
+        """Until it has arrived in host memory."""
+        if self.arrival is not None:
+            self.arrival.synchronize()
+
+
+def _only(region: Region, axis: int, index: int) -> Region:
+    """The slice of a region at an index along an axis."""
+    start, stop = list(region.start), list(region.stop)
+    start[axis], stop[axis] = index, index + 1
+    return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

@@ -1,0 +1,73 @@
+"""What can be asked of a predictor, and what it answers. Needs no torch: panel and worker's client speak of it, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from AttnSegLib.images.orientation import Region
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """What to predict.
+
+    attention: titles of the maps to record. region: outside of it nothing is predicted, and the results stay 0.
+    start: stored index along the slice axis at which to begin; the nearest slices come first. flips: segment each slice
+    also upside down and mirrored, and take the mean of the probabilities. query: voxel (k, j, i); only its slice is
+    predicted, and self-attention maps show where it looks. probabilities: keep those of the labels.
+    """
+
+    attention: tuple[str, ...] = ()
+    region: Region | None = None
+    start: int | None = None
+    flips: bool = False
+    query: tuple[int, int, int] | None = None
+    probabilities: bool = False
+
+
+class Watch(Protocol):
+    """Someone who follows a prediction."""
+
+    def finished(self, stored_indices: list[int], done: int, total: int) -> None:
+        """These slices were written; `done` of `total` are."""
+
+    def cancelled(self) -> bool:
+        """Whether to stop; asked before every batch, and now and then while one is waited for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """Where results are written: label_map (D, H, W) uint8; attention: title to (D, H, W) float16; probabilities:
+    label to (D, H, W) float16, made when the first are written. All zero before."""
+
+    label_map: np.ndarray
+    attention: dict[str, np.ndarray]
+    probabilities: dict[int, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def blank(cls, shape: tuple[int, ...], titles: Iterable[str]) -> Canvas:
+        """New arrays."""
+        return cls(np.zeros(shape, np.uint8), {title: np.zeros(shape, np.float16) for title in titles})
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says about a volume, on the volume's own grid.
+
+    label_map: (D, H, W) uint8. attention: title to coefficients (D, H, W), float16. probabilities: label to (D, H, W),
+    float16, if asked for; post-processing does not change them. seconds: time spent. device: in words. expected_error:
+    stored index of a slice to 1 - the Dice that the network's own probabilities let expect, before post-processing.
+    notices: sentences for the user, such as a fall-back to the CPU.
+    """
+
+    label_map: np.ndarray
+    attention: dict[str, np.ndarray]
+    seconds: float
+    device: str
+    expected_error: dict[int, float]
+    notices: tuple[str, ...] = ()
+    probabilities: dict[int, np.ndarray] = field(default_factory=dict)

@@ -1,0 +1,251 @@
+"""From a volume to a label map and attention maps, slice by slice, at bounded memory."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, wait
+from contextlib import closing
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from AttnSegLib import networks
+from AttnSegLib.errors import Cancelled, InputError
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.batches import Batch, Plan, Slices
+from AttnSegLib.inference.cpu_lanes import lanes
+from AttnSegLib.inference.cpu_memory import memory_kept
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.postprocess import keep_largest_component
+from AttnSegLib.inference.prediction import Canvas, Prediction, PredictionOptions, Watch
+from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.inference.probabilities import (
+    NUMBER_OF_FLIPS,
+    expected_error,
+    flipped,
+    labels_of,
+    merge_flips,
+    probabilities_of,
+)
+from AttnSegLib.inference.runner import Runner, is_out_of_memory
+from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.weights import load_weights
+from AttnSegLib.networks.attention import AttentionRecorder, attention_maps
+
+_EVERYTHING = PredictionOptions()
+_PATIENCE = 0.1  # seconds between two looks at whether to stop
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is known of a network besides itself. largest_component: to keep of each label; mirrored: whether it was
+    trained on mirrored slices, so that flips can be asked for; bytes_per_pixel: see `Runner`."""
+
+    largest_component: bool = False
+    mirrored: bool = True
+    bytes_per_pixel: float = 0.0
+
+
+_ANY_NETWORK = Traits()
+
+
+class SlicePredictor:
+    """Runs a network over the slices of volumes. Keep one and use it often: the network stays warm.
+
+    It works with a copy of the network as it is now, see `folding`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        preprocessing: Preprocessing,
+        compute: Compute | None = None,
+        traits: Traits = _ANY_NETWORK,
+    ):
+        _check_multiple(network, preprocessing)
+        self.runner = Runner(network, compute or Compute(), traits.bytes_per_pixel)
+        self.preprocessing = preprocessing
+        self.traits = traits
+
+    @classmethod
+    def from_model(cls, spec: ModelSpec, compute: Compute | None = None, *, level: int | None = None) -> SlicePredictor:
+        """The predictor of a trained model, its weights verified; `level` prunes an ANU-Net.
+
+        Raises `InputError` if the weights are damaged or do not fit, or if the network can't be pruned so.
+        """
+        try:
+            network = networks.create(spec.network, **spec.options)
+            preprocessing = Preprocessing(**spec.preprocessing)
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:  # a field of the wrong name or type
+            raise InputError(f"The card of model '{spec.id}' is damaged; install the model again.") from error
+        try:
+            network.load_state_dict(load_weights(spec.weights_path, spec.sha256))
+        except RuntimeError as error:
+            raise InputError(f"The weights of model '{spec.id}' do not fit its network; install it again.") from error
+        if level is not None:
+            if not hasattr(network, "pruned"):
+                raise InputError(f"The network of model '{spec.id}' can't be pruned; leave the level out.")
+            network = network.pruned(level)  # type: ignore[operator]
+        return cls(
+            network,
+            preprocessing,
+            compute,
+            # MB per megapixel are bytes per pixel
+            Traits(spec.largest_component, spec.mirrored, bytes_per_pixel=spec.facts.mb_per_megapixel),
+        )
+
+    @property
+    def network(self) -> nn.Module:
+        """The network as it runs."""
+        return self.runner.network
+
+    @property
+    def attention_titles(self) -> list[str]:
+        """Titles of the maps that can be asked for."""
+        return list(attention_maps(self.network))
+
+    def predict(
+        self,
+        volume: Volume,
+        options: PredictionOptions = _EVERYTHING,
+        watch: Watch | None = None,
+        into: Canvas | None = None,
+    ) -> Prediction:
+        """Segment a volume. into: where to write instead of into new arrays.
+
+        Raises `Cancelled`, and `InputError` for an attention map that the network does not have, for a region or a
+        query outside the volume, or for flips of which the network knows nothing.
+        """
+        if options.flips and not self.traits.mirrored:
+            raise InputError("This model was never trained on mirrored slices and is wrong on them; leave flips out.")
+        begin = time.perf_counter()
+        titles = self._known_maps(options.attention)
+        plan = Plan.of(self.preprocessing.stack(volume), options)
+        canvas = into or Canvas.blank(volume.voxels.shape, titles)
+        errors: dict[int, float] = {}
+        notices: list[str] = []
+        with (
+            memory_kept(),
+            AttentionRecorder(self.network, titles, plan.point) as recorder,
+            closing(self._batches(_Job(plan, options, recorder, watch, notices))) as batches,
+        ):
+            done = 0
+            for batch in batches:
+                stored = plan.write(canvas, batch)
+                errors.update(zip(stored, batch.expected_error.tolist(), strict=True))
+                done += len(stored)
+                if watch is not None:
+                    watch.finished(stored, done, len(plan.numbers))
+        if self.traits.largest_component and len(plan.numbers) > 1:  # one slice does not tell what the largest part is
+            canvas.label_map[...] = keep_largest_component(canvas.label_map)
+        seconds = time.perf_counter() - begin
+        device = self.runner.name
+        return Prediction(
+            canvas.label_map, canvas.attention, seconds, device, errors, tuple(notices), canvas.probabilities
+        )
+
+    def _known_maps(self, titles: Iterable[str]) -> list[str]:
+        titles = list(titles)
+        for title in titles:
+            if title not in self.attention_titles:
+                available = ", ".join(self.attention_titles) or "none"
+                raise InputError(f"There is no attention map '{title}'; choose from: {available}.")
+        return titles
+
+    def _batches(self, job: _Job) -> Generator[Batch, None, None]:
+        """The results in host memory, in the order of the plan."""
+        height, width = job.plan.stack.model_size
+        left = job.plan.numbers
+        while left:
+            count, size = self.runner.lanes(len(left), height * width, job.views)
+            with closing(self._side_by_side(left, count, size, job)) as batches:
+                for batch in batches:
+                    if batch is None:
+                        break
+                    left = left[len(batch.numbers) :]
+                    yield batch
+            if left:
+                job.notices.append(self.runner.shrink(count * size * job.views))
+
+    def _side_by_side(self, wanted: list[int], count: int, size: int, job: _Job) -> Generator[Batch | None, None, None]:
+        """None if memory ran out for a batch. A card is at the next batch when one is handed out."""
+        on_card = self.runner.device.type == "cuda"
+        most = 2 * count if count > 1 else 1 + on_card  # one in a lane, and one for whoever is done before the others
+        under_way: deque[Future[Batch | None]] = deque()
+        with lanes(count) as pool:
+            for slices in job.plan.read_ahead(wanted, size, pinned=on_card):
+                job.stop_if_cancelled()
+                under_way.append(pool.submit(self._try_batch, slices, job))
+                if len(under_way) == most:
+                    yield job.result(under_way.popleft())
+            while under_way:
+                yield job.result(under_way.popleft())
+
+    def _try_batch(self, slices: Slices, job: _Job) -> Batch | None:
+        """None if memory ran out."""
+        try:
+            return self._predict_batch(slices, job).to_host()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+
+    @torch.inference_mode()
+    def _predict_batch(self, slices: Slices, job: _Job) -> Batch:
+        stack, device = job.plan.stack, self.runner.device
+        pixels, ranges = (values.to(device, non_blocking=True) for values in (slices.pixels, slices.ranges))
+        seen = stack.prepare(pixels, ranges)
+        output = self.runner.run(flipped(seen) if job.options.flips else seen)
+        logits = output.logits.float()
+        if job.options.flips:
+            logits = merge_flips(logits)
+        errors = expected_error(logits)
+        maps = {  # of the slices as they are, which come first
+            title: stack.restore(values[: len(slices.numbers)].float())[:, 0].half()
+            for title, values in job.recorder.maps.items()
+        }
+        logits = stack.restore(logits)
+        probabilities = probabilities_of(logits) if job.options.probabilities else {}
+        return Batch(slices.numbers, labels_of(logits), maps, probabilities, errors)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """notices: grows while the job is done."""
+
+    plan: Plan
+    options: PredictionOptions
+    recorder: AttentionRecorder
+    watch: Watch | None
+    notices: list[str]
+
+    @property
+    def views(self) -> int:
+        """How often the network sees each slice."""
+        return NUMBER_OF_FLIPS if self.options.flips else 1
+
+    def stop_if_cancelled(self) -> None:
+        """Raises `Cancelled`."""
+        if self.watch is not None and self.watch.cancelled():
+            raise Cancelled
+
+    def result(self, batch: Future[Batch | None]) -> Batch | None:
+        """Of a batch under way. Raises `Cancelled` if that is asked for while it is waited for."""
+        while not batch.done():
+            self.stop_if_cancelled()
+            wait([batch], timeout=_PATIENCE)
+        return batch.result()
+
+
+def _check_multiple(network: nn.Module, preprocessing: Preprocessing) -> None:
+    needed = int(getattr(network, "size_multiple", 1))
+    if preprocessing.multiple % needed:
+        raise InputError(
+            f"The network needs slices padded to a multiple of {needed} pixels, and the preprocessing pads to "
+            f"{preprocessing.multiple}; correct 'multiple' in the model's card or the recipe."
+        )

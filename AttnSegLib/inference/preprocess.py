@@ -1,0 +1,239 @@
+"""The one definition of how a volume becomes slices for a network, and how maps of those slices come back.
+
+A model's card carries it; training and inference share it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.orientation import SliceOrientation, slice_orientation
+from AttnSegLib.images.planes import check_plane
+from AttnSegLib.images.volume import Volume
+
+Range = tuple[float, float]
+_LARGEST = 8192  # pixels a side: no scan of a body comes near, but one whose spacing is not in mm goes far beyond
+_RANGES: WeakKeyDictionary[Volume, dict[Range, Range]] = WeakKeyDictionary()  # percentiles of large volumes are slow
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From volume to slices.
+
+    plane: "axial", "coronal" or "sagittal" by the volume's affine, or "acquired": across the axis with the largest
+        spacing, the one with the best in-plane resolution; axial if no spacing is the largest. Within a slice, rows and
+        columns run along the two other anatomical axes, each towards right, anterior or superior; rows follow the later
+        of the two. So it does not matter how a file stores its axes.
+    pixel_spacing: in-plane, mm; None keeps the volume's own. size: instead of it, height and width in pixels, as most
+        papers do, whatever the shape of the field of view.
+    window: intensities (lower, upper) mapped to 0 and 1 and clipped, in HU for CT.
+    percentiles: instead of a window, the volume's own percentiles (lower, upper), for MR; those of each slice by itself
+        with `per_slice`.
+    adaptive_threshold: side in pixels (odd) of the neighbourhood whose mean is a pixel's threshold: the slice becomes
+        the mean of itself and of its thresholded self. AF-Net has such a step for contrast, without a formula.
+    channels: a slice is given to the network this many times, for networks that expect colour.
+    neighbours: a slice is given together with this many slices before and after it as further channels, in their order,
+        itself in the middle; beyond the ends of the volume, the first and the last slice are repeated.
+    multiple: height and width are padded with 0 at the far ends to a multiple of this.
+    """
+
+    plane: str
+    pixel_spacing: float | None = None
+    window: tuple[float, float] | None = None
+    percentiles: tuple[float, float] | None = None
+    multiple: int = 16
+    size: tuple[int, int] | None = None
+    per_slice: bool = False
+    adaptive_threshold: int | None = None
+    channels: int = 1
+    neighbours: int = 0
+
+    def __post_init__(self) -> None:
+        check_plane(self.plane)
+        if (self.window is None) == (self.percentiles is None):
+            raise InputError("Preprocessing needs either a window or percentiles.")
+        if self.pixel_spacing is not None and not (
+            isinstance(self.pixel_spacing, int | float) and self.pixel_spacing > 0
+        ):
+            raise InputError(f"The pixel_spacing {self.pixel_spacing!r} is not a number of mm above 0.")
+        if self.size is not None and not (isinstance(self.size, tuple | list) and len(self.size) == 2):
+            raise InputError(f"The size {self.size!r} is not a height and a width in pixels, such as [256, 256].")
+        if self.size is not None and self.pixel_spacing is not None:
+            raise InputError("Preprocessing needs either a pixel_spacing or a size, not both.")
+        if self.per_slice and self.percentiles is None:
+            raise InputError("Only percentiles can be taken per slice; leave per_slice out, or give percentiles.")
+        if not (isinstance(self.neighbours, int) and self.neighbours >= 0):
+            raise InputError(f"The neighbours {self.neighbours!r} are not a number of slices: 0, 1, 2, ...")
+        if self.neighbours and self.channels > 1:
+            raise InputError("A slice is given either with its neighbours or several times; leave out one of them.")
+        lower, upper = self.window or self.percentiles or (0.0, 0.0)
+        if not lower < upper:
+            raise InputError(f"The intensities from {lower} to {upper} are no range; the first must be the smaller.")
+
+    @property
+    def in_channels(self) -> int:
+        """Channels that a slice has for the network."""
+        return self.channels * (2 * self.neighbours + 1)
+
+    def with_neighbours(self, indices: list[int], count: int) -> np.ndarray:
+        """(n, 2 neighbours + 1) indices: for each slice, of `count`, those that are given together with it."""
+        return np.clip(np.add.outer(indices, np.arange(-self.neighbours, self.neighbours + 1)), 0, count - 1)
+
+    def stack(self, volume: Volume) -> SliceStack:
+        """The slices of a volume, made batch by batch."""
+        return SliceStack(self, volume, slice_orientation(volume.affine, self.plane))
+
+    def intensity_range(self, volume: Volume) -> tuple[float, float]:
+        """The intensities that become 0 and 1."""
+        if self.percentiles is None:
+            return self.window or (0.0, 1.0)
+        ranges, wanted = _RANGES.setdefault(volume, {}), (self.percentiles[0], self.percentiles[1])
+        if wanted not in ranges:
+            lower, upper = np.percentile(volume.voxels, wanted)
+            if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
+                lower, upper = volume.voxels.min(), volume.voxels.max()
+            ranges[wanted] = float(lower), float(upper if upper > lower else lower + 1.0)  # 0 all over, and no NaN
+        return ranges[wanted]
+
+
+@dataclass(frozen=True, eq=False)
+class SliceStack:
+    """The slices of one volume, and the way back to its grid."""
+
+    preprocessing: Preprocessing
+    volume: Volume
+    orientation: SliceOrientation
+
+    def __len__(self) -> int:
+        return self.volume.voxels.shape[self.axes[0]]
+
+    @property
+    def axes(self) -> tuple[int, int, int]:
+        """Array axes of (slice, row, column) in the volume."""
+        return self.orientation.axes
+
+    def view(self, array: np.ndarray) -> np.ndarray:
+        """(N, H, W) view of an array (D, H, W) on the volume's grid, see `SliceOrientation.view`."""
+        return self.orientation.view(array)
+
+    @cached_property
+    def native_size(self) -> tuple[int, int]:
+        """Height and width of a slice on the volume's grid."""
+        return self.volume.voxels.shape[self.axes[1]], self.volume.voxels.shape[self.axes[2]]
+
+    @cached_property
+    def resampled_size(self) -> tuple[int, int]:
+        """Height and width after resampling; the field of view stays what it is. Raises `InputError` for a spacing that
+        makes them absurd."""
+        if self.preprocessing.size is not None:
+            return self.preprocessing.size[0], self.preprocessing.size[1]
+        spacing = self.preprocessing.pixel_spacing
+        if spacing is None:
+            return self.native_size
+        rows, columns = (self.volume.spacing[2 - axis] for axis in self.axes[1:])
+        height, width = (
+            max(1, round(n * mm / spacing)) for n, mm in zip(self.native_size, (rows, columns), strict=True)
+        )
+        if max(height, width) > _LARGEST:
+            raise InputError(
+                f"The spacing of {rows:.5g} x {columns:.5g} mm makes slices of {height} x {width} pixels; check it."
+            )
+        return height, width
+
+    @cached_property
+    def model_size(self) -> tuple[int, int]:
+        """Height and width of what the network sees."""
+        height, width = (
+            -(-n // self.preprocessing.multiple) * self.preprocessing.multiple for n in self.resampled_size
+        )
+        return height, width
+
+    def slices(self, indices: list[int]) -> Tensor:
+        """(n, in_channels, H, W) float32 in [0, 1], as the network sees them."""
+        return self.prepare(*self.read(indices))
+
+    def single_slices(self, indices: list[int]) -> Tensor:
+        """(n, 1, H, W) float32 in [0, 1], each slice once and without neighbours."""
+        alone = replace(self.preprocessing, channels=1, neighbours=0)
+        return replace(self, preprocessing=alone).slices(indices)
+
+    def read(self, indices: list[int]) -> tuple[Tensor, Tensor]:
+        """Slices and their neighbours (n, 2 neighbours + 1, H, W) float32 as the volume holds them, and of each the
+        intensities (n, 2 neighbours + 1, 2) that become 0 and 1."""
+        together = self.preprocessing.with_neighbours(indices, len(self))
+        pixels = self.view(self.volume.voxels)[together].astype(np.float32)
+        return torch.from_dlpack(pixels), torch.from_dlpack(self._ranges(pixels).astype(np.float32))
+
+    def prepare(self, pixels: Tensor, ranges: Tensor) -> Tensor:
+        """From what `read` gives, on whatever device it is by now, to (n, in_channels, H, W) as the network sees it."""
+        lower, upper = ranges[:, :, :, None, None].unbind(dim=2)
+        scaled = ((pixels - lower) / (upper - lower)).clamp_(0.0, 1.0)
+        resampled = _resize(scaled, self.resampled_size)
+        if self.preprocessing.adaptive_threshold:
+            resampled = _contrasted(resampled, self.preprocessing.adaptive_threshold)
+        return self._pad(resampled).expand(-1, self.preprocessing.in_channels, -1, -1)
+
+    def targets(self, label_map: np.ndarray, indices: list[int], num_labels: int) -> Tensor:
+        """(n, H, W) int64 labels 0..num_labels at the size the network sees: at each pixel the label with the largest
+        share. Raises `InputError` for a label above `num_labels`."""
+        if label_map.max() > num_labels:
+            raise InputError(f"The label map holds {label_map.max()}, but the model knows labels 0 to {num_labels}.")
+        labels = torch.from_dlpack(self.view(label_map)[indices].astype(np.int64))
+        shares = torch.nn.functional.one_hot(labels, num_labels + 1).permute(0, 3, 1, 2).float()
+        return self._pad(_resize(shares, self.resampled_size).argmax(dim=1))
+
+    def place(self, voxel: tuple[int, int, int]) -> tuple[float, float]:
+        """Where a voxel (k, j, i) lies in a slice that the network sees: shares of its height and width, in [0, 1)."""
+        shares = []
+        for axis, flip, native, resampled, seen in zip(
+            self.axes[1:],
+            self.orientation.flips[1:],
+            self.native_size,
+            self.resampled_size,
+            self.model_size,
+            strict=True,
+        ):
+            index = native - 1 - voxel[axis] if flip else voxel[axis]
+            shares.append((index + 0.5) / native * resampled / seen)
+        return shares[0], shares[1]
+
+    def restore(self, maps: Tensor) -> Tensor:
+        """Maps (n, C, h, w) of any resolution over model slices to (n, C, H, W) on the volume's grid."""
+        if tuple(maps.shape[-2:]) != self.model_size:
+            maps = _resize(maps, self.model_size)
+        height, width = self.resampled_size
+        return _resize(maps[..., :height, :width], self.native_size)
+
+    def _ranges(self, pixels: np.ndarray) -> np.ndarray:
+        """(n, C, 2); a slice that has one value only becomes 0 if ranges are taken per slice."""
+        if not self.preprocessing.per_slice or self.preprocessing.percentiles is None:
+            return np.broadcast_to(self._intensity_range, (*pixels.shape[:2], 2))
+        lower, upper = np.percentile(pixels, self.preprocessing.percentiles, axis=(2, 3))
+        return np.stack([lower, np.where(upper > lower, upper, lower + 1)], axis=2)
+
+    @cached_property
+    def _intensity_range(self) -> Range:
+        return self.preprocessing.intensity_range(self.volume)
+
+    def _pad(self, pixels: Tensor) -> Tensor:
+        height, width = self.model_size
+        return torch.nn.functional.pad(pixels, (0, width - pixels.shape[-1], 0, height - pixels.shape[-2]))
+
+
+def _contrasted(slices: Tensor, side: int) -> Tensor:
+    threshold = torch.nn.functional.avg_pool2d(slices, side, stride=1, padding=side // 2, count_include_pad=False)
+    return (slices + (slices > threshold)) / 2
+
+
+def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Linear, over the same field of view; averages where it shrinks. (n, C, h, w) to (n, C, *size)."""
+    if tuple(maps.shape[-2:]) == size:
+        return maps
+    return torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False, antialias=True)

@@ -1,0 +1,71 @@
+"""A network on a device, in the form in which it runs best there."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.inference.device import Compute, describe, most_lanes
+from AttnSegLib.inference.folding import folded, set_precision
+from AttnSegLib.networks.output import SegmentationOutput
+
+
+class Runner:
+    """Runs batches of slices; goes on with smaller ones, then with the CPU, when memory runs out.
+
+    network: a folded copy of the given one, which stays as it is. bytes_per_pixel: what the network needs of memory, as
+    its card says, so that batches fit; 0 if nobody knows.
+    """
+
+    def __init__(self, network: nn.Module, compute: Compute, bytes_per_pixel: float = 0.0):
+        self._compute = compute
+        self._bytes_per_pixel = bytes_per_pixel
+        self._most: int | None = None  # slices at once, since memory ran out
+        self.device = compute.resolve_device()
+        self.dtype = compute.resolve_dtype(self.device)
+        self.network = folded(network).to(self.device)
+        set_precision(self.network, self.dtype)
+
+    @property
+    def name(self) -> str:
+        """Device and number format in words."""
+        return describe(self.device, self.dtype)
+
+    def lanes(self, slices: int, pixels: int, views: int = 1) -> tuple[int, int]:
+        """How to run some slices of so many pixels, each seen so often: how many batches side by side, see `lanes`, and
+        slices in a batch."""
+        most = self._most or self._compute.slices_at_once(self.device, pixels, self._bytes_per_pixel)
+        at_once = max(1, most // views)
+        count = min(slices, at_once, most_lanes(self.device))
+        return count, min(at_once // count, -(-slices // count))
+
+    @torch.inference_mode()
+    def run(self, slices: Tensor) -> SegmentationOutput:
+        """Slices (n, C, H, W) on the device, through the network."""
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            output: SegmentationOutput = self.network(slices.contiguous(memory_format=torch.channels_last))
+        return output
+
+    def shrink(self, slices: int) -> str:
+        """Need less memory from now on than so many slices at once did: half of them, then the CPU. Returns the
+        sentence that says so. Raises `InputError` if nothing is left to try."""
+        torch.cuda.empty_cache()
+        most = min(slices, self._most or slices)
+        if most > 1:
+            self._most = most // 2
+            return f"The device ran out of memory; went on with {self._most} slice(s) at once."
+        if self.device.type == "cpu":
+            raise InputError("There is not enough memory for a single slice; close other programs and try again.")
+        self.device = torch.device("cpu")
+        self.dtype = self._compute.resolve_dtype(self.device)
+        self.network.to(self.device)
+        set_precision(self.network, self.dtype)
+        return "The device ran out of memory for a single slice; went on with the CPU, which is slower."
+
+
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Whether this is how a device says that memory has run out."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "out of memory" in str(error)  # as CPU and MPS say it

@@ -1,0 +1,1 @@
+"""Trained models: their cards, where they lie, downloading, weights."""

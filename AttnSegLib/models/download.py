@@ -1,0 +1,209 @@
+"""Fetching a model's weights: in a thread, over https only, and kept only if their SHA-256 is the card's."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import os
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from AttnSegLib import __version__
+from AttnSegLib.errors import Cancelled, InputError
+from AttnSegLib.models.catalog import ModelSpec
+
+LARGEST = 4 * 2**30  # bytes; more than this is no model of ours, whatever the server says
+_CHUNK = 2**16  # bytes
+_PATIENCE = 10.0  # s without a byte, after which the line counts as broken
+_ABANDONED = 24 * 3600  # s
+_ELSEWHERE = "or get the model on another computer and import it from a file"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class DownloadState:
+    """How far a download is: bytes that are here and bytes in all (0 if unknown).
+
+    finished: nothing goes on any more; error: then the sentence for the user, empty if the weights are in their place.
+    """
+
+    done: int = 0
+    total: int = 0
+    finished: bool = False
+    cancelled: bool = False
+    error: str = ""
+
+
+class Download:
+    """The download of one model's weights to `spec.download_path`; nothing is left behind if it does not succeed.
+
+    Resumes nothing. loopback: for tests, allows plain http from this computer itself.
+    """
+
+    def __init__(self, spec: ModelSpec, *, loopback: bool = False):
+        self.spec = spec
+        self._state = DownloadState(total=spec.size_bytes or 0)
+        self._stop = threading.Event()
+        self._opener = urllib.request.build_opener(_SafeRedirects(loopback))
+        self._loopback = loopback
+
+    def start(self) -> None:
+        """Begin, in a thread of its own. Whatever goes wrong is told by `poll`."""
+        threading.Thread(target=self._run, name=f"download of {self.spec.id}", daemon=True).start()
+
+    def poll(self) -> DownloadState:
+        """How far it is. Never waits."""
+        return self._state
+
+    def cancel(self) -> None:
+        """Ask it to stop; `poll` tells when it has, which takes ten seconds if the line is stuck."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        end = replace(self._state, error=f"The download of model '{self.spec.id}' failed; the log says why.")
+        try:
+            self._fetch()
+            end = self._state
+        except Cancelled:
+            end = replace(self._state, cancelled=True, error="The download was cancelled; nothing was kept.")
+        except InputError as error:
+            end = replace(self._state, error=str(error))
+        finally:
+            self._state = replace(end, finished=True)
+
+    def _fetch(self) -> None:
+        if not self.spec.url:
+            raise InputError(f"Model '{self.spec.id}' can't be downloaded; import it from a folder or a zip file.")
+        _check_address(self.spec.url, self._loopback)
+        with _scratch_file(self.spec.download_path) as file, self._open() as response:
+            digest = self._copy(response, file)
+            if digest != self.spec.sha256:
+                raise InputError(
+                    f"What was downloaded for model '{self.spec.id}' is not what its card describes (the SHA-256 "
+                    f"differs), so it was thrown away; try again later, {_ELSEWHERE}."
+                )
+
+    def _open(self) -> http.client.HTTPResponse:
+        """Raises `InputError` with the reason if there is no answer, or not the file."""
+        agent = {"User-Agent": f"AttnSeg/{__version__}"}
+        try:
+            request = urllib.request.Request(self.spec.url, headers=agent)
+            response: http.client.HTTPResponse = self._opener.open(request, timeout=_PATIENCE)
+        except InputError:
+            raise
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise InputError(_refusal(self.spec, error.code)) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise InputError(_no_connection(self.spec.url, error)) from error
+        return response
+
+    def _copy(self, response: http.client.HTTPResponse, file: IO[bytes]) -> str:
+        """Bytes from the line into the file; returns their SHA-256."""
+        total = self.spec.size_bytes or response.length or 0
+        digest, done = hashlib.sha256(), 0
+        while chunk := self._read(response):
+            digest.update(chunk)
+            done += len(chunk)
+            if done > (total or LARGEST):
+                break  # more than there should be, so the SHA-256 differs
+            file.write(chunk)
+            self._state = replace(self._state, done=done, total=total)
+        if done < total:
+            raise InputError(_broken(done, total))
+        return digest.hexdigest()
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        if self._stop.is_set():
+            raise Cancelled
+        try:
+            return response.read1(_CHUNK)  # what is there, without waiting for more
+        except (OSError, http.client.HTTPException) as error:
+            raise InputError(_broken(self._state.done, self._state.total)) from error
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Servers send on to others (GitHub does); none may send to an unprotected line."""
+
+    def __init__(self, loopback: bool):
+        self.loopback = loopback
+
+    def redirect_request(self, *arguments: Any) -> urllib.request.Request | None:
+        _check_address(arguments[-1], self.loopback)
+        return super().redirect_request(*arguments)
+
+
+def _check_address(url: str, loopback: bool) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (loopback and parts.scheme == "http" and parts.hostname == "127.0.0.1"):
+        raise InputError(f"'{parts.scheme}://{parts.netloc}' is not a protected (https) address; nothing was loaded.")
+
+
+@contextlib.contextmanager
+def _scratch_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that gets its name when the block ends well, and vanishes when it does not, with folders made for it."""
+    scratch = path.with_name(f".download-{os.getpid()}-{threading.get_ident()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
+        with scratch.open("wb") as file:
+            yield file
+        scratch.replace(path)
+    except OSError as error:
+        raise writing_failed(error, path.parent.parent) from error
+    finally:
+        with contextlib.suppress(OSError):  # the folders: not empty, since there are models in them
+            scratch.unlink(missing_ok=True)
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what downloads left that were killed."""
+    for path in folder.glob(".download-*"):
+        if time.time() - path.stat().st_mtime > _ABANDONED:
+            path.unlink(missing_ok=True)
+
+
+def writing_failed(error: OSError, folder: Path) -> InputError:
+    """The sentence for a model that can't be written into the user's folder."""
+    if error.errno in _FULL:
+        return InputError(f"The disk of '{folder}' is full; free some space, or choose a folder with ATTNSEG_MODELS.")
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return InputError(
+        f"Models can't be written to '{folder}' ({reason}); set the environment variable ATTNSEG_MODELS to a folder "
+        "that can be written to."
+    )
+
+
+def _refusal(spec: ModelSpec, code: int) -> str:
+    """The sentence for a server's or a proxy's answer that is not the file."""
+    if code in (404, 410):
+        return f"The weights of model '{spec.id}' are not at {spec.url} any more; update AttnSeg, {_ELSEWHERE}."
+    return f"The server {urlsplit(spec.url).netloc} refused the download (HTTP {code}); try again later, {_ELSEWHERE}."
+
+
+def _no_connection(url: str, error: Exception) -> str:
+    """The sentence for a server that can't be reached."""
+    host = urlsplit(url).netloc
+    reason = getattr(error, "reason", error)
+    if "Tunnel connection failed" in str(reason):
+        return f"The network's proxy refused {host}; set HTTPS_PROXY, with name and password, {_ELSEWHERE}."
+    if isinstance(reason, ssl.SSLError):
+        return f"The identity of {host} can't be verified; check the date of this computer, {_ELSEWHERE}."
+    return f"{host} can't be reached; check the network and its proxy (HTTPS_PROXY), {_ELSEWHERE}."
+
+
+def _broken(done: int, total: int) -> str:
+    share = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else f"{done / 1e6:.1f} MB"
+    return f"The connection broke after {share}; try again, {_ELSEWHERE}."

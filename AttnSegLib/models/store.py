@@ -1,0 +1,222 @@
+"""The user's own models: importing, downloading and deleting them. Standard library only, like the catalog."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from io import FileIO
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.models.catalog import CARD, ModelSpec, load_card, resource_folder, sha256_of
+from AttnSegLib.models.catalog import user_folder as user_folder
+from AttnSegLib.models.download import LARGEST, writing_failed
+from AttnSegLib.models.download import Download as Download
+from AttnSegLib.models.download import DownloadState as DownloadState
+
+MOST_FILES = 100
+_CHUNK = 2**20  # bytes
+_FINDER = "__MACOSX"  # what macOS adds to zip files: nothing of the model
+_USUAL = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_BAD_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeError, RuntimeError)  # the last: it has a password
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file that is about to be imported. name: its path in the model folder; size: bytes."""
+
+    name: PurePosixPath
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+def import_model(path: Path | str, *, overwrite: bool = False) -> ModelSpec:
+    """Copy a model folder, or a zipped one, into the user's folder, and return it from there.
+
+    The card must be sound and the weights those of the card; weights may be missing if the card says where to download
+    them. A model that is here already stays as it is, unless its weights were missing, and is returned. Raises
+    `InputError` if anything is wrong, or if another model has that id and is not to be overwritten; then all is as it
+    was before.
+    """
+    path, home = Path(path), user_folder()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", dir=home, ignore_cleanup_errors=True) as scratch:
+            staged = Path(scratch) / "model"
+            with _listed(path) as files:
+                for entry in _model_of(path, files):
+                    _copy(entry, staged / entry.name)
+            spec = _checked(path, staged)
+            here = _here_already(spec, home / spec.id, overwrite)
+            if here is None:
+                _publish(staged, home / spec.id, Path(scratch) / "old")
+        return here or load_card(home / spec.id / CARD)
+    except OSError as error:
+        raise writing_failed(error, home) from error
+    finally:
+        with contextlib.suppress(OSError):  # not empty: there are models in it
+            home.rmdir()
+
+
+def can_delete(spec: ModelSpec) -> bool:
+    """Whether something of the model lies in the user's folder."""
+    return _users_part(spec).exists()
+
+
+def delete(spec: ModelSpec) -> None:
+    """Remove a model of the user, or what the user's folder holds of a bundled one, such as downloaded weights.
+
+    Raises `InputError` for a model of which nothing lies there, or if a file is in use.
+    """
+    part, home = _users_part(spec), user_folder()
+    if not part.exists():
+        place = "is part of AttnSeg" if _is_bundled(spec) else f"lies in '{spec.folder}'"
+        raise InputError(f"Model '{spec.id}' {place}; only imported and downloaded models can be deleted here.")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".delete-", dir=home, ignore_cleanup_errors=True) as scratch:
+            part.rename(Path(scratch) / "old")
+    except OSError as error:
+        raise InputError(f"Model '{spec.id}' can't be deleted from '{home}'; close what uses it, try again.") from error
+    with contextlib.suppress(OSError):  # not empty: there are other models
+        home.rmdir()
+
+
+def _is_bundled(spec: ModelSpec) -> bool:
+    return spec.folder.parent == resource_folder("Models")
+
+
+def _users_part(spec: ModelSpec) -> Path:
+    """What of a model lies in the user's folder, and may not exist."""
+    if spec.folder.parent == user_folder():
+        return spec.folder
+    return spec.download_path.parent if _is_bundled(spec) else spec.download_path
+
+
+@contextlib.contextmanager
+def _listed(path: Path) -> Iterator[Iterator[_Entry]]:
+    """The files of a folder or a zip file. Raises `InputError` for what is neither, or damaged."""
+    if path.is_dir():
+        yield _files_of_folder(path)
+        return
+    if not path.is_file():
+        raise InputError(f"There is no '{path}'; give a model folder or a zip file of one.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield _files_of_zip(path, archive)
+    except _BAD_ZIP as error:
+        raise InputError(f"'{path.name}' is damaged, has a password, or is no zip file; get it again.") from error
+
+
+def _files_of_folder(path: Path) -> Iterator[_Entry]:
+    for file in path.rglob("*"):
+        status = file.lstat()
+        if stat.S_ISREG(status.st_mode):
+            yield _Entry(PurePosixPath(file.relative_to(path).as_posix()), status.st_size, partial(FileIO, file))
+        elif not stat.S_ISDIR(status.st_mode):
+            raise InputError(f"'{path.name}' holds the link '{file.name}'; put the file itself there.")
+
+
+def _files_of_zip(path: Path, archive: zipfile.ZipFile) -> Iterator[_Entry]:
+    for info in archive.infolist():
+        name = PurePosixPath(info.filename.replace("\\", "/"))
+        if not name.parts or name.is_absolute() or ".." in name.parts or ":" in info.filename:
+            raise InputError(f"'{path.name}' would write outside of its folder ('{info.filename}'); do not trust it.")
+        if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise InputError(f"'{path.name}' holds the link '{info.filename}'; put the file itself there.")
+        if info.compress_type not in _USUAL:
+            raise InputError(f"'{path.name}' is packed in an unusual way; unpack it and give the folder.")
+        if not info.is_dir() and _FINDER not in name.parts:
+            yield _Entry(name, info.file_size, partial(archive.open, info))
+
+
+def _model_of(path: Path, files: Iterator[_Entry]) -> list[_Entry]:
+    """The files of the one model that is listed. Raises `InputError` if there is none or too much."""
+    entries = list(islice(files, MOST_FILES + 1))
+    if len(entries) > MOST_FILES:
+        raise InputError(f"'{path.name}' holds more than {MOST_FILES} files; give a folder with one model only.")
+    if sum(entry.size for entry in entries) > LARGEST:
+        raise InputError(f"'{path.name}' holds more than {LARGEST / 2**30:.0f} GiB; that is not a model of AttnSeg.")
+    if len({str(entry.name).casefold() for entry in entries}) < len(entries):
+        raise InputError(f"'{path.name}' holds a file twice; make it again.")
+    tops = [entry.name.parent for entry in entries if entry.name.name == CARD and len(entry.name.parts) <= 2]
+    if len(tops) != 1:
+        raise InputError(
+            f"'{path.name}' holds {len(tops)} models; give the folder in which one {CARD} lies, or its zip."
+        )
+    inside = [entry for entry in entries if entry.name.is_relative_to(tops[0])]
+    return [replace(entry, name=entry.name.relative_to(tops[0])) for entry in inside]
+
+
+def _copy(entry: _Entry, target: Path) -> None:
+    """Raises `InputError` for a file that can't be read."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    left = entry.size  # not more than was counted, in case that the file grows meanwhile
+    try:
+        source = entry.open()
+    except OSError as error:
+        raise InputError(f"'{entry.name}' of the model can't be read; check its permissions.") from error
+    with source, target.open("wb") as copy:
+        while left > 0 and (chunk := source.read(min(left, _CHUNK))):
+            copy.write(chunk)
+            left -= len(chunk)
+
+
+def _checked(path: Path, folder: Path) -> ModelSpec:
+    """The card of a copied model. Raises `InputError` if it, or the weights, are not sound."""
+    try:
+        spec = load_card(folder / CARD)
+    except InputError as error:
+        raise InputError(f"The card in '{path.name}' is damaged or of another version; get the model again.") from error
+    weights = folder / spec.weights
+    if not weights.is_file():
+        if spec.url:
+            return spec
+        raise InputError(f"The weights '{spec.weights}' are missing in '{path.name}'; get the model again.")
+    if sha256_of(weights) != spec.sha256:
+        raise InputError(
+            f"The weights in '{path.name}' are damaged or were changed (SHA-256 differs from the card); get the model "
+            "again."
+        )
+    return spec
+
+
+def _here_already(new: ModelSpec, target: Path, overwrite: bool) -> ModelSpec | None:
+    """The same model if it is here: one of AttnSeg with the same weights, or in `target` with the same card, too.
+
+    Raises `InputError` if the id is taken by another model that is not to be overwritten.
+    """
+    if (resource_folder("Models") / new.id / CARD).is_file():
+        bundled = load_card(resource_folder("Models") / new.id / CARD)
+        if bundled.sha256 == new.sha256:
+            return bundled
+        raise InputError(f"Another model '{new.id}' is part of AttnSeg; give yours another id in its {CARD}.")
+    if overwrite or not (target / CARD).is_file():
+        return None
+    with contextlib.suppress(InputError):  # a damaged one is another
+        here = load_card(target / CARD)
+        if replace(here, size_bytes=new.size_bytes) == new:  # unknown until the weights are here
+            if not here.is_available:
+                return None if new.is_available else here
+            if sha256_of(here.weights_path) == new.sha256:
+                return here
+    raise InputError(f"There is another model '{new.id}' already; delete it first, or import with overwrite.")
+
+
+def _publish(staged: Path, target: Path, old: Path) -> None:
+    """Give a checked model its place at once; what was there goes to `old`, and comes back if that fails."""
+    if target.exists():
+        target.rename(old)
+    try:
+        staged.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise

@@ -1,0 +1,127 @@
+"""What a network costs, counted without running it: on torch's "meta" device tensors have shapes but no contents."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from AttnSegLib import networks
+from AttnSegLib.errors import InputError
+from AttnSegLib.models.catalog import NetworkFacts
+from AttnSegLib.networks.attention import SelfAttention, attention_maps
+
+_SIZE = 512  # pixels; self-attention grows faster than the slice, so a card overrates it for smaller slices
+
+
+@dataclass(frozen=True)
+class Cost:
+    """parameters: number; macs: multiply-accumulates of convolutions and matrix products for one slice; peak_bytes:
+    largest sum of float32 activations alive at one time in inference, without weights and without the workspace of the
+    convolutions; maps: number of attention maps."""
+
+    parameters: int
+    macs: int
+    peak_bytes: int
+    maps: int
+
+
+def measure(name: str, size: int, **options: Any) -> Cost:
+    """Cost of a network for one slice of size x size pixels. Raises `InputError` like `networks.create`."""
+    with torch.device("meta"):
+        network = networks.create(name, **options).eval()
+        slices = torch.empty(1, options.get("in_channels", 1), size, size)
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            network(slices)
+        for module in network.modules():
+            if isinstance(module, SelfAttention):  # the fused kernel keeps no matrix, but "meta" does not have it
+                module.forward = _only_the_result  # type: ignore[method-assign,assignment]
+        with _LiveBytes() as memory:
+            network(slices)
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        macs=counter.get_total_flops() // 2,
+        peak_bytes=memory.peak,
+        maps=len(attention_maps(network)),
+    )
+
+
+def network_facts(name: str, **options: Any) -> NetworkFacts:
+    """What a model's card says of its network, measured on a slice of 512 x 512 pixels."""
+    cost = measure(name, _SIZE, **options)
+    with torch.device("meta"):
+        network = networks.create(name, **options)
+    marks = attention_maps(network)
+    megapixels = _SIZE * _SIZE / 1e6
+    return NetworkFacts(
+        maps=tuple(marks),
+        queries=tuple(title for title, mark in marks.items() if isinstance(mark, SelfAttention)),
+        levels=tuple(range(1, int(getattr(network, "level", 1)))),
+        gmacs_per_megapixel=round(cost.macs / 1e9 / megapixels, 3),
+        mb_per_megapixel=round(cost.peak_bytes / 1e6 / megapixels, 1),
+    )
+
+
+def table(*, baselines: bool = False) -> list[str]:
+    """Lines of a table of all networks at full width: size, cost at 256 and 512 pixels, maps, the paper's figure.
+
+    baselines: whether the networks that the papers compare with are there too; one without its library says so.
+    """
+    head = f"{'network':16}{'paper':22}{'parameters':>12}{'GMACs 256':>11}{'GMACs 512':>11}{'MB 512':>8}{'maps':>6}"
+    lines = [f"{head}  figure in the paper"]
+    own = [name for name in networks.names() if name not in networks.baseline_names()]
+    for name in [*own, *(networks.baseline_names() if baselines else [])]:
+        try:
+            lines.append(_row(name))
+        except InputError as missing_library:
+            lines.append(f"{name:16}{missing_library}")
+    return [
+        *lines,
+        "At the paper's width, with one channel in and one class out. Trained models are smaller, see their cards.",
+    ]
+
+
+def _row(name: str) -> str:
+    network_class = networks.network_class(name)
+    small, large = measure(name, 256), measure(name, 512)
+    size = f"{large.parameters:12,}{small.macs / 1e9:11.1f}{large.macs / 1e9:11.1f}{large.peak_bytes / 1e6:8.0f}"
+    return f"{name:16}{network_class.paper:22}{size}{large.maps:6}  {network_class.published}"
+
+
+def _only_the_result(_q: Tensor, _k: Tensor, v: Tensor, _size: tuple[int, int]) -> Tensor:
+    return torch.empty_like(v)
+
+
+class _LiveBytes(TorchDispatchMode):
+    """Follows the storages that operations make until they are freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.peak = 0
+        self._known: dict[int, weakref.ref] = {}
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, torch.Tensor):
+                self._follow(tensor.untyped_storage())
+        self.peak = max(self.peak, self.alive)
+        return result
+
+    def _follow(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._known:
+            return
+
+        def forget(_reference: weakref.ref) -> None:
+            self.alive -= size
+            del self._known[key]
+
+        self.alive += size
+        self._known[key] = weakref.ref(storage, forget)

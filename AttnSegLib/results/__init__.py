@@ -1,0 +1,1 @@
+"""What is made of a label map: scores, reports, pictures, files."""

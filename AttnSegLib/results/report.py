@@ -1,0 +1,72 @@
+"""The numbers of a run, for `report.json`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from AttnSegLib import __version__
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.catalog import Label
+from AttnSegLib.results import metrics
+from AttnSegLib.results.slices_to_check import slices_to_check
+
+
+def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> list[dict[str, Any]]:
+    """Volume in mL, area in mm2 of each slice as they are stored, and intensity of each label's segment."""
+    row_spacing, column_spacing = (stack.volume.spacing[2 - axis] for axis in stack.axes[1:])
+    return [
+        {"id": label.id, "name": label.name} | _measure(stack, label_map == label.value, row_spacing * column_spacing)
+        for label in labels
+    ]
+
+
+def compare_with_reference(reference: np.ndarray, label_map: np.ndarray, labels: Sequence[Label]) -> dict[str, Any]:
+    """Agreement of each label with a reference on the same grid, over the whole volume, see `metrics.Counts`."""
+    return {label.id: _agreement(reference == label.value, label_map == label.value) for label in labels}
+
+
+def doubtful_slices(
+    stack: SliceStack, label_map: np.ndarray, expected_error: Mapping[int, float]
+) -> list[dict[str, Any]]:
+    """The slices to check, the most doubtful first: index along the stored slice axis, from 0; the Dice to expect; the
+    jump of the area, see `SliceToCheck`."""
+    return [
+        {"index": s.index, "expected_dice": round(1 - s.expected_error, 4), "area_jump": round(s.area_jump, 4)}
+        for s in slices_to_check(label_map, stack.orientation, expected_error)
+        if s.is_doubtful
+    ]
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that decides the numbers."""
+    return {
+        "attnseg": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "SimpleITK": sitk.Version.VersionString(),
+    }
+
+
+def _measure(stack: SliceStack, mask: np.ndarray, pixel_area: float) -> dict[str, Any]:
+    areas = mask.sum(axis=stack.axes[1:]) * pixel_area
+    inside = stack.volume.voxels[mask]
+    return {
+        "volume_ml": round(int(mask.sum()) * stack.volume.voxel_volume, 3),
+        "slices": int((areas > 0).sum()),
+        "mean_intensity": round(float(inside.mean()), 3) if inside.size else None,
+        "sd_intensity": round(float(inside.std()), 3) if inside.size else None,
+        "slice_area_mm2": [round(float(area), 2) for area in areas],
+    }
+
+
+def _agreement(reference: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+    counts = metrics.Counts.of(reference, prediction)
+    scores = {"dice": counts.dice, "precision": counts.precision, "recall": counts.recall}
+    return {name: round(value, 4) for name, value in scores.items()}

@@ -1,0 +1,49 @@
+"""Which slices of a result deserve a second look: where the network expects errors, or the area jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from AttnSegLib.images.orientation import SliceOrientation
+
+_DOUBTFUL = 0.2  # a Dice under 0.8 is what the score is measured at (docs/trust.md)
+
+
+@dataclass(frozen=True)
+class SliceToCheck:
+    """index: along the stored slice axis. expected_error: as in `Prediction`, 0 to 1. area_jump: difference to the mean
+    area of both neighbours, as a share of the largest area of any slice, 0 to 1."""
+
+    index: int
+    expected_error: float
+    area_jump: float
+
+    @property
+    def score(self) -> float:
+        """The larger of the two: either is reason enough to look."""
+        return max(self.expected_error, self.area_jump)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it should be looked at even if nobody has the time to look at all."""
+        return self.score > _DOUBTFUL
+
+
+def slices_to_check(
+    label_map: np.ndarray, orientation: SliceOrientation, expected_error: Mapping[int, float]
+) -> list[SliceToCheck]:
+    """All slices in which there is something to see, the most doubtful first.
+
+    label_map: (D, H, W). expected_error: of stored slice indices, as in `Prediction`.
+    """
+    axis = orientation.axes[0]
+    others = tuple(a for a in range(3) if a != axis)
+    areas = np.count_nonzero(label_map, axis=others).astype(float)
+    expected = (np.pad(areas, 1)[:-2] + np.pad(areas, 1)[2:]) / 2
+    jumps = np.abs(areas - expected) / max(areas.max(), 1)
+    found = [SliceToCheck(n, expected_error.get(n, 0.0), float(jump)) for n, jump in enumerate(jumps)]
+    found = [s for s in found if s.score > 0 or areas[s.index] > 0]
+    return sorted(found, key=lambda s: (-s.score, s.index))

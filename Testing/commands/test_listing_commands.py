@@ -1,0 +1,67 @@
+"""`attnseg models`, `networks` and `check`: what there is, and whether it is in order."""
+
+import json
+import re
+from pathlib import Path
+
+from AttnSegLib.__main__ import main
+from training.papers.comparison import title_of
+
+SHIPPED = "anunet-left_atrium-mr"
+
+
+def test_models_are_listed_for_programs(capsys):
+    assert main(["models", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)
+    [shipped] = [model for model in models if model["id"] == SHIPPED]
+    assert shipped["labels"][0]["type"]["value"] == "82471001"
+
+
+def test_models_are_listed_for_people(capsys):
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    groups = [line for line in lines if not line.startswith(" ")]
+    assert groups == sorted(set(groups))
+    group = lines.index("Left atrium in MR")
+    below = [line.split()[0] for line in lines[group + 1 : group + 6]]
+    assert SHIPPED in below
+
+
+def test_networks_are_listed_with_their_counts(capsys):
+    assert main(["networks"]) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    for name, parameters in {"anunet": "8,950,594", "afnet": "30,734,369", "eccamunet": "55,759,635"}.items():
+        assert parameters in rows[name]
+
+
+def test_docs_networks_md_says_what_the_command_does(capsys):
+    assert main(["networks"]) == 0
+    numbers = r" +([\d,.]+)" * 5
+    printed = re.findall(rf"^(\w+) .*?{numbers}  \S", capsys.readouterr().out, re.MULTILINE)
+    page = (Path(__file__).parents[2] / "docs/networks.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.count("|") == 7]
+    found = {
+        title: [size.partition(";")[0], *macs.split(", "), memory.removesuffix(" MB"), maps]
+        for title, size, _published, macs, memory, maps in rows[2:]
+    }
+    assert found == {title_of(name): numbers for name, *numbers in printed}
+    assert len(found) == 5
+
+
+def test_check_names_what_is_wrong(monkeypatch, capsys):
+    def unavailable(_array):
+        raise RuntimeError("Numpy is not available")
+
+    monkeypatch.setattr("torch.from_dlpack", unavailable)
+    assert main(["check"]) == 2
+    printed = capsys.readouterr().out
+    assert "PROBLEM bridge: Numpy is not available" in printed
+    assert "cure: install builds of numpy and torch that fit each other" in printed
+
+
+def test_check_finds_this_installation_in_order(capsys):
+    assert main(["check"]) == 0
+    printed = capsys.readouterr().out
+    assert "PROBLEM" not in printed
+    for part in ("torch", "numpy", "SimpleITK", "CPU", "GPU", "models"):
+        assert f"{part}" in printed

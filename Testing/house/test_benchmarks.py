@@ -1,0 +1,146 @@
+"""What `make bench` compares says the same, and what does not gets no time. Times themselves are not tested."""
+
+import copy
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.networks import cost
+from Testing.benchmarks import around, compare, inputs, peers, plot, roofline
+from Testing.benchmarks.contest import Contest
+from Testing.benchmarks.peers import Peer, Setting
+from Testing.benchmarks.tables import Agreement
+from Testing.benchmarks.turns import in_turns
+
+CPU = torch.device("cpu")
+EVERYBODY = pytest.mark.parametrize(
+    "peer",
+    [
+        pytest.param(peer, id=peer.name, marks=[pytest.mark.slow] if peer == peers.ONNX_RUNTIME else [])  # its export
+        for peer in peers.ALL
+        if peer.precision == "float32"
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def a_contest():
+    """Three slices of 64 x 64 pixels and a very narrow ANU-Net."""
+    case = inputs.mr(3, 64)
+    network = inputs.a_network("anunet", width=4)
+    return Contest("anunet", network, case, Setting.of(case, CPU, threads=1), rounds=1)
+
+
+def only_row_of(table, peer):
+    return next(row for row in table.rows if row.peer == peer.name)
+
+
+@EVERYBODY
+def test_the_network_alone_says_the_same(a_contest, peer):
+    if peer.why_not(CPU):
+        pytest.skip(peer.why_not(CPU))
+    row = only_row_of(a_contest.network_alone([peer]), peer)
+    assert row.agreement.equal >= 0.999
+    assert row.seconds.median > 0
+
+
+@EVERYBODY
+def test_the_files_say_the_same(a_contest, peer):
+    if peer.why_not(CPU, files=True):
+        pytest.skip(peer.why_not(CPU, files=True))
+    row = only_row_of(a_contest.end_to_end([peer]), peer)
+    assert row.agreement.equal >= 0.999
+    assert row.seconds.median > 0
+
+
+def test_an_output_that_differs_gets_no_time(a_contest, monkeypatch):
+    def opposite(network, setting):
+        logits = peers.PAPERS.network_alone(network, setting)
+        return lambda slices: -logits(slices)
+
+    monkeypatch.setattr("Testing.benchmarks.peers.ours.network_alone", opposite)
+    table = a_contest.network_alone([peers.PAPERS, peers.OURS])
+    row = only_row_of(table, peers.OURS)
+    assert row.seconds is None
+    assert any(line.startswith("  AttnSeg") and "differs" in line for line in table.lines())
+
+
+def test_a_peer_that_is_not_installed_is_in_the_table(a_contest):
+    absent = Peer("somebody", "nowhere", needs=("no_such_module",))
+    table = a_contest.network_alone([peers.PAPERS, absent])
+    assert any("somebody" in line and "not installed: no_such_module" in line for line in table.lines())
+
+
+def test_a_peer_of_another_device_is_in_the_table_too(a_contest):
+    absent = Peer("somebody", "nowhere", devices=("cuda",))
+    table = a_contest.network_alone([peers.PAPERS, absent])
+    assert table.title.startswith("Network alone: ANU-Net, MR 64x64x3")
+    assert any("somebody" in line and "compared on CUDA only" in line for line in table.lines())
+    assert Peer("another", "nowhere", devices=("cpu",)).why_not(torch.device("cuda")) == "compared on the CPU only"
+
+
+def test_agreement_counts_voxels_and_the_change_of_dice():
+    organ = np.zeros((1, 10, 10), bool)
+    organ[0, :5] = True
+    labels = organ.copy()
+    labels[0, 4] = False
+    agreement = Agreement.of(labels, organ, organ)
+    assert agreement.equal == pytest.approx(0.9)
+    assert agreement.dice_change == pytest.approx(1 - 80 / 90)
+    assert not agreement.enough
+
+
+@pytest.mark.parametrize("name", inputs.NETWORKS)
+def test_the_made_up_networks_find_the_made_up_organ(name):
+    """So that equal label maps mean something."""
+    case = inputs.mr(2)
+    network = inputs.a_network(name, width=4)
+    with torch.inference_mode():
+        labels = network(case.slices()).logits.argmax(1).numpy()
+    share = labels.mean()
+    assert 0.01 < share < 0.7
+    assert labels[case.organ].mean() > 1.5 * labels[~case.organ].mean()
+
+
+def test_turns_change_who_is_first_and_call_the_rare_once():
+    called = []
+    calls = {name: lambda name=name: called.append(name) for name in "abc"}
+    times = in_turns(calls, 3, CPU, rare=["c"])
+    assert called == [*"abc", *"ba", *"ab"]
+    assert [len(times[name].runs) for name in "abc"] == [3, 3, 1]
+
+
+def test_the_roofline_counts_what_the_cost_counts():
+    found = roofline.operations("anunet", 64, torch.float32)
+    macs = cost.measure("anunet", 64, num_classes=inputs.CLASSES).macs
+    assert sum(operation.flops for operation in found) == 2 * macs
+
+
+def test_floors_are_in_order():
+    found = [roofline.Operation(flops=100, nbytes=10), roofline.Operation(flops=1, nbytes=100)]
+    by_operations, by_layers = roofline.floors(found, roofline.Machine(peak=10.0, bandwidth=10.0))
+    assert by_operations == pytest.approx(10.1)
+    assert by_layers == pytest.approx(10 + 10)
+
+
+def test_the_time_of_the_network_is_part_of_the_prediction(a_contest, tmp_path):
+    file = tmp_path / "image.nii.gz"
+    a_contest.case.write(file)
+    predictor = SlicePredictor(copy.deepcopy(a_contest.network), a_contest.case.preprocessing, Compute("cpu"))
+    steps = around.steps(predictor, file)
+    assert 0 < steps["network"] < steps["predict"]
+    assert (tmp_path / "image.nii.seg.nrrd").exists()
+
+
+def test_every_network_has_an_extent():
+    for name, quick, full in itertools.product(inputs.NETWORKS, (False, True), (False, True)):
+        assert compare.extent(name, quick=quick, full=full).alone > 0
+
+
+def test_the_plot_is_written(a_contest, tmp_path):
+    plot.speeds([a_contest.network_alone([peers.PAPERS, peers.OURS])], "a machine", tmp_path / "speeds.png")
+    assert (tmp_path / "speeds.png").stat().st_size > 1000

@@ -1,0 +1,38 @@
+"""How slices lie in a volume, and boxes of voxels."""
+
+import numpy as np
+import pytest
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.orientation import Region, slice_orientation
+
+TURNED = np.array(
+    [[0, 0, -3.0, 0], [1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]]
+)  # k towards left, i anterior, j inferior
+
+
+def test_the_largest_spacing_is_the_acquired_axis():
+    orientation = slice_orientation(TURNED, "acquired")
+    assert orientation.plane_name == "sagittal"
+    assert orientation.axes == (0, 1, 2)  # slices along k; rows along j (superior), columns along i (anterior)
+    assert orientation.flips == (True, True, False)
+    assert orientation.stored_index(0, (4, 5, 6)) == 3
+
+
+def test_a_region_in_the_view_is_the_region_in_the_volume():
+    orientation = slice_orientation(TURNED, "acquired")
+    array = np.zeros((4, 5, 6))
+    region = Region((0, 1, 2), (1, 3, 6))
+    array[region.slices] = 1
+    view = orientation.view(array)
+    bounds = orientation.view_bounds(region, array.shape)
+    assert view[bounds].all()
+    assert view.sum() == view[bounds].size
+
+
+@pytest.mark.parametrize(
+    "region", [Region((0, 0, 0), (4, 5, 7)), Region((-1, 0, 0), (4, 5, 6)), Region((2, 0, 0), (2, 5, 6))]
+)
+def test_regions_that_are_none_are_refused(region):
+    with pytest.raises(InputError, match="empty or leaves the volume"):
+        region.check((4, 5, 6))

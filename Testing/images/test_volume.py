@@ -1,0 +1,343 @@
+import gzip
+import struct
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import Volume, from_image, read_label_map, read_volume, to_image
+
+SUFFIXES = [".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"]
+DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+DAMAGED = "is damaged, truncated or not what its name says"
+LPS_TO_RAS = np.array([-1, -1, 1])
+
+
+def refusal(path, **kwargs):
+    """The message with which a file is refused: one sentence with a remedy."""
+    with pytest.raises(InputError) as caught:
+        read_volume(path, **kwargs)
+    message = str(caught.value)
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert "; " in message
+    return message
+
+
+def write(path, voxels, affine=None, compressed=False):
+    sitk.WriteImage(to_image(voxels, np.eye(4) if affine is None else affine), str(path), compressed)
+    return path
+
+
+def patched(path, *fields):
+    """NIfTI file with header fields (offset, format, values...) overwritten."""
+    content = bytearray(path.read_bytes())
+    for offset, form, *values in fields:
+        struct.pack_into("<" + form, content, offset, *values)
+    path.write_bytes(content)
+    return path
+
+
+# NIfTI header fields as arguments of `patched`
+def forms(qform_code, sform_code):
+    return 252, "2h", qform_code, sform_code
+
+
+def sform(*rows):
+    return 280, "12f", *np.ravel(rows)
+
+
+@pytest.fixture
+def a_nifti(tmp_path, a_volume):
+    return write(tmp_path / "image.nii", a_volume.voxels, a_volume.affine)
+
+
+# grids
+
+
+@st.composite
+def directions(draw):
+    """Rotations about any axis, times flips and permutations of the axes."""
+    part = st.floats(-1, 1, width=32)
+    quaternion = draw(st.tuples(part, part, part, part).filter(lambda q: np.linalg.norm(q) > 0.1))
+    w, x, y, z = np.array(quaternion) / np.linalg.norm(quaternion)
+    rotation = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    flips = draw(st.tuples(*[st.sampled_from([-1, 1])] * 3))
+    return rotation[:, draw(st.permutations(range(3)))] * flips
+
+
+@st.composite
+def images(draw):
+    """SimpleITK images on random grids, built without the code under test."""
+    shape = draw(st.tuples(*[st.integers(2, 5)] * 3))
+    voxels = np.arange(np.prod(shape)).reshape(shape).astype(draw(st.sampled_from(DTYPES)))
+    image = sitk.GetImageFromArray(voxels)
+    image.SetDirection(draw(directions()).ravel())
+    image.SetSpacing(draw(st.tuples(*[st.floats(0.1, 10)] * 3)))
+    image.SetOrigin(draw(st.tuples(*[st.floats(-500, 500)] * 3)))
+    return image
+
+
+def assert_same_places(volume, image, atol):
+    for index in product(*[(0, n - 1) for n in image.GetSize()]):
+        expected = image.TransformIndexToPhysicalPoint(index) * LPS_TO_RAS
+        np.testing.assert_allclose((volume.affine @ [*index, 1])[:3], expected, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@given(image=images())
+def test_any_grid_is_read_as_written(tmp_path_factory, suffix, image):
+    path = tmp_path_factory.mktemp("grid") / f"image{suffix}"
+    sitk.WriteImage(image, str(path))
+    volume = read_volume(path)
+    np.testing.assert_array_equal(volume.voxels, sitk.GetArrayFromImage(image), strict=True)
+    assert_same_places(volume, image, atol=3e-4 if "nii" in suffix else 1e-9)
+    assert volume.affine.dtype == np.float64
+    assert (volume.modality, volume.notices) == (None, ())
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@given(image=images())
+def test_image_and_volume_turn_into_each_other(image):
+    volume = from_image(image)
+    assert_same_places(volume, image, atol=1e-9)
+    again = from_image(to_image(volume.voxels, volume.affine))
+    np.testing.assert_allclose(again.affine, volume.affine, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(again.voxels, volume.voxels, strict=True)
+
+
+def test_nrrd_in_ras_keeps_its_places(tmp_path):
+    path = tmp_path / "image.nrrd"
+    header = (
+        "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 2 2 3\nspace: right-anterior-superior\n"
+        "space directions: (0,3,0) (2,0,0) (0,0,-4)\nspace origin: (5,6,7)\nencoding: raw\n\n"
+    )
+    path.write_bytes(header.encode() + bytes(range(12)))
+    volume = read_volume(path)
+    np.testing.assert_allclose(volume.affine, [[0, 2, 0, 5], [3, 0, 0, 6], [0, 0, -4, 7], [0, 0, 0, 1]], atol=1e-12)
+    np.testing.assert_array_equal(volume.voxels.ravel(), range(12))
+
+
+def test_spacing_and_voxel_volume(a_volume):
+    assert a_volume.spacing == pytest.approx((0.5, 1.5, 2.0))
+    assert a_volume.voxel_volume == pytest.approx(0.0015)
+
+
+def test_nifti_without_qform_and_sform_is_read(a_nifti):
+    volume = read_volume(patched(a_nifti, forms(0, 0)))
+    np.testing.assert_array_equal(volume.voxels.ravel(), range(60))
+    assert volume.spacing == pytest.approx((0.5, 1.5, 2.0))
+
+
+def test_nifti_intensities_are_scaled(a_nifti):
+    volume = read_volume(patched(a_nifti, (112, "2f", 0.5, 10)))
+    np.testing.assert_array_equal(volume.voxels.ravel(), np.arange(60) * 0.5 + 10)
+
+
+def test_unpacked_nifti_named_gz_is_read(a_nifti):
+    assert read_volume(a_nifti.rename(a_nifti.with_suffix(".nii.gz"))).voxels.shape == (5, 4, 3)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
+def test_a_single_frame_is_a_volume(tmp_path, suffix, a_volume):
+    path = tmp_path / f"image{suffix}"
+    sitk.WriteImage(sitk.JoinSeries([to_image(a_volume.voxels, a_volume.affine)]), str(path))
+    volume = read_volume(path)
+    np.testing.assert_array_equal(volume.voxels, a_volume.voxels, strict=True)
+    np.testing.assert_allclose(volume.affine, a_volume.affine, atol=1e-5)
+
+
+# refusals
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    assert "No such file" in refusal(tmp_path / "nothing.nii.gz")
+
+
+def test_a_forbidden_file_is_refused(a_nifti, monkeypatch):
+    def denied(*_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert "Permission denied" in refusal(a_nifti)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello\n", np.random.default_rng(0).bytes(600)], ids=["empty", "text", "noise"]
+)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_nonsense_is_refused(tmp_path, suffix, content):
+    path = tmp_path / f"image{suffix}"
+    path.write_bytes(content)
+    assert DAMAGED in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "scan.tif", "slice.dcm", "scan"])
+def test_other_formats_are_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"content")
+    assert "folder of a DICOM series" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("lost", [10, 60])
+@pytest.mark.parametrize("compressed", [False, True], ids=["raw", "packed"])
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_truncated_files_are_refused(tmp_path, a_volume, suffix, compressed, lost):
+    path = write(tmp_path / f"image{suffix}", a_volume.voxels, compressed=compressed)
+    path.write_bytes(path.read_bytes()[:-lost])
+    assert DAMAGED in refusal(path)
+
+
+@pytest.mark.parametrize("lost", [1, 60])
+def test_truncated_nifti_is_refused(a_nifti, lost):
+    a_nifti.write_bytes(a_nifti.read_bytes()[:-lost])
+    assert DAMAGED in refusal(a_nifti)
+
+
+@pytest.mark.parametrize("lost", [1, 30])
+def test_truncated_packed_nifti_is_refused(a_nifti, lost):
+    path = a_nifti.with_suffix(".nii.gz")
+    path.write_bytes(gzip.compress(a_nifti.read_bytes())[:-lost])
+    assert DAMAGED in refusal(path)
+
+
+def test_nifti_packed_after_truncation_is_refused(a_nifti):
+    path = a_nifti.with_suffix(".nii.gz")
+    path.write_bytes(gzip.compress(a_nifti.read_bytes()[:-1]))
+    assert DAMAGED in refusal(path)
+
+
+@pytest.mark.parametrize("position", [12, -20], ids=["a length", "a voxel, told by the checksum only"])
+def test_damaged_packed_nifti_is_refused(a_nifti, position):
+    content = a_nifti.read_bytes()
+    voxels = bytearray(gzip.compress(content[400:], compresslevel=0))
+    voxels[position] ^= 1
+    path = a_nifti.with_suffix(".nii.gz")
+    path.write_bytes(gzip.compress(content[:400]) + voxels)
+    assert DAMAGED in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", [".nhdr", ".mhd"])
+def test_a_header_without_all_its_voxels_is_refused(tmp_path, a_volume, suffix):
+    path = write(tmp_path / f"image{suffix}", a_volume.voxels)
+    raw = path.with_suffix(".raw")
+    raw.write_bytes(raw.read_bytes()[:-2])
+    assert DAMAGED in refusal(path)
+    raw.unlink()
+    assert DAMAGED in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_colour_is_refused(tmp_path, a_volume, suffix):
+    image = to_image(a_volume.voxels, np.eye(4))
+    path = tmp_path / f"image{suffix}"
+    sitk.WriteImage(sitk.Compose(image, image, image), str(path))
+    assert "3 values per voxel" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_several_frames_are_refused(tmp_path, a_volume, suffix):
+    image = to_image(a_volume.voxels, np.eye(4))
+    path = tmp_path / f"image{suffix}"
+    sitk.WriteImage(sitk.JoinSeries([image, image]), str(path))
+    assert "2 frames" in refusal(path)
+
+
+def test_nrrd_with_a_list_of_frames_is_refused(tmp_path):
+    path = tmp_path / "image.nrrd"
+    header = "NRRD0004\ntype: uint8\ndimension: 4\nsizes: 2 3 2 2\nkinds: list domain domain domain\nencoding: raw\n\n"
+    path.write_bytes(header.encode() + bytes(range(24)))
+    assert "2 values per voxel (colour, vectors or frames)" in refusal(path)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (1, 4, 3), (4, 1, 3), (4, 3, 1)])
+@pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
+def test_a_single_slice_is_refused(tmp_path, suffix, shape):
+    path = tmp_path / f"image{suffix}"
+    sitk.WriteImage(sitk.GetImageFromArray(np.arange(12, dtype=np.int16).reshape(shape)), str(path))
+    assert "single slice" in refusal(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_voxels_that_are_no_numbers_are_refused(tmp_path, value):
+    voxels = np.zeros((3, 4, 5), np.float32)
+    voxels[1, 2, 3] = value
+    assert "NaN or infinite" in refusal(write(tmp_path / "image.nrrd", voxels))
+
+
+def test_a_constant_image_is_refused(tmp_path):
+    assert "constant (every voxel is 7)" in refusal(write(tmp_path / "image.nii.gz", np.full((3, 4, 5), 7, np.int16)))
+
+
+@pytest.mark.parametrize("qform_code", [0, 1], ids=["sform", "sform and qform"])
+@pytest.mark.parametrize("first_row", [[0.5, 0.3, 0, 1], [0, 0, 0, 0], [0.5, 0, 0, np.nan]])
+def test_a_sheared_nifti_is_refused(a_nifti, first_row, qform_code):
+    rows = sform(first_row, [0, 1.5, 0, 2], [0, 0, 2, 3])
+    assert "sheared" in refusal(patched(a_nifti, forms(qform_code, 1), rows))
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_a_sheared_grid_is_refused(tmp_path, a_volume, suffix):
+    affine = np.eye(4)
+    affine[0, 2] = 0.1
+    assert "sheared" in refusal(write(tmp_path / f"image{suffix}", a_volume.voxels, affine))
+
+
+def test_spacing_that_contradicts_the_sform_is_refused(a_nifti):
+    cubes_of_3_mm = sform(*(3 * np.eye(4)[:3]))
+    assert "contradict" in refusal(patched(a_nifti, forms(1, 1), cubes_of_3_mm))
+
+
+# label maps
+
+
+def labels(value=2, dtype=np.uint8):
+    """(5, 4, 3), one voxel labelled."""
+    array = np.zeros((5, 4, 3), dtype)
+    array[1, 2, 0] = value
+    return array
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
+def test_a_label_map_on_the_grid_is_read(tmp_path, a_volume, dtype):
+    path = write(tmp_path / "labels.nii.gz", labels(dtype=dtype), a_volume.affine)
+    np.testing.assert_array_equal(read_label_map(path, a_volume), labels(), strict=True)
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, 256, np.nan])
+def test_values_that_are_no_labels_are_refused(tmp_path, a_volume, value):
+    path = write(tmp_path / "labels.nrrd", labels(value, np.float32), a_volume.affine)
+    with pytest.raises(InputError, match="whole numbers from 0 to 255"):
+        read_label_map(path, a_volume)
+
+
+def test_a_label_map_on_another_grid_is_refused(tmp_path, a_volume):
+    shifted = a_volume.affine.copy()
+    shifted[0, 3] += 0.1
+    moved = write(tmp_path / "moved.nrrd", labels(), shifted)
+    cropped = write(tmp_path / "cropped.nrrd", labels()[:4], a_volume.affine)
+    for path in (moved, cropped):
+        with pytest.raises(InputError, match="not on the grid"):
+            read_label_map(path, a_volume)
+
+
+def test_a_missing_label_map_is_refused(tmp_path, a_volume):
+    with pytest.raises(InputError, match="No such file"):
+        read_label_map(tmp_path / "nothing.nii.gz", a_volume)
+
+
+def test_an_empty_label_map_is_read(tmp_path):
+    volume = Volume(np.arange(60).reshape(5, 4, 3), np.eye(4))
+    path = write(tmp_path / "labels.nrrd", labels(0))
+    assert not read_label_map(path, volume).any()

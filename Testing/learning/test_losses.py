@@ -1,0 +1,148 @@
+"""The papers' losses against answers on paper."""
+
+import math
+
+import pytest
+import torch
+
+from AttnSegLib.networks.output import SegmentationOutput
+from training.learning.losses import (
+    LOSSES,
+    anu_literal_loss,
+    anu_loss,
+    ec_cam_alpha_loss,
+    focal_loss,
+    literal_loss,
+    margin_loss,
+    soft_dice_loss,
+)
+
+TARGET = torch.tensor([1.0, 0.0], dtype=torch.float64).reshape(1, 1, 1, 2)
+
+
+def logits_of(*probabilities):
+    return torch.logit(torch.tensor(probabilities, dtype=torch.float64)).reshape(1, 1, 1, -1)
+
+
+def test_soft_dice_by_hand():
+    expected = 1 - (2 * 0.8 + 1) / (0.8**2 + 0.4**2 + 1 + 1)
+    assert soft_dice_loss(logits_of(0.8, 0.4), TARGET).item() == pytest.approx(expected)
+
+
+def test_soft_dice_of_a_perfect_answer_is_0():
+    target = torch.tensor([1.0, 0.0, 1.0]).reshape(1, 1, 1, 3)
+    assert soft_dice_loss(60 * target - 30, target).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_soft_dice_takes_channels_apart():
+    """A perfect and an entirely wrong channel average to about a half."""
+    target = torch.zeros(1, 2, 10, 10)
+    target[:, :, :5] = 1
+    logits = 60 * target - 30
+    logits[:, 1] *= -1
+    assert soft_dice_loss(logits, target).item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_focal_loss_by_hand():
+    loss = focal_loss(logits_of(0.8, 0.4), TARGET, positive=0.25, negative=0.75)
+    expected = -(0.25 * 0.2**2 * math.log(0.8) + 0.75 * 0.4**2 * math.log(0.6)) / 2
+    assert loss.item() == pytest.approx(expected)
+
+
+def test_hybrid_loss_sums_over_all_heads_and_is_finite_where_the_printed_one_has_its_pole():
+    one = anu_loss(SegmentationOutput(logits_of(0.5, 0.5)), TARGET)
+    four = anu_loss(SegmentationOutput(logits_of(0.5, 0.5), (logits_of(0.5, 0.5),) * 3), TARGET)
+    assert math.isfinite(one.item())
+    assert four.item() == pytest.approx(4 * one.item())
+
+
+@pytest.mark.parametrize("probability", [0.05, 0.3, 0.5, 0.7])
+def test_hybrid_loss_pulls_every_pixel_to_its_label(probability):
+    """The printed loss holds positive pixels below 0.5 at 0.084; ours must not."""
+    logits = logits_of(probability, probability).requires_grad_()
+    anu_loss(SegmentationOutput(logits), TARGET).backward()
+    assert logits.grad[0, 0, 0, 0] < 0
+    assert logits.grad[0, 0, 0, 1] > 0
+
+
+def test_gradients_of_the_losses_are_right():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 1, 3, 4, dtype=torch.float64, requires_grad=True)
+    target = (torch.rand(2, 1, 3, 4) > 0.5).double()
+    assert torch.autograd.gradcheck(lambda x: soft_dice_loss(x, target), logits)
+    assert torch.autograd.gradcheck(lambda x: focal_loss(x, target, positive=0.25, negative=0.75), logits)
+
+
+def test_margin_loss_weighs_uncertain_pixels_up_to_25_fold():
+    loss = margin_loss(logits_of(0.8, 0.45), TARGET)
+    expected = -(0.25 * (0.3 / 0.5) ** -2 * math.log(0.8) + 0.75 * 25 * math.log(0.55)) / 2
+    assert loss.item() == pytest.approx(expected)
+
+
+def test_printed_loss_by_hand():
+    expected = -0.25 * math.log(0.8) / 0.3**2 / 2
+    assert literal_loss(logits_of(0.8, 0.4), TARGET).item() == pytest.approx(expected)
+    dice = soft_dice_loss(logits_of(0.8, 0.4), TARGET).item()
+    assert anu_literal_loss(SegmentationOutput(logits_of(0.8, 0.4)), TARGET).item() == pytest.approx(dice + expected)
+
+
+def test_printed_loss_holds_a_positive_pixel_at_the_wrong_answer():
+    """Below 0.5 its minimum lies at P = 0.084: the reason why it is not the default."""
+    probabilities = torch.linspace(0.01, 0.45, 441, dtype=torch.float64)
+    target = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+    losses = [literal_loss(torch.logit(p).reshape(1, 1, 1, 1), target).item() for p in probabilities]
+    assert probabilities[losses.index(min(losses))].item() == pytest.approx(0.084, abs=0.001)
+
+
+def bce(*pairs):
+    return -sum(math.log(p if y else 1 - p) for p, y in pairs) / len(pairs)
+
+
+def test_af_loss_is_cross_entropy():
+    loss = LOSSES["af"](SegmentationOutput(logits_of(0.8, 0.4)), TARGET.float())
+    assert loss.item() == pytest.approx(bce((0.8, 1), (0.4, 0)), rel=1e-6)
+
+
+def test_omega_loss_is_ten_times_the_main_and_once_the_additional_output():
+    output = SegmentationOutput(logits_of(0.8, 0.4), (logits_of(0.6, 0.3),))
+    expected = 10 * bce((0.8, 1), (0.4, 0)) + bce((0.6, 1), (0.3, 0))
+    assert LOSSES["omega"](output, TARGET.float()).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_ec_cam_loss_by_hand(alpha):
+    output = SegmentationOutput(logits_of(0.8, 0.4), (logits_of(0.6, 0.3),))
+    dice = 1 - (2 * 0.8 + 1) / (0.8**2 + 0.4**2 + 1 + 1)
+    expected = alpha * dice + (1 - alpha) * bce((0.6, 1), (0.3, 0))
+    assert ec_cam_alpha_loss(output, TARGET.float(), alpha=alpha).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_ec_cam_loss_weighs_both_outputs_equally():
+    output = SegmentationOutput(logits_of(0.8, 0.4), (logits_of(0.6, 0.3),))
+    dice = 1 - (2 * 0.8 + 1) / (0.8**2 + 0.4**2 + 1 + 1)
+    assert LOSSES["ec_cam"](output, TARGET.float()).item() == pytest.approx(dice + bce((0.6, 1), (0.3, 0)), rel=1e-6)
+
+
+def test_ms_dual_guided_loss_sums_cross_entropies_of_several_classes():
+    target = torch.tensor([0.0, 1.0, 0.0]).reshape(1, 3, 1, 1)
+    head = torch.tensor([0.2, 0.5, 0.3]).log().reshape(1, 3, 1, 1)
+    output = SegmentationOutput(head, (head,) * 8)
+    assert LOSSES["ms_dual_guided"](output, target).item() == pytest.approx(-8 * math.log(0.5), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"anu_literal", "anu_margin"}))
+def test_gradients_of_every_loss_are_right(name):
+    """anu_margin detaches its weights and anu_literal clamps: their gradients are not those of their values."""
+    torch.manual_seed(0)
+    heads = [torch.randn(2, 1, 3, 4, dtype=torch.float32, requires_grad=True) for _ in range(2)]
+    target = (torch.rand(2, 1, 3, 4) > 0.5).float()
+    LOSSES[name](SegmentationOutput(heads[0], (heads[1],)), target).backward()
+    for head in heads:
+        if head.grad is None:
+            continue
+        step = torch.zeros_like(head)
+        step[0, 0, 1, 2] = 1e-2
+        with torch.no_grad():
+            others = [[h + sign * step if h is head else h for h in heads] for sign in (1, -1)]
+            values = [LOSSES[name](SegmentationOutput(h[0], (h[1],)), target).item() for h in others]
+        assert head.grad[0, 0, 1, 2].item() == pytest.approx((values[0] - values[1]) / 2e-2, rel=0.02, abs=1e-4)

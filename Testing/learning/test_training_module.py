@@ -1,0 +1,124 @@
+"""The step of training, without a trainer around it, and checkpoints that survive."""
+
+import math
+
+import pytest
+import torch
+from made_up.balls import RECIPE
+
+import training.learning.module
+from AttnSegLib.errors import InputError
+from training.learning.checkpoints import SafeCheckpointIO, _Kept
+from training.learning.module import SegmentationModule
+from training.learning.recipe import read_recipe
+from training.slices.augment import Sample
+from training.slices.split import Parts
+
+
+@pytest.fixture
+def module(a_recipe):
+    torch.manual_seed(0)
+    return SegmentationModule(read_recipe([str(a_recipe)]).as_dict(), Parts([], [], []), steps=10)
+
+
+def a_batch():
+    torch.manual_seed(1)
+    return Sample(torch.rand(2, 1, 32, 32), torch.zeros(2, 1, 32, 32).long(), ["slice 1 of a", "slice 7 of b"])
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_a_training_that_comes_apart_names_the_slices(module):
+    torch.nn.init.constant_(module.network.heads["4"].weight, math.nan)
+    with pytest.raises(InputError, match=r"nan at step 0, on slice 1 of a, slice 7 of b: .*last checkpoint was kept"):
+        module.training_step(a_batch(), 0)
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted(module):
+    optimizer = module.settings.make_optimizer(module.parameters())
+    before = {name: tensor.clone() for name, tensor in module.network.named_parameters()}
+    module.training_step(a_batch(), 0).backward()
+    next(module.network.parameters()).grad[0] = math.inf
+    module.configure_gradient_clipping(optimizer, 1.0, "norm")
+    optimizer.step()
+    assert module.skipped_steps == 1
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.network.named_parameters())
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_gradients_of_dilated_convolutions_are_right_in_half_precision(a_recipe):
+    """Of 24 channels they were not, channels last."""
+    a_recipe.write_text(RECIPE.replace('network = "anunet"', 'network = "omeganet"').replace("width = 2", "width = 12"))
+    gradients = []
+    for precise in (True, False):
+        torch.manual_seed(0)
+        recipe = read_recipe([str(a_recipe)]).as_dict()
+        module = SegmentationModule(recipe, Parts([], [], []), steps=10)
+        with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
+            loss = module.training_step(a_batch(), 0)
+        loss.backward()
+        gradients.append(module.network.attention[0][0].features.convolution[0].weight.grad.flatten())
+    assert torch.isfinite(gradients[1]).all()
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.9
+
+
+def test_the_plateau_survives_a_checkpoint(a_recipe):
+    a_recipe.write_text(RECIPE.replace("epochs = 2", 'epochs = 2\nschedule = "plateau"'))
+    recipe = read_recipe([str(a_recipe)]).as_dict()
+    first, second = (SegmentationModule(recipe, Parts([], [], []), steps=10) for _ in range(2))
+    first.configure_optimizers()
+    first.plateau.step(0.75)
+    first.skipped_steps = 3
+    checkpoint = {}
+    first.on_save_checkpoint(checkpoint)
+    second.on_load_checkpoint(checkpoint)
+    second.configure_optimizers()
+    second.on_train_start()
+    assert (second.plateau.best, second.skipped_steps) == (0.75, 3)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    writer = SafeCheckpointIO()
+    writer.save_checkpoint({"weights": torch.ones(3)}, path)
+    whole = path.read_bytes()
+
+    def full(_content, file):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"can't be written \(No space left on device\); the one before it was kept"):
+        writer.save_checkpoint({"weights": torch.zeros(3)}, path)
+    assert path.read_bytes() == whole
+    assert [one.name for one in tmp_path.iterdir()] == ["last.ckpt"]
+    with pytest.raises(InputError, match="there is none yet"):
+        writer.save_checkpoint({}, tmp_path / "first.ckpt")
+
+
+def test_a_run_that_was_moved_still_knows_its_best(tmp_path):
+    def best(folder):
+        kept = _Kept(dirpath=tmp_path / folder, filename="best", monitor="dice", mode="max")
+        kept.dirpath = str(tmp_path / folder)
+        return kept
+
+    before, after = best("here"), best("there")
+    path = str(tmp_path / "here" / "best.ckpt")
+    before.best_k_models, before.best_model_path = {path: torch.tensor(0.9)}, path
+    before.best_model_score, before.kth_best_model_path = torch.tensor(0.9), path
+    after.load_state_dict(before.state_dict())
+    assert after.best_model_score == 0.9
+    assert list(after.best_k_models) == [str(tmp_path / "there" / "best.ckpt")]
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_a_run_in_which_no_step_counts_stops(module, monkeypatch):
+    monkeypatch.setattr(training.learning.module, "_MOST_SKIPPED", 3)
+    optimizer = module.settings.make_optimizer(module.parameters())
+    for step in range(3):
+        module.training_step(a_batch(), step).backward()
+        next(module.network.parameters()).grad[0] = math.nan
+        if step < 2:
+            module.configure_gradient_clipping(optimizer, 1.0, "norm")
+    with pytest.raises(InputError, match="3 steps in a row had no finite gradient"):
+        module.configure_gradient_clipping(optimizer, 1.0, "norm")

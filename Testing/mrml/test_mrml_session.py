@@ -1,0 +1,164 @@
+"""A panel's dealings with scene and worker, without the panel."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scripted_worker import ScriptedWorker
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.models.catalog import CARD, load_card
+from AttnSegLib.worker import events
+
+SHAPE = (6, 64, 48)
+
+
+@pytest.fixture
+def volume(scene):
+    import slicer
+
+    assert scene is not None
+    voxels = np.random.default_rng(0).integers(0, 900, SHAPE).astype(np.int16)
+    return slicer.util.addVolumeFromArray(voxels, ijkToRAS=np.diag([2.0, 2.0, 5.0, 1.0]), name="scan")
+
+
+@pytest.fixture
+def session(scene, monkeypatch):
+    from AttnSegLib.mrml import session
+
+    assert scene is not None
+    monkeypatch.setattr(session, "Worker", ScriptedWorker)
+    return session.Session()
+
+
+@pytest.fixture
+def target(volume, a_model_folder):
+    from AttnSegLib.mrml.news import Target
+
+    spec = load_card(a_model_folder / CARD)
+    facts = dataclasses.replace(spec.facts, maps=("self", "other"), queries=("self",))
+    return Target(volume, dataclasses.replace(spec, facts=facts))
+
+
+def worker_of(session):
+    return session._worker
+
+
+def ends(session, label_map=None):
+    """The run ends well; returns the news."""
+    worker_of(session).finish(label_map)
+    return session.poll()
+
+
+def stopped(news):
+    from AttnSegLib.mrml.news import Stopped
+
+    (only,) = news
+    assert isinstance(only, Stopped)
+    return only.sentence
+
+
+@pytest.mark.parametrize("which", ["volume", "segmentation"])
+def test_a_node_that_is_deleted_during_a_run(session, target, scene, which):
+    import slicer
+
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    session.segment(target, segmentation=segmentation)
+    scene.RemoveNode(target.volume_node if which == "volume" else segmentation)
+    assert "removed during the run" in stopped(session.poll())
+    assert worker_of(session).cancels == 1
+    assert not session.is_busy
+    assert scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeNode") == 0
+    worker_of(session).say(events.Cancelled(None))
+    assert session.poll() == []
+
+
+def test_a_transform_that_is_moved_during_a_run(session, target, volume):
+    import slicer
+
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    session.segment(target)
+    moved = np.eye(4)
+    moved[0, 3] = 5
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(moved))
+    assert "changed during the run" in stopped(session.poll())
+
+
+def test_one_thing_at_a_time(session, target):
+    session.segment(target)
+    for start in (lambda: session.segment(target), session.check, lambda: session.show_maps(target, ["a"], whole=True)):
+        with pytest.raises(InputError, match="running already"):
+            start()
+
+
+def test_a_query_gives_way_and_the_last_one_waits(session, target):
+    session.query(target, "self", (1, 2, 3))
+    session.query(target, "self", (1, 2, 4))
+    session.query(target, "self", (1, 2, 5))
+    assert not session.is_busy
+    assert len(worker_of(session).requests) == 1
+    ends(session)
+    assert [request.options.query for request in worker_of(session).requests] == [(1, 2, 3), (1, 2, 5)]
+    session.segment(target)
+    assert session.is_segmenting
+    assert worker_of(session).cancels == 1
+    assert len(worker_of(session).requests) == 2  # the process is still busy with the query
+    worker_of(session).say(events.Cancelled(worker_of(session).job))
+    session.poll()
+    assert len(worker_of(session).requests) == 3
+    assert ends(session, np.ones(SHAPE, np.uint8))
+
+
+def test_the_volume_is_read_again_only_when_it_changed(session, volume):
+    import slicer
+
+    first = session.volume(volume)
+    assert session.volume(volume) is first
+    slicer.util.arrayFromVolumeModified(volume)
+    assert session.volume(volume) is not first
+
+
+def test_speed_is_learnt_from_whole_runs_only(session, target):
+    from AttnSegLib.inference.preflight import expected_gmacs
+
+    session.show_maps(target, ["self"], whole=False)
+    ends(session)
+    assert "first guess" in " ".join(remark.sentence for remark in session.preflight(target))
+    session.segment(target)
+    ends(session)
+    assert "by the last run here" in " ".join(remark.sentence for remark in session.preflight(target))
+    assert session._speeds == {"cpu": expected_gmacs(session.volume(target.volume_node), target.spec) / 1.5}
+
+
+def test_comparing_needs_a_segment_of_this_model_and_a_reference(session, target):
+    import slicer
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    with pytest.raises(InputError, match="segment first"):
+        session.compare(target, node, node)
+    session.segment(target)
+    ends(session, np.ones(SHAPE, np.uint8))
+    result = slicer.mrmlScene.GetNthNodeByClass(1, "vtkMRMLSegmentationNode")
+    with pytest.raises(InputError, match="reference segmentation is empty"):
+        session.compare(target, result, node)
+
+
+def test_closing_in_the_middle_takes_the_preview_away(session, target, scene):
+    session.segment(target)
+    session.close()
+    assert scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeNode") == 0
+    assert worker_of(session).closed == 1
+    assert session.poll() == []
+
+
+@pytest.mark.parametrize("slices", [(0, 99), (4, 2), (-1, 3)])
+def test_a_slice_range_that_is_none(session, target, slices):
+    with pytest.raises(InputError, match="slices 0 to 5"):
+        session.region(target, None, slices)
+
+
+def test_the_whole_volume_is_no_region(session, target):
+    assert session.region(target, None, (0, None)) is None
+    assert session.region(target, None, (0, 5)) is None
+    assert session.region(target, None, (1, None)).start == (1, 0, 0)

@@ -1,0 +1,274 @@
+"""The panel up to the end of a run, control by control, with a worker that does what the test says."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from panel_at_work import MODEL, MODULE, ROOT, SHAPE, a_block, pick, segmented, voxels_of
+
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.worker import events
+
+
+def test_opening_the_panel_loads_no_torch_and_starts_no_process():
+    code = f"""
+import subprocess, sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "Testing")!r}]
+from slicer_stand_in import gui
+started = []
+subprocess.Popen = lambda *a, **k: started.append(a)
+gui.open_module({str(MODULE)!r})
+assert not [name for name in sys.modules if name.split(".")[0] == "torch"], "torch"
+assert not started, started
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
+
+
+# before a run
+
+
+def test_organ_and_model_are_chosen(ui, parameters):
+    assert ui.organBox.currentText == "Left atrium in MR"
+    assert ui.modelBox.currentText == find_model(MODEL).title
+    assert parameters.modelId == MODEL
+    ui.organBox.activated.emit(0)
+    ui.modelBox.activated.emit(ui.modelBox.currentIndex)
+    assert parameters.modelId in [ui.modelBox.itemData(i) for i in range(ui.modelBox.count)]
+
+
+def test_remarks_say_what_fits_and_what_does_not(ui, widget, a_node):
+    import slicer
+
+    assert "6 slices, sagittal by the scan's header, of 64 x 48 pixels, 2 x 2 mm, 5 mm apart" in ui.preflightLabel.text
+    assert "CC-BY-SA-4.0" in ui.preflightLabel.text
+    assert "&#9888;" not in ui.preflightLabel.text
+    ct = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(a_node) - 1000, name="CT")
+    widget.panel.parameters.inputVolume = ct
+    assert "looks like CT" in ui.preflightLabel.text
+    assert ui.preflightLabel.text.count("&#9888;") == 2  # and it lies elsewhere, in smaller slices
+
+
+def test_nothing_to_do_without_a_volume(ui, parameters):
+    parameters.inputVolume = None
+    assert not ui.applyButton.enabled
+    assert "Choose a volume first." in ui.preflightLabel.text
+    assert "first" in ui.applyButton.toolTip
+
+
+@pytest.mark.parametrize("kind", ["vtkMRMLLabelMapVolumeNode", "vtkMRMLVectorVolumeNode"])
+def test_what_is_no_scan_is_refused_in_a_sentence(widget, ui, kind):
+    import slicer
+
+    node = slicer.mrmlScene.AddNewNodeByClass(kind, "no scan")
+    voxels = np.ones((*SHAPE, 3) if "Vector" in kind else SHAPE, np.uint8)
+    slicer.util.updateVolumeFromArray(node, voxels)
+    widget.panel.parameters.inputVolume = node
+    assert "choose" in ui.preflightLabel.text
+    ui.applyButton.click()
+    assert "choose" in ui.statusLabel.text
+    assert widget.panel.session._worker.requests == []
+
+
+def test_settings_reach_the_worker(ui, worker, parameters):
+    pick(ui.deviceBox, "CPU")
+    pick(ui.levelBox, "pruned to level 2")
+    assert not ui.flipsBox.enabled  # the model never saw mirrored slices
+    ui.flipsBox.checked = True
+    ui.firstSliceBox.value = 1
+    ui.lastSliceBox.value = 4
+    ui.applyButton.click()
+    (request,) = worker.requests
+    assert (request.device, request.level, request.spec.id) == ("cpu", 2, MODEL)
+    assert not request.options.flips
+    assert (request.options.region.start, request.options.region.stop) == ((1, 0, 0), (5, 64, 48))
+    assert (parameters.level, parameters.device) == (2, "cpu")
+
+
+def test_another_plane_can_be_chosen(widget, ui, worker, parameters):
+    assert ui.planeBox.currentText == "as the model was trained"
+    pick(ui.planeBox, "axial")
+    assert parameters.plane == "axial"
+    assert "64 slices, axial by the scan's header, of 48 x 6 pixels" in ui.preflightLabel.text
+    assert "model knows sagittal slices" in ui.preflightLabel.text
+    ui.lastSliceBox.value = 30  # the scan has 6 sagittal slices
+    ui.applyButton.click()
+    (request,) = worker.requests
+    assert (request.spec.id, request.spec.plane) == (MODEL, "axial")
+    assert (request.options.region.start, request.options.region.stop) == ((0, 0, 0), (6, 31, 48))
+    assert widget.panel.spec.plane == find_model(MODEL).plane
+
+
+def test_a_plane_that_is_none_is_refused_in_a_sentence(ui, worker, parameters):
+    parameters.plane = "oblique"  # by a script, or a scene of another version
+    assert "no slice plane 'oblique'" in ui.preflightLabel.text
+    ui.applyButton.click()
+    assert worker.requests == []
+
+
+def test_a_wrong_slice_range_is_refused(ui, worker):
+    ui.firstSliceBox.value = 5
+    ui.lastSliceBox.value = 2
+    ui.applyButton.click()
+    assert "slices 0 to 5" in ui.statusLabel.text
+    assert worker.requests == []
+
+
+def test_an_roi_limits_the_run(ui, worker, parameters):
+    import slicer
+
+    roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
+    roi.SetCenter([10.0, 40.0, 60.0])
+    roi.SetSize([11.0, 20.0, 20.0])
+    parameters.roi = roi
+    ui.applyButton.click()
+    region = worker.requests[0].options.region
+    assert (region.start, region.stop) == ((1, 25, 15), (4, 36, 26))
+
+
+def test_the_run_begins_with_the_slice_in_view(ui, worker, a_node):
+    from AttnSegLib.mrml import views
+
+    views.jump_to_slice(a_node, 0, 4)
+    ui.applyButton.click()
+    assert worker.requests[0].options.start == 4
+
+
+# a run
+
+
+def test_progress_and_finished_slices_are_shown(widget, ui, worker):
+    import slicer
+
+    ui.applyButton.click()
+    assert not ui.applyButton.enabled
+    assert ui.cancelButton.enabled
+    worker.job.label_map[2] = 1
+    worker.say(events.Slices(worker.job, 0, [2, 3], 2, 6, 8.0))
+    widget.panel.poll()
+    assert (ui.progressBar.value, ui.progressBar.maximum) == (2, 6)
+    assert "2 of 6 slices, 8 s left" in ui.statusLabel.text
+    preview = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLabelMapVolumeNode")
+    assert slicer.util.arrayFromVolume(preview)[2].all()
+    red = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    assert red.GetLabelVolumeID() == preview.GetID()
+
+
+def test_the_result_is_a_segmentation_and_a_table(widget, ui, a_node):
+    import slicer
+
+    node = segmented(widget)
+    np.testing.assert_array_equal(voxels_of(node, a_node), a_block())
+    assert [ui.measureTable.item(0, c).text() for c in range(5)] == ["Left atrium", "12.3", "100.0", "7.0", "3"]
+    assert not ui.resultSection.collapsed
+    assert "1.5 s on cpu" in ui.statusLabel.text
+    assert ui.applyButton.enabled
+    assert not slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLabelMapVolumeNode")
+
+
+def test_a_second_run_replaces_the_first_and_undo_brings_it_back(widget, ui, a_node):
+    first = segmented(widget)
+    other = np.roll(a_block(), 2, axis=1)
+    assert segmented(widget, other) is first
+    np.testing.assert_array_equal(voxels_of(first, a_node), other)
+    ui.undoButton.click()
+    np.testing.assert_array_equal(voxels_of(first, a_node), a_block())
+    assert not ui.undoButton.enabled
+
+
+def test_undo_of_the_first_run_removes_the_new_segmentation(widget, ui):
+    import slicer
+
+    node = segmented(widget)
+    ui.undoButton.click()
+    assert slicer.mrmlScene.IsNodePresent(node) == 0
+    assert widget.panel.parameters.segmentation is None
+
+
+def test_cancel_leaves_everything_as_it_was(widget, ui, worker, a_node):
+    before = segmented(widget)
+    ui.applyButton.click()
+    worker.say(events.Slices(worker.job, 0, [0], 1, 6, 8.0))
+    widget.panel.poll()
+    ui.cancelButton.click()
+    assert worker.cancels == 1
+    worker.say(events.Cancelled(worker.job))
+    widget.panel.poll()
+    np.testing.assert_array_equal(voxels_of(before, a_node), a_block())
+    assert "as it was" in ui.statusLabel.text
+    assert ui.applyButton.enabled
+    assert not ui.cancelButton.enabled
+
+
+def test_a_failure_is_one_sentence_and_its_detail_is_logged(widget, ui, worker, caplog):
+    ui.applyButton.click()
+    worker.say(events.Failed(worker.job, "The weights are damaged; get them again.", "Traceback: line 7"))
+    widget.panel.poll()
+    assert "The weights are damaged; get them again." in ui.statusLabel.text
+    assert "line 7" not in ui.statusLabel.text
+    assert "line 7" in caplog.text
+    assert "scan" not in caplog.text  # names of volumes may be those of patients
+    assert ui.applyButton.enabled
+
+
+def test_a_fall_back_is_told(widget, ui, worker):
+    ui.applyButton.click()
+    worker.finish(a_block(), notices=("The device ran out of memory; went on with the CPU, which is slower.",))
+    widget.panel.poll()
+    assert "went on with the CPU" in ui.statusLabel.text
+
+
+def test_cards_with_free_memory_can_be_chosen_once_the_worker_is_up(widget, ui, worker):
+    worker.say(events.Ready((("cuda:0", "Some Card", 7168),)))
+    widget.panel.poll()
+    pick(ui.deviceBox, "Some Card (7168 MB free)")
+    ui.applyButton.click()
+    assert worker.requests[0].device == "cuda:0"
+
+
+# scene and module during a run
+
+
+def test_closing_the_scene_during_a_run(widget, ui, worker, scene):
+    ui.applyButton.click()
+    scene.Clear(0)
+    widget.panel.poll()
+    assert worker.cancels == 1
+    assert "removed during the run" in ui.statusLabel.text
+    assert not ui.applyButton.enabled
+
+
+def test_changing_the_volume_during_a_run(widget, ui, a_node):
+    import slicer
+
+    ui.applyButton.click()
+    slicer.util.arrayFromVolume(a_node)[0] = 5
+    slicer.util.arrayFromVolumeModified(a_node)
+    widget.panel.poll()
+    assert "changed during the run" in ui.statusLabel.text
+    assert widget.panel.parameters.segmentation is None
+
+
+def test_unloading_the_module_during_a_run(widget, ui, worker):
+    import slicer
+
+    ui.applyButton.click()
+    widget.cleanup()
+    assert worker.closed
+    assert not slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLabelMapVolumeNode")
+    widget.setup()  # the fixture closes it once more
+    widget.timer.stop()
+
+
+def test_choices_are_saved_with_the_scene(widget, parameters, tmp_path):
+    import slicer
+
+    parameters.level, parameters.opacity, parameters.plane = 3, 0.25, "coronal"
+    slicer.util.saveScene(str(tmp_path / "scene.mrb"), {})
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    widget.initializeParameterNode()
+    assert (widget.panel.parameters.level, widget.panel.parameters.opacity) == (3, 0.25)
+    assert widget.ui.opacitySlider.value == 0.25
+    assert widget.ui.planeBox.currentText == "coronal"

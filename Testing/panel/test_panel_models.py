@@ -1,0 +1,137 @@
+"""The panel's models and its setup, and the module's own self-test."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from panel_at_work import MODULE, ROOT
+
+from AttnSegLib.worker import events
+
+# models and setup
+
+
+def test_the_list_of_models_shows_their_cards(ui):
+    ui.modelTable.setCurrentCell(0, 0)
+    assert "Medical Segmentation Decathlon" in ui.cardText.toPlainText()
+    assert not ui.deleteButton.enabled  # shipped models stay
+    assert not ui.downloadButton.enabled
+
+
+def test_importing_and_deleting_a_model(ui, a_model_folder, tmp_path, monkeypatch):
+    import slicer
+
+    monkeypatch.setenv("ATTNSEG_MODELS", str(tmp_path / "user"))
+    count = ui.modelTable.rowCount
+    slicer.app.file_answers.append(str(a_model_folder))
+    ui.importFolderButton.click()
+    assert ui.modelTable.rowCount == count + 1
+    assert "can be chosen now" in ui.modelsLabel.text
+    row = next(r for r in range(count + 1) if "tiny" in ui.modelTable.item(r, 0).text())
+    ui.modelTable.setCurrentCell(row, 0)
+    assert ui.deleteButton.enabled
+    ui.deleteButton.click()
+    assert ui.modelTable.rowCount == count
+    assert "was removed" in ui.modelsLabel.text
+
+
+def test_downloading_the_weights_of_a_model(widget, ui, monkeypatch):
+    import dataclasses
+
+    from AttnSegLib.models import store as model_store
+
+    class Download:
+        def __init__(self, spec):
+            assert spec.id == "far"
+            self.state = model_store.DownloadState(0, 100)
+
+        def start(self):
+            started.append(self)
+
+        def poll(self):
+            return self.state
+
+        def cancel(self):
+            self.state = dataclasses.replace(
+                self.state, finished=True, cancelled=True, error="The download was cancelled."
+            )
+
+    started = []
+    monkeypatch.setattr(model_store, "Download", Download)
+    spec = dataclasses.replace(
+        widget.panel.spec, id="far", url="https://nowhere.invalid/x", sha256="0" * 64, weights="x"
+    )
+    widget.panel.models = [spec]
+    widget.panel.refresh()
+    ui.modelTable.setCurrentCell(0, 0)
+    assert ui.modelTable.item(0, 2).text() == "not downloaded"
+    ui.downloadButton.click()
+    started[0].state = dataclasses.replace(started[0].state, done=40)
+    widget.panel.poll()
+    assert (ui.downloadBar.value, ui.downloadBar.maximum) == (40, 100)
+    assert ui.downloadButton.text == "Cancel download"
+    ui.downloadButton.click()
+    widget.panel.poll()
+    assert "cancelled" in ui.modelsLabel.text
+    assert ui.downloadBar.isHidden()
+
+
+def test_importing_nonsense_says_what_is_wrong(ui, tmp_path):
+    import slicer
+
+    (tmp_path / "x.zip").write_text("no zip file")
+    slicer.app.file_answers.append(str(tmp_path / "x.zip"))
+    ui.importFileButton.click()
+    assert ui.statusLabel.text
+
+
+def test_check_setup_tells_the_cure_and_offers_torch(widget, ui, worker):
+    ui.setupSection.collapsed = False
+    ui.checkButton.click()
+    job = worker.job
+    findings = (events.Finding("SimpleITK", True, "2.5"), events.Finding("torch", False, "not there", "install it"))
+    worker.say(events.Checked(job, findings))
+    widget.panel.poll()
+    assert "not there" in ui.setupLabel.text
+    assert "install it" in ui.setupLabel.text
+    assert not ui.installButton.isHidden()
+    ui.installButton.click()
+    assert "Extensions Manager" in ui.setupLabel.text
+
+
+def test_installing_torch_asks_slicers_own_extension(widget, worker, monkeypatch):
+    import types
+
+    asked = []
+
+    class Logic:
+        def installTorch(self, **options):
+            asked.append(options)
+            return "torch"
+
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=Logic))
+    widget.panel.setup.install()
+    assert asked == [{"askConfirmation": True, "torchVersionRequirement": ">=2.2"}]
+    assert worker.closed == 1  # the next job begins in a new process
+
+
+def test_sample_data_is_offered(widget):
+    import slicer
+
+    (source,) = slicer.modules.sampleDataSources["AttnSeg"]
+    assert Path(source.thumbnailFileName).is_file()
+    import hashlib
+
+    shipped = ROOT / "Resources" / "Samples" / "left_atrium_mr"
+    for name, checksum in zip(("image.nrrd", "labels.nrrd"), source.checksums, strict=True):
+        assert checksum == f"SHA256:{hashlib.sha256((shipped / name).read_bytes()).hexdigest()}"
+    assert widget is not None
+
+
+# for real
+
+
+@pytest.mark.slow
+def test_the_modules_own_self_test(open_panel):
+    open_panel(MODULE)
+    sys.modules["AttnSeg"].AttnSegTest().runTest()

@@ -1,0 +1,127 @@
+"""The picture of a run. What it looks like is for people to judge; here: what is drawn where."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.models.catalog import Code, Label
+from AttnSegLib.results.overview import Overview, _choose_slices, _draw_image, write_overview
+
+ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
+RED = Label(1, "Red organ", (255, 0, 0), ANATOMY, ANATOMY)
+
+
+@pytest.fixture
+def a_stack():
+    voxels = np.full((9, 40, 30), 500, np.int16)
+    voxels[:, :, :15] = 0
+    return Preprocessing("axial", window=(0, 1000)).stack(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])))
+
+
+@pytest.fixture
+def label_map():
+    labels = np.zeros((9, 40, 30), np.uint8)
+    labels[2:8, 10:25, 8:20] = 1
+    return labels
+
+
+def picture(path, overview):
+    write_overview(path, overview)
+    return matplotlib.image.imread(path)[..., :3]
+
+
+def share_of_red(pixels):
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    return ((red > 0.8) & (green < 0.3) & (blue < 0.3)).mean()
+
+
+def test_shows_the_outline_in_the_labels_colour(tmp_path, a_stack, label_map):
+    with_organ = picture(tmp_path / "a.png", Overview("With", a_stack, label_map, (RED,), {}))
+    without = picture(tmp_path / "b.png", Overview("Without", a_stack, np.zeros_like(label_map), (RED,), {}))
+    assert share_of_red(with_organ) > share_of_red(without) + 0.005
+
+
+def test_attention_adds_a_row_a_map(tmp_path, a_stack, label_map):
+    coefficients = np.linspace(0, 1, label_map.size, dtype=np.float16).reshape(label_map.shape)
+    plain = picture(tmp_path / "a.png", Overview("Plain", a_stack, label_map, (RED,), {}))
+    maps = {"gate 0,0": coefficients, "gate 0,1": coefficients}
+    explained = picture(tmp_path / "b.png", Overview("Maps", a_stack, label_map, (RED,), maps))
+    assert explained.shape[0] > 2 * plain.shape[0]
+
+
+def test_slices_hang_as_radiologists_expect():
+    """Superior or anterior up, the patient's right on the left."""
+    voxels = np.zeros((4, 20, 20), np.int16)
+    voxels[:, 15:, 15:] = 1000  # anterior right
+    stack = Preprocessing("axial", window=(0, 1000)).stack(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])))
+    figure = Figure()
+    axes = figure.subplots()
+    _draw_image(axes, Overview("", stack, np.zeros_like(voxels, np.uint8), (RED,), {}), 1)
+    left_to_right, bottom_to_top = axes.get_xlim(), axes.get_ylim()
+    assert left_to_right == (20, 0)
+    assert bottom_to_top == (0, 20)
+    [image] = axes.get_images()
+    assert image.get_extent() == [0, 20, 0, 20]
+    assert image.origin == "lower"
+
+
+@pytest.mark.parametrize(
+    ("filled", "chosen"),
+    [
+        ([], [1, 3, 4, 5, 7]),
+        ([0], [0, 1, 2, 3, 4]),
+        ([3], [1, 2, 3, 4, 5]),
+        ([8], [4, 5, 6, 7, 8]),
+        ([2, 6], [1, 2, 3, 5, 6]),
+        ([2, 3, 4, 5, 6], [2, 3, 4, 5, 6]),
+        ([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5]),
+        ([1, 2, 3, 4, 5, 6, 7], [2, 3, 4, 5, 6]),
+    ],
+)
+def test_each_slice_is_shown_once(filled, chosen):
+    labels = np.zeros((9, 4, 4), np.uint8)
+    labels[filled, 1, 1] = 1
+    assert _choose_slices(labels) == chosen
+
+
+def test_a_scan_of_few_slices_is_shown_whole():
+    assert _choose_slices(np.zeros((3, 4, 4), np.uint8)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("k_axis", [3.0, -3.0])
+def test_slices_are_counted_as_stored(tmp_path, monkeypatch, k_axis):
+    """From 0, whichever way round the network sees them: the outline is in the columns of the slices that hold it."""
+    volume = Volume(np.arange(9 * 16, dtype=np.int16).reshape(9, 4, 4), np.diag([1.0, 1.0, k_axis, 1.0]))
+    labels = np.zeros((9, 4, 4), np.uint8)
+    labels[1:3, 1:3, 1:3] = 1
+    stack = Preprocessing("axial", window=(0, 1000)).stack(volume)
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_args, **_kwargs: drawn.append(figure))
+    write_overview(tmp_path / "a.png", Overview("", stack, labels, (RED,), {}))
+    shown = {axes.get_title(): axes for axes in drawn[0].axes}
+    assert list(shown) == ["slice 0", "slice 1", "slice 2", "slice 3", "slice 4"]
+    for title, axes in shown.items():
+        assert bool(len(axes.collections)) == (title in {"slice 1", "slice 2"})
+        [image] = axes.get_images()
+        np.testing.assert_array_equal(image.get_array(), stack.volume.voxels[int(title.split()[1])])
+
+
+@pytest.mark.parametrize("filled", [[], [3], list(range(9))])
+def test_any_number_of_segmented_slices_can_be_drawn(tmp_path, a_stack, filled):
+    labels = np.zeros((9, 40, 30), np.uint8)
+    labels[filled, 10:25, 8:20] = 1
+    assert picture(tmp_path / "a.png", Overview("Any", a_stack, labels, (RED,), {}, labels)).size > 0
+
+
+def test_the_reference_of_organs_that_touch_has_a_line_between_them(tmp_path, a_stack, label_map):
+    two = label_map.copy()
+    two[:, 17:] *= 2  # the same outer border
+    nothing = np.zeros_like(label_map)
+    shares = []
+    for name, reference in (("one.png", label_map), ("two.png", two)):
+        pixels = picture(tmp_path / name, Overview("Organs", a_stack, nothing, (RED,), {}, reference))
+        shares.append(((pixels[..., 0] < 0.4) & (pixels[..., 2] > 0.8)).mean())
+    assert shares[1] > 1.1 * shares[0] > 0

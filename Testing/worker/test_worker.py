@@ -1,0 +1,239 @@
+"""The worker: a real process, tiny models, and everything that can go wrong with it."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+from worker_at_work import failure, finished, follow, is_slices
+from worker_at_work import nothing_is_left_in_shared_memory as nothing_is_left_in_shared_memory
+from worker_at_work import spec as spec
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.orientation import Region
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.catalog import CARD, find_model
+from AttnSegLib.results import metrics
+from AttnSegLib.worker import events
+from AttnSegLib.worker.client import Request, Worker
+
+
+@pytest.fixture(scope="module")
+def warm():
+    """One process for all tests that leave it alive."""
+    worker = Worker()
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def large():
+    """Many slices, so that a run lasts; 24 x 64 x 64 x 3 batches of the shipped model take about two seconds."""
+    voxels = np.random.default_rng(0).integers(0, 900, (160, 128, 128)).astype(np.int16)
+    return Volume(voxels, np.diag([2.0, 2.0, 3.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        PredictionOptions(),
+        PredictionOptions(attention=("gate 0,0", "gate 1,0"), flips=True),
+        PredictionOptions(region=Region((1, 0, 1), (4, 3, 3)), start=3),
+    ],
+)
+def test_says_the_same_as_the_predictor_itself(warm, spec, a_volume, options):
+    expected = SlicePredictor.from_model(spec, Compute("cpu")).predict(a_volume, options)
+    result, label_map, attention = finished(warm, a_volume, Request(spec, options, device="cpu"))
+    np.testing.assert_array_equal(label_map, expected.label_map)
+    assert set(attention) == set(options.attention)
+    for title, coefficients in attention.items():
+        np.testing.assert_array_equal(coefficients, expected.attention[title])
+    assert result.measures[0].volume_ml == pytest.approx(expected.label_map.sum() * a_volume.voxel_volume, abs=1e-3)
+    assert result.device.startswith("cpu")
+
+
+def test_finished_slices_come_nearest_first_and_can_be_read_at_once(warm, large):
+    spec = find_model("anunet-left_atrium-mr")
+    job = warm.segment(large, Request(spec, PredictionOptions(start=100), device="cpu", level=1))
+    order, seen = [], {}
+    while warm.is_busy:
+        for event in filter(is_slices, warm.poll()):
+            order += event.indices
+            seen.update({index: job.label_map[index].copy() for index in event.indices})
+        time.sleep(0.002)
+    distances = [abs(index - 100) for index in order]
+    assert distances == sorted(distances)
+    assert sorted(order) == list(range(160))
+    job.release()
+
+
+def test_the_same_volume_is_copied_once_and_the_model_stays_loaded(warm, spec, a_volume):
+    finished(warm, a_volume, Request(spec, device="cpu"))
+    block = warm._block["name"]
+    begin = time.monotonic()
+    _, label_map, _ = finished(warm, a_volume, Request(spec, device="cpu"))
+    assert warm._block["name"] == block
+    assert time.monotonic() - begin < 1
+    other = Volume(a_volume.voxels[::-1].copy(), a_volume.affine)
+    _, reversed_map, _ = finished(warm, other, Request(spec, device="cpu"))
+    assert warm._block["name"] != block
+    assert reversed_map.shape == label_map.shape
+
+
+def test_cancel_is_soon_and_the_worker_goes_on(warm, large, spec, a_volume):
+    job = warm.segment(large, Request(find_model("anunet-left_atrium-mr"), device="cpu"))
+    follow(warm, is_slices)
+    begin = time.monotonic()
+    warm.cancel()
+    found = follow(warm)
+    assert time.monotonic() - begin < 1
+    assert isinstance(found[-1], events.Cancelled)
+    assert found[-1].job is job
+    finished(warm, a_volume, Request(spec, device="cpu"))
+
+
+def test_a_process_that_does_not_stop_is_ended(spec, a_volume, large):
+    worker = Worker()
+    try:
+        finished(worker, a_volume, Request(spec, device="cpu"))
+        worker.segment(large, Request(find_model("anunet-left_atrium-mr"), device="cpu"))
+        follow(worker, is_slices)
+        os.kill(worker._process._process.pid, signal.SIGSTOP)  # it can't even listen
+        begin = time.monotonic()
+        worker.cancel()
+        assert isinstance(follow(worker)[-1], events.Cancelled)
+        assert time.monotonic() - begin < 1
+        finished(worker, a_volume, Request(spec, device="cpu"))
+    finally:
+        worker.close()
+
+
+def test_a_killed_process_is_told_of_within_a_second_and_replaced(spec, a_volume, large):
+    worker = Worker()
+    try:
+        worker.segment(large, Request(find_model("anunet-left_atrium-mr"), device="cpu"))
+        follow(worker, is_slices)
+        os.kill(worker._process._process.pid, signal.SIGKILL)
+        begin = time.monotonic()
+        failed = follow(worker)[-1]
+        assert time.monotonic() - begin < 1
+        assert "stopped by the system, most likely because memory ran out" in failed.sentence
+        finished(worker, a_volume, Request(spec, device="cpu"))
+        os.kill(worker._process._process.pid, signal.SIGKILL)  # and between two jobs
+        time.sleep(0.1)
+        finished(worker, a_volume, Request(spec, device="cpu"))
+    finally:
+        worker.close()
+
+
+def test_closing_in_the_middle_lets_everything_go(large):
+    worker = Worker()
+    worker.segment(large, Request(find_model("anunet-left_atrium-mr"), device="cpu"))
+    worker.close()
+    worker.segment(large, Request(find_model("anunet-left_atrium-mr"), device="cpu"))
+    follow(worker, is_slices)
+    process = worker._process._process
+    worker.close()
+    assert process.poll() is not None
+    assert not worker.is_busy
+
+
+def test_no_helper_of_python_ever_starts_the_application_again(monkeypatch):
+    chosen = []
+    monkeypatch.setattr("multiprocessing.set_executable", chosen.append)
+    Worker("/slicer/bin/PythonSlicer")
+    assert chosen == ["/slicer/bin/PythonSlicer"]
+
+
+def test_one_job_at_a_time(warm, spec, a_volume):
+    warm.segment(a_volume, Request(spec, device="cpu"))
+    with pytest.raises(InputError, match="running already"):
+        warm.segment(a_volume, Request(spec, device="cpu"))
+    follow(warm)[-1].job.release()
+
+
+def test_polling_never_waits(spec, a_volume):
+    worker = Worker()
+    try:
+        worker.segment(a_volume, Request(spec, device="cpu"))
+        longest = 0.0
+        while worker.is_busy:
+            begin = time.thread_time()  # of this thread: the machine may be busy with others
+            found = worker.poll()
+            longest = max(longest, time.thread_time() - begin)
+            time.sleep(0.001)
+        assert longest < 0.02
+        found[-1].job.release()
+    finally:
+        worker.close()
+
+
+# what is wrong is told in a sentence, and the worker stays usable
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"device": "abacus"}, "The device 'abacus' is not usable here"),
+        ({"level": 7}, "can't be pruned"),
+        ({"options": PredictionOptions(attention=("gate 9,9",))}, "no attention map 'gate 9,9'"),
+        ({"options": PredictionOptions(region=Region((0, 0, 0), (99, 1, 1)))}, "leaves the volume"),
+    ],
+)
+def test_bad_requests_fail_with_their_sentence(warm, spec, a_volume, change, sentence):
+    failed = failure(warm, a_volume, Request(**{"spec": spec, "device": "cpu"} | change))
+    assert sentence in failed.sentence or "level 1, 2, 3 or 4" in failed.sentence
+    assert "\n" not in failed.sentence
+    finished(warm, a_volume, Request(spec, device="cpu"))
+
+
+def test_damaged_weights_and_a_missing_card(warm, spec, a_volume, a_model_folder):
+    content = bytearray(spec.weights_path.read_bytes())
+    content[-1] ^= 1
+    spec.weights_path.write_bytes(content)
+    assert "damaged" in failure(warm, a_volume, Request(spec, device="cpu")).sentence
+    (a_model_folder / CARD).unlink()
+    assert "card" in failure(warm, a_volume, Request(spec, device="cpu")).sentence
+
+
+def test_an_interpreter_that_is_not_there(spec, a_volume, monkeypatch):
+    monkeypatch.setattr("multiprocessing.set_executable", lambda _: None)
+    with pytest.raises(InputError, match="can't be started"):
+        Worker("/nowhere/python").segment(a_volume, Request(spec))
+
+
+# the other things it does
+
+
+def test_comparing_two_masks(warm):
+    rng = np.random.default_rng(0)
+    reference, prediction = rng.random((2, 6, 7, 8)) > 0.6
+    warm.compare(reference, prediction, (1.0, 2.0, 3.0))
+    (compared,) = [event for event in follow(warm) if isinstance(event, events.Compared)]
+    assert compared.scores == pytest.approx(metrics.compare(reference, prediction, (1.0, 2.0, 3.0)).as_dict())
+    warm.poll()
+
+
+def test_checking_the_installation(warm):
+    warm.check()
+    checked = follow(warm)[-1]
+    assert {"torch", "CPU", "models"} <= {finding.name for finding in checked.findings}
+
+
+def test_a_cuda_card_is_announced(warm, spec, a_volume):
+    if not torch.cuda.is_available():
+        worker = Worker()
+        try:
+            worker.segment(a_volume, Request(spec, device="cpu"))
+            (ready,) = [event for event in follow(worker) if isinstance(event, events.Ready)]
+            assert all(name != "cpu" for name, _, _ in ready.devices)
+        finally:
+            worker.close()
+        return
+    result, _, _ = finished(warm, a_volume, Request(spec, device="cuda:0"))
+    assert result.device.startswith("cuda:0")

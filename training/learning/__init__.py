@@ -1,0 +1,1 @@
+"""Recipes, and how a network learns by one."""

@@ -1,0 +1,178 @@
+"""The Lightning module of every network: a step on slices, validation on whole volumes by the users' own predictor (but
+without post-processing)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from AttnSegLib import networks
+from AttnSegLib.errors import InputError
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.results import metrics
+from training.learning.losses import LOSSES
+from training.learning.recipe import Recipe, from_dict
+from training.slices.augment import Sample
+from training.slices.cache import read_labelled
+from training.slices.dataset import one_hot
+from training.slices.module import NOBODY
+from training.slices.split import Parts
+
+_MOST_SKIPPED = 100
+
+
+def lay_out(network: nn.Module) -> None:
+    """Channels last, in which training is faster, but for the layers that torch gets wrong then."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and _miscalculated(layer):
+            layer.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            layer.register_forward_pre_hook(_contiguous)
+
+
+def _miscalculated(layer: nn.Conv2d) -> bool:
+    """The gradient of the weights, by torch 2.13 on CPUs in bfloat16, channels last: partly what the memory held."""
+    return max(layer.dilation) > 1 and layer.out_channels > 16 and layer.out_channels % 16 > 0
+
+
+def _contiguous(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(x.contiguous() for x in inputs)
+
+
+class SegmentationModule(lightning.LightningModule):
+    """Trains the recipe's network; logs the loss, and the mean Dice over labels and validation volumes.
+
+    recipe: as `Recipe.as_dict` gives it, so that the checkpoint holds plain values. precision: what the recipe's became
+    on this device, for the model's card.
+    """
+
+    def __init__(self, recipe: dict[str, Any], parts: Parts, steps: int, precision: str = "32-true"):
+        super().__init__()
+        cases = {name: [case.id for case in part] for name, part in parts._asdict().items()}
+        self.save_hyperparameters({"recipe": recipe, "cases": cases, "steps": steps, "precision": precision})
+        self.recipe: Recipe = from_dict(recipe)
+        self.settings = self.recipe.optimisation
+        self.parts, self.steps = parts, steps
+        self.network = networks.create(self.recipe.network, **self.recipe.options)
+        lay_out(self.network)
+        self.skipped_steps = 0
+        self._skipped_in_a_row = 0
+        self.plateau: ReduceLROnPlateau | None = None
+        self._restored: dict[str, Any] | None = None  # the state of `plateau`, which is made after a checkpoint is read
+        self._scores: dict[str, float] = {}
+
+    def training_step(self, batch: Sample, index: int) -> Tensor:
+        # What chance there is in a network depends on these alone: an interrupted run goes on as it would have.
+        _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
+        output = self.network(batch.image.to(memory_format=torch.channels_last))
+        target = one_hot(batch.target, output.logits.shape[1])
+        loss = LOSSES[self.settings.loss](output, target)
+        if output.penalty is not None:
+            loss = loss + output.penalty
+        if not _all_agree(torch.isfinite(loss)):
+            raise InputError(
+                f"The loss is {loss.item()} at step {self.global_step}, on {', '.join(batch.name)}: the training has "
+                "come apart; look at these slices, or set a smaller learning_rate, a clip, or precision = '32-true' in "
+                "the recipe. The last checkpoint was kept."
+            )
+        size = len(batch.image)
+        self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log(
+            "skipped_steps", float(self.skipped_steps), on_step=False, on_epoch=True, reduce_fx="max", batch_size=1
+        )
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Every process validates the same network: batch normalisation has seen other slices in each."""
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
+    def validation_step(self, number: int, _index: int) -> None:
+        if number == NOBODY:
+            return
+        case = self.parts.validation[number]
+        volume, label_map = read_labelled(case, self.recipe.dataset)
+        predictor = SlicePredictor(self.network, self.recipe.preprocessing, Compute(device=str(self.device)))
+        found = predictor.predict(volume).label_map
+        scores = [metrics.dice(label_map == label.value, found == label.value) for label in self.recipe.labels]
+        self._scores[case.id] = sum(scores) / len(scores)
+
+    def on_validation_epoch_end(self) -> None:
+        """The mean over cases, not over processes, which may have scored different numbers of them."""
+        scores, self._scores = _gathered(self._scores), {}
+        if not scores:
+            return
+        dice = sum(scores.values()) / len(scores)
+        self.log("dice", dice, prog_bar=True, rank_zero_only=True)
+        if self.plateau is not None:
+            self.plateau.step(dice)
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Leave out a step whose gradient is not finite, and count it: half precision overflows now and then in a
+        backward pass whose loss is sound, and one such step would spoil every weight."""
+        norms = [p.grad.norm() for p in self.network.parameters() if p.grad is not None]
+        if not torch.isfinite(torch.stack(norms).sum()):
+            self.skipped_steps += 1
+            self._skipped_in_a_row += 1
+            if self._skipped_in_a_row == _MOST_SKIPPED:
+                raise InputError(
+                    f"{_MOST_SKIPPED} steps in a row had no finite gradient: the training has come apart; set a "
+                    "smaller learning_rate, a clip, or precision = '32-true' in the recipe. The last checkpoint was "
+                    "kept."
+                )
+            optimizer.zero_grad(set_to_none=True)  # an optimiser leaves parameters without a gradient as they are
+            return
+        self._skipped_in_a_row = 0
+        super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.settings.make_optimizer(self.parameters())
+        self.plateau = self.settings.make_plateau(optimizer)  # stepped here: Lightning would do it after saving
+        schedule = self.settings.make_schedule(optimizer, self.steps)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["skipped_steps"] = self.skipped_steps
+        if self.plateau is not None:
+            checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.skipped_steps = checkpoint["skipped_steps"]
+        self._restored = checkpoint.get("plateau")
+
+    def on_train_start(self) -> None:
+        if self.plateau is not None and self._restored is not None:
+            self.plateau.load_state_dict(self._restored)
+
+
+def _seed(*numbers: int) -> None:
+    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+
+
+def _all_agree(here: Tensor) -> bool:
+    """Whether it is so in every process: one that stopped alone would leave the others waiting."""
+    flag = here.float()
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
+    return bool(flag)
+
+
+def _gathered(scores: dict[str, float]) -> dict[str, float]:
+    """The scores of all processes, in order of case ids, so that their mean is the same however they were shared."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        everyone: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(everyone, scores)
+        scores = {case_id: score for part in everyone for case_id, score in part.items()}
+    return dict(sorted(scores.items()))

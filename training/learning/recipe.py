@@ -1,0 +1,266 @@
+"""A recipe: everything that decides what a training run makes, read from a TOML file and kept in the checkpoint."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.models.catalog import Label, label_from
+from training.learning.losses import LOSSES
+from training.learning.optimisation import Optimisation
+from training.slices.augment import Augmentation
+from training.slices.split import Split
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+_CARD = (
+    *("title", "variant", "organ", "modality", "attention", "largest_component", "licence", "reference", "data_source"),
+    "labels",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the cases come from. name, options: of a reader in `training.datasets`.
+
+    labels: for each label of the model, in order, the values of the data set that it stands for: [[1], [2, 3]] makes
+    one label of 2 and 3 and leaves all others out. None takes the values as they are.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[tuple[int, ...], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """network, options: as in `networks.create`. card: the fields of the model's card that training does not find out
+    by itself. test_flips: predict with flips when the model is scored."""
+
+    network: str
+    options: dict[str, Any]
+    dataset: Source
+    split: Split
+    preprocessing: Preprocessing
+    augmentation: Augmentation
+    optimisation: Optimisation
+    card: dict[str, Any]
+    test_flips: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimisation.loss not in LOSSES:
+            raise InputError(f"There is no loss '{self.optimisation.loss}'; choose one of: {', '.join(LOSSES)}.")
+        self._check_validation()
+        self._check_channels()
+        self._check_crops()
+        self._check_labels()
+
+    def _check_validation(self) -> None:
+        settings = self.optimisation
+        if not settings.chooses_by_validation:
+            return
+        if not (self.split.validation or (self.split.shares or (0, 0, 0))[1]):
+            raise InputError(
+                "The recipe chooses by validation, but its split has none; use select = 'last' and another schedule."
+            )
+        if settings.validate_every > settings.epochs:
+            raise InputError(
+                f"The recipe validates every {settings.validate_every} epochs and has only {settings.epochs}; set "
+                "validate_every."
+            )
+
+    def _check_channels(self) -> None:
+        given, taken = self.preprocessing.in_channels, self.options.get("in_channels", 1)
+        if given != taken:
+            raise InputError(
+                f"The recipe's preprocessing gives slices of {given} channel(s), and its network takes {taken}; set "
+                f"in_channels = {given} in [options]."
+            )
+
+    def _check_crops(self) -> None:
+        multiple = self.preprocessing.multiple
+        if any(side % multiple for side in self.augmentation.size or ()):
+            raise InputError(
+                f"The recipe's augmentation cuts slices of {self.augmentation.size} pixels, and its preprocessing pads "
+                f"them to a multiple of {multiple}, as the network needs; give a size of such multiples."
+            )
+
+    def _check_labels(self) -> None:
+        values = [label.value for label in self.labels]
+        if values != list(range(1, len(values) + 1)):
+            raise InputError(f"The labels of the recipe's card have values {values}; number them 1, 2, ...")
+        classes = self.options.get("num_classes", 1)
+        if classes != len(values) + 1 and (classes, len(values)) != (1, 1):
+            raise InputError(
+                f"The recipe's card has {len(values)} label(s), and its network {classes} class(es); set num_classes "
+                f"to {len(values) + 1}, for the background, or to 1 for a single label."
+            )
+        sources = self.dataset.labels
+        if sources is not None:
+            listed = [value for source in sources for value in source]
+            if len(sources) != len(values) or len(listed) != len(set(listed)):
+                raise InputError(
+                    f"The labels of the recipe's dataset must be {len(values)} list(s), one for each label of its "
+                    "card, with no value in two of them."
+                )
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The model's labels."""
+        return tuple(label_from(entry) for entry in self.card["labels"])
+
+    def with_changes(self, **changes: Any) -> Recipe:
+        """The same recipe with other values in `optimisation`; None leaves a value as it is."""
+        given = {key: value for key, value in changes.items() if value is not None}
+        return replace(self, optimisation=replace(self.optimisation, **given))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for the checkpoint and the card."""
+        return asdict(self)
+
+
+def read_recipe(names: Sequence[str]) -> Recipe:
+    """Read recipe files, each adding to those before it and overriding them.
+
+    names: paths, or names of files in training/recipes/ such as "modern/anunet". A file common.toml beside a file is
+    read before it. Raises `InputError` if a file is missing or the whole is not understood.
+    """
+    values: dict[str, Any] = {}
+    read: list[Path] = []
+    for path in map(_find, names):
+        for part in (path.with_name("common.toml"), path):
+            if part.is_file() and part not in read:
+                values = _merged(values, _table(part))
+                read.append(part)
+    try:
+        return from_dict(values)
+    except InputError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"The recipe {' + '.join(names)} is not complete or not understood: {error}.") from error
+
+
+def _find(name: str) -> Path:
+    for path in (Path(name), RECIPES / f"{name}.toml"):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(recipe_names()))
+    raise InputError(f"There is no recipe '{name}'; give a file, or one of: {known}.")
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the project."""
+    paths = sorted(RECIPES.glob("*/*.toml"))
+    return [str(path.relative_to(RECIPES).with_suffix("")) for path in paths if path.stem != "common"]
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"The recipe '{path.name}' can't be read: {error}.") from error
+
+
+def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Both tables; where both have a value, the second's, and where both values are tables, these merged."""
+    merged = dict(first)
+    for key, value in second.items():
+        both = isinstance(value, dict) and isinstance(first.get(key), dict)
+        merged[key] = _merged(first[key], value) if both else value
+    return merged
+
+
+def from_dict(values: dict[str, Any]) -> Recipe:
+    """The recipe that `as_dict` made, or a TOML file holds."""
+    parts = {
+        "dataset": Source,
+        "split": Split,
+        "preprocessing": Preprocessing,
+        "augmentation": Augmentation,
+        "optimisation": Optimisation,
+    }
+    if unknown := [name for name in values if name not in _names(Recipe)]:
+        raise InputError(f"There is no '{unknown[0]}' in the recipe; there can be: {', '.join(_names(Recipe))}.")
+    made = {name: _made(kind, name, _tuples(values.get(name, {}))) for name, kind in parts.items()}
+    others = {name: value for name, value in values.items() if name not in parts}
+    _check_card(others.get("card", {}))
+    made_recipe: Recipe = _made(Recipe, "", {"options": {}, **others, **made})
+    return made_recipe
+
+
+def _check_card(card: dict[str, Any]) -> None:
+    if missing := [name for name in _CARD if name not in card]:
+        raise InputError(f"The recipe's [card] lacks {', '.join(missing)}.")
+    if unknown := [name for name in card if name not in _CARD]:
+        raise InputError(f"The recipe's [card] has no field '{unknown[0]}'; it has: {', '.join(_CARD)}.")
+
+
+def _names(kind: Any) -> list[str]:
+    return [one.name for one in fields(kind)]
+
+
+def _made(kind: Any, section: str, values: dict[str, Any]) -> Any:
+    """The dataclass with these values. Raises `InputError` that names what is too much or missing."""
+    where = f"[{section}]" if section else "the recipe"
+    if unknown := [name for name in values if name not in _names(kind)]:
+        raise InputError(f"There is no '{unknown[0]}' in {where}; there can be: {', '.join(_names(kind))}.")
+    needed = [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]
+    if missing := [name for name in needed if name not in values]:
+        raise InputError(
+            f"{where[0].upper()}{where[1:]} lacks {', '.join(missing)}; a run needs a network, such as modern/anunet, "
+            "and the recipe of an organ."
+        )
+    return kind(**values)
+
+
+def refuse_another(checkpoint: Path, recipe: Recipe) -> None:
+    """Raises `InputError`, which names a difference, if a checkpoint was made by another recipe; what its card only
+    tells people, and which maps it shows, may differ."""
+    if found := next(_differences(_decisive(recipe_of(checkpoint)), _decisive(recipe)), None):
+        raise InputError(
+            f"The run in '{checkpoint.parent}' was made by another recipe ({found}); go on with that one, or give "
+            "another --out."
+        )
+
+
+def _decisive(recipe: Recipe) -> dict[str, Any]:
+    """What weights and scores depend on."""
+    return recipe.as_dict() | {"card": {name: recipe.card[name] for name in ("labels", "largest_component")}}
+
+
+def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in theirs | ours:
+            yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}" if name else str(key))
+    elif theirs != ours:
+        yield f"{name}: {theirs} there, {ours} here"
+
+
+def recipe_of(checkpoint: Path) -> Recipe:
+    """The recipe that a checkpoint was made by. Raises `InputError` if it can't be read."""
+    return from_dict(read_checkpoint(checkpoint)["hyper_parameters"]["recipe"])
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of `training.train`, executing nothing. Raises `InputError` for other files."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        content["hyper_parameters"]["recipe"]["network"], content["state_dict"]
+    except Exception as error:  # torch.load raises whatever its parsers meet in a damaged file
+        raise InputError(f"'{path}' is not a checkpoint of training.train, or is damaged.") from error
+    return dict(content)
+
+
+def _tuples(table: dict[str, Any]) -> dict[str, Any]:
+    """A table whose lists became tuples, also within lists: what frozen dataclasses hold."""
+
+    def frozen(value: Any) -> Any:
+        return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+    return {name: frozen(value) for name, value in table.items()}

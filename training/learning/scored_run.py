@@ -1,0 +1,65 @@
+"""A run and the table of its scores, made once: what comparisons, cross-validations and papers' tables consist of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from AttnSegLib.errors import InputError
+from training.learning.recipe import Recipe, read_checkpoint, refuse_another
+from training.scoring.scores import Score, read_scores, write_scores
+from training.slices.case import Case
+from training.slices.module import deal
+from training.train import RunOptions, refuse_other_cases, train
+
+
+@dataclass(frozen=True)
+class ScoredRun:
+    """A run of a recipe. table: the CSV file of its scores in the folder of the run; there once all is done."""
+
+    recipe: Recipe
+    root: Path
+    table: Path
+
+    @property
+    def folder(self) -> Path:
+        """Of the run; it may hold several tables."""
+        return self.table.parent
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was trained and scored."""
+        return self.table.is_file()
+
+    def checkpoint(self) -> dict[str, Any]:
+        """The content of the checkpoint that the recipe selects. Raises `InputError` if it can't be read."""
+        return read_checkpoint(self.folder / f"{self.recipe.optimisation.select}.ckpt")
+
+    def make(self, options: RunOptions, score: Callable[[dict[str, Any]], list[Score]]) -> list[Score]:
+        """The scores; trains first, or goes on with it, unless that is done. score: finds them for the content of the
+        checkpoint. Raises `InputError` if the folder holds the run of another recipe or of other cases."""
+        if not self.is_done:
+            train(self.recipe, self.root, self.folder, options)
+            write_scores(self.table, score(self.checkpoint()))
+        return self.read()
+
+    def read(self) -> list[Score]:
+        """The scores of a run that is done. Raises `InputError` if they are those of another recipe or other cases."""
+        last = self.folder / "last.ckpt"
+        if last.is_file():
+            refuse_another(last, self.recipe)
+            refuse_other_cases(last, deal(self.recipe, self.root))
+        return read_scores(self.table)
+
+
+def cases_to_test(recipe: Recipe, root: Path) -> list[Case]:
+    """The test cases of a recipe. Raises `InputError` if its split leaves none."""
+    parts = deal(recipe, root)
+    if not parts.test:
+        raise InputError(
+            f"The recipe's split leaves none of the {sum(map(len, parts))} cases for the test; get the whole data set, "
+            "or name test cases in the recipe."
+        )
+    return parts.test

@@ -1,0 +1,51 @@
+"""A model's facts in the form of the metadata file of MONAI bundles, for tools that read these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from AttnSegLib import __version__
+from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.models.catalog import ModelSpec
+
+
+def bundle_metadata(spec: ModelSpec) -> dict[str, Any]:
+    """What MONAI's `meta_schema_20240725` asks for, as far as a slice-wise model has it."""
+    channels = {str(number): what for number, what in enumerate(_channels(Preprocessing(**spec.preprocessing)))}
+    classes = {"0": "background", **{str(label.value): label.name for label in spec.labels}}
+    image = {"type": "image", "format": "magnitude", "modality": spec.modality, "num_channels": len(channels)}
+    shape = {"spatial_shape": ["16*n", "16*n"], "dtype": "float32", "value_range": [0, 1], "is_patch_data": False}
+    return {
+        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json",
+        "version": __version__,
+        "changelog": {__version__: "first"},
+        "monai_version": "1.5",
+        "pytorch_version": torch.__version__.partition("+")[0],
+        "numpy_version": "2.0",
+        "name": spec.title,
+        "task": f"Segmentation of the {spec.organ} in {spec.modality}, slice by slice",
+        "description": f"{spec.title}. {spec.scores['summary']}.",
+        "authors": "AttnSeg",
+        "copyright": spec.training.get("data", ""),
+        "data_source": spec.training.get("data", ""),
+        "references": [spec.reference],
+        "intended_use": "research only, not for diagnosis",
+        "network_data_format": {
+            "inputs": {"image": image | shape | {"channel_def": channels}},
+            "outputs": {
+                "pred": {"type": "image", "format": "segmentation", "num_channels": int(spec.options["num_classes"])}
+                | shape
+                | {"channel_def": classes}
+            },
+        },
+    }
+
+
+def _channels(preprocessing: Preprocessing) -> list[str]:
+    """What each channel holds."""
+    if not preprocessing.neighbours:
+        return ["image"] * preprocessing.channels
+    steps = range(-preprocessing.neighbours, preprocessing.neighbours + 1)
+    return [f"slice {step:+d}" if step else "slice" for step in steps]

@@ -1,0 +1,131 @@
+"""The scores on a model's card: those of its weights as they are stored, by the predictor that users run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.catalog import Label, ModelSpec
+from training.evaluate import evaluate
+from training.learning.recipe import Recipe
+from training.scoring.candidates import Model
+from training.scoring.scores import Score
+from training.scoring.truth import Truth
+from training.slices.case import Case
+
+_MOST_LOST = 0.002  # of the mean Dice, by storing weights in 8 bits
+_LEAST_DICE = 0.01  # of a label that is found
+
+Scores = dict[str, list[Score]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the scores of a card are made of.
+
+    cases: to predict. are_test: whether these are test cases, or a few that were trained on, since there are no test
+    cases. in_32_bits: the network before its weights were stored in 8 bits, None if they were not. may_find_nothing:
+    whether a model that misses a label in all cases gets a card, too.
+    """
+
+    cases: Sequence[Case]
+    are_test: bool
+    in_32_bits: SlicePredictor | None = None
+    may_find_nothing: bool = False
+
+
+def card_scores(spec: ModelSpec, recipe: Recipe, look: Look) -> dict[str, Any]:
+    """The `scores` of a card, with what 8 bits cost if the weights are stored so.
+
+    Raises `InputError` if a label is found in no case, if 8 bits cost too much, or if a case can't be read.
+    """
+    scores = _evaluated(spec, recipe, look)
+    missed = labels_missed(scores["shipped"], spec.labels)
+    if missed and not look.may_find_nothing:
+        raise InputError(
+            f"The model finds nothing, or almost nothing, of {' and '.join(repr(label.name) for label in missed)} in "
+            f"{'its test cases' if look.are_test else 'cases that it was trained on'}; train it longer, or export it "
+            "all the same by --even-if-it-finds-nothing."
+        )
+    card: dict[str, Any] = _of_test(scores, recipe, look) if look.are_test else {"summary": "not scored"}
+    if missed:
+        card["found_in_no_case"] = [label.name for label in missed]
+    return card | (_cost_of_8_bits(scores, spec.labels, look) if look.in_32_bits else {})
+
+
+def labels_missed(scores: Sequence[Score], labels: Sequence[Label]) -> list[Label]:
+    """The labels that one model finds nowhere, or with next to no Dice in the cases that have them."""
+    missed = []
+    for label in labels:
+        own = [one for one in scores if one.label == label.id]
+        judged = [one for one in own if one.reference_ml > 0] or own  # where there is none, to find none is right
+        if all(one.volume_ml == 0 for one in own) or _mean_dice(judged) < _LEAST_DICE:
+            missed.append(label)
+    return missed
+
+
+def _evaluated(spec: ModelSpec, recipe: Recipe, look: Look) -> Scores:
+    """As shipped; for test cases without post-processing, too, so that everyone can see what it does; in 32 bits."""
+    predictors = {"shipped": SlicePredictor.from_model(spec)}
+    if look.are_test:
+        predictors["plain"] = SlicePredictor.from_model(replace(spec, largest_component=False))
+    if look.in_32_bits:
+        predictors["in_32_bits"] = look.in_32_bits
+    models = [Model(name, predictor, flips=recipe.test_flips) for name, predictor in predictors.items()]
+    scores = evaluate(models, Truth(look.cases, recipe.dataset, spec.labels))
+    return {name: [one for one in scores if one.model == name] for name in predictors}
+
+
+def _of_test(scores: Scores, recipe: Recipe, look: Look) -> dict[str, Any]:
+    shipped, plain = scores["shipped"], scores["plain"]
+    return {
+        "summary": f"Dice {_mean_dice(shipped):.3f} on {len({case.patient for case in look.cases})} test patients",
+        "meaning": "Dice of whole volumes, empty slices included, on patients that were never trained on and that "
+        "chose nothing" + (", with flips" if recipe.test_flips else ""),
+        "mean_dice": round(_mean_dice(shipped), 4),
+        "mean_dice_without_postprocessing": round(_mean_dice(plain), 4),
+        "cases": [_entry(*pair) for pair in zip(shipped, plain, strict=True)],
+    }
+
+
+def _cost_of_8_bits(scores: Scores, labels: Sequence[Label], look: Look) -> dict[str, Any]:
+    """Raises `InputError` if it is too much."""
+    lost = _dice_lost(scores)
+    if lost >= _MOST_LOST:
+        raise InputError(
+            f"In 8 bits a weight, the mean Dice falls by {lost:.4f}, where less than {_MOST_LOST} is allowed; export "
+            "with --weights-in 16."
+        )
+    return {
+        "dice_lost_by_8_bits": round(lost, 4),
+        "dice_lost_by_8_bits_meaning": "mean Dice with the weights in 32 bits, less that with these, on "
+        + ("the test patients" if look.are_test else "cases that it was trained on, since there are no test cases"),
+        "dice_lost_by_8_bits_of_labels": {label.id: round(_dice_lost(_of_label(scores, label)), 4) for label in labels},
+    }
+
+
+def _dice_lost(scores: Scores) -> float:
+    return _mean_dice(scores["in_32_bits"]) - _mean_dice(scores["shipped"])
+
+
+def _of_label(scores: Scores, label: Label) -> Scores:
+    return {name: [one for one in own if one.label == label.id] for name, own in scores.items()}
+
+
+def _mean_dice(scores: Sequence[Score]) -> float:
+    return sum(one.dice for one in scores) / len(scores)
+
+
+def _entry(shipped: Score, plain: Score) -> dict[str, Any]:
+    return {
+        "case": shipped.case,
+        "label": shipped.label,
+        "dice": round(shipped.dice, 4),
+        "dice_without_postprocessing": round(plain.dice, 4),
+        "mean_slice_dice_of_filled_slices": round(shipped.slice_dice, 4),
+        "volume_ml": round(shipped.volume_ml, 1),
+        "reference_ml": round(shipped.reference_ml, 1),
+    }

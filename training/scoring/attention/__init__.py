@@ -1,0 +1,1 @@
+"""What attention maps are worth."""

@@ -1,0 +1,1 @@
+"""From the cases of a data set to batches of slices."""

@@ -1,0 +1,190 @@
+"""Slices of cases as the network will see them, made once and kept on disk: training then only maps files into memory.
+
+So a data set of any size can be trained on, all processes share one copy, and the card never waits for decoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from filelock import FileLock
+
+from AttnSegLib import __version__
+from AttnSegLib.errors import InputError
+from AttnSegLib.inference.preprocess import Preprocessing
+from training.learning.recipe import Recipe, Source
+from training.slices.case import Case, Labelled
+
+_FORMAT = 3  # of the facts of a case, and of what readers make of files: higher with each change of them
+
+Labels = tuple[tuple[int, ...], ...] | None
+
+
+@dataclass(frozen=True)
+class CachedCase:
+    """What is known of a case. digest: SHA-256 of its voxels, to find the same image under two ids; stored: the index
+    of each slice in the file; counts: pixels of each label in each slice, as [slice][label - 1]; images, targets:
+    files, which a case that was only looked at lacks.
+    """
+
+    id: str
+    digest: str
+    size: tuple[int, int]
+    stored: list[int]
+    counts: list[list[int]]
+    images: Path
+    targets: Path
+
+    def slices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Images (N, H, W) float16 in [0, 1] and labels (N, H, W) uint8, mapped from disk."""
+        return np.load(self.images, mmap_mode="r"), np.load(self.targets, mmap_mode="r")
+
+
+class SliceCache:
+    """The cached cases of one data set under one preprocessing, slice by slice without neighbours. A change of either
+    leads to another folder.
+
+    Raises `InputError` for a folder inside the data set, which would change what it is the cache of.
+    """
+
+    def __init__(self, folder: Path, root: Path, recipe: Recipe):
+        if folder.resolve().is_relative_to(root.resolve()):
+            raise InputError(f"'{folder}' lies inside the data set '{root}'; give a folder outside of it.")
+        # What makes channels of slices is done when they are read.
+        self._preprocessing: Preprocessing = replace(recipe.preprocessing, channels=1, neighbours=0)
+        self._sources: Labels = recipe.dataset.labels
+        self._num_labels = len(recipe.labels)
+        what = [
+            _FORMAT,
+            __version__,
+            asdict(recipe.dataset),
+            asdict(self._preprocessing),
+            self._num_labels,
+            _fingerprint(root),
+        ]
+        self._folder = folder / hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+    def prepare(self, cases: Iterable[Case], *, slices: bool) -> None:
+        """Cache what is not cached yet, in one process at a time. slices: also the slices themselves, not only the
+        facts of a case.
+
+        Raises `InputError` for a case that can't be read, that holds a label the recipe does not know, in which nothing
+        can be seen, or if the disk is full.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._folder / "lock"):
+                for case in cases:
+                    known = self._known(case)
+                    if known is None or (slices and not known.images.is_file()):
+                        self._write(case, slices=slices)
+        except OSError as error:
+            raise InputError(f"The slices can't be kept in '{self._folder}': {error.strerror}.") from error
+
+    def cases(self, cases: Sequence[Case]) -> list[CachedCase]:
+        """The cached form of cases. Raises `InputError` for one that is not prepared."""
+        found = []
+        for case in cases:
+            known = self._known(case)
+            if known is None:
+                raise InputError(f"The cache '{self._folder}' has lost case '{case.id}'; start again.")
+            found.append(known)
+        return found
+
+    def _write(self, case: Case, *, slices: bool) -> None:
+        volume, label_map = case.read()
+        label_map = relabelled(label_map, self._sources)
+        if label_map.max() > self._num_labels:
+            raise InputError(
+                f"Case '{case.id}' holds label {label_map.max()}, but the recipe has labels 1 to {self._num_labels}; "
+                "add it to the recipe's card, or leave it out by the labels of its dataset."
+            )
+        if label_map.any():  # a picture of nothing may be blank
+            _refuse_a_blank(case, volume.voxels, self._preprocessing.window)
+        stack = self._preprocessing.stack(volume)
+        counts = [
+            [int((one == label).sum()) for label in range(1, self._num_labels + 1)] for one in stack.view(label_map)
+        ]
+        digest = hashlib.sha256(volume.voxels.tobytes()).hexdigest()
+        if slices:
+            indices = list(range(len(stack)))
+            targets = stack.targets(label_map, indices, self._num_labels).numpy().astype(np.uint8)
+            images = stack.single_slices(indices)[:, 0].numpy().astype(np.float16)
+            for path, array in zip(self._files(case), (images, targets), strict=True):
+                with _replacing(path) as file:
+                    np.save(file, np.asarray(array))
+        stored = [stack.orientation.stored_index(number, label_map.shape) for number in range(len(stack))]
+        facts = {"id": case.id, "digest": digest, "size": stack.model_size, "stored": stored, "counts": counts}
+        with _replacing(self._path(case, "json")) as file:
+            file.write(json.dumps(facts).encode())
+
+    def _known(self, case: Case) -> CachedCase | None:
+        path = self._path(case, "json")
+        if not path.is_file():
+            return None
+        facts: dict[str, Any] = json.loads(path.read_text())
+        images, targets = self._files(case)
+        return CachedCase(**facts | {"size": tuple(facts["size"])}, images=images, targets=targets)
+
+    def _files(self, case: Case) -> tuple[Path, Path]:
+        return self._path(case, "images.npy"), self._path(case, "targets.npy")
+
+    def _path(self, case: Case, suffix: str) -> Path:
+        name = "".join(c if c.isalnum() or c in "-_" else "_" for c in case.id)
+        short = hashlib.sha256(case.id.encode()).hexdigest()[:6]  # ids that differ in other characters only
+        return self._folder / f"{name}-{short}.{suffix}"
+
+
+def _refuse_a_blank(case: Case, voxels: np.ndarray, window: tuple[float, float] | None) -> None:
+    lowest, highest = voxels.min(), voxels.max()
+    lower, upper = window or (-np.inf, np.inf)
+    if lowest == highest or highest <= lower or lowest >= upper:
+        seen = f"the window from {lower:g} to {upper:g}" if window else "every range of intensities"
+        raise InputError(
+            f"Case '{case.id}' is blank in {seen}: its intensities are {lowest:g} to {highest:g}; correct the image "
+            "or the window in the recipe's preprocessing."
+        )
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` once it is whole."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    with unfinished.open("wb") as file:
+        yield file
+    unfinished.replace(path)
+
+
+def read_labelled(case: Case, source: Source) -> Labelled:
+    """A case with the labels of the model instead of those of the data set."""
+    volume, label_map = case.read()
+    return Labelled(volume, relabelled(label_map, source.labels))
+
+
+def relabelled(label_map: np.ndarray, sources: Labels) -> np.ndarray:
+    """Labels of the model instead of those of the data set, see `Source.labels`."""
+    if sources is None:
+        return label_map
+    table = np.zeros(256, np.uint8)
+    for label, values in enumerate(sources, start=1):
+        table[list(values)] = label
+    return table[label_map]
+
+
+def _fingerprint(root: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and dates of all files, which tell whether a data set has changed."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return [(str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+
+
+def to_tensor(array: np.ndarray) -> torch.Tensor:
+    """A copy as a tensor, by DLPack, which works where torch was built for another numpy."""
+    return torch.from_dlpack(np.array(array))

@@ -1,0 +1,140 @@
+"""Slices for training: the data set of them, and the order in which they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.inference.preprocess import Preprocessing
+from training.slices.augment import Augmentation, Sample
+from training.slices.cache import CachedCase, to_tensor
+
+
+class Draw(NamedTuple):
+    """Which slice, and the number that decides how it is changed."""
+
+    number: int
+    seed: int
+
+
+class SliceDataset(Dataset[Sample]):
+    """All slices of some cases, empty ones included, in order of cases and slices, changed at random.
+
+    preprocessing: says which channels a slice has. Raises `InputError` if the slices are of different sizes and the
+    augmentation does not make them equal.
+    """
+
+    def __init__(self, cases: Sequence[CachedCase], augmentation: Augmentation, preprocessing: Preprocessing):
+        sizes = {case.size for case in cases}
+        if augmentation.size is None and len(sizes) > 1:
+            raise InputError(
+                f"The slices are of different sizes, such as {sorted(sizes)[0]} and {sorted(sizes)[-1]} pixels; give "
+                "the recipe's augmentation or preprocessing a size."
+            )
+        self._cases = cases
+        self._preprocessing = preprocessing
+        self._starts = np.cumsum([0, *(len(case.counts) for case in cases)])
+        self._augmentation = augmentation
+        self._transform: Callable[[Sample, int], Sample] | None = None
+        self._open: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @property
+    def filled(self) -> np.ndarray:
+        """Whether there is a label in each slice."""
+        return np.array([any(counts) for case in self._cases for counts in case.counts])
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        self._transform = self._transform or self._augmentation.transform()
+        return self._transform(self.plain(draw.number), draw.seed)
+
+    def plain(self, index: int) -> Sample:
+        """A slice as it is, with its neighbours if the network sees them; its name counts as the file does, from 0."""
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        within = index - int(self._starts[number])
+        if number not in self._open:  # each process opens the files by itself
+            self._open[number] = self._cases[number].slices()
+        images, targets = self._open[number]
+        image = to_tensor(images[self._preprocessing.with_neighbours([within], len(images))[0]]).float()
+        name = f"slice {self._cases[number].stored[within]} of {self._cases[number].id}"
+        return Sample(
+            image.expand(self._preprocessing.in_channels, -1, -1), to_tensor(targets[within])[None].long(), name
+        )
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which of several training processes this is."""
+
+    rank: int = 0
+    processes: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Slices to draw from. filled: whether there is a label in each; foreground: as in `Optimisation`."""
+
+    filled: np.ndarray
+    foreground: float | None = None
+
+    def shuffled(self, random: np.random.Generator) -> np.ndarray:
+        """Each slice once, in any order; or as many, of which so many are filled: where there are too few filled or
+        empty ones they come again, and where there are too many, some do not come."""
+        count = len(self.filled)
+        if self.foreground is None or self.filled.all():
+            return random.permutation(count)
+        with_label = round(self.foreground * count)
+        parts = ((self.filled, with_label), (~self.filled, count - with_label))
+        return random.permutation(
+            np.concatenate([np.resize(random.permutation(np.flatnonzero(part)), size) for part, size in parts])
+        )
+
+
+class ShuffledSlices(Sampler[Draw]):
+    """The slices in another order each epoch, which depends on nothing but seed and epoch: a run that was interrupted
+    goes on as if it had not been. Of every batch each process draws its share; the last incomplete batch is left out.
+
+    epoch: asked whenever an epoch begins.
+    """
+
+    def __init__(self, pool: Pool, batch_size: int, seed: int, epoch: Callable[[], int], share: Share):
+        if batch_size % share.processes:
+            raise InputError(
+                f"A batch of {batch_size} slices can't be shared by {share.processes} processes; change batch_size."
+            )
+        self._pool, self._seed, self._epoch, self._share = pool, seed, epoch, share
+        count = len(pool.filled)
+        self._drawn = min(count, number_of_batches(count, batch_size) * batch_size)
+
+    def __len__(self) -> int:
+        return -(-self._drawn // self._share.processes)
+
+    def __iter__(self) -> Iterator[Draw]:
+        epoch = self._epoch()
+        random = np.random.default_rng((self._seed, epoch))
+        order = self._pool.shuffled(random)[: self._drawn]
+        seeds = random.integers(2**32, size=len(order))
+        for place in range(self._share.rank, len(order), self._share.processes):
+            yield Draw(int(order[place]), int(seeds[place]))
+
+
+def number_of_batches(count: int, batch_size: int) -> int:
+    """In an epoch over so many slices; one for fewer slices than a batch."""
+    return max(1, count // batch_size)
+
+
+def one_hot(target: Tensor, channels: int) -> Tensor:
+    """Labels (N, 1, H, W) to float targets (N, C, H, W) for a network's channels: the foreground for one channel, else
+    one channel a class, background first."""
+    if channels == 1:
+        return (target > 0).float()
+    return torch.nn.functional.one_hot(target[:, 0], channels).permute(0, 3, 1, 2).float()

@@ -1,0 +1,100 @@
+"""The Lightning data module: from cases on disk to batches of changed slices."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import lightning
+from torch.utils.data import DataLoader
+
+from AttnSegLib.errors import InputError
+from training import datasets
+from training.learning.recipe import Recipe
+from training.slices.augment import Sample
+from training.slices.cache import CachedCase, SliceCache
+from training.slices.dataset import Pool, Share, ShuffledSlices, SliceDataset
+from training.slices.split import Parts, refuse_shared_images
+
+NOBODY = -1
+
+
+def deal(recipe: Recipe, root: Path) -> Parts:
+    """The cases of a recipe's data set in its split. Raises `InputError` for a layout or a split that does not work."""
+    return recipe.split.deal(datasets.cases(recipe.dataset.name, root, **recipe.dataset.options))
+
+
+class SliceModule(lightning.LightningDataModule):
+    """Batches for training, and numbers of validation cases, which the segmentation module reads by itself."""
+
+    def __init__(self, recipe: Recipe, root: Path, cache: Path, workers: int):
+        super().__init__()
+        self.recipe, self.workers = recipe, workers
+        self.first_epoch = 0  # of a resumed run: Lightning asks for its first batches before it knows
+        self.parts = deal(recipe, root)
+        self._cache = SliceCache(cache, root, recipe)
+
+    def prepare_data(self) -> None:
+        """Fill the cache; runs in one process of each machine.
+
+        Raises `InputError` if a label appears in no training case, an image in two parts of the split, or if there is
+        nothing to validate on where the recipe needs it.
+        """
+        if self.recipe.optimisation.chooses_by_validation and not self.parts.validation:
+            raise InputError("The recipe chooses by validation, but its split leaves no case for validation.")
+        self._cache.prepare(self.parts.training, slices=True)
+        self._cache.prepare([*self.parts.validation, *self.parts.test], slices=False)
+        _refuse_missing_labels(self._cache.cases(self.parts.training), self.recipe)
+        every = [case for part in self.parts for case in part]
+        refuse_shared_images(self.parts, {case.id: case.digest for case in self._cache.cases(every)})
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002  # as Lightning calls it
+        """Open the cache."""
+        self.dataset = SliceDataset(
+            self._cache.cases(self.parts.training), self.recipe.augmentation, self.recipe.preprocessing
+        )
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        assert self.trainer is not None
+        trainer = self.trainer
+        share = Share(trainer.global_rank, trainer.world_size)
+        settings = self.recipe.optimisation
+        order = ShuffledSlices(
+            Pool(self.dataset.filled, settings.foreground),
+            settings.batch_size,
+            settings.seed,
+            lambda: max(trainer.current_epoch, self.first_epoch),
+            share,
+        )
+        return DataLoader(
+            self.dataset,
+            sampler=order,
+            batch_size=settings.batch_size // share.processes,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            worker_init_fn=_leave_interrupts_to_the_trainer,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        """Numbers of this process's validation cases: every process takes its own, so that none is scored twice. All
+        get equally many, or they would wait for each other for ever; NOBODY stands for a missing one."""
+        assert self.trainer is not None
+        processes = self.trainer.world_size
+        numbers = list(range(self.trainer.global_rank, len(self.parts.validation), processes))
+        numbers += [NOBODY] * (-(-len(self.parts.validation) // processes) - len(numbers))
+        return DataLoader(numbers, batch_size=None)  # type: ignore[arg-type]  # a list is map-style enough
+
+
+def _leave_interrupts_to_the_trainer(_worker: int) -> None:
+    """Ctrl-C reaches all processes; a trace of each worker would hide what the trainer says."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _refuse_missing_labels(cases: list[CachedCase], recipe: Recipe) -> None:
+    for label in recipe.labels:
+        if not any(counts[label.value - 1] for case in cases for counts in case.counts):
+            raise InputError(
+                f"Label {label.value} ({label.name}) appears in none of the {len(cases)} training cases; correct the "
+                "labels or the split in the recipe."
+            )
