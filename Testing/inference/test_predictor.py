@@ -25,7 +25,7 @@ CPU = Compute("cpu", batch_size=2)
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """So one lane: of several, Testing/test_lanes.py tells."""
+    """So one lane: of several, Testing/inference/test_lanes.py tells."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
