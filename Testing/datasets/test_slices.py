@@ -380,3 +380,21 @@ def test_a_case_twice_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.reader("msd"), "cases", lambda _root: iter([twice, twice]))
     with pytest.raises(InputError, match="'a' lies in .* more than once"):
         datasets.cases("msd", tmp_path)
+
+
+def test_another_curve_of_tones_keeps_their_order():
+    image = torch.linspace(0, 1, 64).reshape(1, 8, 8)
+    transform = Augmentation(tones=1.0).transform()
+    one, other = (transform(Sample(image, torch.zeros(1, 8, 8).long(), ""), seed).image.flatten() for seed in (1, 2))
+    for changed in (one, other):
+        assert (changed.diff() >= 0).all()
+        assert (changed - image.flatten()).abs().max() > 0.02
+    assert not torch.equal(one, other)
+
+
+def test_changing_slices_leaves_monai_as_it_was():
+    from monai.data import get_track_meta
+
+    before = get_track_meta()
+    Augmentation(rotation=10).transform()(Sample(torch.rand(1, 8, 8), torch.ones(1, 8, 8).long(), ""), 1)
+    assert get_track_meta() == before

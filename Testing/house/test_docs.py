@@ -10,7 +10,9 @@ _MADE = {"AttnSegLib/new.py", "AttnSegLib/error.py", "Resources/new.txt", "AttnS
 
 
 def test_every_path_that_is_named_exists():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
     missing = {}
     for name in listed:
         if Path(name).suffix in {".md", ".py", ".txt", ".toml", ".yml"} and name != "CHANGELOG.md":

@@ -10,6 +10,7 @@ from training.learning.losses import (
     LOSSES,
     anu_literal_loss,
     anu_loss,
+    dice_cross_entropy_loss,
     ec_cam_alpha_loss,
     focal_loss,
     literal_loss,
@@ -146,3 +147,19 @@ def test_gradients_of_every_loss_are_right(name):
             others = [[h + sign * step if h is head else h for h in heads] for sign in (1, -1)]
             values = [LOSSES[name](SegmentationOutput(h[0], (h[1],)), target).item() for h in others]
         assert head.grad[0, 0, 1, 2].item() == pytest.approx((values[0] - values[1]) / 2e-2, rel=0.02, abs=1e-4)
+
+
+def test_dice_and_cross_entropy_of_three_classes_by_hand():
+    """One pixel of the second class, called 0.2, 0.5 and 0.3."""
+    share = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+    target = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64)
+    dice = [1 - (2 * p * y + 1) / (p**2 + y**2 + 1) for p, y in zip(share.tolist(), target.tolist(), strict=True)]
+    output = SegmentationOutput(share.log().reshape(1, 3, 1, 1))
+    loss = dice_cross_entropy_loss(output, target.reshape(1, 3, 1, 1))
+    assert loss.item() == pytest.approx(sum(dice) / 3 - math.log(0.5))
+
+
+def test_dice_and_cross_entropy_of_one_class_take_the_sigmoid():
+    loss = dice_cross_entropy_loss(SegmentationOutput(logits_of(0.8, 0.4)), TARGET)
+    dice = 1 - (2 * 0.8 + 1) / (0.8**2 + 0.4**2 + 1 + 1)
+    assert loss.item() == pytest.approx(dice - (math.log(0.8) + math.log(0.6)) / 2)

@@ -17,11 +17,11 @@ from training.learning.optimisation import Optimisation
 from training.learning.recipe import from_dict, read_checkpoint, read_recipe, recipe_names, refuse_another
 from training.train import main as train
 
-MODERN = [f"modern/{name}" for name in ("afnet", "anunet", "eccamunet", "msdualguided", "omeganet")]
-ORGANS = ["modern/left_atrium-mr", "modern/hippocampus-mr"]
+NETWORKS = ("afnet", "anunet", "eccamunet", "msdualguided", "omeganet")
+OURS = {"modern": ("left_atrium-mr", "hippocampus-mr"), "abdomen": ("mr", "ct")}  # folder to organs
 CHANGES = [name for name in recipe_names() if name.startswith(("ablation/", "comparison/"))]
-WHOLE = [[name] for name in recipe_names() if name not in MODERN + ORGANS + CHANGES]
-WHOLE += [[network, organ] for network in MODERN for organ in ORGANS]
+WHOLE = [[name] for name in recipe_names() if name not in CHANGES and name.partition("/")[0] not in OURS]
+WHOLE += [[f"{kind}/{n}", f"{kind}/{organ}"] for kind, organs in OURS.items() for n in NETWORKS for organ in organs]
 WHOLE += [["modern/afnet", "modern/left_atrium-mr", change] for change in CHANGES]
 
 
@@ -110,6 +110,7 @@ def test_common_toml_is_read_before_its_neighbours(a_recipe, tmp_path):
         ('name = "msd"', 'name = "msd"\nlabels = [[1], [2]]', r"must be 1 list\(s\)"),
         ('name = "msd"', 'name = "msd"\nlabels = [[1, 1]]', "no value in two"),
         ("size = [32, 32]", "shift = 0.1", "a shift needs a size"),
+        ("size = [32, 32]", "size = [32, 40]", r"cuts slices of \(32, 40\) pixels, .* to a multiple of 16"),
     ],
 )
 def test_a_bad_recipe_is_one_sentence(a_recipe, before, after, message):
@@ -192,5 +193,5 @@ def test_the_recipe_of_the_manual_works(tmp_path):
     [text] = re.findall(r"```toml\n(.*?)```", (Path(__file__).parents[2] / "docs/training.md").read_text(), re.DOTALL)
     path = tmp_path / "spleen.toml"
     path.write_text(text)
-    for network in MODERN:
-        assert read_recipe([network, str(path)]).dataset.name == "folder"
+    for network in NETWORKS:
+        assert read_recipe([f"modern/{network}", str(path)]).dataset.name == "folder"
