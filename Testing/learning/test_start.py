@@ -37,8 +37,9 @@ def test_the_same_network_takes_all_weights(a_module):
 
 
 def test_heads_for_other_labels_stay_as_they_are(a_module):
-    second = RECIPE[RECIPE.index("[[card.labels]]") :].replace("value = 1", "value = 2").replace("Ball", "Cube")
-    other = a_module(1, ("num_classes = 1", "num_classes = 3"), ("[[card.labels]]", second + "[[card.labels]]"))
+    first = RECIPE[RECIPE.index("[[card.labels]]") :]
+    second = first.replace("value = 1\n", "value = 2\n").replace("Ball", "Cube")
+    other = a_module(1, ("num_classes = 1", "num_classes = 3"), (first, first + second))
     module = a_module(2)
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     begin_with(module, checkpoint_of(other))
