@@ -32,12 +32,8 @@ from AttnSegLib.errors import InputError  # noqa: E402
 from AttnSegLib.models.catalog import find_model, resource_folder  # noqa: E402
 from AttnSegLib.mrml.news import Segmented, Stopped, Target  # noqa: E402
 from AttnSegLib.mrml.session import Session  # noqa: E402
+from AttnSegPanel import samples  # noqa: E402
 
-_SAMPLES = {  # file, SHA-256
-    "image.nrrd": "8d7bb2414e2aed3891a1725440904163e55623780ff05ea030511da7bab685aa",
-    "labels.nrrd": "c7f9107a2926d7dfa7520404354a858d9865f869330627749cf204f8d3ad87e1",
-}
-_SAMPLE_URL = "https://raw.githubusercontent.com/AttnSeg/SlicerAttnSeg/main/Resources/Samples/left_atrium_mr/"
 _POLL_MS = 30
 
 
@@ -58,26 +54,10 @@ class AttnSeg(ScriptedLoadableModule):
         )
         self.parent.acknowledgementText = _(
             "ANU-Net (Li et al.), AF-Net, Omega-Net (MDA*-U-Net*), EC-CaM-UNet and MS-Dual-Guided (Sinha and Dolz) are "
-            "the work of their authors; please cite the network that you use. The shipped weights were trained on the "
-            "Medical Segmentation Decathlon (CC-BY-SA 4.0)."
+            "the work of their authors; please cite the network that you use. Each model's attribution names the data "
+            "that its weights were trained on."
         )
-        slicer.app.connect("startupCompleted()", register_sample_data)
-
-
-def register_sample_data() -> None:
-    """Offer the shipped case in Slicer's Sample Data module."""
-    import SampleData
-
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="AttnSeg",
-        sampleName="AttnSegLeftAtriumMR",
-        thumbnailFileName=str(resource_folder("Icons") / "left_atrium_mr.png"),
-        uris=[_SAMPLE_URL + name for name in _SAMPLES],
-        fileNames=["AttnSegLeftAtriumMR.nrrd", "AttnSegLeftAtriumMR-manual.seg.nrrd"],
-        nodeNames=["Left atrium MR", "Left atrium MR, manual"],
-        checksums=[f"SHA256:{checksum}" for checksum in _SAMPLES.values()],
-        loadFileTypes=["VolumeFile", "SegmentationFile"],
-    )
+        slicer.app.connect("startupCompleted()", samples.register)
 
 
 @parameterNodeWrapper

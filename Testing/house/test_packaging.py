@@ -140,7 +140,8 @@ def test_every_file_compiles(installed):
 
 def test_the_library_works_where_slicer_has_it(installed):
     code = (
-        "import json; from AttnSegLib import catalog, check, networks, predictor; "
+        "import json; from AttnSegLib import networks; from AttnSegLib.models import catalog; "
+        "from AttnSegLib.inference import predictor, self_check; "
         "network = networks.create('anunet'); models = catalog.load_models(); "
         "predictor.SlicePredictor.from_model(models[0]); "
         "print(json.dumps([catalog.__file__, networks.names(), [m.id for m in models]]))"
@@ -205,7 +206,7 @@ def edit(path, old, new):
         (f"Resources/Models/{BUNDLED}/card.json", f"from AttnSegLib.models.catalog import *; find_model({BUNDLED!r})"),
         (
             f"Resources/Models/{BUNDLED}/weights.safetensors",
-            "from AttnSegLib import catalog, predictor;"
+            "from AttnSegLib.models import catalog; from AttnSegLib.inference import predictor;"
             f"predictor.SlicePredictor.from_model(catalog.find_model({BUNDLED!r}))",
         ),
     ],
@@ -234,7 +235,7 @@ def test_a_new_file_is_noticed(a_copy, tmp_path):
     ("old", "new", "reason"),
     [
         ("  AttnSegLib/errors.py\n", "  AttnSegLib/error.py\n", "nonexistent file"),
-        ("  SCRIPTS ${LIBRARY_SCRIPTS}\n", "  SCRIPTSS ${LIBRARY_SCRIPTS}\n", "bad arguments"),
+        ("  SCRIPTS\n    ${LIBRARY", "  SCRIPTSS\n    ${LIBRARY", "bad arguments"),
         ("add_subdirectory(AttnSeg)", "add_subdirectory(AttnSegg)", "AttnSegg"),
     ],
 )
@@ -281,7 +282,9 @@ def test_the_metadata_in_the_cmake_list(installed):
             assert (ROOT / url.removeprefix(raw)).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
-@pytest.mark.parametrize(("name", "size"), [("AttnSeg.png", (128, 128)), ("left_atrium_mr.png", (260, 280))])
+@pytest.mark.parametrize(
+    ("name", "size"), [("AttnSeg.png", (128, 128)), ("left_atrium_mr.png", (260, 280)), ("abdomen_mr.png", (260, 280))]
+)
 def test_icons_have_the_usual_size(name, size):
     header = (ROOT / "Resources" / "Icons" / name).read_bytes()[16:24]
     assert (int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")) == size

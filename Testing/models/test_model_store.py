@@ -383,7 +383,7 @@ def test_a_model_in_use_stays_whole(a_model_folder, home, monkeypatch):
 
 def test_the_store_needs_the_standard_library_only():
     code = (
-        "import sys; from AttnSegLib import model_store, model_commands; "
+        "import sys; from AttnSegLib.models import store; from AttnSegLib.commands import models; "
         "sys.exit(bool({'torch', 'numpy', 'SimpleITK', 'tqdm'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -116,15 +116,17 @@ def test_installing_torch_asks_slicers_own_extension(widget, worker, monkeypatch
 
 
 def test_sample_data_is_offered(widget):
-    import slicer
-
-    (source,) = slicer.modules.sampleDataSources["AttnSeg"]
-    assert Path(source.thumbnailFileName).is_file()
     import hashlib
 
-    shipped = ROOT / "Resources" / "Samples" / "left_atrium_mr"
-    for name, checksum in zip(("image.nrrd", "labels.nrrd"), source.checksums, strict=True):
-        assert checksum == f"SHA256:{hashlib.sha256((shipped / name).read_bytes()).hexdigest()}"
+    import slicer
+
+    sources = slicer.modules.sampleDataSources["AttnSeg"]
+    assert [source.sampleName for source in sources] == ["AttnSegAbdomenMR", "AttnSegLeftAtriumMR"]
+    for source, folder in zip(sources, ("abdomen_mr", "left_atrium_mr"), strict=True):
+        assert Path(source.thumbnailFileName).is_file()
+        shipped = ROOT / "Resources" / "Samples" / folder
+        for name, checksum in zip(("image.nrrd", "labels.nrrd"), source.checksums, strict=True):
+            assert checksum == f"SHA256:{hashlib.sha256((shipped / name).read_bytes()).hexdigest()}"
     assert widget is not None
 
 
