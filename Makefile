@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 BENCH := .venv-bench/bin
 BENCH_PIP := $(subst $(BIN),$(BENCH),$(PIP))
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
-SAMPLE := Resources/Samples/left_atrium_mr
+SAMPLE := Resources/Samples/abdomen_mr
 
 .PHONY: install demo test test-fast lint bench screenshots release-assets clean
 
@@ -28,7 +28,7 @@ install: .venv/installed
 
 demo: install
 	@$(BIN)/attnseg segment $(SAMPLE)/image.nrrd --reference $(SAMPLE)/labels.nrrd \
-		--model eccamunet-left_atrium-mr --out demo-output --overwrite
+		--model afnet-abdomen-mr --out demo-output --overwrite
 	@echo "Look at demo-output/overview.png, or open demo-output/segmentation.seg.nrrd in 3D Slicer."
 
 test: install

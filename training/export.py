@@ -91,7 +91,7 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     found = datasets.cases(recipe.dataset.name, root, **recipe.dataset.options)
     card["training"]["optimisation"]["precision"] = content["hyper_parameters"]["precision"]  # instead of "auto"
     if start := content["hyper_parameters"].get("start"):
-        card["training"]["start"] = start
+        card["training"]["start"] = start  # whose patients the weights have seen, too
     card["training"]["epochs_done"] = content["epoch"] + 1  # fewer than the recipe's if it was the best, or interrupted
     card["training"] |= _extent(recipe, [case for case in found if case.id in ids["training"]][:_LOOKED_AT])
     _write_json(folder / CARD, card)
@@ -198,9 +198,12 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _attribution(spec: ModelSpec, recipe: Recipe) -> str:
+    start = spec.training.get("start")
+    before = f"Before that, on: {start['data']}.\n" if start else ""
     return (
         f"# {spec.title}\n\n"
         f"The weights in this folder were trained on: {recipe.card['data_source']}.\n"
+        f"{before}"
         f"They are shared under {spec.licence} (https://spdx.org/licenses/{spec.licence}.html), as that data set "
         "asks.\n\n"
         f"Network: {spec.reference}.\n"
