@@ -135,7 +135,9 @@ def _extent(recipe: Recipe, training: list[Case]) -> dict[str, float]:
         enhanced.append(not lacks_contrast(volume))
     if not training:
         return {}
-    contrast = {"share_with_contrast": round(sum(enhanced) / len(enhanced), 3)} if recipe.card["modality"] == "CT" else {}
+    contrast = (
+        {"share_with_contrast": round(sum(enhanced) / len(enhanced), 3)} if recipe.card["modality"] == "CT" else {}
+    )
     return contrast | {
         "largest_pixel_mm": round(max(pixels), 3),
         "smallest_slice_mm": round(min(sides), 1),

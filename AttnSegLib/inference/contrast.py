@@ -29,7 +29,10 @@ def lacks_contrast(volume: Volume) -> bool:
 def enhanced_blocks(volume: Volume) -> np.ndarray:
     """For each block of soft tissue away from bone, whether it is as bright as an organ with contrast; shape (number,)."""
     voxels = volume.voxels[:: max(1, len(volume.voxels) // _SLICES)]
-    sides = [min(size, max(1, round(_BLOCK_MM / mm))) for size, mm in zip(voxels.shape[1:], volume.spacing[1::-1], strict=True)]
+    sides = [
+        min(size, max(1, round(_BLOCK_MM / mm)))
+        for size, mm in zip(voxels.shape[1:], volume.spacing[1::-1], strict=True)
+    ]
     rows, columns = (size // side for size, side in zip(voxels.shape[1:], sides, strict=True))
     whole = voxels[:, : rows * sides[0], : columns * sides[1]].reshape(-1, rows, sides[0], columns, sides[1])
     mean = whole.mean((2, 4), dtype=np.float32)
