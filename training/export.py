@@ -121,8 +121,8 @@ def _cases_to_score(found: list[Case], ids: dict[str, list[str]], root: Path) ->
 
 def _extent(recipe: Recipe, training: list[Case]) -> dict[str, float]:
     """The coarsest pixel, and the smallest and the largest side of a slice, in mm, that were trained on, and in CT the
-    share of scans with a contrast agent, so that users are warned of what is beyond; of some of the cases, since reading
-    all may take long."""
+    share of scans with a contrast agent, so that users are warned of what is beyond; of some of the cases, since
+    reading all may take long."""
     pixels: list[float] = []
     sides: list[float] = []
     enhanced: list[bool] = []
@@ -135,10 +135,8 @@ def _extent(recipe: Recipe, training: list[Case]) -> dict[str, float]:
         enhanced.append(not lacks_contrast(volume))
     if not training:
         return {}
-    contrast = (
-        {"share_with_contrast": round(sum(enhanced) / len(enhanced), 3)} if recipe.card["modality"] == "CT" else {}
-    )
-    return contrast | {
+    share = {"share_with_contrast": round(sum(enhanced) / len(enhanced), 3)}
+    return (share if recipe.card["modality"] == "CT" else {}) | {
         "largest_pixel_mm": round(max(pixels), 3),
         "smallest_slice_mm": round(min(sides), 1),
         "largest_slice_mm": round(max(sides), 1),

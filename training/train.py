@@ -42,8 +42,8 @@ class RunOptions:
     themselves, and losses that are not sums over slices then differ a little.
 
     accelerator, devices, nodes: as Lightning names them. workers: processes per device that change slices. cache:
-    folder for decoded slices. resume: go on where a run was interrupted. start: checkpoint of another run, or a model, of the same
-    network on other data, whose weights are the first ones. attention_of: id of a case whose attention
+    folder for decoded slices. resume: go on where a run was interrupted. start: checkpoint of another run,
+    or a model, of the same network, whose weights are the first ones. attention_of: id of a case whose attention
     maps are kept. For rehearsals only: fast_dev_run, one batch; max_batches, at most so many an epoch."""
 
     accelerator: str = "auto"

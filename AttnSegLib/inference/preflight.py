@@ -123,8 +123,8 @@ def _modality(volume: Volume, spec: ModelSpec) -> Remark:
 def _contrast(volume: Volume, spec: ModelSpec) -> Iterator[Remark]:
     if spec.training.get("share_with_contrast", 0) > _MOSTLY and lacks_contrast(volume):
         yield Remark(
-            "The CT looks as if no contrast agent was given, and nearly all scans that the model was trained on had one: "
-            "check the result with care, or give a scan with contrast in the portal venous phase.",
+            "The CT looks as if no contrast agent was given, and nearly all scans that the model was trained on had "
+            "one: check the result with care, or give a scan with contrast in the portal venous phase.",
             is_warning=True,
         )
 

@@ -59,9 +59,7 @@ def test_another_network_is_refused(a_module):
 
 
 @pytest.mark.parametrize("by", ["id", "folder", "checkpoint"])
-def test_first_weights_come_from_a_checkpoint_or_a_model(
-    by, a_checkpoint, a_model_folder, a_module, tmp_path, monkeypatch
-):
+def test_first_weights_come_from_a_checkpoint_or_a_model(by, a_checkpoint, a_model_folder, a_module, monkeypatch):
     monkeypatch.setenv("ATTNSEG_MODELS", str(a_model_folder.parent))
     first = learnt({"id": a_model_folder.name, "folder": str(a_model_folder), "checkpoint": str(a_checkpoint)}[by])
     module = a_module(3)

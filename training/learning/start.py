@@ -50,8 +50,8 @@ def of_checkpoint(content: dict[str, Any]) -> Learnt:
 
 
 def begin_with(module: SegmentationModule, first: Learnt) -> str:
-    """Give a module weights that were learnt before where names and shapes are the same: all but the heads, if the labels
-    differ. What they were learnt on is kept with the new weights, for the model's card. Returns a sentence on it.
+    """Give a module weights that were learnt before where names and shapes are the same: all but the heads, if the
+    labels differ. What they were learnt on is kept with the new weights, for the model's card. Returns a sentence.
 
     Raises:
         InputError: if less than half of the weights fit.
@@ -61,8 +61,8 @@ def begin_with(module: SegmentationModule, first: Learnt) -> str:
     count, total = (sum(tensor.numel() for tensor in part.values()) for part in (fitting, own))
     if 2 * count < total:
         raise InputError(
-            f"Only {count:,} of {total:,} of the first weights fit this network; give those of the same network, of the "
-            "same width."
+            f"Only {count:,} of {total:,} of the first weights fit this network; give those of the same network, of "
+            "the same width."
         )
     module.network.load_state_dict(own | fitting)
     module.hparams["start"] = {"data": first.data, "training_cases": first.training_cases}
