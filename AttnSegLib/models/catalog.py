@@ -73,7 +73,8 @@ class ModelSpec:
     training, scores: facts for people and for the report; `preflight` warns by four of training: largest_pixel_mm,
     smallest_slice_mm, largest_slice_mm, and for CT share_with_contrast. mirrored: whether it was trained on mirrored
     slices, too, and so can be asked for the mean over flips. url: where the weights can be had (https) if they do not
-    lie beside the card; size_bytes: of the weights file, None if unknown. own_plane: the card's, where `in_plane` took another, else empty.
+    lie beside the card; size_bytes: of the weights file, None if unknown. own_plane: the card's, where `in_plane` took
+    another, else empty.
     """
 
     id: str
