@@ -169,6 +169,8 @@ def _models(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([dataclasses.asdict(spec) for spec in models], indent=2, default=str))
         return 0
+    if not models:
+        print(catalog.NO_MODELS)
     width = max((len(spec.id) for spec in models), default=0)
     for finds, group in groupby(sorted(models, key=lambda spec: spec.finds), key=lambda spec: spec.finds):
         print(finds)

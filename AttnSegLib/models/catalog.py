@@ -20,6 +20,10 @@ _HERE = Path(__file__).resolve().parents[1]  # the library
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 _EXTENT = ("largest_pixel_mm", "smallest_slice_mm", "largest_slice_mm", "share_with_contrast")  # of training, in a card
 CARD = "card.json"
+NO_MODELS = (
+    "No model is installed yet; import one, such as a folder of Resources/Models in the repository "
+    "(https://github.com/AttnSeg/SlicerAttnSeg): attnseg models import PATH"
+)
 
 
 @dataclass(frozen=True)
@@ -143,9 +147,9 @@ class ModelSpec:
 
 
 def resource_folder(name: str) -> Path:
-    """Folder `Resources/<name>`: beside the library in a checkout and in Slicer, inside it in an installed wheel."""
-    inside = _HERE / "Resources" / name
-    return inside if inside.is_dir() else _HERE.parent / "Resources" / name
+    """Folder `Resources/<name>` beside the library, in a checkout and in Slicer. An installed wheel has none, and so no
+    models but those that users import."""
+    return _HERE.parent / "Resources" / name
 
 
 def user_folder() -> Path:
@@ -193,7 +197,9 @@ def find_model(model_id: str, folder: Path | None = None) -> ModelSpec:
         return load_card(cards[model_id])
     if (Path(model_id) / CARD).is_file():
         return load_card(Path(model_id) / CARD)
-    raise InputError(f"There is no model '{model_id}'; choose one of: {', '.join(sorted(cards)) or 'none installed'}.")
+    if not cards:
+        raise InputError(f"There is no model '{model_id}'. {NO_MODELS}")
+    raise InputError(f"There is no model '{model_id}'; choose one of: {', '.join(sorted(cards))}.")
 
 
 def load_card(path: Path) -> ModelSpec:
