@@ -133,6 +133,12 @@ def test_every_file_is_packaged_and_nothing_else(installed):
     assert files_in(installed) == expected_files(ROOT)
 
 
+def test_the_workflow_packages_the_same(installed, tmp_path):
+    command = [sys.executable, str(ROOT / ".github/slicer/package.py"), str(tmp_path)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert files_in(Path(printed.strip())) == files_in(installed)
+
+
 def test_every_file_compiles(installed):
     for file in installed.rglob("*.py"):
         compile(file.read_text(encoding="utf-8"), file, "exec")
