@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -188,7 +189,7 @@ def found_by_two(two_processes, whole_run, a_decathlon_task):
     runs = [two_processes, whole_run]
     script = [ROOT / "Testing/made_up/validate.py", 2, a_decathlon_task, *(folder / "last.ckpt" for folder in runs)]
     printed, _ = end(begin(*launcher, *script))
-    return dict(zip(runs, map(float, printed.split("DICE")[1:]), strict=True))
+    return dict(zip(runs, map(float, re.findall(r"DICE (\S+)", printed)), strict=True))
 
 
 def found_by_one(folder, root):
