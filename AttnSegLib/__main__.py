@@ -141,7 +141,7 @@ def _leave_at_once(_signal: int, _frame: object) -> None:
     os._exit(_INTERRUPTED)
 
 
-def _print_report(report: dict, folder: Path) -> None:
+def _print_report(report: dict[str, Any], folder: Path) -> None:
     for part in report["segments"]:
         print(f"{part['name']}: {part['volume_ml']:.1f} mL in {part['slices']} slice{'s' * (part['slices'] != 1)}")
         scores = report.get("agreement_with_reference", {}).get(part["id"])
@@ -156,7 +156,7 @@ def _print_report(report: dict, folder: Path) -> None:
     print(f"Results are in {folder.resolve()}/")
 
 
-def _slices_to_check(report: dict) -> str:
+def _slices_to_check(report: dict[str, Any]) -> str:
     found = [str(part["index"]) for part in report["slices_to_check"]]
     count = report["input"]["shape_kji"][report["slices"]["stored_axis_kji"]]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

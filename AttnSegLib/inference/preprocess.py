@@ -112,7 +112,7 @@ class SliceStack:
     orientation: SliceOrientation
 
     def __len__(self) -> int:
-        return self.volume.voxels.shape[self.axes[0]]
+        return int(self.volume.voxels.shape[self.axes[0]])
 
     @property
     def axes(self) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.mrml.protocols import VolumeNode
 from AttnSegLib.mrml.segmentations import Change
 from AttnSegLib.worker.events import Finding, Result
 
@@ -14,7 +15,7 @@ from AttnSegLib.worker.events import Finding, Result
 class Target:
     """What to compute on, and how. volume_node: a scalar volume; level: of a pruned network, None for the whole."""
 
-    volume_node: Any
+    volume_node: VolumeNode
     spec: ModelSpec
     device: str = "auto"
     level: int | None = None

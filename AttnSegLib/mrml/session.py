@@ -29,6 +29,7 @@ from AttnSegLib.mrml.news import (
     Working,
 )
 from AttnSegLib.mrml.preview import Preview
+from AttnSegLib.mrml.protocols import RoiNode, SegmentationNode, VolumeNode
 from AttnSegLib.worker import events
 from AttnSegLib.worker.client import Request, Worker
 from AttnSegLib.worker.events import Result
@@ -44,8 +45,8 @@ class _Run:
     finish: Callable[[Any], News]
     job: Any = None
     target: Target | None = None
-    needs: tuple[Any, ...] = ()
-    mark: Any = None
+    needs: tuple[VolumeNode | SegmentationNode, ...] = ()
+    mark: volumes.ContentsMark | None = None
     options: PredictionOptions | None = None
     preview: Preview | None = None
     is_query: bool = False
@@ -60,7 +61,7 @@ class Session:
     def __init__(self, python: str | None = None):
         self._worker = Worker(python)
         self._run: _Run | None = None
-        self._volumes: dict[str, tuple[Any, Volume]] = {}  # by node id: mark of its contents, and what was read
+        self._volumes: dict[str, tuple[volumes.ContentsMark, Volume]] = {}  # by node id: what was read, and when
         self._speeds: dict[str, float] = {}  # GMAC/s by device
         self._late: list[News] = []  # to be told at the next poll
         self._next_query: tuple[Target, str, tuple[int, int, int]] | None = None
@@ -77,7 +78,7 @@ class Session:
 
     # what a panel shows before a run
 
-    def volume(self, node: Any) -> Volume:
+    def volume(self, node: VolumeNode | None) -> Volume:
         """The volume in a node; read again only when the node has changed."""
         if node is None:
             raise InputError("Choose a volume first.")
@@ -97,7 +98,7 @@ class Session:
         effort = preflight.Effort(device, target.flips, self._speeds.get(device))
         return preflight.inspect(self.volume(target.volume_node), target.spec, effort)
 
-    def region(self, target: Target, roi: Any, slices: tuple[int, int | None]) -> Region | None:
+    def region(self, target: Target, roi: RoiNode | None, slices: tuple[int, int | None]) -> Region | None:
         """What an ROI node (or None) and a range of slices, first and last (None: to the end), leave of the volume."""
         shape = self.volume(target.volume_node).voxels.shape
         axis = self.slice_axis(target)
@@ -119,7 +120,12 @@ class Session:
     # what a panel starts
 
     def segment(
-        self, target: Target, *, region: Region | None = None, start: int | None = None, segmentation: Any = None
+        self,
+        target: Target,
+        *,
+        region: Region | None = None,
+        start: int | None = None,
+        segmentation: SegmentationNode | None = None,
     ) -> None:
         """Segment into a segmentation node, or into a new one. start: stored index of the slice to begin with."""
         self._check_idle()
@@ -136,7 +142,7 @@ class Session:
         if self._run is not None:
             self._run.preview = Preview(target.volume_node, target.spec.labels)
 
-    def redo_slice(self, target: Target, segmentation: Any, index: int) -> None:
+    def redo_slice(self, target: Target, segmentation: SegmentationNode, index: int) -> None:
         """Segment one slice again, by its stored index, and replace only this slice of the segmentation."""
         self._check_idle()
         axis = self.slice_axis(target)
@@ -181,7 +187,7 @@ class Session:
         run = _Run(finish, target=target, needs=(target.volume_node,), is_query=True)
         self._begin(run, PredictionOptions((title,), query=voxel))
 
-    def compare(self, target: Target, segmentation: Any, reference: Any) -> None:
+    def compare(self, target: Target, segmentation: SegmentationNode, reference: SegmentationNode) -> None:
         """Compare our first segment of a segmentation node with the first segment of a reference."""
         self._check_idle()
         label = target.spec.labels[0]

@@ -104,7 +104,7 @@ class _LiveBytes(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.alive = self.peak = 0
-        self._known: dict[int, weakref.ref] = {}
+        self._known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -119,7 +119,7 @@ class _LiveBytes(TorchDispatchMode):
         if key in self._known:
             return
 
-        def forget(_reference: weakref.ref) -> None:
+        def forget(_reference: object) -> None:
             self.alive -= size
             del self._known[key]
 

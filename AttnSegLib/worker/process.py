@@ -36,7 +36,7 @@ class _Service:
         self._requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
         self._volume: tuple[str, Any, Volume] | None = None  # name, shared memory, volume
-        self._predictor: tuple[tuple, Any] | None = None  # of the last model and settings
+        self._predictor: tuple[tuple[Any, ...], Any] | None = None  # of the last model and settings
 
     def run(self) -> None:
         self._say("hello", protocol=protocol.VERSION)

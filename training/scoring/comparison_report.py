@@ -230,4 +230,4 @@ def _time(predictor: SlicePredictor, volume: Volume) -> float:
     region = Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
     begin = time.perf_counter()
     predictor.predict(volume, PredictionOptions(region=region))
-    return (time.perf_counter() - begin) / (stop[axis] - start[axis])
+    return float((time.perf_counter() - begin) / (stop[axis] - start[axis]))
