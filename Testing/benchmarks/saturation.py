@@ -104,11 +104,11 @@ KINDS: dict[str, dict[type[nn.Module], tuple[str, str, Products]]] = {
     "eccamunet": {SelfAttention: ("EC-CaM spatial", "16/C", _of_positions)},
     "omeganet": {
         omeganet.PooledFeatures: ("Omega DSPA", "1/sqrt(C)", _of_dense_features),
-        omeganet.ChannelAttention: ("Omega CA", "mean sqrt(C)", _of_channels),
+        omeganet.OmegaNetChannelAttention: ("Omega CA", "mean sqrt(C)", _of_channels),
     },
     "msdualguided": {
         SelfAttention: ("MS-Dual PAM", "1", _of_positions),
-        msdualguided.ChannelAttention: ("MS-Dual CAM", "max - sum", _of_unlike_channels),
+        msdualguided.MSDualGuidedChannelAttention: ("MS-Dual CAM", "max - sum", _of_unlike_channels),
     },
 }
 

@@ -110,7 +110,7 @@ def _nothing_is_computed():
 
 def test_da_block():
     """CBAM's poolings and sigmoids are modules. A basic block of ResNet has one ReLU module, called twice."""
-    block = afnet.Block(512, 512, afnet.DualAttention(512, serial=False, title="a"))
+    block = afnet.AFNetBlock(512, 512, afnet.DualAttention(512, serial=False, title="a"))
     row = counted(block, 512, 224, modules=(MEAN, MAXIMUM, torch.sigmoid))
     assert row.megabytes == pytest.approx(490.3909, abs=5e-5)  # printed: 490.39
     assert row.gflops == pytest.approx(236.8935, abs=5e-5)  # 236.89

@@ -60,7 +60,7 @@ def test_parameter_counts(name, options, parameters):
 @pytest.mark.parametrize(("channels", "parameters"), [(64, 74_594), (128, 297_570), (256, 1_188_962), (512, 4_753_506)])
 def test_afnet_block_counts(channels, parameters):
     attention = afnet.DualAttention(channels, serial=False, title="a")
-    assert count(afnet.Block(channels, channels, attention)) == parameters
+    assert count(afnet.AFNetBlock(channels, channels, attention)) == parameters
 
 
 def test_afnet_fusion_counts():
@@ -129,14 +129,14 @@ def test_omeganet_part_counts():
 def test_omeganet_channel_attention_as_printed_is_the_identity_and_ours_is_not():
     torch.manual_seed(0)
     m = torch.rand(1, 8, 64, 64)
-    printed, ours = omeganet.ChannelAttention("none", "a"), omeganet.ChannelAttention("balanced", "a")
+    printed, ours = omeganet.OmegaNetChannelAttention("none", "a"), omeganet.OmegaNetChannelAttention("balanced", "a")
     torch.testing.assert_close(printed(m), 2 * m)
     assert not torch.allclose(ours(m), 2 * m, rtol=0.1)
 
 
 def test_omeganet_position_attention_sums_to_1_over_the_dense_features():
     torch.manual_seed(0)
-    attention = omeganet.PositionAttention(8, "pool", "level 0").eval()
+    attention = omeganet.OmegaNetPositionAttention(8, "pool", "level 0").eval()
     seen = []
     for marked in attention.maps:
         marked.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
@@ -238,7 +238,9 @@ def test_msdualguided_part_counts():
     assert count(network.last_heads[0]) == 325
 
 
-@pytest.mark.parametrize("attention", [msdualguided.PositionAttention, msdualguided.ChannelAttention])
+@pytest.mark.parametrize(
+    "attention", [msdualguided.MSDualGuidedPositionAttention, msdualguided.MSDualGuidedChannelAttention]
+)
 def test_msdualguided_attention_starts_as_the_identity(attention):
     x = torch.randn(2, 16, 5, 6)
     torch.testing.assert_close(attention(16, "a")(x), x)
@@ -246,7 +248,7 @@ def test_msdualguided_attention_starts_as_the_identity(attention):
 
 def test_msdualguided_position_attention_equals_equations_2_and_3():
     torch.manual_seed(0)
-    attention = msdualguided.PositionAttention(16, "a")
+    attention = msdualguided.MSDualGuidedPositionAttention(16, "a")
     torch.nn.init.constant_(attention.gamma, 0.7)
     x = torch.randn(2, 16, 5, 6)
     q, k, v = (convolution(x).flatten(2) for convolution in (attention.query, attention.key, attention.value))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from AttnSegLib.networks.blocks import ConvBlock, resize
 from AttnSegLib.networks.output import SegmentationOutput
-from AttnSegLib.networks.papers.msdualguided import ChannelAttention, PositionAttention
+from AttnSegLib.networks.papers.msdualguided import MSDualGuidedChannelAttention, MSDualGuidedPositionAttention
 from AttnSegLib.networks.resnet import ResNet
 
 
@@ -37,7 +37,7 @@ class DANet(nn.Module):
             nn.Sequential(
                 ConvBlock(channels, inner, bias=False), kind(inner, "DANet"), ConvBlock(inner, inner, bias=False)
             )
-            for kind in (PositionAttention, ChannelAttention)
+            for kind in (MSDualGuidedPositionAttention, MSDualGuidedChannelAttention)
         )
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Dropout2d(0.1), nn.Conv2d(inner, num_classes, 1)) for _ in ("sum", "position", "channel")

@@ -34,7 +34,7 @@ class Recurrent(nn.Module):
         return h
 
 
-class Block(nn.Module):
+class R2UNetBlock(nn.Module):
     """Two recurrent convolutions beside a shortcut: (N, in, H, W) to (N, out, H, W)."""
 
     def __init__(self, in_channels: int, out_channels: int, times: int):
@@ -63,10 +63,10 @@ class R2UNet(nn.Module):
         super().__init__()
         channels = [width * 2**i for i in range(LEVELS)]
         self.encoder = nn.ModuleList(
-            Block(before, c, times) for before, c in zip([in_channels, *channels], channels, strict=False)
+            R2UNetBlock(before, c, times) for before, c in zip([in_channels, *channels], channels, strict=False)
         )
         self.ups = nn.ModuleList(ConvBlock(2 * c, c) for c in channels[:-1])
-        self.decoder = nn.ModuleList(Block(2 * c, c, times) for c in channels[:-1])
+        self.decoder = nn.ModuleList(R2UNetBlock(2 * c, c, times) for c in channels[:-1])
         self.head = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, x: Tensor) -> SegmentationOutput:
