@@ -161,9 +161,9 @@ class Worker:
     def _share_voxels(self, volume: Volume) -> dict[str, Any]:
         if volume is not self._volume:
             self._forget_voxels()
-            memory, array = protocol.create(volume.voxels.shape, volume.voxels.dtype)
+            memory, array = protocol.create_block(volume.voxels.shape, volume.voxels.dtype)
             array[...] = volume.voxels
-            self._block = protocol.describe(memory, array)
+            self._block = protocol.describe_block(memory, array)
             self._volume = volume
             self._loose.append(memory)
         return self._block
