@@ -58,5 +58,5 @@ def failure(worker, volume, request):
     worker.segment(volume, request)
     failed = follow(worker)[-1]
     worker.poll()
-    assert isinstance(failed, events.Failed), failed
+    assert isinstance(failed, events.JobFailed), failed
     return failed

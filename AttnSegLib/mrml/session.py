@@ -263,9 +263,9 @@ class Session:
                 run.preview.update(event.axis, event.indices, run.job.label_map)
             return [] if run.is_query else [Working(event.done, event.total, event.seconds_left)]
         self._drop()
-        if isinstance(event, events.Cancelled):
+        if isinstance(event, events.JobCancelled):
             return [Stopped(_CANCELLED, by_user=True)]
-        if isinstance(event, events.Failed):
+        if isinstance(event, events.JobFailed):
             return [Stopped(event.sentence, event.detail)]
         return self._finish(run, event)
 

@@ -183,7 +183,7 @@ class Worker:
             job.unname()
             self._drop_loose()
         event = events.from_message(message, job)
-        if isinstance(event, events.Failed):
+        if isinstance(event, events.JobFailed):
             self._forget_voxels()  # it may not have got as far as attaching them
         if event is not None and not isinstance(event, events.Slices):
             self._job, self._cancel_until = None, None
@@ -201,8 +201,8 @@ class Worker:
         self._retired.append(job)
         self._cancel_until = None
         if cancelled:
-            return [events.Cancelled(job)]
-        return [events.Failed(job, _cause(message["code"]), message["lines"])]
+            return [events.JobCancelled(job)]
+        return [events.JobFailed(job, _cause(message["code"]), message["lines"])]
 
     def _give_up(self, sentence: str) -> list[Event]:
         job, self._job = self._job, None
@@ -210,7 +210,7 @@ class Worker:
         if job is None:
             return []
         self._retired.append(job)
-        return [events.Failed(job, sentence)]
+        return [events.JobFailed(job, sentence)]
 
     def _forget_job(self) -> None:
         job, self._job, self._cancel_until = self._job, None, None

@@ -83,14 +83,14 @@ class Checked:
 
 
 @dataclass(frozen=True, eq=False)
-class Cancelled:
+class JobCancelled:
     """The job was stopped on request."""
 
     job: Job
 
 
 @dataclass(frozen=True, eq=False)
-class Failed:
+class JobFailed:
     """The job came to nothing. sentence: for the user; detail: for the log, without anything of the patient's."""
 
     job: Job
@@ -98,7 +98,7 @@ class Failed:
     detail: str = ""
 
 
-Event = Ready | Slices | Result | Compared | Checked | Cancelled | Failed
+Event = Ready | Slices | Result | Compared | Checked | JobCancelled | JobFailed
 
 
 def from_message(message: dict[str, Any], job: Job) -> Event | None:
@@ -117,7 +117,7 @@ def from_message(message: dict[str, Any], job: Job) -> Event | None:
         case "checked":
             return Checked(job, tuple(Finding(**finding) for finding in fields["findings"]))
         case "cancelled":
-            return Cancelled(job)
+            return JobCancelled(job)
         case "failed":
-            return Failed(job, **fields)
+            return JobFailed(job, **fields)
     return None

@@ -193,7 +193,7 @@ def test_cancel_leaves_everything_as_it_was(widget, ui, worker, a_node):
     widget.panel.poll()
     ui.cancelButton.click()
     assert worker.cancels == 1
-    worker.say(events.Cancelled(worker.job))
+    worker.say(events.JobCancelled(worker.job))
     widget.panel.poll()
     np.testing.assert_array_equal(voxels_of(before, a_node), a_block())
     assert "as it was" in ui.statusLabel.text
@@ -203,7 +203,7 @@ def test_cancel_leaves_everything_as_it_was(widget, ui, worker, a_node):
 
 def test_a_failure_is_one_sentence_and_its_detail_is_logged(widget, ui, worker, caplog):
     ui.applyButton.click()
-    worker.say(events.Failed(worker.job, "The weights are damaged; get them again.", "Traceback: line 7"))
+    worker.say(events.JobFailed(worker.job, "The weights are damaged; get them again.", "Traceback: line 7"))
     widget.panel.poll()
     assert "The weights are damaged; get them again." in ui.statusLabel.text
     assert "line 7" not in ui.statusLabel.text
