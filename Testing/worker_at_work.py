@@ -40,7 +40,7 @@ def follow(worker, until=None, seconds=PATIENCE):
 
 
 def is_slices(event):
-    return isinstance(event, events.Slices)
+    return isinstance(event, events.SlicesDone)
 
 
 def finished(worker, volume, request):

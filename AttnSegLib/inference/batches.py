@@ -44,13 +44,13 @@ class Plan:
             numbers.sort(key=lambda number: abs(number - first))
         return cls(stack, numbers, bounds[1:], point)
 
-    def read_ahead(self, wanted: list[int], size: int, *, pinned: bool) -> Iterator[Slices]:
+    def read_ahead(self, wanted: list[int], size: int, *, pinned: bool) -> Iterator[InputSlices]:
         """The slices with these numbers, `size` at a time; the next are read while the last are in use. pinned: to
         memory from which a card can fetch them by itself."""
 
-        def read(numbers: list[int]) -> Slices:
+        def read(numbers: list[int]) -> InputSlices:
             pixels, ranges = self.stack.read(numbers)
-            return Slices(numbers, pixels.pin_memory() if pinned else pixels, ranges)
+            return InputSlices(numbers, pixels.pin_memory() if pinned else pixels, ranges)
 
         parts = [wanted[first : first + size] for first in range(0, len(wanted), size)]
         with ThreadPoolExecutor(1) as reader:
@@ -79,7 +79,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
+class InputSlices:
     """What `SliceStack.read` gives for some slices of the stack."""
 
     numbers: list[int]

@@ -258,7 +258,7 @@ class Session:
         run = self._run
         if run is None:
             return []
-        if isinstance(event, events.Slices):
+        if isinstance(event, events.SlicesDone):
             if run.preview is not None:
                 run.preview.update(event.axis, event.indices, run.job.label_map)
             return [] if run.is_query else [Working(event.done, event.total, event.seconds_left)]

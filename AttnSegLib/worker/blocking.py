@@ -38,7 +38,7 @@ def predict(volume: Volume, request: Request, watch: Watch | None = None) -> Pre
 
 
 def _follow(event: events.Event, job: Job, watch: Watch | None) -> Prediction | None:
-    if isinstance(event, events.Slices) and watch is not None:
+    if isinstance(event, events.SlicesDone) and watch is not None:
         watch.finished(event.indices, event.done, event.total)
     if isinstance(event, events.JobCancelled):
         raise Cancelled

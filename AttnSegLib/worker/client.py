@@ -4,7 +4,7 @@
 >>> job = worker.segment(volume, Request(spec))
 >>> while worker.is_busy:  # in a panel: a timer
 ...     for event in worker.poll():
-...         ...  # Slices while it runs; then Result, Cancelled or Failed
+...         ...  # SlicesDone while it runs; then Result, JobCancelled or JobFailed
 >>> job.label_map
 >>> worker.close()
 
@@ -185,7 +185,7 @@ class Worker:
         event = events.from_message(message, job)
         if isinstance(event, events.JobFailed):
             self._forget_voxels()  # it may not have got as far as attaching them
-        if event is not None and not isinstance(event, events.Slices):
+        if event is not None and not isinstance(event, events.SlicesDone):
             self._job, self._cancel_until = None, None
             if not isinstance(event, events.Result):
                 self._retired.append(job)

@@ -17,7 +17,7 @@ class Ready:
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
+class SlicesDone:
     """These slices, by stored index along array axis `axis`, are in the job's arrays; seconds_left: an estimate."""
 
     job: Job
@@ -98,7 +98,7 @@ class JobFailed:
     detail: str = ""
 
 
-Event = Ready | Slices | Result | Compared | Checked | JobCancelled | JobFailed
+Event = Ready | SlicesDone | Result | Compared | Checked | JobCancelled | JobFailed
 
 
 def from_message(message: dict[str, Any], job: Job) -> Event | None:
@@ -106,7 +106,7 @@ def from_message(message: dict[str, Any], job: Job) -> Event | None:
     fields = {key: value for key, value in message.items() if key not in ("say", "job")}
     match message["say"]:
         case "slices":
-            return Slices(job, **fields)
+            return SlicesDone(job, **fields)
         case "result":
             names = ("id", "name", "volume_ml", "slices", "mean_intensity", "sd_intensity")
             fields["measures"] = tuple(Measure(**{name: m[name] for name in names}) for m in fields["measures"])

@@ -91,7 +91,7 @@ def row(what: str, value: float, target: float) -> None:
 
 def _begin(worker: Worker, volume: Volume, request: Request) -> None:
     worker.segment(volume, request)
-    while not any(isinstance(event, events.Slices) for event in worker.poll()):
+    while not any(isinstance(event, events.SlicesDone) for event in worker.poll()):
         time.sleep(0.001)
 
 
