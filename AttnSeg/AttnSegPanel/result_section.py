@@ -9,8 +9,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from AttnSegLib.mrml import segmentations
-from AttnSegLib.mrml.news import Compared, Segmented
-from AttnSegLib.worker.events import Measure
+from AttnSegLib.mrml.news import Segmented
+from AttnSegLib.worker.events import Compared, Measure
 from AttnSegPanel.choices import show_rows
 
 if TYPE_CHECKING:

@@ -5,17 +5,8 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. cure: what to do if it is not in order."""
-
-    name: str
-    ok: bool
-    detail: str
-    cure: str = ""
+from AttnSegLib.inference.finding import Finding
 
 
 def check() -> list[Finding]:

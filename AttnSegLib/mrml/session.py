@@ -17,8 +17,6 @@ from AttnSegLib.inference import preflight
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.mrml import heat_maps, segmentations, views, volumes
 from AttnSegLib.mrml.news import (
-    Checked,
-    Compared,
     Mapped,
     News,
     Remarked,
@@ -193,14 +191,14 @@ class Session:
         theirs = reference.GetSegmentation().GetNthSegmentID(0)
         prediction = segmentations.labels_of_segment(segmentation, ours, target.volume_node)
         truth = segmentations.labels_of_segment(reference, theirs, target.volume_node)
-        run = _Run(lambda compared: Compared(compared.scores))
+        run = _Run(_passed_on)
         run.job = self._worker.compare(truth, prediction, self.volume(target.volume_node).spacing)
         self._run = run
 
     def check(self) -> None:
         """Look for what is wrong with this installation."""
         self._check_idle()
-        run = _Run(lambda checked: Checked(tuple(checked.findings)))
+        run = _Run(_passed_on)
         run.job = self._worker.check()
         self._run = run
 
@@ -339,3 +337,8 @@ class Session:
             work = preflight.expected_gmacs(volume, target.spec, flips=target.flips)
             kind = "cpu" if target.device == "auto" and result.device.startswith("cpu") else target.device
             self._speeds[kind] = work / max(result.seconds, 1e-3)
+
+
+def _passed_on(event: News) -> News:
+    """What the worker tells is the news itself."""
+    return event

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from AttnSegLib.inference.finding import Finding
 from AttnSegLib.results.slices_to_check import SliceToCheck
 from AttnSegLib.worker.job import Job
 
@@ -62,16 +63,6 @@ class Compared:
 
     job: Job
     scores: dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Of the self-diagnosis, as in `check.Finding`."""
-
-    name: str
-    ok: bool
-    detail: str
-    cure: str = ""
 
 
 @dataclass(frozen=True, eq=False)
