@@ -87,7 +87,7 @@ def _reproduce(options: argparse.Namespace) -> None:
     finished: dict[str, Made] = made_before(wanted, page)
     for method, made in make(wanted, page, options.row or list(page.rows)):
         finished[method] = made
-        text = compare(wanted, page, finished)
+        text = ours_beside_printed(wanted, page, finished)
         name = budget.file_name(wanted.name, dataset) + ".md"
         (options.out / name).write_text(text, encoding="utf-8")
     print(text)
@@ -126,7 +126,7 @@ def recipe_for(wanted: Table, chosen: System) -> Recipe:
     return recipe.with_changes(loss=chosen.loss, epochs=epochs, validate_every=validate_every)
 
 
-def compare(wanted: Table, page: Printed, finished: dict[str, Made]) -> str:
+def ours_beside_printed(wanted: Table, page: Printed, finished: dict[str, Made]) -> str:
     """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value."""
     body = []
     for method in (method for method in page.rows if method in finished):

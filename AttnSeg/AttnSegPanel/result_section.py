@@ -16,7 +16,7 @@ from AttnSegPanel.choices import show_rows
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
 
-SCORES = {  # of those of `metrics.compare`, what a user of the panel asks for, and how it reads
+SCORES = {  # of those of `metrics.compare_masks`, what a user of the panel asks for, and how it reads
     "dice": "Dice",
     "iou": "IoU",
     "precision": "Precision",

@@ -100,7 +100,7 @@ class Worker:
         return self._start("segment", job, message)
 
     def compare(self, reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]) -> Job:
-        """Scores of `metrics.compare`. reference, prediction: (D, H, W) masks; spacing: mm along i, j, k."""
+        """Scores of `metrics.compare_masks`. reference, prediction: (D, H, W) masks; spacing: mm along i, j, k."""
         job = self._new_job()
         blocks = {}
         for name, mask in (("reference", reference), ("prediction", prediction)):

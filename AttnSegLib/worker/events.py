@@ -59,7 +59,7 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """Agreement with a reference, as `metrics.Comparison.as_dict` gives it."""
+    """Agreement with a reference, as `metrics.MaskComparison.as_dict` gives it."""
 
     job: Job
     scores: dict[str, float | None]

@@ -13,11 +13,11 @@ from PIL import Image
 
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
-from training.compare import Comparison, main
+from training.compare import NetworkComparison, main
 from training.learning import scored_run
 from training.learning.recipe import read_recipe
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row, title_of
-from training.scoring.comparison_report import Compared, RowCost, difference, tables
+from training.scoring.comparison_report import ComparedNetworks, RowCost, difference, tables
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
 
@@ -30,7 +30,7 @@ def some_scores(title, *dice, cases=("a", "b", "c")):
 
 
 def compared(scores, patients):
-    return Compared(scores, patients, predictors={}, logs={}, truth=None)
+    return ComparedNetworks(scores, patients, predictors={}, logs={}, truth=None)
 
 
 # What is compared
@@ -82,7 +82,7 @@ def test_what_ec_cam_unets_paper_prints_stands_beside():
 
 def test_every_row_has_the_same_recipe_but_for_its_network():
     recipe = read_recipe(["modern/left_atrium-mr", "comparison/one-for-all"])
-    wanted = Comparison(recipe, None, None, [0], RunOptions())
+    wanted = NetworkComparison(recipe, None, None, [0], RunOptions())
     one, other = wanted.recipe_of("ANU-Net", 3), wanted.recipe_of("U-Net + CBAM", 3)
     assert (one.network, one.options["width"], one.options["num_classes"]) == ("anunet", 16, 1)
     assert (one.optimisation, one.split, one.augmentation) == (other.optimisation, other.split, other.augmentation)
@@ -154,7 +154,7 @@ def test_a_row_may_have_more_seeds_than_another():
 
 def test_folders_of_runs_keep_their_names(a_recipe, tmp_path):
     """Comparisons go on where they stopped, also with a later version."""
-    wanted = Comparison(read_recipe([str(a_recipe)]), tmp_path, tmp_path, [0], RunOptions())
+    wanted = NetworkComparison(read_recipe([str(a_recipe)]), tmp_path, tmp_path, [0], RunOptions())
     places = {title: str(wanted.run_of(title, 0).table.relative_to(tmp_path)) for title in ROWS}
     assert places["Omega-Net"] == "omeganet-channel_scale=mean-width=12/seed-0/scores.csv"
     assert places["ANU-Net: L2"] == "anunet-width=16/seed-0/scores-L2.csv"

@@ -17,7 +17,7 @@ from training.learning.recipe import RECIPES, read_recipe
 from training.papers.columns import COLUMNS
 from training.papers.printed import _ORGANS, DATASETS, Column, Cost, printed
 from training.papers.systems import published, system, tables
-from training.reproduce import BUDGETS, Budget, Table, compare, main, recipe_for
+from training.reproduce import BUDGETS, Budget, Table, main, ours_beside_printed, recipe_for
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
 
@@ -150,7 +150,7 @@ def test_a_page_shows_ours_beside_the_printed_values():
     wanted = a_table("af-net", "table1", "aorta", Budget(epochs=3))
     page = printed("af-net", "table1", "aorta")
     scores = [a_score(dice=0.5, iou=1 / 3, auc=float("nan"), tp=1, fp=1, fn=1, tn=997)]
-    text = compare(wanted, page, {"U-Net": (scores, COST)})
+    text = ours_beside_printed(wanted, page, {"U-Net": (scores, COST)})
     assert text.startswith("# af-net, table1: Comparison on the aorta data, on aorta\n")
     assert "Ours / printed, on 1 test cases; cut down to 3 epochs: a rehearsal, not a result." in text
     assert "| method | ACC | SEN | PRE | F1 | AUC | mIoU | DICE |" in text

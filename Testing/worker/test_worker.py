@@ -215,7 +215,7 @@ def test_comparing_two_masks(warm):
     reference, prediction = rng.random((2, 6, 7, 8)) > 0.6
     warm.compare(reference, prediction, (1.0, 2.0, 3.0))
     (compared,) = [event for event in follow(warm) if isinstance(event, events.Compared)]
-    assert compared.scores == pytest.approx(metrics.compare(reference, prediction, (1.0, 2.0, 3.0)).as_dict())
+    assert compared.scores == pytest.approx(metrics.compare_masks(reference, prediction, (1.0, 2.0, 3.0)).as_dict())
     warm.poll()
 
 

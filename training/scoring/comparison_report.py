@@ -40,7 +40,7 @@ _FAR = 0.2  # Dice under the median: such networks would press all others togeth
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ComparedNetworks:
     """Rows of the comparison. scores: of models named as the rows; patients: of their cases. By title, predictors: the
     trained networks of one seed; logs: the metrics.csv of each seed. truth: what they were scored against."""
 
@@ -65,7 +65,7 @@ class RowCost:
     seconds: float
 
 
-def write_report(compared: Compared, out: Path, pictures: Path) -> str:
+def write_report(compared: ComparedNetworks, out: Path, pictures: Path) -> str:
     """Write scores.csv, training.csv and summary.md into a folder, and pictures into another; returns the tables."""
     costs = measure_costs(compared)
     text = tables(compared, costs)
@@ -106,7 +106,7 @@ def write_logs(path: Path, logs: Mapping[str, Mapping[int, Path]]) -> None:
                 written.add(log)
 
 
-def measure_costs(compared: Compared) -> dict[str, RowCost]:
+def measure_costs(compared: ComparedNetworks) -> dict[str, RowCost]:
     """Of each row: times as medians of rounds in which all take their turn, on the middle slices of a case."""
     volume = compared.truth.read(compared.truth.cases[0]).volume
     seconds: dict[str, list[float]] = {title: [] for title in compared.predictors}
@@ -122,7 +122,7 @@ def measure_costs(compared: Compared) -> dict[str, RowCost]:
     return costs
 
 
-def tables(compared: Compared, costs: Mapping[str, RowCost]) -> str:
+def tables(compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> str:
     """The networks, then the ablations, in Markdown, the best Dice first."""
     parts = []
     for heading, group in (("The five, and what they are compared with", FIVE | BASELINES), ("Ablations", ABLATIONS)):
@@ -131,7 +131,7 @@ def tables(compared: Compared, costs: Mapping[str, RowCost]) -> str:
     return "\n".join(parts)
 
 
-def difference(compared: Compared, title: str) -> tuple[float, float, float] | None:
+def difference(compared: ComparedNetworks, title: str) -> tuple[float, float, float] | None:
     """How much higher the Dice of a row is than the reference's: mean over patients, half the width of its 95 %
     confidence interval, and p, by the paired t-test. Several seeds of a patient become their mean first. None if there
     are fewer than two patients.
@@ -150,7 +150,7 @@ def difference(compared: Compared, title: str) -> tuple[float, float, float] | N
     return mean, half, p
 
 
-def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> None:
+def cost_plot(path: Path, compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> None:
     """Write a PNG: mean Dice of each network against its operations; those that are far below the others, by name."""
     figure = Figure(figsize=(8.5, 5.0), layout="constrained", dpi=150)
     axes = figure.subplots()
@@ -178,12 +178,12 @@ def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> N
     figure.savefig(path, format="png")
 
 
-def _point(title: str, color: str, compared: Compared, costs: Mapping[str, RowCost]) -> Point:
+def _point(title: str, color: str, compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> Point:
     dice = float(np.mean(list(_by_patient(compared, title).values())))
     return Point(title, costs[title].macs / 1e9, dice, color)
 
 
-def _table(titles: Sequence[str], compared: Compared, costs: Mapping[str, RowCost]) -> str:
+def _table(titles: Sequence[str], compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> str:
     scores = [one for one in compared.scores if one.model in titles]
     rows = {line.model: line for line in summarise(scores, _METRICS, compared.patients)}
     reference = costs.get(REFERENCE)
@@ -211,7 +211,7 @@ def _table(titles: Sequence[str], compared: Compared, costs: Mapping[str, RowCos
     return table(head, body, 1)
 
 
-def _by_patient(compared: Compared, title: str) -> dict[str, float]:
+def _by_patient(compared: ComparedNetworks, title: str) -> dict[str, float]:
     """The mean Dice of each patient."""
     found: dict[str, list[float]] = {}
     for one in compared.scores:
