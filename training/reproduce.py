@@ -20,7 +20,7 @@ from training.evaluate import evaluate, seconds_per_slice
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.columns import NOTES
-from training.papers.printed import DATASETS, Cost, Printed, printed
+from training.papers.printed import DATASETS, Printed, SystemCost, printed
 from training.papers.systems import System, system, tables
 from training.scoring.candidates import Model, network_of, predictor_of
 from training.scoring.scores import Score
@@ -28,7 +28,7 @@ from training.scoring.summary import table as markdown_table
 from training.scoring.truth import Truth
 from training.train import RunOptions
 
-Made = tuple[list[Score], Cost]
+Made = tuple[list[Score], SystemCost]
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _make(wanted: Table, run: ScoredRun, chosen: System) -> None:
         network = network_of(checkpoint, chosen.level)  # the predictor's is folded
         parameters = sum(parameter.numel() for parameter in network.parameters())
         scores = evaluate([Model(chosen.network, predictor, flips=flips, probabilities=probabilities)], truth)
-        cost = Cost(parameters, seconds_per_slice(scores, truth, predictor.preprocessing))
+        cost = SystemCost(parameters, seconds_per_slice(scores, truth, predictor.preprocessing))
         _cost_file(run).write_text(json.dumps(asdict(cost)), encoding="utf-8")
         return scores
 
@@ -179,7 +179,7 @@ def _make(wanted: Table, run: ScoredRun, chosen: System) -> None:
 def _read(runs: Sequence[ScoredRun]) -> Made:
     """The scores of all folds, and what the last costs."""
     scores = [score for one in runs for score in one.read()]
-    return scores, Cost(**json.loads(_cost_file(runs[-1]).read_text(encoding="utf-8")))
+    return scores, SystemCost(**json.loads(_cost_file(runs[-1]).read_text(encoding="utf-8")))
 
 
 def _cost_file(run: ScoredRun) -> Path:

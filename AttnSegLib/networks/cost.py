@@ -20,7 +20,7 @@ _SIZE = 512  # pixels; self-attention grows faster than the slice, so a card ove
 
 
 @dataclass(frozen=True)
-class Cost:
+class NetworkCost:
     """parameters: number; macs: multiply-accumulates of convolutions and matrix products for one slice; peak_bytes:
     largest sum of float32 activations alive at one time in inference, without weights and without the workspace of the
     convolutions; maps: number of attention maps."""
@@ -31,7 +31,7 @@ class Cost:
     maps: int
 
 
-def measure(name: str, size: int, **options: Any) -> Cost:
+def measure(name: str, size: int, **options: Any) -> NetworkCost:
     """Cost of a network for one slice of size x size pixels. Raises `InputError` like `networks.create`."""
     with torch.device("meta"):
         network = networks.create(name, **options).eval()
@@ -44,7 +44,7 @@ def measure(name: str, size: int, **options: Any) -> Cost:
                 module.forward = _only_the_result  # type: ignore[method-assign,assignment]
         with _LiveBytes() as memory:
             network(slices)
-    return Cost(
+    return NetworkCost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         macs=counter.get_total_flops() // 2,
         peak_bytes=memory.peak,

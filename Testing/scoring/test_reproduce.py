@@ -15,7 +15,7 @@ from training import reproduce
 from training.learning import scored_run
 from training.learning.recipe import RECIPES, read_recipe
 from training.papers.columns import COLUMNS
-from training.papers.printed import _ORGANS, DATASETS, Column, Cost, printed
+from training.papers.printed import _ORGANS, DATASETS, Column, SystemCost, printed
 from training.papers.systems import published, system, tables
 from training.reproduce import BUDGETS, Budget, Table, main, ours_beside_printed, recipe_for
 from training.scoring.scores import Score, read_scores
@@ -23,7 +23,7 @@ from training.train import RunOptions
 
 ROOT = Path(__file__).parents[2]
 ZERO = {field.name: {"int": 0, "float": 0.0, "str": ""}[field.type] for field in fields(Score)}
-COST = Cost(1_500_000, 0.02)
+COST = SystemCost(1_500_000, 0.02)
 
 
 def is_about(paper, table, dataset):

@@ -25,7 +25,7 @@ _ORGANS = {"Liver": "liver", "Kidney R": "right_kidney", "Kidney L": "left_kidne
 
 
 @dataclass(frozen=True)
-class Cost:
+class SystemCost:
     """What a row costs. parameters: number; seconds: for one slice, network and all around it."""
 
     parameters: int
@@ -41,7 +41,7 @@ class Column:
     score: str
     organ: str = ""
 
-    def of(self, paper: str, scores: Sequence[Score], cost: Cost) -> float:
+    def of(self, paper: str, scores: Sequence[Score], cost: SystemCost) -> float:
         """Our value, in the column's unit. "Mean" is the mean over organs."""
         if self.score == "parameters":
             return cost.parameters / 1e6
