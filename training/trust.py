@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
             truth.check(spec)
             predictor = SlicePredictor.from_model(spec, Compute(options.device, precision="float32"))
             ids = [case.id for case in truth.cases]
-            once(options.out, spec, ids, partial(measure, predictor=predictor, truth=truth))
+            once(options.out, spec, ids, partial(measure_trust, predictor=predictor, truth=truth))
         print(write_summary(options.out), end="")
         bins = {own.name: read_bins(own / "bins.csv") for own in all_measured(options.out)}
         pictures = options.pictures or options.out
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def measure(folder: Path, predictor: SlicePredictor, truth: Truth) -> None:
+def measure_trust(folder: Path, predictor: SlicePredictor, truth: Truth) -> None:
     """Write slices.csv and bins.csv of a model. Raises `InputError` for a case that can't be read."""
     bins: dict[Key, Reliability] = {}
     slices: list[SliceTrust] = []

@@ -31,7 +31,7 @@ class NetworkCost:
     maps: int
 
 
-def measure(name: str, size: int, **options: Any) -> NetworkCost:
+def measure_network(name: str, size: int, **options: Any) -> NetworkCost:
     """Cost of a network for one slice of size x size pixels. Raises `InputError` like `networks.create`."""
     with torch.device("meta"):
         network = networks.create(name, **options).eval()
@@ -54,7 +54,7 @@ def measure(name: str, size: int, **options: Any) -> NetworkCost:
 
 def network_facts(name: str, **options: Any) -> NetworkFacts:
     """What a model's card says of its network, measured on a slice of 512 x 512 pixels."""
-    cost = measure(name, _SIZE, **options)
+    cost = measure_network(name, _SIZE, **options)
     with torch.device("meta"):
         network = networks.create(name, **options)
     marks = attention_maps(network)
@@ -89,7 +89,7 @@ def table(*, baselines: bool = False) -> list[str]:
 
 def _row(name: str) -> str:
     network_class = networks.network_class(name)
-    small, large = measure(name, 256), measure(name, 512)
+    small, large = measure_network(name, 256), measure_network(name, 512)
     size = f"{large.parameters:12,}{small.macs / 1e9:11.1f}{large.macs / 1e9:11.1f}{large.peak_bytes / 1e6:8.0f}"
     return f"{name:16}{network_class.paper:22}{size}{large.maps:6}  {network_class.published}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from AttnSegLib.networks.cost import measure
+from AttnSegLib.networks.cost import measure_network
 from Testing.benchmarks import inputs
 from Testing.benchmarks.machine import Run
 from Testing.benchmarks.peers import OURS, Setting
@@ -23,7 +23,7 @@ def main(run: Run) -> None:
     for call in calls.values():
         call()
     times = in_turns(calls, rounds, run.device)
-    macs = {f"L{level}": measure("anunet", 256, level=level).macs for level in LEVELS}
+    macs = {f"L{level}": measure_network("anunet", 256, level=level).macs for level in LEVELS}
     print(f"ANU-Net pruned, network alone, {case.title}, {rounds} rounds in turns")
     print(f"  {'':6}{'GMACs':>8}{'as of L4':>10}{'ms a slice':>12}{'as of L4':>10}{'time / operations':>20}")
     for level in calls:

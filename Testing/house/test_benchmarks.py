@@ -116,7 +116,7 @@ def test_turns_change_who_is_first_and_call_the_rare_once():
 
 def test_the_roofline_counts_what_the_cost_counts():
     found = roofline.operations("anunet", 64, torch.float32)
-    macs = cost.measure("anunet", 64, num_classes=inputs.CLASSES).macs
+    macs = cost.measure_network("anunet", 64, num_classes=inputs.CLASSES).macs
     assert sum(operation.flops for operation in found) == 2 * macs
 
 

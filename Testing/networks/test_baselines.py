@@ -110,7 +110,7 @@ def test_has_the_parameters_of_its_reference(name, options, parameters):
 def test_costs_what_its_reference_costs(name, gflops):
     """Which says, unlike parameters, at which size a layer works."""
     create(name)
-    assert 2 * cost.measure(name, 256).macs / 1e9 == pytest.approx(gflops, abs=0.001)
+    assert 2 * cost.measure_network(name, 256).macs / 1e9 == pytest.approx(gflops, abs=0.001)
 
 
 @pytest.mark.parametrize(

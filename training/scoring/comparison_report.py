@@ -15,7 +15,7 @@ from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.networks.cost import measure
+from AttnSegLib.networks.cost import measure_network
 from training.evaluate import evaluate
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
 from training.scoring.candidates import Model
@@ -117,7 +117,7 @@ def measure_costs(compared: ComparedNetworks) -> dict[str, RowCost]:
     for title, predictor in compared.predictors.items():
         chosen, size = row(title), max(predictor.preprocessing.stack(volume).model_size)
         level = {"level": chosen.level} if chosen.level else {}
-        cost = measure(chosen.network, size, **chosen.options, **level)
+        cost = measure_network(chosen.network, size, **chosen.options, **level)
         costs[title] = RowCost(cost.parameters, cost.macs, float(np.median(seconds[title][1:])))  # the first is cold
     return costs
 
