@@ -178,9 +178,9 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _networks(options: argparse.Namespace) -> int:
-    from AttnSegLib.networks.cost import table
+    from AttnSegLib.networks.cost import cost_table
 
-    print("\n".join(table(baselines=options.baselines)))
+    print("\n".join(cost_table(baselines=options.baselines)))
     return 0
 
 

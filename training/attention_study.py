@@ -27,7 +27,7 @@ from training.scoring.attention.scores import (
     score_map,
     write_map_scores,
 )
-from training.scoring.summary import table
+from training.scoring.summary import markdown_table
 from training.scoring.trust.measured import all_measured, once
 from training.scoring.truth import Truth, Wanted, truth_of
 
@@ -131,7 +131,7 @@ def write_summary(folder: Path, pictures: Path) -> str:
             cells = [f"{value:.2f}" for value in means.values()]
             body.append([own.name, title, *cells, *("" if np.isnan(dice[1]) else f"{value:.2f}" for value in dice)])
     head = ["model", "map", *NUMBERS, "Dice", "without most", "elsewhere", "without least"]
-    text = table(head, body, 2)
+    text = markdown_table(head, body, 2)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     draw_deletions(pictures / "deletion.png", drawn)
     return text

@@ -24,7 +24,7 @@ from training.papers.printed import DATASETS, Printed, SystemCost, printed
 from training.papers.systems import System, system, tables
 from training.scoring.candidates import Model, network_of, predictor_of
 from training.scoring.scores import Score
-from training.scoring.summary import table as markdown_table
+from training.scoring.summary import markdown_table
 from training.scoring.truth import Truth
 from training.train import RunOptions
 

@@ -17,7 +17,7 @@ from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import find_model
 from training.scoring.regions import near
-from training.scoring.summary import table
+from training.scoring.summary import markdown_table
 from training.scoring.trust.calibration import (
     Key,
     Reliability,
@@ -94,7 +94,7 @@ def write_summary(folder: Path) -> str:
     body = [
         _line(own.name, read_bins(own / "bins.csv"), read_slices(own / "slices.csv")) for own in all_measured(folder)
     ]
-    text = table(head, body, 1)
+    text = markdown_table(head, body, 1)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     return text
 

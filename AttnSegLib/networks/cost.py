@@ -68,7 +68,7 @@ def network_facts(name: str, **options: Any) -> NetworkFacts:
     )
 
 
-def table(*, baselines: bool = False) -> list[str]:
+def cost_table(*, baselines: bool = False) -> list[str]:
     """Lines of a table of all networks at full width: size, cost at 256 and 512 pixels, maps, the paper's figure.
 
     baselines: whether the networks that the papers compare with are there too; one without its library says so.

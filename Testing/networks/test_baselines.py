@@ -196,10 +196,10 @@ def test_the_table_says_so_too(monkeypatch):
     monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.segformer", raising=False)
     monkeypatch.setattr(networks, "names", lambda: ["fcn", "segformer"])
     monkeypatch.setattr(networks, "baseline_names", lambda: ["fcn", "segformer"])
-    _head, fcn, segformer, _note = cost.table(baselines=True)
+    _head, fcn, segformer, _note = cost.cost_table(baselines=True)
     assert "32,940,481" in fcn
     assert "pip install" in segformer
-    assert len(cost.table()) == 2
+    assert len(cost.cost_table()) == 2
 
 
 def test_other_missing_modules_are_not_hidden(monkeypatch):

@@ -25,7 +25,7 @@ from training.scoring.qualitative import QualitativePage, qualitative
 from training.scoring.report import Examples
 from training.scoring.scores import Score, write_scores
 from training.scoring.significance import holm, p_text
-from training.scoring.summary import number, summarise, table
+from training.scoring.summary import markdown_table, number, summarise
 from training.scoring.truth import Truth
 
 _METRICS = ("dice", "slice_dice", "slice_dice_all", "recall", "precision", "hd95_mm", "mean_surface_distance_mm")
@@ -208,7 +208,7 @@ def _table(titles: Sequence[str], compared: ComparedNetworks, costs: Mapping[str
         )
     differences = [f"Dice minus {REFERENCE}'s", "p", "p (Holm)"]
     head = ["network", "seeds", *_HEAD, *differences, "parameters (M)", "MACs (G)", "time", "printed Dice (%)"]
-    return table(head, body, 1)
+    return markdown_table(head, body, 1)
 
 
 def _by_patient(compared: ComparedNetworks, title: str) -> dict[str, float]:

@@ -16,7 +16,7 @@ from training.scoring.figures import box_plots, convergence
 from training.scoring.qualitative import QualitativePage, QualitativeRow, qualitative
 from training.scoring.scores import Found, Score, write_scores
 from training.scoring.significance import tests_markdown, wilcoxon
-from training.scoring.summary import markdown, summarise, table
+from training.scoring.summary import markdown, markdown_table, summarise
 from training.slices.case import Labelled
 
 _ROWS = 4  # cases on the page of examples
@@ -101,4 +101,4 @@ def columns_markdown(paper: str, scores: Sequence[Score]) -> str:
         columns = paper_columns(paper, [one for one in scores if (one.model, one.label) == (model, label)])
         names = list(columns)
         body.append([model, label, *("n/a" if math.isnan(value) else f"{value:.4f}" for value in columns.values())])
-    return table(["model", "label", *names], body, 2) + f"\n{NOTES[paper]}\n"
+    return markdown_table(["model", "label", *names], body, 2) + f"\n{NOTES[paper]}\n"

@@ -90,7 +90,8 @@ def markdown(rows: Sequence[Row]) -> str:
         left_out = [(metric, spread.undefined) for metric, spread in row.spreads.items() if spread.undefined]
         notes += [f"{row.model}, {row.label}, {title(metric)}: {n}" for metric, n in left_out]
     text = (
-        table(head, body, 2) + "\nMean ± standard deviation over cases; pooled: of the voxels of all cases added up.\n"
+        markdown_table(head, body, 2)
+        + "\nMean ± standard deviation over cases; pooled: of the voxels of all cases added up.\n"
     )
     return text + (f"\n† Undefined values, left out: {'; '.join(notes)}.\n" if notes else "")
 
@@ -136,7 +137,7 @@ def _cell(metric: str, spread: Spread) -> str:
     return number(metric, spread.mean) + sd + (" †" if spread.undefined else "")
 
 
-def table(head: list[str], body: list[list[str]], names: int) -> str:
+def markdown_table(head: list[str], body: list[list[str]], names: int) -> str:
     """A table whose first columns, so many, hold names, and the others numbers."""
     rule = [":--"] * names + ["--:"] * (len(head) - names)
     lines = [[cell.replace("|", "\\|") for cell in line] for line in (head, rule, *body)]
