@@ -21,7 +21,7 @@ from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.columns import NOTES
 from training.papers.printed import DATASETS, Printed, SystemCost, printed
-from training.papers.systems import System, system, tables
+from training.papers.systems import System, system, table_names
 from training.scoring.candidates import Model, network_of, predictor_of
 from training.scoring.scores import Score
 from training.scoring.summary import markdown_table
@@ -193,7 +193,7 @@ def _number(value: float | None) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.reproduce", description="Make a paper's table.")
     parser.add_argument("paper", choices=list(DATASETS))
-    names = sorted({name for paper in DATASETS for name in tables(paper)})
+    names = sorted({name for paper in DATASETS for name in table_names(paper)})
     parser.add_argument("table", choices=names)
     parser.add_argument("--dataset", help="name of a recipe of the paper, such as heart (default: its first)")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")

@@ -17,7 +17,7 @@ from training.compare import NetworkComparison, main
 from training.learning import scored_run
 from training.learning.recipe import read_recipe
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row, title_of
-from training.scoring.comparison_report import ComparedNetworks, RowCost, difference, tables
+from training.scoring.comparison_report import ComparedNetworks, RowCost, comparison_tables, difference
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
 
@@ -123,7 +123,7 @@ def cells_of(compared, seeds):
     """The cells of each row of the table by column. seeds: of each row, their number."""
     logs = {title: dict.fromkeys(range(count)) for title, count in seeds.items()}
     of_all = replace(compared, predictors=dict.fromkeys(seeds), logs=logs)
-    text = tables(of_all, dict.fromkeys(seeds, RowCost(1, 1, 1.0)))
+    text = comparison_tables(of_all, dict.fromkeys(seeds, RowCost(1, 1, 1.0)))
     assert "p (Holm): corrected for all rows of this table" in text
     head, *lines = [[cell.strip(" *") for cell in line.split("|")] for line in text.splitlines() if "|" in line]
     return {line[1]: dict(zip(head, line, strict=True)) for line in lines}

@@ -16,7 +16,7 @@ from training.learning import scored_run
 from training.learning.recipe import RECIPES, read_recipe
 from training.papers.columns import COLUMNS
 from training.papers.printed import _ORGANS, DATASETS, Column, SystemCost, printed
-from training.papers.systems import published, system, tables
+from training.papers.systems import published, system, table_names
 from training.reproduce import BUDGETS, Budget, Table, main, ours_beside_printed, recipe_for
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
@@ -32,7 +32,7 @@ def is_about(paper, table, dataset):
     return paper == "ms-dual-guided" or shown in parts or any(shown in part.metrics for part in parts.values())
 
 
-EVERY = [(paper, table, dataset) for paper in DATASETS for table in tables(paper) for dataset in DATASETS[paper]]
+EVERY = [(paper, table, dataset) for paper in DATASETS for table in table_names(paper) for dataset in DATASETS[paper]]
 PRINTED = [one for one in EVERY if is_about(*one)]
 
 

@@ -60,7 +60,7 @@ def system(paper: str, method: str) -> System:
     return _chosen(baselines | own, method, f"system of {paper}")
 
 
-def tables(paper: str) -> list[str]:
+def table_names(paper: str) -> list[str]:
     """A paper's tables of results. AF-Net's table5 is of cost; the blocks in it are no systems."""
     return list(_chosen(_printed(), paper, "paper"))
 

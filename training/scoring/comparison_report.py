@@ -68,7 +68,7 @@ class RowCost:
 def write_report(compared: ComparedNetworks, out: Path, pictures: Path) -> str:
     """Write scores.csv, training.csv and summary.md into a folder, and pictures into another; returns the tables."""
     costs = measure_costs(compared)
-    text = tables(compared, costs)
+    text = comparison_tables(compared, costs)
     write_scores(out / "scores.csv", compared.scores)
     write_logs(out / "training.csv", compared.logs)
     (out / "summary.md").write_text(text, encoding="utf-8")
@@ -122,7 +122,7 @@ def measure_costs(compared: ComparedNetworks) -> dict[str, RowCost]:
     return costs
 
 
-def tables(compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> str:
+def comparison_tables(compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> str:
     """The networks, then the ablations, in Markdown, the best Dice first."""
     parts = []
     for heading, group in (("The five, and what they are compared with", FIVE | BASELINES), ("Ablations", ABLATIONS)):
