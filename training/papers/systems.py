@@ -33,7 +33,7 @@ class System:
 
 
 @dataclass(frozen=True)
-class Row:
+class PrintedRow:
     """What is printed for a method, by metric: None where there is a dash. std: standard deviations, if printed."""
 
     method: str
@@ -49,7 +49,7 @@ class Table:
     group: str
     metrics: tuple[str, ...]
     units: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PrintedRow, ...]
     notes: tuple[str, ...]
 
 
@@ -70,7 +70,7 @@ def published(paper: str, table: str) -> dict[str, Table]:
     whole = _chosen(_chosen(_printed(), paper, "paper"), table, f"table of {paper}")
     parts = {}
     for group, part in whole["groups"].items():
-        rows = tuple(Row(**row) for row in part["rows"])
+        rows = tuple(PrintedRow(**row) for row in part["rows"])
         metrics, units = tuple(part["metrics"]), tuple(part["units"])
         parts[group] = Table(whole["title"], group, metrics, units, rows, tuple(whole["notes"]))
     return parts
