@@ -57,7 +57,7 @@ BUDGETS = {"full": Budget(), "short": Budget(epochs=10), "tiny": Budget(epochs=1
 
 
 @dataclass(frozen=True)
-class Table:
+class TableToMake:
     """What to make, and where."""
 
     paper: str
@@ -82,7 +82,7 @@ def _reproduce(options: argparse.Namespace) -> None:
     )
     run = replace(run, max_batches=budget.batches)
     dataset = options.dataset or next(iter(DATASETS[options.paper]))
-    wanted = Table(options.paper, options.table, dataset, options.root, options.out, budget, run)
+    wanted = TableToMake(options.paper, options.table, dataset, options.root, options.out, budget, run)
     page = printed(wanted.paper, wanted.name, dataset)
     finished: dict[str, Made] = made_before(wanted, page)
     for method, made in make(wanted, page, options.row or list(page.rows)):
@@ -93,13 +93,13 @@ def _reproduce(options: argparse.Namespace) -> None:
     print(text)
 
 
-def made_before(wanted: Table, page: Printed) -> dict[str, Made]:
+def made_before(wanted: TableToMake, page: Printed) -> dict[str, Made]:
     """The rows that are finished. Raises `InputError` if the recipe or the data set has changed since."""
     runs = {method: _runs(wanted, system(wanted.paper, method)) for method in page.rows}
     return {method: _read(own) for method, own in runs.items() if all(one.is_done for one in own)}
 
 
-def make(wanted: Table, page: Printed, methods: Sequence[str]) -> Iterator[tuple[str, Made]]:
+def make(wanted: TableToMake, page: Printed, methods: Sequence[str]) -> Iterator[tuple[str, Made]]:
     """Each row as it is finished: its method, our scores, and what it costs. Raises `InputError` for an unknown row."""
     if unknown := [method for method in methods if method not in page.rows]:
         raise InputError(f"The table has no row '{unknown[0]}'; its rows are: {', '.join(page.rows)}.")
@@ -112,7 +112,7 @@ def make(wanted: Table, page: Printed, methods: Sequence[str]) -> Iterator[tuple
         yield method, _read(runs)
 
 
-def recipe_for(wanted: Table, chosen: System) -> Recipe:
+def recipe_for(wanted: TableToMake, chosen: System) -> Recipe:
     """The paper's recipe on the data set, with another network, as far as the budget allows."""
     recipe = read_recipe([f"{wanted.paper}/{wanted.dataset}"])
     own = {key: recipe.options[key] for key in ("in_channels", "num_classes")}
@@ -126,7 +126,7 @@ def recipe_for(wanted: Table, chosen: System) -> Recipe:
     return recipe.with_changes(loss=chosen.loss, epochs=epochs, validate_every=validate_every)
 
 
-def ours_beside_printed(wanted: Table, page: Printed, finished: dict[str, Made]) -> str:
+def ours_beside_printed(wanted: TableToMake, page: Printed, finished: dict[str, Made]) -> str:
     """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value."""
     body = []
     for method in (method for method in page.rows if method in finished):
@@ -146,7 +146,7 @@ def ours_beside_printed(wanted: Table, page: Printed, finished: dict[str, Made])
     )
 
 
-def _runs(wanted: Table, chosen: System) -> list[ScoredRun]:
+def _runs(wanted: TableToMake, chosen: System) -> list[ScoredRun]:
     """A row's: one for each fold that the paper takes the mean over."""
     recipe = recipe_for(wanted, chosen)
     runs = []
@@ -158,7 +158,7 @@ def _runs(wanted: Table, chosen: System) -> list[ScoredRun]:
     return runs
 
 
-def _make(wanted: Table, run: ScoredRun, chosen: System) -> None:
+def _make(wanted: TableToMake, run: ScoredRun, chosen: System) -> None:
     """Train and score, unless that is done."""
     cases = cases_to_test(run.recipe, wanted.root)[: wanted.budget.cases]
     truth = Truth(cases, run.recipe.dataset, run.recipe.labels)

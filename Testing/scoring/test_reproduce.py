@@ -17,7 +17,7 @@ from training.learning.recipe import RECIPES, read_recipe
 from training.papers.columns import COLUMNS
 from training.papers.printed import _ORGANS, DATASETS, Column, SystemCost, printed
 from training.papers.systems import published, system, table_names
-from training.reproduce import BUDGETS, Budget, Table, main, ours_beside_printed, recipe_for
+from training.reproduce import BUDGETS, Budget, TableToMake, main, ours_beside_printed, recipe_for
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
 
@@ -41,7 +41,7 @@ def a_score(**values):
 
 
 def a_table(paper="ec-cam-unet", name="table4", dataset="heart", budget=BUDGETS["full"]):
-    return Table(paper, name, dataset, Path(), Path(), budget, RunOptions())
+    return TableToMake(paper, name, dataset, Path(), Path(), budget, RunOptions())
 
 
 # What is printed

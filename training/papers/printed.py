@@ -9,7 +9,7 @@ import numpy as np
 
 from AttnSegLib.errors import InputError
 from training.papers.columns import paper_columns
-from training.papers.systems import Table, published
+from training.papers.systems import PrintedPart, published
 from training.scoring.scores import Score
 
 # The name of each recipe of a paper, and what the paper's tables call its data set.
@@ -83,7 +83,7 @@ def printed(paper: str, table: str, dataset: str) -> Printed:
     raise InputError(f"{table} of {paper} is not about '{dataset}' but about: {', '.join(others) or 'cost alone'}.")
 
 
-def _by_score_and_organ(parts: dict[str, Table]) -> Printed:
+def _by_score_and_organ(parts: dict[str, PrintedPart]) -> Printed:
     columns: list[Column] = []
     rows: dict[str, dict[str, float | None]] = {}
     for score, part in parts.items():
@@ -94,5 +94,5 @@ def _by_score_and_organ(parts: dict[str, Table]) -> Printed:
     return Printed(first.title, tuple(columns), rows, first.notes)
 
 
-def _units(part: Table) -> list[tuple[str, str]]:
+def _units(part: PrintedPart) -> list[tuple[str, str]]:
     return list(zip(part.metrics, part.units, strict=True))

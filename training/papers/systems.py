@@ -42,7 +42,7 @@ class PrintedRow:
 
 
 @dataclass(frozen=True)
-class Table:
+class PrintedPart:
     """The part of a printed table on one data set or score, the group. metrics: its columns. notes: on all parts."""
 
     title: str
@@ -65,14 +65,14 @@ def table_names(paper: str) -> list[str]:
     return list(_chosen(_printed(), paper, "paper"))
 
 
-def published(paper: str, table: str) -> dict[str, Table]:
+def published(paper: str, table: str) -> dict[str, PrintedPart]:
     """The parts of a printed table by group. Raises `InputError` for an unknown one."""
     whole = _chosen(_chosen(_printed(), paper, "paper"), table, f"table of {paper}")
     parts = {}
     for group, part in whole["groups"].items():
         rows = tuple(PrintedRow(**row) for row in part["rows"])
         metrics, units = tuple(part["metrics"]), tuple(part["units"])
-        parts[group] = Table(whole["title"], group, metrics, units, rows, tuple(whole["notes"]))
+        parts[group] = PrintedPart(whole["title"], group, metrics, units, rows, tuple(whole["notes"]))
     return parts
 
 
