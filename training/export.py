@@ -25,7 +25,7 @@ from AttnSegLib.networks.cost import network_facts
 from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.model_folder.bundle import bundle_metadata
-from training.model_folder.card_scores import Look, card_scores
+from training.model_folder.card_scores import CardScoring, card_scores
 from training.model_folder.onnx_file import write_onnx
 from training.model_folder.stored_weights import BITS, Bits, write_weights
 from training.scoring.candidates import network_of, predictor_of
@@ -97,7 +97,7 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     _write_json(folder / CARD, card)
     spec = load_card(folder / CARD)
     precise = predictor_of(content, Compute(), largest_component=spec.largest_component) if form.bits == 8 else None
-    look = Look(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
+    look = CardScoring(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
     _write_json(folder / CARD, card | {"scores": card_scores(spec, recipe, look)})
     spec = load_card(folder / CARD)
     _write_json(folder / "metadata.json", bundle_metadata(spec))

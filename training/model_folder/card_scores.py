@@ -23,7 +23,7 @@ Scores = dict[str, list[Score]]
 
 
 @dataclass(frozen=True)
-class Look:
+class CardScoring:
     """What the scores of a card are made of.
 
     cases: to predict. are_test: whether these are test cases, or a few that were trained on, since there are no test
@@ -37,7 +37,7 @@ class Look:
     may_find_nothing: bool = False
 
 
-def card_scores(spec: ModelSpec, recipe: Recipe, look: Look) -> dict[str, Any]:
+def card_scores(spec: ModelSpec, recipe: Recipe, look: CardScoring) -> dict[str, Any]:
     """The `scores` of a card, with what 8 bits cost if the weights are stored so.
 
     Raises `InputError` if a label is found in no case, if 8 bits cost too much, or if a case can't be read.
@@ -67,7 +67,7 @@ def labels_missed(scores: Sequence[Score], labels: Sequence[Label]) -> list[Labe
     return missed
 
 
-def _evaluated(spec: ModelSpec, recipe: Recipe, look: Look) -> Scores:
+def _evaluated(spec: ModelSpec, recipe: Recipe, look: CardScoring) -> Scores:
     """As shipped; for test cases without post-processing, too, so that everyone can see what it does; in 32 bits."""
     predictors = {"shipped": SlicePredictor.from_model(spec)}
     if look.are_test:
@@ -79,7 +79,7 @@ def _evaluated(spec: ModelSpec, recipe: Recipe, look: Look) -> Scores:
     return {name: [one for one in scores if one.model == name] for name in predictors}
 
 
-def _of_test(scores: Scores, recipe: Recipe, look: Look) -> dict[str, Any]:
+def _of_test(scores: Scores, recipe: Recipe, look: CardScoring) -> dict[str, Any]:
     shipped, plain = scores["shipped"], scores["plain"]
     return {
         "summary": f"Dice {_mean_dice(shipped):.3f} on {len({case.patient for case in look.cases})} test patients",
@@ -91,7 +91,7 @@ def _of_test(scores: Scores, recipe: Recipe, look: Look) -> dict[str, Any]:
     }
 
 
-def _cost_of_8_bits(scores: Scores, labels: Sequence[Label], look: Look) -> dict[str, Any]:
+def _cost_of_8_bits(scores: Scores, labels: Sequence[Label], look: CardScoring) -> dict[str, Any]:
     """Raises `InputError` if it is too much."""
     lost = _dice_lost(scores)
     if lost >= _MOST_LOST:

@@ -28,7 +28,7 @@ _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class MapsPicture:
     """What to show of a case. organ: mask; maps: title to coefficients, all (D, H, W); contrasts: of the maps."""
 
     title: str
@@ -38,7 +38,7 @@ class Look:
     contrasts: Mapping[str, float]
 
 
-def draw_maps(path: Path, look: Look) -> None:
+def draw_maps(path: Path, look: MapsPicture) -> None:
     """Write a PNG: the slice with most of the organ, its outline in blue, the maps from 0 to 1 and their contrast."""
     stack = look.stack
     number = int(stack.view(look.organ).sum(axis=(1, 2)).argmax())
