@@ -17,7 +17,7 @@ from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import ModelSpec, find_model
 from training.scoring.attention.deletion import Deletion, Eraser, mean_dice, read_deletions, write_deletions
-from training.scoring.attention.figures import MapsPicture, draw_deletions, draw_maps
+from training.scoring.attention.figures import MapsPicture, draw_deletions, draw_map_contrasts
 from training.scoring.attention.scores import (
     BAND,
     NUMBERS,
@@ -115,7 +115,7 @@ class _Study:
         contrasts = {title: numbers["contrast"] for title, numbers in means.items()}
         stack = self._predictor.preprocessing.stack(volume)
         look = MapsPicture(f"{self._spec.title}: {self._truth.cases[0].id}", stack, label_map > 0, maps, contrasts)
-        draw_maps(self._pictures / f"maps-{self._spec.id}.png", look)
+        draw_map_contrasts(self._pictures / f"maps-{self._spec.id}.png", look)
 
 
 def write_summary(folder: Path, pictures: Path) -> str:

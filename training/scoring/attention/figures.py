@@ -38,7 +38,7 @@ class MapsPicture:
     contrasts: Mapping[str, float]
 
 
-def draw_maps(path: Path, look: MapsPicture) -> None:
+def draw_map_contrasts(path: Path, look: MapsPicture) -> None:
     """Write a PNG: the slice with most of the organ, its outline in blue, the maps from 0 to 1 and their contrast."""
     stack = look.stack
     number = int(stack.view(look.organ).sum(axis=(1, 2)).argmax())
