@@ -10,7 +10,7 @@ import slicer
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.models.catalog import ModelSpec
-from AttnSegLib.mrml.nodes import color_table, composites, fill, nodes_of_class
+from AttnSegLib.mrml.nodes import color_table, composites, fill_volume_node, nodes_of_class
 from AttnSegLib.mrml.volumes import node_affine, place_beside
 
 _MAP = "AttnSeg.map"  # attribute of a heat map: the title of its attention map
@@ -47,7 +47,7 @@ def write_heat_map(
         node.SetAttribute(_MAP, title)
         node.SetAttribute("AttnSeg.model", spec.id)
         place_beside(node, volume_node)
-    fill(node, coefficients.astype(np.float32), affine)
+    fill_volume_node(node, coefficients.astype(np.float32), affine)
     _style(node)
     return node
 
