@@ -114,8 +114,8 @@ class _Study:
         maps = self._predictor.predict(volume, PredictionOptions(attention=titles)).attention
         contrasts = {title: numbers["contrast"] for title, numbers in means.items()}
         stack = self._predictor.preprocessing.stack(volume)
-        look = MapsPicture(f"{self._spec.title}: {self._truth.cases[0].id}", stack, label_map > 0, maps, contrasts)
-        draw_map_contrasts(self._pictures / f"maps-{self._spec.id}.png", look)
+        picture = MapsPicture(f"{self._spec.title}: {self._truth.cases[0].id}", stack, label_map > 0, maps, contrasts)
+        draw_map_contrasts(self._pictures / f"maps-{self._spec.id}.png", picture)
 
 
 def write_summary(folder: Path, pictures: Path) -> str:

@@ -21,7 +21,7 @@ from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, row
 from training.scoring.candidates import Model, predictor_of
-from training.scoring.comparison_report import ComparedNetworks, write_report
+from training.scoring.comparison_report import ComparedNetworks, write_comparison_report
 from training.scoring.scores import Score
 from training.scoring.truth import Truth
 from training.train import RunOptions
@@ -83,7 +83,7 @@ def _compare(options: argparse.Namespace) -> None:
     if not options.row:
         done, pictures = compared(wanted), options.pictures or options.out
         pictures.mkdir(parents=True, exist_ok=True)
-        print(write_report(done, options.out, pictures))
+        print(write_comparison_report(done, options.out, pictures))
 
 
 def scored(wanted: NetworkComparison, titles: Sequence[str]) -> Iterator[tuple[str, int, list[Score]]]:

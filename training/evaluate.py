@@ -17,7 +17,7 @@ from AttnSegLib.models.catalog import CARD, find_model
 from training import datasets
 from training.papers.columns import COLUMNS
 from training.scoring.candidates import Candidate, Folder, Model
-from training.scoring.report import Examples, Extras, write_report
+from training.scoring.report import Examples, Extras, write_evaluation_report
 from training.scoring.scores import Score, score
 from training.scoring.truth import Truth, Wanted, assignment, sources, truth_of
 
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         examples = Examples(truth.labels)
         scores = evaluate(candidates, truth, examples)
         extras = Extras(options.paper, options.runs, {case.id: case.patient for case in truth.cases})
-        for line in write_report(options.out, scores, examples, extras):
+        for line in write_evaluation_report(options.out, scores, examples, extras):
             print(line)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -28,7 +28,7 @@ _INFERNO_POINTS = (  # eight equal steps of the colour map, for a scene without 
 )
 
 
-def write_heat_map(
+def write_heat_map_node(
     volume_node: Any, coefficients: np.ndarray, spec: ModelSpec, title: str, region: Region | None = None
 ) -> Any:
     """Coefficients (D, H, W) as a scalar volume, ready to be laid over the image: fixed range 0 to 1, Inferno.
@@ -61,7 +61,7 @@ def heat_map_sequence(
     sequence.SetIndexName("gate")
     sequence.SetIndexType(sequence.TextIndex)
     for title, coefficients in maps.items():
-        node = write_heat_map(volume_node, coefficients, spec, title, region)
+        node = write_heat_map_node(volume_node, coefficients, spec, title, region)
         sequence.SetDataNodeAtValue(node, title)
         scene.RemoveNode(node)
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", sequence.GetName())

@@ -82,7 +82,8 @@ class Session:
         mark = volumes.contents_mark(node)
         known = self._volumes.get(node.GetID())
         if known is None or known[0] != mark:
-            self._volumes = {node.GetID(): (mark, volumes.read_volume(node))}  # one volume is kept, not a scene's worth
+            volume = volumes.read_volume_node(node)
+            self._volumes = {node.GetID(): (mark, volume)}  # one volume is kept, not a scene's worth
         return self._volumes[node.GetID()][1]
 
     def slice_axis(self, target: Target) -> int:
@@ -125,7 +126,7 @@ class Session:
         needs = (target.volume_node,) if segmentation is None else (target.volume_node, segmentation)
 
         def finish(result: Result) -> News:
-            change = segmentations.write_segmentation(
+            change = segmentations.write_segmentation_node(
                 segmentation, target.volume_node, result.job.label_map, target.spec
             )
             return Segmented(target, change.node, change, result)
@@ -324,7 +325,7 @@ class Session:
         return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
     def _show(self, target: Target, title: str, coefficients: Any, region: Region | None) -> Mapped:
-        node = heat_maps.write_heat_map(target.volume_node, coefficients, target.spec, title, region)
+        node = heat_maps.write_heat_map_node(target.volume_node, coefficients, target.spec, title, region)
         return Mapped(node, title)
 
     def _measure_speed(self, run: _Run, result: Result) -> None:

@@ -14,7 +14,7 @@ from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 
 
-def read_volume(node: Any) -> Volume:
+def read_volume_node(node: Any) -> Volume:
     """The volume in a scalar volume node; voxels are not copied. affine: to the world, through parent transforms.
 
     Raises `InputError` for what can't be segmented.

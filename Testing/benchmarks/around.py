@@ -20,7 +20,7 @@ from AttnSegLib.images.volume import read_volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
 from AttnSegLib.networks.cost import network_facts
-from AttnSegLib.results.segmentation_file import write_segmentation
+from AttnSegLib.results.segmentation_file import write_segmentation_file
 from Testing.benchmarks import inputs
 from Testing.benchmarks.machine import Run, wait
 from Testing.benchmarks.peers.ours import ORGAN
@@ -89,7 +89,7 @@ def steps(predictor: SlicePredictor, file: Path) -> dict[str, float]:
     for hook in hooks:
         hook.remove()
     watches["write"].start()
-    write_segmentation(file.with_suffix(".seg.nrrd"), prediction.label_map, volume.affine, [ORGAN])
+    write_segmentation_file(file.with_suffix(".seg.nrrd"), prediction.label_map, volume.affine, [ORGAN])
     watches["write"].stop()
     return {step: watch.seconds for step, watch in watches.items()}
 

@@ -21,7 +21,7 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.results.segmentation_file import write_segmentation
+from AttnSegLib.results.segmentation_file import write_segmentation_file
 from Testing.benchmarks import inputs, machine
 from Testing.benchmarks.children import result_of
 from Testing.benchmarks.machine import Run
@@ -61,7 +61,7 @@ def child(device_name: str, file: str, maps: int) -> dict[str, float]:
         volume = made or read_volume(file)
         prediction = predictor.predict(volume, options)
         if made is None:
-            write_segmentation(Path(file).with_suffix(".seg.nrrd"), prediction.label_map, volume.affine, [ORGAN])
+            write_segmentation_file(Path(file).with_suffix(".seg.nrrd"), prediction.label_map, volume.affine, [ORGAN])
 
     took = seconds(whole, torch.device(device_name))
     return {"peak": machine.peak_bytes(), "libraries": libraries, "seconds": took}

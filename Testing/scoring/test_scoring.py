@@ -18,7 +18,7 @@ from training.evaluate import evaluate, main
 from training.learning.recipe import Source
 from training.papers.columns import COLUMNS, NOTES, paper_columns
 from training.scoring.candidates import Folder, plain_label
-from training.scoring.report import Examples, Extras, around, write_report
+from training.scoring.report import Examples, Extras, around, write_evaluation_report
 from training.scoring.scores import Found, Score, read_scores, write_scores
 from training.scoring.truth import Truth
 from training.slices.case import Case, Labelled
@@ -184,7 +184,7 @@ def test_a_report_shows_slices_of_at_most_four_cases(tmp_path):
     volume, found = Volume(np.zeros((4, 6, 6)), np.diag([1, 2, -5, 1])), Found("net", "reversed", a_mask(1), {}, 1.5)
     examples.add(Labelled(volume, found.label_map), [found], Preprocessing("axial", window=(0, 1)).stack(volume))
     assert examples.rows[-1].name == "reversed\nslice 1"
-    lines = write_report(tmp_path / "report", scores, examples, Extras(paper="omega-net"))
+    lines = write_evaluation_report(tmp_path / "report", scores, examples, Extras(paper="omega-net"))
     assert "| net | organ | 0.5000 | 0.5000 | 0.5000 |" in lines[0]
     text = (tmp_path / "report" / "summary.md").read_text()
     assert "# Scores on 7 cases" in text

@@ -65,7 +65,7 @@ class RowCost:
     seconds: float
 
 
-def write_report(compared: ComparedNetworks, out: Path, pictures: Path) -> str:
+def write_comparison_report(compared: ComparedNetworks, out: Path, pictures: Path) -> str:
     """Write scores.csv, training.csv and summary.md into a folder, and pictures into another; returns the tables."""
     costs = measure_costs(compared)
     text = comparison_tables(compared, costs)

@@ -74,7 +74,7 @@ class Extras:
     patients: dict[str, str] = field(default_factory=dict)
 
 
-def write_report(out: Path, scores: Sequence[Score], examples: Examples, extras: Extras) -> list[str]:
+def write_evaluation_report(out: Path, scores: Sequence[Score], examples: Examples, extras: Extras) -> list[str]:
     """Write everything into a folder; returns the lines to print."""
     out.mkdir(parents=True, exist_ok=True)
     write_scores(out / "scores.csv", scores)

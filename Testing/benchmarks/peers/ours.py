@@ -17,7 +17,7 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
 from AttnSegLib.models.catalog import Code, Label
-from AttnSegLib.results.segmentation_file import write_segmentation
+from AttnSegLib.results.segmentation_file import write_segmentation_file
 from Testing.benchmarks.peers import Logits, Segment, Setting
 
 ORGAN = Label(
@@ -50,7 +50,7 @@ def end_to_end(network: nn.Module, setting: Setting) -> Segment:
         volume = read_volume(image_file)
         prediction = ready.predict(volume, options)
         path = folder / "segmentation.seg.nrrd"
-        write_segmentation(path, prediction.label_map, volume.affine, [ORGAN])
+        write_segmentation_file(path, prediction.label_map, volume.affine, [ORGAN])
         return path
 
     return segment
