@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             ids = [case.id for case in truth.cases]
             compute = Compute(options.device, precision="float32")  # the same numbers on all machines
             once(options.out, spec, ids, _Study(spec, compute, truth, pictures).write)
-        print(write_summary(options.out, pictures), end="")
+        print(write_attention_summary(options.out, pictures), end="")
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
@@ -118,7 +118,7 @@ class _Study:
         draw_map_contrasts(self._pictures / f"maps-{self._spec.id}.png", picture)
 
 
-def write_summary(folder: Path, pictures: Path) -> str:
+def write_attention_summary(folder: Path, pictures: Path) -> str:
     """Write summary.md and deletion.png of all models measured in a folder; returns the table."""
     body, drawn = [], {}
     for own in all_measured(folder):

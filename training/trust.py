@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
             predictor = SlicePredictor.from_model(spec, Compute(options.device, precision="float32"))
             ids = [case.id for case in truth.cases]
             once(options.out, spec, ids, partial(measure_trust, predictor=predictor, truth=truth))
-        print(write_summary(options.out), end="")
+        print(write_trust_summary(options.out), end="")
         bins = {own.name: read_bins(own / "bins.csv") for own in all_measured(options.out)}
         pictures = options.pictures or options.out
         pictures.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def measure_trust(folder: Path, predictor: SlicePredictor, truth: Truth) -> None
     write_bins(folder / "bins.csv", bins)
 
 
-def write_summary(folder: Path) -> str:
+def write_trust_summary(folder: Path) -> str:
     """Write summary.md of all models measured in a folder; returns the table."""
     head = ["model", "cases", "ECE", "ECE near", "Brier", "Brier near", "slices", "bad"]
     head += ["AUC", "by size", "AUC all", "by size all"]
