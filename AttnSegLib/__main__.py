@@ -86,8 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")
     networks.set_defaults(run=_networks)
 
-    check = commands.add_parser("check", help="find out what is wrong with this installation")
-    check.set_defaults(run=_check)
+    check_setup = commands.add_parser("check", help="find out what is wrong with this installation")
+    check_setup.set_defaults(run=_check)
     return parser
 
 
@@ -185,9 +185,9 @@ def _networks(options: argparse.Namespace) -> int:
 
 
 def _check(_options: argparse.Namespace) -> int:
-    from AttnSegLib.inference.self_check import check
+    from AttnSegLib.inference.self_check import check_setup
 
-    findings = check()
+    findings = check_setup()
     for finding in findings:
         print(f"{'ok' if finding.ok else 'PROBLEM':8}{finding.name}: {finding.detail}")
         if not finding.ok:

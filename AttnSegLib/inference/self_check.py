@@ -9,7 +9,7 @@ from collections.abc import Callable
 from AttnSegLib.inference.finding import Finding
 
 
-def check() -> list[Finding]:
+def check_setup() -> list[Finding]:
     """Look at everything a prediction needs, in the order in which it needs it; stops where going on is useless."""
     findings = []
     for look in (_python, _simpleitk, _torch, _bridge, _cpu, _gpu, _models):

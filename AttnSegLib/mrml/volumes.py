@@ -23,7 +23,7 @@ def read_volume_node(node: Any) -> Volume:
     volume = Volume(slicer.util.arrayFromVolume(node), world_affine(node), _modality(node))
     if min(volume.voxels.shape) < 2:
         raise InputError("The volume is a single slice; choose a whole volume.")
-    volumes.check(volume, "the volume")
+    volumes.check_volume(volume, "the volume")
     return volume
 
 

@@ -119,9 +119,9 @@ class _Service:
         _let_go(held)
 
     def _check(self, job: int, _request: dict[str, Any]) -> None:
-        from AttnSegLib.inference.self_check import check
+        from AttnSegLib.inference.self_check import check_setup
 
-        self._say("checked", job=job, findings=[asdict(finding) for finding in check()])
+        self._say("checked", job=job, findings=[asdict(finding) for finding in check_setup()])
 
     def _attach_volume(self, request: dict[str, Any]) -> Volume:
         block = request["voxels"]
