@@ -86,8 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")
     networks.set_defaults(run=_networks)
 
-    check_setup = commands.add_parser("check", help="find out what is wrong with this installation")
-    check_setup.set_defaults(run=_check)
+    check = commands.add_parser("check", help="find out what is wrong with this installation")
+    check.set_defaults(run=_check)
     return parser
 
 

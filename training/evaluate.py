@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="what to score, see below")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables and pictures")
-    parser.add_argument("--dataset", help=f"one of: {', '.join(datasets.names())} (default: the first model's)")
+    parser.add_argument("--dataset", help=f"one of: {', '.join(datasets.dataset_names())} (default: the first model's)")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the data set")
     parser.add_argument(
         "--labels", nargs="+", metavar="VALUES", help="for each label of the models: its values in the data set (1 2,3)"

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 _EXTRAS = ("monai", "transformers")  # what some baselines come from; the other networks need neither
 
 
-def names() -> list[str]:
+def network_names() -> list[str]:
     """Names that `create` knows, in alphabetical order. Imports no torch."""
     return sorted([*_files("papers"), *baseline_names()])
 
 
 def baseline_names() -> list[str]:
-    """Those of `names` that the papers only compare with, in alphabetical order. Imports no torch."""
+    """Those of `network_names` that the papers only compare with, in alphabetical order. Imports no torch."""
     return sorted(_files("baselines"))
 
 
@@ -31,8 +31,8 @@ def network_class(name: str) -> Any:
 
     Raises `InputError` for a name that does not exist, and for a baseline whose library is not installed.
     """
-    if name not in names():
-        raise InputError(f"There is no network '{name}'; choose one of: {', '.join(names())}.")
+    if name not in network_names():
+        raise InputError(f"There is no network '{name}'; choose one of: {', '.join(network_names())}.")
     room = "baselines" if name in baseline_names() else "papers"
     try:
         return import_module(f"{__name__}.{room}.{name}").Network

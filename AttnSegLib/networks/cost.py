@@ -75,7 +75,7 @@ def cost_table(*, baselines: bool = False) -> list[str]:
     """
     head = f"{'network':16}{'paper':22}{'parameters':>12}{'GMACs 256':>11}{'GMACs 512':>11}{'MB 512':>8}{'maps':>6}"
     lines = [f"{head}  figure in the paper"]
-    own = [name for name in networks.names() if name not in networks.baseline_names()]
+    own = [name for name in networks.network_names() if name not in networks.baseline_names()]
     for name in [*own, *(networks.baseline_names() if baselines else [])]:
         try:
             lines.append(_row(name))

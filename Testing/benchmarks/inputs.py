@@ -16,7 +16,7 @@ from AttnSegLib import networks
 from AttnSegLib.images.volume import Volume, to_image
 from AttnSegLib.inference.preprocess import Preprocessing
 
-NETWORKS = tuple(name for name in networks.names() if name not in networks.baseline_names())
+NETWORKS = tuple(name for name in networks.network_names() if name not in networks.baseline_names())
 CLASSES = 2  # background and organ: a softmax over two is what all peers know
 _HEADS = {"anunet": "heads.", "msdualguided": "last_heads."}  # layers that make the logits; of the others "head"
 _CPU = torch.device("cpu")

@@ -368,7 +368,7 @@ def test_an_image_without_labels_is_refused(tmp_path):
         datasets.cases("msd", root)
 
 
-@pytest.mark.parametrize("name", datasets.names())
+@pytest.mark.parametrize("name", datasets.dataset_names())
 def test_every_reader_says_where_to_get_its_data(name):
     reader = datasets.reader(name)
     assert reader.SOURCE.endswith(".")

@@ -44,11 +44,11 @@ def test_all_systems_of_the_papers_tables_are_listed():
         "attentionr2unet", "attentionunet", "cbamunet", "cenet", "daf", "danet", "deeplabv3plus", "fcn", "hrnet",
         "msunet", "pan", "r2unet", "segformer", "seunet", "unet", "unetplusplus",
     ]  # fmt: skip
-    assert set(networks.baseline_names()) < set(networks.names())
+    assert set(networks.baseline_names()) < set(networks.network_names())
 
 
 def test_listing_needs_neither_torch_nor_the_libraries():
-    code = "import sys; from AttnSegLib import networks; networks.names(); print(*sys.modules)"
+    code = "import sys; from AttnSegLib import networks; networks.network_names(); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert not {"torch", "monai", "transformers"} & set(run.stdout.split())
 
@@ -194,7 +194,7 @@ def test_says_what_to_install_when_a_library_is_missing(name, module, library, m
 def test_the_table_says_so_too(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.segformer", raising=False)
-    monkeypatch.setattr(networks, "names", lambda: ["fcn", "segformer"])
+    monkeypatch.setattr(networks, "network_names", lambda: ["fcn", "segformer"])
     monkeypatch.setattr(networks, "baseline_names", lambda: ["fcn", "segformer"])
     _head, fcn, segformer, _note = cost.cost_table(baselines=True)
     assert "32,940,481" in fcn

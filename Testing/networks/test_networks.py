@@ -16,7 +16,7 @@ from AttnSegLib.networks.cost import measure_network
 from AttnSegLib.networks.output import SegmentationOutput
 
 
-@pytest.fixture(params=networks.names())
+@pytest.fixture(params=networks.network_names())
 def name(request):
     try:
         networks.network_class(request.param)

@@ -37,7 +37,7 @@ def compared(scores, patients):
 
 
 def test_every_network_is_there_and_no_two_rows_are_the_same():
-    assert {row(title).network for title in ROWS} == set(networks.names())
+    assert {row(title).network for title in ROWS} == set(networks.network_names())
     keys = [(row(title).network, tuple(sorted(row(title).options.items())), row(title).level) for title in ROWS]
     assert len(set(keys)) == len(keys)
 
@@ -52,7 +52,7 @@ def test_networks_are_of_about_one_size(title):
 
 def test_every_network_has_a_title():
     assert [title_of(name) for name in ("omeganet", "unet")] == ["Omega-Net", "U-Net"]
-    assert len({title_of(name) for name in networks.names()}) == len(networks.names())
+    assert len({title_of(name) for name in networks.network_names()}) == len(networks.network_names())
 
 
 @pytest.mark.parametrize("title", ABLATIONS)

@@ -47,8 +47,8 @@ def card_scores(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> dict[s
     if missed and not scoring.may_find_nothing:
         raise InputError(
             f"The model finds nothing, or almost nothing, of {' and '.join(repr(label.name) for label in missed)} in "
-            f"{'its test cases' if scoring.are_test else 'cases that it was trained on'}; train it longer, or export it "
-            "all the same by --even-if-it-finds-nothing."
+            f"{'its test cases' if scoring.are_test else 'cases that it was trained on'}; train it longer, or export "
+            "it all the same by --even-if-it-finds-nothing."
         )
     card: dict[str, Any] = _of_test(scores, recipe, scoring) if scoring.are_test else {"summary": "not scored"}
     if missed:
