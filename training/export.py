@@ -88,7 +88,7 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     recipe, ids = from_dict(content["hyper_parameters"]["recipe"]), content["hyper_parameters"]["cases"]
     write_weights(network_of(content), form.bits, folder / _WEIGHTS)
     card = _card(recipe, folder, ids) | {"scores": {"summary": "not scored"}}
-    found = datasets.cases(recipe.dataset.name, root, **recipe.dataset.options)
+    found = datasets.cases_of(recipe.dataset.name, root, **recipe.dataset.options)
     card["training"]["optimisation"]["precision"] = content["hyper_parameters"]["precision"]  # instead of "auto"
     if start := content["hyper_parameters"].get("start"):
         card["training"]["start"] = start  # whose patients the weights have seen, too

@@ -38,7 +38,7 @@ def a_cache(recipe, root, folder, **changes):
 
 
 def test_the_cache_keeps_what_the_network_will_see(recipe, a_decathlon_task, tmp_path):
-    case = datasets.cases("msd", a_decathlon_task)[1]
+    case = datasets.cases_of("msd", a_decathlon_task)[1]
     cache = a_cache(recipe, a_decathlon_task, tmp_path)
     cache.prepare([case], slices=True)
     [cached] = cache.cases([case])
@@ -50,7 +50,7 @@ def test_the_cache_keeps_what_the_network_will_see(recipe, a_decathlon_task, tmp
 
 
 def test_a_case_is_read_once(recipe, a_decathlon_task, tmp_path):
-    cases = datasets.cases("msd", a_decathlon_task)[:2]
+    cases = datasets.cases_of("msd", a_decathlon_task)[:2]
     a_cache(recipe, a_decathlon_task, tmp_path).prepare(cases, slices=True)
     unreadable = [replace(case, read=lambda case=case: reread(case)) for case in cases]
     a_cache(recipe, a_decathlon_task, tmp_path).prepare(unreadable, slices=True)
@@ -58,7 +58,7 @@ def test_a_case_is_read_once(recipe, a_decathlon_task, tmp_path):
 
 def test_another_preprocessing_or_other_files_are_another_cache(recipe, tmp_path):
     root = write_task(tmp_path / "task", count=1)
-    cases = datasets.cases("msd", root)
+    cases = datasets.cases_of("msd", root)
     a_cache(recipe, root, tmp_path).prepare(cases, slices=True)
     other = replace(recipe.preprocessing, pixel_spacing=3.0)
     others = [a_cache(recipe, root, tmp_path, preprocessing=other)]
@@ -71,7 +71,7 @@ def test_another_preprocessing_or_other_files_are_another_cache(recipe, tmp_path
 
 
 def test_the_cache_can_be_moved(recipe, a_decathlon_task, tmp_path, monkeypatch):
-    cases = datasets.cases("msd", a_decathlon_task)[:1]
+    cases = datasets.cases_of("msd", a_decathlon_task)[:1]
     monkeypatch.chdir(tmp_path)
     a_cache(recipe, a_decathlon_task, Path("here")).prepare(cases, slices=True)
     Path("here").rename("there")
@@ -80,7 +80,7 @@ def test_the_cache_can_be_moved(recipe, a_decathlon_task, tmp_path, monkeypatch)
 
 
 def test_a_cache_that_was_cut_off_is_made_again(recipe, a_decathlon_task, tmp_path, monkeypatch):
-    cases = datasets.cases("msd", a_decathlon_task)[:1]
+    cases = datasets.cases_of("msd", a_decathlon_task)[:1]
     cache = a_cache(recipe, a_decathlon_task, tmp_path)
     with monkeypatch.context() as cut_off:
         cut_off.setattr(json, "dumps", lambda _facts: 1 / 0)
@@ -102,7 +102,7 @@ def test_labels_of_the_data_set_become_those_of_the_model():
 
 
 def test_an_unknown_label_is_refused_with_the_case(recipe, a_decathlon_task, tmp_path):
-    [case, *_] = datasets.cases("msd", a_decathlon_task)
+    [case, *_] = datasets.cases_of("msd", a_decathlon_task)
     volume, label_map = case.read()
     strange = replace(case, read=lambda: Labelled(volume, label_map * 7))
     with pytest.raises(InputError, match="'case_0' holds label 7"):
@@ -124,7 +124,7 @@ def test_an_unknown_label_is_refused_with_the_case(recipe, a_decathlon_task, tmp
 def test_a_case_of_which_nothing_can_be_seen_is_refused(window, scale, message, recipe, a_decathlon_task, tmp_path):
     percentiles = None if window else (0.5, 99.5)
     seen = replace(recipe.preprocessing, window=window, percentiles=percentiles)
-    [case, *_] = datasets.cases("msd", a_decathlon_task)
+    [case, *_] = datasets.cases_of("msd", a_decathlon_task)
     volume, label_map = case.read()
     case = replace(case, read=lambda: Labelled(replace(volume, voxels=volume.voxels * scale), label_map))
     cache = a_cache(recipe, a_decathlon_task, tmp_path, preprocessing=seen)
@@ -160,12 +160,12 @@ def test_a_full_disk_is_one_sentence(recipe, a_decathlon_task, tmp_path, monkeyp
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(InputError, match="No space left on device"):
-        a_cache(recipe, a_decathlon_task, tmp_path).prepare(datasets.cases("msd", a_decathlon_task), slices=True)
+        a_cache(recipe, a_decathlon_task, tmp_path).prepare(datasets.cases_of("msd", a_decathlon_task), slices=True)
 
 
 @pytest.fixture
 def cached(recipe, a_decathlon_task, tmp_path):
-    cases = datasets.cases("msd", a_decathlon_task)[:2]
+    cases = datasets.cases_of("msd", a_decathlon_task)[:2]
     cache = a_cache(recipe, a_decathlon_task, tmp_path)
     cache.prepare(cases, slices=True)
     return cache.cases(cases)
@@ -192,7 +192,7 @@ def test_training_draws_the_share_of_the_recipe(recipe, a_decathlon_task, tmp_pa
 
 
 def test_slices_of_a_reversed_stack_are_named_as_they_are_stored(cached, recipe, tmp_path, a_decathlon_task):
-    case = datasets.cases("msd", a_decathlon_task)[0]
+    case = datasets.cases_of("msd", a_decathlon_task)[0]
     volume, label_map = case.read()
     downwards = Volume(volume.voxels[::-1], volume.affine @ np.diag([1, 1, -1, 1]))
     case = replace(case, read=lambda: Labelled(downwards, label_map[::-1]))
@@ -224,7 +224,7 @@ def test_neighbours_come_from_the_same_case(cached, recipe, within, seen):
 def test_training_and_prediction_see_the_same_neighbours(recipe, a_decathlon_task, tmp_path):
     """The cache holds single slices, whatever the network sees."""
     recipe = replace(recipe, preprocessing=replace(recipe.preprocessing, neighbours=1), options={"in_channels": 3})
-    case = datasets.cases("msd", a_decathlon_task)[1]
+    case = datasets.cases_of("msd", a_decathlon_task)[1]
     cache = a_cache(recipe, a_decathlon_task, tmp_path)
     cache.prepare([case], slices=True)
     dataset = SliceDataset(cache.cases([case]), Augmentation(), recipe.preprocessing)
@@ -331,7 +331,7 @@ def test_a_sample_keeps_its_place_in_the_patient():
 
 
 def test_a_decathlon_task_without_its_description(a_decathlon_task):
-    cases = datasets.cases("msd", a_decathlon_task)
+    cases = datasets.cases_of("msd", a_decathlon_task)
     assert [(case.id, case.patient) for case in cases] == [(f"case_{n}",) * 2 for n in range(4)]
     voxels, labels = a_ball(2)
     volume, label_map = cases[2].read()
@@ -344,28 +344,28 @@ def test_a_decathlon_task_with_its_description_has_the_cases_that_it_lists(tmp_p
     root = write_task(tmp_path / "task", count=3)
     entries = [{"image": f"./imagesTr/case_{n}.nii.gz", "label": f"./labelsTr/case_{n}.nii.gz"} for n in (2, 0)]
     (root / "dataset.json").write_text(json.dumps({"training": entries}))
-    assert [case.id for case in datasets.cases("msd", root)] == ["case_0", "case_2"]
+    assert [case.id for case in datasets.cases_of("msd", root)] == ["case_0", "case_2"]
     (root / "dataset.json").write_text("{}")
     with pytest.raises(InputError, match="not the description of a Decathlon task"):
-        datasets.cases("msd", root)
+        datasets.cases_of("msd", root)
 
 
 def test_wrong_roots_names_and_options_are_one_sentence(a_decathlon_task, tmp_path):
     with pytest.raises(InputError, match=r"No cases in .*medicaldecathlon\.com.*imagesTr"):
-        datasets.cases("msd", tmp_path)
+        datasets.cases_of("msd", tmp_path)
     with pytest.raises(InputError, match=r"no folder .*medicaldecathlon\.com"):
-        datasets.cases("msd", tmp_path / "nowhere")
+        datasets.cases_of("msd", tmp_path / "nowhere")
     with pytest.raises(InputError, match="no data set 'mds'.*msd"):
-        datasets.cases("mds", tmp_path)
+        datasets.cases_of("mds", tmp_path)
     with pytest.raises(InputError, match="no option 'sequence'"):
-        datasets.cases("msd", a_decathlon_task, sequence="T2")
+        datasets.cases_of("msd", a_decathlon_task, sequence="T2")
 
 
 def test_an_image_without_labels_is_refused(tmp_path):
     root = write_task(tmp_path / "task", count=2)
     (root / "labelsTr/case_1.nii.gz").unlink()
     with pytest.raises(InputError, match="'case_1' lacks its image or its label map"):
-        datasets.cases("msd", root)
+        datasets.cases_of("msd", root)
 
 
 @pytest.mark.parametrize("name", datasets.dataset_names())
@@ -379,7 +379,7 @@ def test_a_case_twice_is_refused(tmp_path, monkeypatch):
     twice = Case("a", "a", tuple)
     monkeypatch.setattr(datasets.reader("msd"), "cases", lambda _root: iter([twice, twice]))
     with pytest.raises(InputError, match="'a' lies in .* more than once"):
-        datasets.cases("msd", tmp_path)
+        datasets.cases_of("msd", tmp_path)
 
 
 def test_another_curve_of_tones_keeps_their_order():

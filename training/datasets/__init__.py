@@ -19,11 +19,11 @@ from training.slices.case import Case
 
 
 def dataset_names() -> list[str]:
-    """Names that `cases` knows, in alphabetical order."""
+    """Names that `cases_of` knows, in alphabetical order."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
-def cases(name: str, root: Path, **options: Any) -> list[Case]:
+def cases_of(name: str, root: Path, **options: Any) -> list[Case]:
     """The cases of a data set under its root folder.
 
     Raises `InputError` for a name, an option or a layout that is not known, or if a case appears twice.

@@ -21,7 +21,7 @@ NOBODY = -1
 
 def deal(recipe: Recipe, root: Path) -> Parts:
     """The cases of a recipe's data set in its split. Raises `InputError` for a layout or a split that does not work."""
-    return recipe.split.deal(datasets.cases(recipe.dataset.name, root, **recipe.dataset.options))
+    return recipe.split.deal(datasets.cases_of(recipe.dataset.name, root, **recipe.dataset.options))
 
 
 class SliceModule(lightning.LightningDataModule):
