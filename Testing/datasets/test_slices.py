@@ -16,7 +16,7 @@ from AttnSegLib.images.volume import Volume
 from training import datasets
 from training.learning.recipe import Source, read_recipe
 from training.sample_case import cut
-from training.slices.augment import Augmentation, Sample
+from training.slices.augment import Augmentation, LabelledSlice
 from training.slices.cache import SliceCache, relabelled
 from training.slices.case import Case, Labelled
 from training.slices.dataset import Draw, SliceDataset, one_hot
@@ -274,7 +274,7 @@ def test_augmentation_moves_image_and_labels_together():
     transform = changes.transform()
     different = set()
     for seed in range(20):
-        image, target, name = transform(Sample(0.2 + 0.6 * disc, disc.long(), "a"), seed)
+        image, target, name = transform(LabelledSlice(0.2 + 0.6 * disc, disc.long(), "a"), seed)
         assert (image.shape, target.shape, name) == ((1, 48, 40), (1, 48, 40), "a")
         assert image.min() >= 0
         assert image.max() <= 1
@@ -290,7 +290,7 @@ def test_augmentation_moves_image_and_labels_together():
 def test_flips_turn_what_they_say(changes, turned):
     image = torch.arange(12.0).reshape(1, 3, 4) / 12
     transform = Augmentation(**changes).transform()
-    results = [transform(Sample(image, (image > 0.5).long(), ""), seed) for seed in range(30)]
+    results = [transform(LabelledSlice(image, (image > 0.5).long(), ""), seed) for seed in range(30)]
     as_it_is = [torch.equal(result.image, image) for result in results]
     assert 5 < sum(as_it_is) < 25
     for result, same in zip(results, as_it_is, strict=True):
@@ -301,7 +301,7 @@ def test_flips_turn_what_they_say(changes, turned):
 
 def test_without_changes_a_slice_stays_as_it_is():
     image = torch.rand(1, 5, 7)
-    result = Augmentation().transform()(Sample(image, torch.ones(1, 5, 7).long(), ""), 3)
+    result = Augmentation().transform()(LabelledSlice(image, torch.ones(1, 5, 7).long(), ""), 3)
     assert torch.equal(result.image, image)
 
 
@@ -385,7 +385,9 @@ def test_a_case_twice_is_refused(tmp_path, monkeypatch):
 def test_another_curve_of_tones_keeps_their_order():
     image = torch.linspace(0, 1, 64).reshape(1, 8, 8)
     transform = Augmentation(tones=1.0).transform()
-    one, other = (transform(Sample(image, torch.zeros(1, 8, 8).long(), ""), seed).image.flatten() for seed in (1, 2))
+    one, other = (
+        transform(LabelledSlice(image, torch.zeros(1, 8, 8).long(), ""), seed).image.flatten() for seed in (1, 2)
+    )
     for changed in (one, other):
         assert (changed.diff() >= 0).all()
         assert (changed - image.flatten()).abs().max() > 0.02
@@ -396,5 +398,5 @@ def test_changing_slices_leaves_monai_as_it_was():
     from monai.data import get_track_meta
 
     before = get_track_meta()
-    Augmentation(rotation=10).transform()(Sample(torch.rand(1, 8, 8), torch.ones(1, 8, 8).long(), ""), 1)
+    Augmentation(rotation=10).transform()(LabelledSlice(torch.rand(1, 8, 8), torch.ones(1, 8, 8).long(), ""), 1)
     assert get_track_meta() == before

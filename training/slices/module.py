@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from AttnSegLib.errors import InputError
 from training import datasets
 from training.learning.recipe import Recipe
-from training.slices.augment import Sample
+from training.slices.augment import LabelledSlice
 from training.slices.cache import CachedCase, SliceCache
 from training.slices.dataset import Pool, Share, ShuffledSlices, SliceDataset
 from training.slices.split import Parts, refuse_shared_images
@@ -54,7 +54,7 @@ class SliceModule(lightning.LightningDataModule):
             self._cache.cases(self.parts.training), self.recipe.augmentation, self.recipe.preprocessing
         )
 
-    def train_dataloader(self) -> DataLoader[Sample]:
+    def train_dataloader(self) -> DataLoader[LabelledSlice]:
         assert self.trainer is not None
         trainer = self.trainer
         share = Share(trainer.global_rank, trainer.world_size)
