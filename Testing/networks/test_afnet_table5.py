@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from AttnSegLib import networks
 from AttnSegLib.networks.attention import SelfAttention
-from AttnSegLib.networks.baselines.attentionr2unet import AttentionR2UNet
+from AttnSegLib.networks.baselines.unets.attentionr2unet import AttentionR2UNet
 from AttnSegLib.networks.blocks import DoubleConv, halve, resize
 from AttnSegLib.networks.cost import measure_network
 from AttnSegLib.networks.papers import afnet

@@ -186,14 +186,15 @@ def test_refuses_a_backbone_that_does_not_exist(name):
 )
 def test_says_what_to_install_when_a_library_is_missing(name, module, library, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(sys.modules, f"AttnSegLib.networks.baselines.{name}", raising=False)
+    room = "on_backbones" if name == "segformer" else "unets"
+    monkeypatch.delitem(sys.modules, f"AttnSegLib.networks.baselines.{room}.{name}", raising=False)
     with pytest.raises(InputError, match=rf"'{name}' needs {library}; install it: pip install 'attnseg\[baselines\]'"):
         networks.create(name)
 
 
 def test_the_table_says_so_too(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.segformer", raising=False)
+    monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.on_backbones.segformer", raising=False)
     monkeypatch.setattr(networks, "network_names", lambda: ["fcn", "segformer"])
     monkeypatch.setattr(networks, "baseline_names", lambda: ["fcn", "segformer"])
     _head, fcn, segformer, _note = cost.cost_table(baselines=True)
@@ -204,7 +205,7 @@ def test_the_table_says_so_too(monkeypatch):
 
 def test_other_missing_modules_are_not_hidden(monkeypatch):
     monkeypatch.setitem(sys.modules, "AttnSegLib.networks.resnet", None)
-    monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.fcn", raising=False)
+    monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.on_backbones.fcn", raising=False)
     with pytest.raises(ModuleNotFoundError, match="_resnet"):
         networks.create("fcn")
 

@@ -8,7 +8,7 @@ their paper does not say so, and here it is left out.
 
 from __future__ import annotations
 
-from AttnSegLib.networks.baselines.unet import UNet
+from AttnSegLib.networks.baselines.unets.unet import UNet
 from AttnSegLib.networks.papers.afnet import DualAttention
 
 

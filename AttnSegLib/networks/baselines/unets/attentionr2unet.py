@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from AttnSegLib.networks.attention import AttentionMap
-from AttnSegLib.networks.baselines.r2unet import LEVELS, R2UNet
+from AttnSegLib.networks.baselines.unets.r2unet import LEVELS, R2UNet
 from AttnSegLib.networks.papers.anunet import AttentionGate
 
 

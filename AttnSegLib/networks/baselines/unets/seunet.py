@@ -9,7 +9,7 @@ from __future__ import annotations
 from monai.networks.blocks.squeeze_and_excitation import ChannelSELayer
 
 from AttnSegLib.networks.attention import ChannelCoefficients
-from AttnSegLib.networks.baselines.unet import UNet
+from AttnSegLib.networks.baselines.unets.unet import UNet
 
 
 class SEUNet(UNet):
