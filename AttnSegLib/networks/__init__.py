@@ -60,6 +60,5 @@ def create(name: str, **options: Any) -> nn.Module:
 
 
 def _files(room: str) -> list[str]:
-    return [
-        module.name for module in pkgutil.iter_modules([f"{folder}/{room.replace('.', '/')}" for folder in __path__])
-    ]
+    folders = [f"{folder}/{room.replace('.', '/')}" for folder in __path__]
+    return [module.name for module in pkgutil.iter_modules(folders)]

@@ -10,11 +10,14 @@ import torch
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks import cost
-from Testing.benchmarks import around, compare, inputs, peers, plot, roofline
-from Testing.benchmarks.contest import Contest
-from Testing.benchmarks.peers import Peer, Setting
-from Testing.benchmarks.tables import Agreement
-from Testing.benchmarks.turns import in_turns
+from Testing.benchmarks.measuring import inputs
+from Testing.benchmarks.measuring.turns import in_turns
+from Testing.benchmarks.network_alone import roofline
+from Testing.benchmarks.others import compare, peers, plot
+from Testing.benchmarks.others.contest import Contest
+from Testing.benchmarks.others.peers import Peer, Setting
+from Testing.benchmarks.others.tables import Agreement
+from Testing.benchmarks.whole_runs import around
 
 CPU = torch.device("cpu")
 EVERYBODY = pytest.mark.parametrize(
@@ -62,7 +65,7 @@ def test_an_output_that_differs_gets_no_time(a_contest, monkeypatch):
         logits = peers.PAPERS.network_alone(network, setting)
         return lambda slices: -logits(slices)
 
-    monkeypatch.setattr("Testing.benchmarks.peers.ours.network_alone", opposite)
+    monkeypatch.setattr("Testing.benchmarks.others.peers.ours.network_alone", opposite)
     table = a_contest.network_alone([peers.PAPERS, peers.OURS])
     row = only_row_of(table, peers.OURS)
     assert row.seconds is None

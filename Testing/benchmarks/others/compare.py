@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, replace
 
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.networks.cost import network_facts
-from Testing.benchmarks import inputs, machine, peers, plot
-from Testing.benchmarks.contest import Contest
-from Testing.benchmarks.machine import Run
-from Testing.benchmarks.peers import Peer, Setting
-from Testing.benchmarks.tables import Table
+from Testing.benchmarks.measuring import inputs, machine
+from Testing.benchmarks.measuring.machine import Run
+from Testing.benchmarks.others import peers, plot
+from Testing.benchmarks.others.contest import Contest
+from Testing.benchmarks.others.peers import Peer, Setting
+from Testing.benchmarks.others.tables import Table
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from monai import transforms
 from monai.inferers import SliceInferer
 from torch import Tensor, nn
 
-from Testing.benchmarks.peers import Logits, OnlyLogits, Segment, Setting
+from Testing.benchmarks.others.peers import Logits, OnlyLogits, Segment, Setting
 
 
 def network_alone(network: nn.Module, setting: Setting) -> Logits:

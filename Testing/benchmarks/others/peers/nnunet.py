@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import nn
 
-from Testing.benchmarks.peers import Logits, OnlyLogits, Segment, Setting
+from Testing.benchmarks.others.peers import Logits, OnlyLogits, Segment, Setting
 
 LABELS = {"background": 0, "organ": 1}
 

@@ -15,8 +15,8 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from Testing.benchmarks.peers import Logits, OnlyLogits, Segment, Setting
-from Testing.benchmarks.peers.plain import with_files
+from Testing.benchmarks.others.peers import Logits, OnlyLogits, Segment, Setting
+from Testing.benchmarks.others.peers.plain import with_files
 
 
 def network_alone(network: nn.Module, setting: Setting) -> Logits:

@@ -1,4 +1,4 @@
-"""What marked attention costs when nobody asks for it: python -m Testing.benchmarks.markers
+"""What marked attention costs when nobody asks for it: python -m Testing.benchmarks.network_alone.markers
 
 Each network runs as it is and with its marks switched off, in turns, so that whatever else the machine does meets both;
 counted is processor time of one thread, which minds that least. Off means that a mark is called as a bare function:

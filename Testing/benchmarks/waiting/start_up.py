@@ -10,9 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from Testing.benchmarks.machine import Run
+from Testing.benchmarks.measuring.machine import Run
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "Resources/Samples/left_atrium_mr"
 MODEL = "eccamunet-left_atrium-mr"  # of the demo
 
@@ -20,7 +20,7 @@ MODEL = "eccamunet-left_atrium-mr"  # of the demo
 def main(_run: Run) -> None:
     """Both, in a process of their own: Linux counts as a child's memory what its parent had when it started it."""
     sys.stdout.flush()
-    subprocess.run([sys.executable, "-m", "Testing.benchmarks.start_up"], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-m", "Testing.benchmarks.waiting.start_up"], check=True, cwd=ROOT)
 
 
 def start_up() -> None:

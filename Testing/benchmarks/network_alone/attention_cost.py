@@ -10,9 +10,9 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks.attention import SelfAttention, attention_maps
-from Testing.benchmarks import inputs
-from Testing.benchmarks.machine import Run
-from Testing.benchmarks.turns import in_turns
+from Testing.benchmarks.measuring import inputs
+from Testing.benchmarks.measuring.machine import Run
+from Testing.benchmarks.measuring.turns import in_turns
 
 _NETWORKS = (
     "anunet",

@@ -18,7 +18,7 @@ from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
 from AttnSegLib.models.catalog import Code, Label
 from AttnSegLib.results.segmentation_file import write_segmentation_file
-from Testing.benchmarks.peers import Logits, Segment, Setting
+from Testing.benchmarks.others.peers import Logits, Segment, Setting
 
 ORGAN = Label(
     1, "Organ", (200, 60, 60), Code("SCT", "123037004", "Anatomical Structure"), Code("SCT", "113343008", "Organ")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from Testing.benchmarks import peers
-from Testing.benchmarks.peers import Peer
-from Testing.benchmarks.turns import Seconds
+from Testing.benchmarks.measuring.turns import Seconds
+from Testing.benchmarks.others import peers
+from Testing.benchmarks.others.peers import Peer
 
 EQUAL, DICE_CHANGE = 0.999, 0.001  # at least so many voxels, less than so much
 

@@ -23,10 +23,10 @@ from torch.utils.flop_counter import flop_registry
 
 from AttnSegLib import networks
 from AttnSegLib.inference.device import Compute
-from Testing.benchmarks import inputs
-from Testing.benchmarks.machine import Run
-from Testing.benchmarks.peers import OURS, OURS_BF16, PAPERS, Peer, Setting
-from Testing.benchmarks.turns import in_turns, seconds
+from Testing.benchmarks.measuring import inputs
+from Testing.benchmarks.measuring.machine import Run
+from Testing.benchmarks.measuring.turns import in_turns, seconds
+from Testing.benchmarks.others.peers import OURS, OURS_BF16, PAPERS, Peer, Setting
 
 _MATRICES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}  # rows and columns; small ones fit between interruptions
 _COPY = 1 << 26  # numbers

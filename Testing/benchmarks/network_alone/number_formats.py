@@ -15,8 +15,8 @@ from AttnSegLib.inference.prediction import Prediction, PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import ModelSpec, load_models, resource_folder
 from AttnSegLib.results import metrics
-from Testing.benchmarks.machine import Run
-from Testing.benchmarks.turns import in_turns
+from Testing.benchmarks.measuring.machine import Run
+from Testing.benchmarks.measuring.turns import in_turns
 
 _SAMPLE = resource_folder("Samples") / "left_atrium_mr"
 _FORMATS = ("float32", "bfloat16")

@@ -1,4 +1,4 @@
-"""Whether softmax attention says something on real slices: python -m Testing.benchmarks.saturation
+"""Whether softmax attention says something on real slices: python -m Testing.benchmarks.network_alone.saturation
 
 A softmax of large products is the identity or points at one place; of small ones it is the same everywhere. Measured on
 slices of the sample case, at full width, on the first step of training: random weights, normalised by the batch itself.

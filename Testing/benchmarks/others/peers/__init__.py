@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from AttnSegLib.inference.preprocess import Preprocessing
-from Testing.benchmarks.inputs import Case
+from Testing.benchmarks.measuring.inputs import Case
 
 Logits = Callable[[Tensor], Tensor]
 Segment = Callable[[Path, Path], Path]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from Testing.benchmarks.machine import wait
+from Testing.benchmarks.measuring.machine import wait
 
 
 @dataclass(frozen=True)

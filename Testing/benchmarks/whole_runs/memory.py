@@ -22,11 +22,11 @@ from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import Preprocessing
 from AttnSegLib.results.segmentation_file import write_segmentation_file
-from Testing.benchmarks import inputs, machine
-from Testing.benchmarks.children import result_of
-from Testing.benchmarks.machine import Run
-from Testing.benchmarks.peers.ours import ORGAN
-from Testing.benchmarks.turns import seconds
+from Testing.benchmarks.measuring import inputs, machine
+from Testing.benchmarks.measuring.children import result_of
+from Testing.benchmarks.measuring.machine import Run
+from Testing.benchmarks.measuring.turns import seconds
+from Testing.benchmarks.others.peers.ours import ORGAN
 
 _SLICES, _SIZE, _WIDTH, _SPACING = 800, 512, 2, 4.0
 
@@ -42,7 +42,7 @@ def main(run: Run) -> None:
         scan = volume.voxels.nbytes
         del volume
         for title, path, maps in (("in memory", "-", 0), ("in memory, one map", "-", 1), ("file to file", file, 0)):
-            found = result_of("memory", run.threads, run.device, path, maps)
+            found = result_of("whole_runs.memory", run.threads, run.device, path, maps)
             labels, recorded = scan // 2, scan * maps
             rest = found["peak"] - scan - labels - recorded
             numbers = "".join(f"{value / 1e6:8.0f}" for value in (found["peak"], scan, labels, recorded, rest))

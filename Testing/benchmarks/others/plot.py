@@ -8,8 +8,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from Testing.benchmarks import peers
-from Testing.benchmarks.tables import Table
+from Testing.benchmarks.others import peers
+from Testing.benchmarks.others.tables import Table
 
 _OURS, _OTHERS = "#1b6ca8", "#b8bec4"
 

@@ -21,9 +21,9 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
 from AttnSegLib.networks.cost import network_facts
 from AttnSegLib.results.segmentation_file import write_segmentation_file
-from Testing.benchmarks import inputs
-from Testing.benchmarks.machine import Run, wait
-from Testing.benchmarks.peers.ours import ORGAN
+from Testing.benchmarks.measuring import inputs
+from Testing.benchmarks.measuring.machine import Run, wait
+from Testing.benchmarks.others.peers.ours import ORGAN
 
 _NETWORKS = ("anunet", "afnet")  # the others take minutes on a CPU, and their share is smaller still
 _ROUNDS = 3

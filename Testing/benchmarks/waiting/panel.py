@@ -1,6 +1,6 @@
 """Does the panel stay alive? Longest silence of the application while a model runs, and what opening and running cost.
 
-Run by `python -m Testing.benchmarks.panel`; needs Qt's libraries, like the panel's tests.
+Run by `python -m Testing.benchmarks.waiting.panel`; needs Qt's libraries, like the panel's tests.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
 MODULE = ROOT / "AttnSeg" / "AttnSeg.py"
 MODEL = "anunet-left_atrium-mr"

@@ -17,11 +17,11 @@ import SimpleITK as sitk
 import torch
 from torch import nn
 
-from Testing.benchmarks import peers
-from Testing.benchmarks.inputs import Case
-from Testing.benchmarks.peers import Peer, Setting
-from Testing.benchmarks.tables import Agreement, Row, Table
-from Testing.benchmarks.turns import in_turns
+from Testing.benchmarks.measuring.inputs import Case
+from Testing.benchmarks.measuring.turns import in_turns
+from Testing.benchmarks.others import peers
+from Testing.benchmarks.others.peers import Peer, Setting
+from Testing.benchmarks.others.tables import Agreement, Row, Table
 from training.papers.comparison import title_of
 
 

@@ -1,4 +1,4 @@
-"""Does training ever wait for slices? python -m Testing.benchmarks.loader
+"""Does training ever wait for slices? python -m Testing.benchmarks.waiting.loader
 
 The slices that the loader delivers in a second, with the modern recipe's random changes, against those that a step of
 ANU-Net (width 32, 256x256) consumes, and the memory of all processes after each epoch. Made-up volumes, one thread;

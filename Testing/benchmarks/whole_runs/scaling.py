@@ -11,10 +11,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from Testing.benchmarks.children import result_of
+from Testing.benchmarks.measuring.children import result_of
 
 if TYPE_CHECKING:
-    from Testing.benchmarks.machine import Run
+    from Testing.benchmarks.measuring.machine import Run
 
 COUNTS = (50, 100, 200, 400, 800)
 
@@ -26,7 +26,7 @@ def main(run: Run) -> None:
     starting = f"{'import, s':>11}{'predictor, s':>14}{'first slice, ms':>17}{'first run, s':>14}"
     print(f"  slices{starting}{'ms a slice':>12}{'CPU ms':>9}{'memory MB':>11}{'card MB':>9}")
     for slices in counts:
-        found = result_of("scaling", run.threads, run.device, slices, width, size, 2 if run.full else 1)
+        found = result_of("whole_runs.scaling", run.threads, run.device, slices, width, size, 2 if run.full else 1)
         start = f"{found['importing']:11.2f}{found['predictor']:14.2f}{1000 * found['first_slice']:17.1f}"
         times = f"{1000 * found['last_run'] / slices:12.2f}{1000 * found['cpu'] / slices:9.2f}"
         memory = f"{found['memory'] / 1e6:11.0f}{found['card'] / 1e6:9.0f}"
@@ -46,8 +46,8 @@ def child(device_name: str, slices: int, width: int, size: int, runs: int) -> di
     from AttnSegLib.inference.preprocess import Preprocessing
 
     importing = time.perf_counter() - begin
-    from Testing.benchmarks import inputs, machine
-    from Testing.benchmarks.turns import seconds
+    from Testing.benchmarks.measuring import inputs, machine
+    from Testing.benchmarks.measuring.turns import seconds
 
     device, volume = torch.device(device_name), inputs.long_scan(slices, size)
     preprocessing = Preprocessing("axial", window=(-160.0, 240.0))

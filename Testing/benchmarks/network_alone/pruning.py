@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from AttnSegLib.networks.cost import measure_network
-from Testing.benchmarks import inputs
-from Testing.benchmarks.machine import Run
-from Testing.benchmarks.peers import OURS, Setting
-from Testing.benchmarks.turns import in_turns
+from Testing.benchmarks.measuring import inputs
+from Testing.benchmarks.measuring.machine import Run
+from Testing.benchmarks.measuring.turns import in_turns
+from Testing.benchmarks.others.peers import OURS, Setting
 
 LEVELS = (1, 2, 3, 4)
 

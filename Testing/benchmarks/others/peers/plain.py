@@ -14,7 +14,7 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor, nn
 
-from Testing.benchmarks.peers import Logits, Segment, Setting
+from Testing.benchmarks.others.peers import Logits, Segment, Setting
 
 _FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 
