@@ -9,7 +9,7 @@ import slicer
 from PySide6 import QtWidgets
 from PySide6.QtCore import Property, Signal
 
-from .widgets_ctk import Setters, stored
+from .ctk_widgets import Setters, stored
 
 
 class qMRMLWidget(QtWidgets.QWidget):
