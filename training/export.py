@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.inference.contrast import lacks_contrast
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import CARD, ModelSpec, load_card, sha256_of, user_folder
@@ -119,19 +120,23 @@ def _cases_to_score(found: list[Case], ids: dict[str, list[str]], root: Path) ->
 
 
 def _extent(recipe: Recipe, training: list[Case]) -> dict[str, float]:
-    """The coarsest pixel, and the smallest and the largest side of a slice, in mm, that were trained on, so that users
-    are warned of what is beyond; of some of the cases, since reading all may take long."""
+    """The coarsest pixel, and the smallest and the largest side of a slice, in mm, that were trained on, and in CT the
+    share of scans with a contrast agent, so that users are warned of what is beyond; of some of the cases, since
+    reading all may take long."""
     pixels: list[float] = []
     sides: list[float] = []
+    enhanced: list[bool] = []
     for case in training:
         volume = case.read().volume
         stack = recipe.preprocessing.stack(volume)
         spacing = [volume.spacing[2 - axis] for axis in stack.axes[1:]]
         pixels.append(max(spacing))
         sides += [n * mm for n, mm in zip(stack.native_size, spacing, strict=True)]
+        enhanced.append(not lacks_contrast(volume))
     if not training:
         return {}
-    return {
+    share = {"share_with_contrast": round(sum(enhanced) / len(enhanced), 3)}
+    return (share if recipe.card["modality"] == "CT" else {}) | {
         "largest_pixel_mm": round(max(pixels), 3),
         "smallest_slice_mm": round(min(sides), 1),
         "largest_slice_mm": round(max(sides), 1),

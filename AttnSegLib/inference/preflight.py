@@ -11,6 +11,7 @@ from AttnSegLib.images import decathlon
 from AttnSegLib.images.orientation import has_largest_spacing, slice_orientation
 from AttnSegLib.images.planes import ACQUIRED, PLANES
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.contrast import lacks_contrast
 from AttnSegLib.models.catalog import ModelSpec
 
 _AIR = -300  # HU; MR has no such intensities, and a CT without 0.5 % of air or lung is rare
@@ -26,6 +27,7 @@ _VIEWS = {"sagittal": "from the side", "coronal": "from the front", "axial": "in
 # enlarged by repeating voxels has more, too: in 8 bits it is taken for a label map.
 _UNIFORM = 0.65
 _MOST_LABELS = 256
+_MOSTLY = 0.8  # of the scans of a model that is taken to know only CT with contrast
 _FIRST_GUESS = {"cpu": 30.0, "cuda": 2000.0, "mps": 400.0}  # GMAC/s, until a run here has been measured
 _FLIPS = 4
 
@@ -70,7 +72,12 @@ def len_slices(volume: Volume, spec: ModelSpec) -> int:
 
 
 def _fit(volume: Volume, spec: ModelSpec) -> list[Remark]:
-    return [*(_label_map(volume) or [_modality(volume, spec)]), *_geometry(volume, spec)]
+    return [*(_label_map(volume) or _content(volume, spec)), *_geometry(volume, spec)]
+
+
+def _content(volume: Volume, spec: ModelSpec) -> list[Remark]:
+    modality = _modality(volume, spec)
+    return [modality] if modality.is_warning else [modality, *_contrast(volume, spec)]
 
 
 def _label_map(volume: Volume) -> list[Remark]:
@@ -111,6 +118,15 @@ def _modality(volume: Volume, spec: ModelSpec) -> Remark:
         f"expect a wrong result and choose a model for the right modality.",
         is_warning=True,
     )
+
+
+def _contrast(volume: Volume, spec: ModelSpec) -> Iterator[Remark]:
+    if spec.training.get("share_with_contrast", 0) > _MOSTLY and lacks_contrast(volume):
+        yield Remark(
+            "The CT looks as if no contrast agent was given, and nearly all scans that the model was trained on had "
+            "one: check the result with care, or give a scan with contrast in the portal venous phase.",
+            is_warning=True,
+        )
 
 
 def _geometry(volume: Volume, spec: ModelSpec) -> list[Remark]:
