@@ -185,7 +185,7 @@ def _networks(options: argparse.Namespace) -> int:
 
 
 def _check(_options: argparse.Namespace) -> int:
-    from AttnSegLib.inference.self_check import check_setup
+    from AttnSegLib.inference.checks.self_check import check_setup
 
     findings = check_setup()
     for finding in findings:

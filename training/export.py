@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.contrast import lacks_contrast
+from AttnSegLib.inference.checks.contrast import lacks_contrast
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import CARD, ModelSpec, load_card, sha256_of, user_folder

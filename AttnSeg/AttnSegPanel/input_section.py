@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference import preflight
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.mrml import views
 from AttnSegLib.mrml.news import Segmented, Started, Stopped, Working
 from AttnSegPanel.choices import chosen, escape, fill_box, select

@@ -13,7 +13,7 @@ import torch
 
 from AttnSegLib import networks
 from AttnSegLib.images.volume import Volume, read_label_map, read_volume
-from AttnSegLib.inference import preflight
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import Prediction, PredictionOptions, Watch
 from AttnSegLib.inference.predictor import SlicePredictor

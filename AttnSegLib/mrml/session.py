@@ -13,7 +13,7 @@ from typing import Any
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region, slice_orientation
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference import preflight
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.mrml import heat_maps, segmentations, views, volumes
 from AttnSegLib.mrml.news import (

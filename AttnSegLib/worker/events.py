@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from AttnSegLib.inference.finding import Finding
+from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.results.slices_to_check import SliceToCheck
 from AttnSegLib.worker.job import Job
 

@@ -119,7 +119,7 @@ class _Service:
         _let_go(held)
 
     def _check(self, job: int, _request: dict[str, Any]) -> None:
-        from AttnSegLib.inference.self_check import check_setup
+        from AttnSegLib.inference.checks.self_check import check_setup
 
         self._say("checked", job=job, findings=[asdict(finding) for finding in check_setup()])
 

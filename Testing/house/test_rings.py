@@ -39,7 +39,7 @@ RULES = {
     ),
     "Training is headless": ("training/trust.py", "AttnSegLib.mrml.session"),
     "Slicer has no matplotlib: only the picture of a run imports it, for the command line": (
-        "AttnSegLib/inference/preflight.py",
+        "AttnSegLib/inference/checks/preflight.py",
         "matplotlib",
     ),
     "Slicer has neither MONAI nor transformers: only some baselines import them": (

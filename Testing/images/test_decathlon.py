@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from AttnSegLib.__main__ import main
 from AttnSegLib.images import decathlon
 from AttnSegLib.images.volume import Volume, read_label_map, read_volume, to_image
-from AttnSegLib.inference import preflight
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import Preprocessing

@@ -120,7 +120,7 @@ def test_the_volume_is_read_again_only_when_it_changed(session, volume):
 
 
 def test_speed_is_learnt_from_whole_runs_only(session, target):
-    from AttnSegLib.inference.preflight import expected_gmacs
+    from AttnSegLib.inference.checks.preflight import expected_gmacs
 
     session.show_maps(target, ["self"], whole=False)
     ends(session)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from panel_at_work import MODULE, ROOT
 
-from AttnSegLib.inference.finding import Finding
+from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.worker import events
 
 # models and setup

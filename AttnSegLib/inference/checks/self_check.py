@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable
 
-from AttnSegLib.inference.finding import Finding
+from AttnSegLib.inference.checks.finding import Finding
 
 
 def check_setup() -> list[Finding]:

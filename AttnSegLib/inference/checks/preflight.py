@@ -11,7 +11,7 @@ from AttnSegLib.images import decathlon
 from AttnSegLib.images.orientation import has_largest_spacing, slice_orientation
 from AttnSegLib.images.planes import ACQUIRED, PLANES
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.contrast import lacks_contrast
+from AttnSegLib.inference.checks.contrast import lacks_contrast
 from AttnSegLib.models.catalog import ModelSpec
 
 _AIR = -300  # HU; MR has no such intensities, and a CT without 0.5 % of air or lung is rare
