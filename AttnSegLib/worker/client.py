@@ -13,17 +13,10 @@ No torch is imported on this side.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import queue
-import signal
-import subprocess
 import sys
-import threading
 import time
-from collections import deque
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,11 +26,11 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.models.catalog import CARD, ModelSpec
 from AttnSegLib.worker import events, protocol
+from AttnSegLib.worker.child import ChildProcess, why_it_ended
 from AttnSegLib.worker.events import Event, Ready
 from AttnSegLib.worker.job import Job
 
 _PATIENCE = 0.5  # s for a cancelled job to stop by itself
-_LAST_LINES = 40  # of the worker's standard error, for the log
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ class Worker:
         self._python = python or sys.executable
         if python is not None:  # the tracker of shared memory is a process, too, and must not become a second Slicer
             multiprocessing.set_executable(python)
-        self._process: _Process | None = None
+        self._process: ChildProcess | None = None
         self._job: Job | None = None
         self._jobs = 0
         self._cancel_until: float | None = None
@@ -148,7 +141,7 @@ class Worker:
         if self._process is not None and self._process.has_ended:
             self.close()  # between two jobs, so nobody has missed it
         if self._process is None:
-            self._process = _Process(self._python)
+            self._process = ChildProcess(self._python)
         self._jobs += 1
         return Job(self._jobs)
 
@@ -202,7 +195,7 @@ class Worker:
         self._cancel_until = None
         if cancelled:
             return [events.JobCancelled(job)]
-        return [events.JobFailed(job, _cause(message["code"]), message["lines"])]
+        return [events.JobFailed(job, why_it_ended(message["code"]), message["lines"])]
 
     def _give_up(self, sentence: str) -> list[Event]:
         job, self._job = self._job, None
@@ -227,79 +220,3 @@ class Worker:
         for memory in loose:
             memory.close()
             memory.unlink()
-
-
-class _Process:
-    """The process itself, with threads that read what it says, since reading waits."""
-
-    def __init__(self, python: str):
-        library = str(Path(__file__).resolve().parents[2])
-        code = f"import sys; sys.path.insert(0, {library!r}); from AttnSegLib.worker.process import main; main()"
-        hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows no console pops up
-        pipe = subprocess.PIPE
-        try:
-            self._process = subprocess.Popen(
-                [python, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, creationflags=hidden
-            )
-        except OSError as error:
-            raise InputError(
-                f"The worker can't be started with '{python}' ({error.strerror}); reinstall AttnSeg."
-            ) from error
-        self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._reader.start()
-        self._listener.start()
-
-    @property
-    def has_ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def send(self, message: dict[str, Any]) -> None:
-        try:
-            protocol.send(self._process.stdin, message)  # type: ignore[arg-type]  # it is a pipe
-        except OSError:
-            return  # it has ended, which the reader reports
-
-    def next_message(self) -> dict[str, Any] | None:
-        try:
-            return self._messages.get_nowait()
-        except queue.Empty:
-            return None
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        with contextlib.suppress(OSError):  # what it did not take in any more
-            self._process.stdin.close()  # type: ignore[union-attr]  # it is a pipe
-
-    def _read(self) -> None:
-        """Messages until the process ends, then a last one that says so."""
-        stream: Any = self._process.stdout
-        try:
-            while (message := protocol.receive(stream)) is not None:
-                self._messages.put(message)
-        except ValueError:  # half a message, or none of ours
-            self._process.kill()
-        stream.close()
-        code = self._process.wait()
-        self._listener.join(timeout=0.2)
-        self._messages.put({"say": "ended", "code": code, "lines": "".join(self._last_lines)})
-
-    def _listen(self) -> None:
-        stream: Any = self._process.stderr
-        for line in stream:
-            self._last_lines.append(line.decode(errors="replace"))
-        stream.close()
-
-
-def _cause(code: int) -> str:
-    if code == -getattr(signal, "SIGKILL", 9):
-        return (
-            "The computation was stopped by the system, most likely because memory ran out; close other programs or "
-            "choose a smaller region, and run again."
-        )
-    if code < 0:
-        return f"The computation crashed (signal {-code}); run again, and report it if it happens again."
-    return f"The computation ended unexpectedly (exit code {code}); 'Check setup' may tell why."
