@@ -35,7 +35,7 @@ class Plan:
         point = None
         if options.query is not None:
             Region(options.query, tuple(v + 1 for v in options.query)).check(shape)  # type: ignore[arg-type]
-            region = _only(region, axis, options.query[axis])
+            region = region.cut(axis, options.query[axis], options.query[axis] + 1)
             point = stack.place(options.query)
         bounds = stack.orientation.view_bounds(region, shape)
         numbers = list(range(bounds[0].start, bounds[0].stop))
@@ -122,10 +122,3 @@ class Batch:
         """Until it has arrived in host memory."""
         if self.arrival is not None:
             self.arrival.synchronize()
-
-
-def _only(region: Region, axis: int, index: int) -> Region:
-    """The slice of a region at an index along an axis."""
-    start, stop = list(region.start), list(region.stop)
-    start[axis], stop[axis] = index, index + 1
-    return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

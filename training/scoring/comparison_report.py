@@ -223,11 +223,9 @@ def _by_patient(compared: ComparedNetworks, title: str) -> dict[str, float]:
 def _time(predictor: SlicePredictor, volume: Volume) -> float:
     """Seconds for one of the slices in the middle."""
     shape = volume.voxels.shape
-    start, stop = [0, 0, 0], list(shape)
     axis = predictor.preprocessing.stack(volume).axes[0]
-    start[axis] = max(0, (shape[axis] - _TIMED) // 2)
-    stop[axis] = min(shape[axis], start[axis] + _TIMED)
-    region = Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+    first = max(0, (shape[axis] - _TIMED) // 2)
+    stop = min(shape[axis], first + _TIMED)
     begin = time.perf_counter()
-    predictor.predict(volume, PredictionOptions(region=region))
-    return (time.perf_counter() - begin) / (stop[axis] - start[axis])
+    predictor.predict(volume, PredictionOptions(region=Region((0, 0, 0), shape).cut(axis, first, stop)))
+    return (time.perf_counter() - begin) / (stop - first)
