@@ -1,4 +1,4 @@
-"""From cases to batches: the cache of slices, the data set, the order, and random changes."""
+"""From cases to batches: the cache of slices, the data set, and the order."""
 
 import json
 from dataclasses import replace
@@ -7,19 +7,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
-from made_up.balls import a_ball, write_task
+from made_up.balls import write_task
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from training import datasets
 from training.learning.recipe import Source, read_recipe
-from training.sample_case import cut
-from training.slices.augment import Augmentation, LabelledSlice
+from training.slices.augment import Augmentation
 from training.slices.cache import SliceCache, relabelled
-from training.slices.case import Case, Labelled
-from training.slices.dataset import Draw, SliceDataset, one_hot
+from training.slices.case import Labelled
+from training.slices.dataset import Draw, SliceDataset
 from training.slices.module import SliceModule
 from training.slices.split import Split
 
@@ -258,145 +256,3 @@ def test_a_number_decides_how_a_slice_is_changed(cached, recipe):
     dataset[Draw(0, 99)]  # whatever came before
     assert torch.equal(dataset[Draw(4, 1)].image, again[Draw(4, 1)].image)
     assert not torch.equal(dataset[Draw(4, 1)].image, dataset[Draw(4, 2)].image)
-
-
-# random changes
-
-
-def test_augmentation_moves_image_and_labels_together():
-    """A bright disc is its own label; wherever it lands, both must agree but for a thin rim."""
-    j, i = np.mgrid[:64, :64]
-    disc = torch.from_dlpack(((j - 30) ** 2 + (i - 34) ** 2 < 144).astype(np.float32))[None]
-    changes = Augmentation(
-        size=(48, 40), flips=("vertical", "horizontal"), rotation=20, scaling=0.25, shear=0.1, shift=0.1,
-        gamma=(0.6, 1.6), gain=0.25, blur=0.5, noise=0.5,
-    )  # fmt: skip
-    transform = changes.transform()
-    different = set()
-    for seed in range(20):
-        image, target, name = transform(LabelledSlice(0.2 + 0.6 * disc, disc.long(), "a"), seed)
-        assert (image.shape, target.shape, name) == ((1, 48, 40), (1, 48, 40), "a")
-        assert image.min() >= 0
-        assert image.max() <= 1
-        assert image[target == 1].mean() - image[target == 0].mean() > 0.2
-        different.add(int(target.sum()))
-    assert len(different) > 10
-
-
-@pytest.mark.parametrize(
-    ("changes", "turned"),
-    [({"flips": ("vertical",)}, lambda x: x.flip(1)), ({"flips": ("horizontal",)}, lambda x: x.flip(2))],
-)
-def test_flips_turn_what_they_say(changes, turned):
-    image = torch.arange(12.0).reshape(1, 3, 4) / 12
-    transform = Augmentation(**changes).transform()
-    results = [transform(LabelledSlice(image, (image > 0.5).long(), ""), seed) for seed in range(30)]
-    as_it_is = [torch.equal(result.image, image) for result in results]
-    assert 5 < sum(as_it_is) < 25
-    for result, same in zip(results, as_it_is, strict=True):
-        expected = image if same else turned(image)
-        torch.testing.assert_close(result.image, expected)
-        assert torch.equal(result.target, (expected > 0.5).long())
-
-
-def test_without_changes_a_slice_stays_as_it_is():
-    image = torch.rand(1, 5, 7)
-    result = Augmentation().transform()(LabelledSlice(image, torch.ones(1, 5, 7).long(), ""), 3)
-    assert torch.equal(result.image, image)
-
-
-def test_one_hot_targets():
-    target = torch.tensor([[[[0, 1], [2, 0]]]])
-    assert one_hot(target, 1).tolist() == [[[[0, 1], [1, 0]]]]
-    assert one_hot(target, 3)[0].argmax(0).tolist() == [[0, 1], [2, 0]]
-
-
-# the sample case
-
-
-def test_a_sample_keeps_its_place_in_the_patient():
-    voxels, labels = a_ball(1)
-    affine = np.array([[0, 0, -2.0, 3], [1.5, 0, 0, -7], [0, -1, 0, 50], [0, 0, 0, 1]])
-    images = cut(Labelled(Volume(voxels, affine), labels), margin=2.0)
-    corner = images["image"].GetOrigin()
-    first = np.argwhere(voxels == sitk.GetArrayFromImage(images["image"])[0, 0, 0])
-    places = [(affine @ [*index[::-1], 1])[:3] * [-1, -1, 1] for index in first]
-    assert any(np.allclose(place, corner) for place in places)
-    assert sitk.GetArrayFromImage(images["labels"]).sum() == labels.sum()
-    with pytest.raises(InputError, match="no labels"):
-        cut(Labelled(Volume(voxels, affine), labels * 0), margin=2.0)
-
-
-# cases
-
-
-def test_a_decathlon_task_without_its_description(a_decathlon_task):
-    cases = datasets.cases_of("msd", a_decathlon_task)
-    assert [(case.id, case.patient) for case in cases] == [(f"case_{n}",) * 2 for n in range(4)]
-    voxels, labels = a_ball(2)
-    volume, label_map = cases[2].read()
-    np.testing.assert_array_equal(volume.voxels, voxels)
-    np.testing.assert_array_equal(label_map, labels)
-    assert volume.spacing == pytest.approx((1.5, 1.5, 4.0))
-
-
-def test_a_decathlon_task_with_its_description_has_the_cases_that_it_lists(tmp_path):
-    root = write_task(tmp_path / "task", count=3)
-    entries = [{"image": f"./imagesTr/case_{n}.nii.gz", "label": f"./labelsTr/case_{n}.nii.gz"} for n in (2, 0)]
-    (root / "dataset.json").write_text(json.dumps({"training": entries}))
-    assert [case.id for case in datasets.cases_of("msd", root)] == ["case_0", "case_2"]
-    (root / "dataset.json").write_text("{}")
-    with pytest.raises(InputError, match="not the description of a Decathlon task"):
-        datasets.cases_of("msd", root)
-
-
-def test_wrong_roots_names_and_options_are_one_sentence(a_decathlon_task, tmp_path):
-    with pytest.raises(InputError, match=r"No cases in .*medicaldecathlon\.com.*imagesTr"):
-        datasets.cases_of("msd", tmp_path)
-    with pytest.raises(InputError, match=r"no folder .*medicaldecathlon\.com"):
-        datasets.cases_of("msd", tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no data set 'mds'.*msd"):
-        datasets.cases_of("mds", tmp_path)
-    with pytest.raises(InputError, match="no option 'sequence'"):
-        datasets.cases_of("msd", a_decathlon_task, sequence="T2")
-
-
-def test_an_image_without_labels_is_refused(tmp_path):
-    root = write_task(tmp_path / "task", count=2)
-    (root / "labelsTr/case_1.nii.gz").unlink()
-    with pytest.raises(InputError, match="'case_1' lacks its image or its label map"):
-        datasets.cases_of("msd", root)
-
-
-@pytest.mark.parametrize("name", datasets.dataset_names())
-def test_every_reader_says_where_to_get_its_data(name):
-    reader = datasets.reader(name)
-    assert reader.SOURCE.endswith(".")
-    assert all(isinstance(value, int) and isinstance(meaning, str) for value, meaning in reader.LABELS.items())
-
-
-def test_a_case_twice_is_refused(tmp_path, monkeypatch):
-    twice = Case("a", "a", tuple)
-    monkeypatch.setattr(datasets.reader("msd"), "cases", lambda _root: iter([twice, twice]))
-    with pytest.raises(InputError, match="'a' lies in .* more than once"):
-        datasets.cases_of("msd", tmp_path)
-
-
-def test_another_curve_of_tones_keeps_their_order():
-    image = torch.linspace(0, 1, 64).reshape(1, 8, 8)
-    transform = Augmentation(tones=1.0).transform()
-    one, other = (
-        transform(LabelledSlice(image, torch.zeros(1, 8, 8).long(), ""), seed).image.flatten() for seed in (1, 2)
-    )
-    for changed in (one, other):
-        assert (changed.diff() >= 0).all()
-        assert (changed - image.flatten()).abs().max() > 0.02
-    assert not torch.equal(one, other)
-
-
-def test_changing_slices_leaves_monai_as_it_was():
-    from monai.data import get_track_meta
-
-    before = get_track_meta()
-    Augmentation(rotation=10).transform()(LabelledSlice(torch.rand(1, 8, 8), torch.ones(1, 8, 8).long(), ""), 1)
-    assert get_track_meta() == before
