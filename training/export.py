@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.contrast import lacks_contrast
+from AttnSegLib.inference.checks.contrast import lacks_contrast
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import CARD, ModelSpec, load_card, sha256_of, user_folder
@@ -26,7 +26,7 @@ from AttnSegLib.networks.cost import network_facts
 from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.model_folder.bundle import bundle_metadata
-from training.model_folder.card_scores import Look, card_scores
+from training.model_folder.card_scores import CardScoring, card_scores
 from training.model_folder.onnx_file import write_onnx
 from training.model_folder.stored_weights import BITS, Bits, write_weights
 from training.scoring.candidates import network_of, predictor_of
@@ -89,7 +89,7 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     recipe, ids = from_dict(content["hyper_parameters"]["recipe"]), content["hyper_parameters"]["cases"]
     write_weights(network_of(content), form.bits, folder / _WEIGHTS)
     card = _card(recipe, folder, ids) | {"scores": {"summary": "not scored"}}
-    found = datasets.cases(recipe.dataset.name, root, **recipe.dataset.options)
+    found = datasets.cases_of(recipe.dataset.name, root, **recipe.dataset.options)
     card["training"]["optimisation"]["precision"] = content["hyper_parameters"]["precision"]  # instead of "auto"
     if start := content["hyper_parameters"].get("start"):
         card["training"]["start"] = start  # whose patients the weights have seen, too
@@ -98,7 +98,7 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     _write_json(folder / CARD, card)
     spec = load_card(folder / CARD)
     precise = predictor_of(content, Compute(), largest_component=spec.largest_component) if form.bits == 8 else None
-    look = Look(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
+    look = CardScoring(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
     _write_json(folder / CARD, card | {"scores": card_scores(spec, recipe, look)})
     spec = load_card(folder / CARD)
     _write_json(folder / "metadata.json", bundle_metadata(spec))

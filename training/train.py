@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.device import Compute, describe, fast_at_bfloat16
+from AttnSegLib.inference.device import Compute, describe_device, fast_at_bfloat16
 from training.command_line import add_run_options, exit_code_of, next_command
 from training.learning.attention_history import AttentionHistory, find_case
 from training.learning.averaging import moving_average
@@ -136,7 +136,7 @@ def _precision(wanted: str, run: RunOptions) -> str:
         if not fast:
             _say("This device only emulates bfloat16: expect steps many times as long as with precision = 'auto'.")
         return wanted
-    _say(f"Training on {describe(device, torch.bfloat16 if fast else torch.float32)}.")
+    _say(f"Training on {describe_device(device, torch.bfloat16 if fast else torch.float32)}.")
     return "bf16-mixed" if fast else "32-true"
 
 

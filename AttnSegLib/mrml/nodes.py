@@ -26,7 +26,7 @@ def color_table(scene: Scene, name: str, colors: Sequence[tuple[float, float, fl
     return scene.AddNode(node)
 
 
-def fill(node: VolumeNode, voxels: np.ndarray, affine: np.ndarray) -> None:
+def fill_volume_node(node: VolumeNode, voxels: np.ndarray, affine: np.ndarray) -> None:
     """Give a volume node voxels (D, H, W) on the grid of an affine (4x4, index to mm, RAS)."""
     matrix = vtk.vtkMatrix4x4()
     for row, column in itertools.product(range(4), range(4)):

@@ -50,7 +50,7 @@ class Change:
         _refresh(self.node)
 
 
-def write_segmentation(
+def write_segmentation_node(
     segmentation_node: SegmentationNode | None, volume_node: VolumeNode, label_map: np.ndarray, spec: ModelSpec
 ) -> Change:
     """Write labels (D, H, W) uint8 on the volume's grid as segments of a segmentation node, or of a new one for None.
@@ -90,7 +90,7 @@ def merge_slices(
             merged[labels_of_segment(segmentation_node, segment_id, volume_node) > 0] = label.value
     where = tuple(list(indices) if a == axis else slice(None) for a in range(3))
     merged[where] = label_map[where]
-    return write_segmentation(segmentation_node, volume_node, merged, spec)
+    return write_segmentation_node(segmentation_node, volume_node, merged, spec)
 
 
 def own_segment_id(segmentation_node: SegmentationNode, label: Label, spec: ModelSpec) -> str | None:

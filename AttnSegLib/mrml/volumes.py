@@ -15,7 +15,7 @@ from AttnSegLib.mrml.protocols import Hierarchy, Node, PlacedNode, RoiNode, Volu
 ContentsMark = tuple[int, bytes, str | None, bytes]  # compared, never looked into
 
 
-def read_volume(node: VolumeNode | None) -> Volume:
+def read_volume_node(node: VolumeNode | None) -> Volume:
     """The volume in a scalar volume node; voxels are not copied. affine: to the world, through parent transforms.
 
     Raises `InputError` for what can't be segmented.
@@ -26,7 +26,7 @@ def read_volume(node: VolumeNode | None) -> Volume:
     volume = Volume(slicer.util.arrayFromVolume(node), world_affine(node), _modality(node))
     if min(volume.voxels.shape) < 2:
         raise InputError("The volume is a single slice; choose a whole volume.")
-    volumes.check(volume, "the volume")
+    volumes.check_volume(volume, "the volume")
     return volume
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference import preflight
-from AttnSegLib.inference.contrast import lacks_contrast
+from AttnSegLib.inference.checks import preflight
+from AttnSegLib.inference.checks.contrast import lacks_contrast
 from AttnSegLib.models.catalog import CARD, load_card
 
 WARNING = "no contrast agent"
