@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from AttnSegLib.models.catalog import ModelSpec
-from AttnSegLib.mrml.protocols import VolumeNode
+from AttnSegLib.mrml.protocols import SegmentationNode, VolumeNode
 from AttnSegLib.mrml.segmentations import Change
 from AttnSegLib.worker.events import Checked, Compared, Result
 
@@ -50,7 +49,7 @@ class Segmented:
     """A segmentation was written. change: undoes it. whole: all that was asked for, not one slice done again."""
 
     target: Target
-    node: Any
+    node: SegmentationNode
     change: Change
     result: Result
     whole: bool = True
@@ -60,7 +59,7 @@ class Segmented:
 class Mapped:
     """Attention maps were written. node: the heat map that is shown; title: its map."""
 
-    node: Any
+    node: VolumeNode
     title: str
 
 

@@ -243,11 +243,12 @@ class Session(Preparation):
 
     def _trouble(self) -> str:
         """Why what runs makes no sense any more; empty if it does."""
-        if self._run is None or self._run.target is None:
+        target = None if self._run is None else self._run.target
+        if self._run is None or target is None:
             return ""
         if any(node.GetScene() is None for node in self._run.needs):
             return "The volume or the segmentation was removed during the run; nothing was written."
-        if volumes.contents_mark(self._run.needs[0]) != self._run.mark:
+        if volumes.contents_mark(target.volume_node) != self._run.mark:
             return "The volume was changed during the run; nothing was written, please run again."
         return ""
 
@@ -262,7 +263,7 @@ class Session(Preparation):
     def _begin(self, run: _Run, options: PredictionOptions) -> None:
         """Start, or wait until the worker is done with what was given up."""
         run.options = options
-        run.mark = volumes.contents_mark(run.needs[0])
+        run.mark = None if run.target is None else volumes.contents_mark(run.target.volume_node)
         if not self._worker.is_busy:
             self._submit(run)
         self._run = run

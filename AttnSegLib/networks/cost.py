@@ -102,7 +102,7 @@ class _LiveBytes(TorchDispatchMode):
     """Follows the storages that operations make until they are freed."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's has no types
         self.alive = self.peak = 0
         self._known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 

@@ -90,7 +90,7 @@ def test_every_fence_with_a_language_is_tested():
     assert {fence.language for fence in fences()} == {"sh", "toml", "python"}
 
 
-@pytest.mark.parametrize("command", commands(), ids=str)
+@pytest.mark.parametrize("command", list(commands()), ids=str)
 def test_a_command_is_understood(command, options_of, spleen, monkeypatch):
     monkeypatch.chdir(ROOT)
     program, *words = shlex.split(command.line)
