@@ -29,7 +29,8 @@ for _place in (_FOLDER, _FOLDER.parent):  # in a checkout the library lies besid
         sys.path.append(str(_place))
 
 from AttnSegLib.errors import InputError  # noqa: E402
-from AttnSegLib.models.catalog import find_model, resource_folder  # noqa: E402
+from AttnSegLib.models.catalog import find_model  # noqa: E402
+from AttnSegLib.models.places import resource_folder  # noqa: E402
 from AttnSegLib.mrml.news import Segmented, Stopped, Target  # noqa: E402
 from AttnSegLib.mrml.session import Session  # noqa: E402
 from AttnSegPanel import samples  # noqa: E402

@@ -173,7 +173,7 @@ def _models(options: argparse.Namespace) -> int:
     for finds, group in groupby(sorted(models, key=lambda spec: spec.finds), key=lambda spec: spec.finds):
         print(finds)
         for spec in group:
-            print(f"  {spec.id:{width}}  {spec.title}; {spec.scores['summary']}; weights {spec.licence}")
+            print(f"  {spec.id:{width}}  {spec.title}; {spec.scores.summary}; weights {spec.licence}")
     return 0
 
 

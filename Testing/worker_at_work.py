@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from AttnSegLib.models.catalog import CARD, load_card
+from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.worker import events
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,7 +15,9 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import ModelSpec, find_model
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import find_model
 from training.scoring.attention.deletion import Deletion, Eraser, mean_dice, read_deletions, write_deletions
 from training.scoring.attention.figures import Look, draw_deletions, draw_maps
 from training.scoring.attention.scores import (
@@ -82,7 +84,7 @@ class _Study:
         for case in tqdm(self._truth.cases, unit="case", disable=None):
             labelled = self._truth.read(case)
             volume, label_map = labelled
-            stack = self._predictor.preprocessing.stack(volume)
+            stack = SliceStack.of(volume, self._predictor.preprocessing)
             eraser = Eraser(self._predictor, self._compute, labelled)
             for title, coefficients in self._maps(volume):
                 scores.append(score_map(case.id, title, stack, coefficients, label_map > 0))
@@ -113,7 +115,7 @@ class _Study:
         titles = self._shown(means)
         maps = self._predictor.predict(volume, PredictionOptions(attention=titles)).attention
         contrasts = {title: numbers["contrast"] for title, numbers in means.items()}
-        stack = self._predictor.preprocessing.stack(volume)
+        stack = SliceStack.of(volume, self._predictor.preprocessing)
         look = Look(f"{self._spec.title}: {self._truth.cases[0].id}", stack, label_map > 0, maps, contrasts)
         draw_maps(self._pictures / f"maps-{self._spec.id}.png", look)
 

@@ -12,8 +12,10 @@ from tqdm import tqdm
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import CARD, find_model
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.preprocessing import Preprocessing
 from training import datasets
 from training.papers.columns import COLUMNS
 from training.scoring.candidates import Candidate, Folder, Model
@@ -79,7 +81,7 @@ def evaluate(candidates: Sequence[Candidate], truth: Truth, examples: Examples |
 def seconds_per_slice(scores: Sequence[Score], truth: Truth, preprocessing: Preprocessing) -> float:
     """What one model took on all cases, by the number of its slices in them."""
     seconds = {one.case: one.seconds for one in scores}
-    return sum(seconds.values()) / sum(len(preprocessing.stack(case.read().volume)) for case in truth.cases)
+    return sum(seconds.values()) / sum(len(SliceStack.of(case.read().volume, preprocessing)) for case in truth.cases)
 
 
 def _candidate(name: str, options: argparse.Namespace) -> Candidate:

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.models import catalog
+from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml.news import Remarked, Stopped, Target
 from AttnSegLib.mrml.session import Session
 from AttnSegPanel.attention_section import AttentionSection
@@ -70,7 +71,7 @@ class Panel:
         self.refresh()
 
     @property
-    def spec(self) -> catalog.ModelSpec | None:
+    def spec(self) -> ModelSpec | None:
         """The model that is chosen."""
         chosen = self.parameters.modelId if self.parameters is not None else ""
         return next((spec for spec in self.models if spec.id == chosen), None)
@@ -102,6 +103,6 @@ class Panel:
             slicer.util.showStatusMessage(sentence, 5000)
 
 
-def _by_score(models: list[catalog.ModelSpec]) -> list[catalog.ModelSpec]:
+def _by_score(models: list[ModelSpec]) -> list[ModelSpec]:
     """The best first, so that whoever chooses nothing gets it."""
-    return sorted(models, key=lambda spec: -spec.scores.get("mean_dice", 0.0))
+    return sorted(models, key=lambda spec: -(spec.scores.mean_dice or 0.0))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.models import store
-from AttnSegLib.models.catalog import ModelSpec, find_model, load_models
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import find_model, load_models
 
 _PAUSE = 0.1  # s between looks at a download
 

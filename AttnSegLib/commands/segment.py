@@ -17,11 +17,12 @@ from AttnSegLib.inference import preflight
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import Prediction, PredictionOptions, Watch
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing, SliceStack
-from AttnSegLib.models.catalog import ModelSpec, find_model
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import find_model
 from AttnSegLib.networks.attention import attention_maps
 from AttnSegLib.results.overview import Overview, write_overview
-from AttnSegLib.results.report import compare_with_reference, doubtful_slices, measure_segments, versions
+from AttnSegLib.results.report import REPORT_FORMAT, compare_with_reference, doubtful_slices, measure_segments, versions
 from AttnSegLib.results.results_folder import (
     OVERVIEW,
     REPORT,
@@ -85,7 +86,7 @@ def segment(
         note(prediction.notices)
         if not prediction.label_map.any():
             note([f"Nothing was found: is it the right scan for '{spec.id}', and is the organ in it?"])
-        stack = Preprocessing(**spec.preprocessing).stack(volume)
+        stack = SliceStack.of(volume, spec.preprocessing)
         report = _report(request, spec, stack, prediction, reference)
         report["notices"] = notices
         start = time.perf_counter()
@@ -131,6 +132,7 @@ def _report(
     request: SegmentRequest, spec: ModelSpec, stack: SliceStack, prediction: Prediction, reference: np.ndarray | None
 ) -> dict[str, Any]:
     report: dict[str, Any] = {
+        "format": REPORT_FORMAT,
         "model": {
             "id": spec.id,
             "sha256": spec.sha256,

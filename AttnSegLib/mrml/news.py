@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml.segmentations import Change
 from AttnSegLib.worker.events import Finding, Result
 

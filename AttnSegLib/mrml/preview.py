@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.models.card import Label
 from AttnSegLib.mrml.nodes import color_table, composites, fill
 from AttnSegLib.mrml.volumes import node_affine
 

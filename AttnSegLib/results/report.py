@@ -12,9 +12,11 @@ import torch
 
 from AttnSegLib import __version__
 from AttnSegLib.inference.preprocess import SliceStack
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.models.card import Label
 from AttnSegLib.results import metrics
 from AttnSegLib.results.slices_to_check import slices_to_check
+
+REPORT_FORMAT = 1  # of `report.json`; a change that breaks programs which read it needs the next number
 
 
 def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> list[dict[str, Any]]:

@@ -31,7 +31,8 @@ import numpy as np
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import PredictionOptions
-from AttnSegLib.models.catalog import CARD, ModelSpec
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.card_file import CARD
 from AttnSegLib.worker import events, protocol
 from AttnSegLib.worker.events import Event, Ready
 from AttnSegLib.worker.job import Job

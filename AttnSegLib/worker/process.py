@@ -18,7 +18,7 @@ from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import Canvas, PredictionOptions
-from AttnSegLib.models.catalog import load_card
+from AttnSegLib.models.card_file import load_card
 from AttnSegLib.worker import protocol
 
 
@@ -82,6 +82,7 @@ class _Service:
             self._say("failed", job=job, sentence=sentence, detail=traceback.format_exc())
 
     def _segment(self, job: int, request: dict[str, Any]) -> None:
+        from AttnSegLib.inference.preprocess import SliceStack
         from AttnSegLib.results.report import measure_segments
         from AttnSegLib.results.slices_to_check import slices_to_check
 
@@ -90,7 +91,7 @@ class _Service:
         canvas = Canvas(held[0][1], dict(zip(request["attention"], (array for _, array in held[1:]), strict=True)))
         self._say("attached", job=job)
         predictor, spec = self._load(request)
-        stack = predictor.preprocessing.stack(volume)
+        stack = SliceStack.of(volume, predictor.preprocessing)
         watch = _Watch(self, job, stack.axes[0])
         prediction = predictor.predict(volume, _options(request["options"]), watch, canvas)
         to_check = slices_to_check(canvas.label_map, stack.orientation, prediction.expected_error)

@@ -22,7 +22,8 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import read_volume, to_image
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import CARD, load_card, resource_folder
+from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.models.places import resource_folder
 from AttnSegLib.results.results_folder import results_folder
 
 SAMPLE = resource_folder("Samples") / "left_atrium_mr"

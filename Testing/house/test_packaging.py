@@ -12,7 +12,8 @@ import pytest
 from slicer_stand_in.fixtures import start_qt
 
 from AttnSegLib import networks
-from AttnSegLib.models.catalog import load_models, resource_folder
+from AttnSegLib.models.catalog import load_models
+from AttnSegLib.models.places import resource_folder
 
 ROOT = Path(__file__).parents[2]
 MODULES = "lib/Slicer-5.99/qt-scripted-modules"

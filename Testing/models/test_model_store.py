@@ -14,7 +14,9 @@ import pytest
 from AttnSegLib.errors import InputError
 from AttnSegLib.models import catalog
 from AttnSegLib.models import store as model_store
-from AttnSegLib.models.catalog import CARD, find_model, load_card, load_models, resource_folder, sha256_of
+from AttnSegLib.models.card_file import CARD, FORMAT, load_card
+from AttnSegLib.models.catalog import find_model, load_models, sha256_of
+from AttnSegLib.models.places import resource_folder
 
 BUNDLED = "anunet-left_atrium-mr"
 ALL_BUNDLED = sorted(path.parent.name for path in resource_folder("Models").glob(f"*/{CARD}"))
@@ -201,8 +203,8 @@ def damage(folder, kind):
         (folder / CARD).unlink()
     elif kind == "damaged card":
         (folder / CARD).write_text('{"id": "tiny"')
-    elif kind == "card of a newer version":
-        change_card(folder, colour="red")
+    elif kind == "card of a newer format":
+        change_card(folder, format=FORMAT + 1, preprocessing="explained elsewhere")
     elif kind == "no weights":
         (folder / "weights.safetensors").unlink()
     elif kind == "other weights":
@@ -223,7 +225,7 @@ def damage(folder, kind):
     [
         ("no card", "holds 0 models"),
         ("damaged card", "card in 'tiny.* is damaged"),
-        ("card of a newer version", "card in 'tiny.* another version"),
+        ("card of a newer format", "card in 'tiny.* has a newer format than this AttnSeg can read; update AttnSeg"),
         ("no weights", "weights 'weights.safetensors' are missing in 'tiny"),
         ("other weights", "SHA-256 differs"),
         ("weights elsewhere", "card in 'tiny.* is damaged"),

@@ -7,7 +7,7 @@ import pytest
 from scripted_worker import ScriptedWorker
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import CARD, load_card
+from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.worker import events
 
 SHAPE = (6, 64, 48)

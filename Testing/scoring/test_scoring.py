@@ -11,11 +11,12 @@ from made_up.balls import a_ball, write_task
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume, to_image
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import CARD
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import Source
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.preprocessing import Preprocessing
 from training import datasets
 from training.evaluate import evaluate, main
-from training.learning.recipe import Source
 from training.papers.columns import COLUMNS, NOTES, paper_columns
 from training.scoring.candidates import Folder, plain_label
 from training.scoring.report import Examples, Extras, around, write_report
@@ -182,7 +183,8 @@ def test_a_report_shows_slices_of_at_most_four_cases(tmp_path):
     assert [row.name for row in examples.rows] == ["a\nslice 1", "c\nslice 1", "e\nslice 1", "g\nslice 1"]
     assert examples.rows[0].aspect == 2.0
     volume, found = Volume(np.zeros((4, 6, 6)), np.diag([1, 2, -5, 1])), Found("net", "reversed", a_mask(1), {}, 1.5)
-    examples.add(Labelled(volume, found.label_map), [found], Preprocessing("axial", window=(0, 1)).stack(volume))
+    stack = SliceStack.of(volume, Preprocessing("axial", window=(0, 1)))
+    examples.add(Labelled(volume, found.label_map), [found], stack)
     assert examples.rows[-1].name == "reversed\nslice 1"
     lines = write_report(tmp_path / "report", scores, examples, Extras(paper="omega-net"))
     assert "| net | organ | 0.5000 | 0.5000 | 0.5000 |" in lines[0]

@@ -17,7 +17,8 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import CARD, find_model
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.catalog import find_model
 from AttnSegLib.results import metrics
 from AttnSegLib.worker import events
 from AttnSegLib.worker.client import Request, Worker

@@ -14,7 +14,7 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
 from AttnSegLib.inference.preprocess import SliceStack
-from AttnSegLib.models.catalog import Code, Label
+from AttnSegLib.models.card import Code, Label
 from training.learning.recipe import from_dict
 from training.scoring.scores import Found
 
@@ -50,7 +50,7 @@ class Model:
 
     def stack(self, volume: Volume) -> SliceStack:
         """As its preprocessing cuts them."""
-        return self._predictor.preprocessing.stack(volume)
+        return SliceStack.of(volume, self._predictor.preprocessing)
 
 
 class Folder:

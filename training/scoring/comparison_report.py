@@ -15,6 +15,7 @@ from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.networks.cost import measure
 from training.evaluate import evaluate
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
@@ -115,7 +116,7 @@ def measure_costs(compared: Compared) -> dict[str, RowCost]:
             seconds[title].append(_time(predictor, volume))
     costs = {}
     for title, predictor in compared.predictors.items():
-        chosen, size = row(title), max(predictor.preprocessing.stack(volume).model_size)
+        chosen, size = row(title), max(SliceStack.of(volume, predictor.preprocessing).model_size)
         level = {"level": chosen.level} if chosen.level else {}
         cost = measure(chosen.network, size, **chosen.options, **level)
         costs[title] = RowCost(cost.parameters, cost.macs, float(np.median(seconds[title][1:])))  # the first is cold
@@ -224,7 +225,7 @@ def _time(predictor: SlicePredictor, volume: Volume) -> float:
     """Seconds for one of the slices in the middle."""
     shape = volume.voxels.shape
     start, stop = [0, 0, 0], list(shape)
-    axis = predictor.preprocessing.stack(volume).axes[0]
+    axis = SliceStack.of(volume, predictor.preprocessing).axes[0]
     start[axis] = max(0, (shape[axis] - _TIMED) // 2)
     stop[axis] = min(shape[axis], start[axis] + _TIMED)
     region = Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.models.card import Label
 from AttnSegLib.results import metrics
 from training.scoring.rows import read_rows, write_rows
 from training.slices.case import Labelled
