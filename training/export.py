@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.inference.checks.contrast import lacks_contrast
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import SliceStack
@@ -30,7 +31,7 @@ from AttnSegLib.typed_json import from_json
 from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.model_folder.bundle import bundle_metadata
-from training.model_folder.card_scores import Look, card_scores
+from training.model_folder.card_scores import CardScoring, card_scores
 from training.model_folder.onnx_file import write_onnx
 from training.model_folder.stored_weights import BITS, Bits, write_weights
 from training.scoring.candidates import network_of, predictor_of
@@ -92,12 +93,12 @@ def export(checkpoint: Path, root: Path, models: Path, form: Form, *, model_id: 
 def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None:
     recipe, ids = from_dict(content["hyper_parameters"]["recipe"]), content["hyper_parameters"]["cases"]
     write_weights(network_of(content), form.bits, folder / _WEIGHTS)
-    found = datasets.cases(recipe.dataset.name, root, **recipe.dataset.options)
+    found = datasets.cases_of(recipe.dataset.name, root, **recipe.dataset.options)
     facts = _with_extent(_training_facts(content), recipe, [case for case in found if case.id in ids["training"]])
     spec = _written(_spec(recipe, folder, facts), folder)
     precise = predictor_of(content, Compute(), largest_component=spec.largest_component) if form.bits == 8 else None
-    look = Look(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
-    spec = _written(replace(spec, scores=card_scores(spec, recipe, look)), folder)
+    scoring = CardScoring(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
+    spec = _written(replace(spec, scores=card_scores(spec, recipe, scoring)), folder)
     (folder / "metadata.json").write_text(json.dumps(bundle_metadata(spec), indent=2) + "\n", encoding="utf-8")
     (folder / "ATTRIBUTION.md").write_text(_attribution(spec, recipe), encoding="utf-8")
     if form.onnx:
@@ -139,16 +140,18 @@ def _training_facts(content: dict[str, Any]) -> TrainingFacts:
 
 
 def _with_extent(facts: TrainingFacts, recipe: Recipe, training: list[Case]) -> TrainingFacts:
-    """With the coarsest pixel, and the smallest and the largest side of a slice, that were trained on; of some of the
-    cases, since reading all may take long."""
+    """With the coarsest pixel, and the smallest and the largest side of a slice, that were trained on, and in CT the
+    share of scans with a contrast agent; of some of the cases, since reading all may take long."""
     pixels: list[float] = []
     sides: list[float] = []
+    enhanced: list[bool] = []
     for case in training[:_LOOKED_AT]:
         volume = case.read().volume
         stack = SliceStack.of(volume, recipe.preprocessing)
         spacing = [volume.spacing[2 - axis] for axis in stack.axes[1:]]
         pixels.append(max(spacing))
         sides += [n * mm for n, mm in zip(stack.native_size, spacing, strict=True)]
+        enhanced.append(not lacks_contrast(volume))
     if not training:
         return facts
     return replace(
@@ -156,6 +159,7 @@ def _with_extent(facts: TrainingFacts, recipe: Recipe, training: list[Case]) -> 
         largest_pixel_mm=round(max(pixels), 3),
         smallest_slice_mm=round(min(sides), 1),
         largest_slice_mm=round(max(sides), 1),
+        share_with_contrast=round(sum(enhanced) / len(enhanced), 3) if recipe.card["modality"] == "CT" else None,
     )
 
 

@@ -91,7 +91,8 @@ class TrainingFacts:
     augmentation, optimisation: settings, as in a recipe. start: the first weights, if they were not random.
     epochs_done: fewer than the recipe's if an earlier epoch was the best, or the run was interrupted.
     largest_pixel_mm, smallest_slice_mm, largest_slice_mm: the coarsest pixel, the smallest and the largest side of a
-    slice that were seen; `preflight` warns of what is beyond.
+    slice that were seen; share_with_contrast: of the CT scans, those with a contrast agent. `preflight` warns of what
+    is beyond.
     """
 
     data: str = ""
@@ -106,6 +107,7 @@ class TrainingFacts:
     largest_pixel_mm: Length | None = None
     smallest_slice_mm: Length | None = None
     largest_slice_mm: Length | None = None
+    share_with_contrast: Share | None = None
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from AttnSegLib.images.volume import Volume, read_volume
-from AttnSegLib.inference import preflight
-from AttnSegLib.inference.preflight import Effort
+from AttnSegLib.inference.checks import preflight
+from AttnSegLib.inference.checks.preflight import Effort
 from AttnSegLib.models.card import TrainingFacts
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model

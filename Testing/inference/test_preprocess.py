@@ -162,7 +162,10 @@ def test_a_constant_volume_becomes_zero():
 def test_percentiles_of_a_nearly_constant_volume_fall_back_to_its_range():
     voxels = np.zeros((10, 10, 10))
     voxels[5, 5, 5] = 8
-    assert Preprocessing("axial", percentiles=(1, 99)).intensity_range(Volume(voxels, np.eye(4))) == (0, 8)
+    assert SliceStack.of(Volume(voxels, np.eye(4)), Preprocessing("axial", percentiles=(1, 99))).intensity_range == (
+        0,
+        8,
+    )
 
 
 def test_resampling_knows_each_axis_own_spacing_and_shifts_nothing():

@@ -9,7 +9,7 @@ import pytest
 from AttnSegLib.__main__ import main
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference import preflight
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card import FirstWeights, Source

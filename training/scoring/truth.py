@@ -70,7 +70,7 @@ def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> T
         _check_meanings(spec, meanings)  # without meanings only the user knows
     known = facts.dataset or Source(name)
     source = Source(name, known.options | wanted.options, wanted.labels or known.labels or None)
-    cases = datasets.cases(name, root, **source.options)
+    cases = datasets.cases_of(name, root, **source.options)
     ids = wanted.cases or facts.test_cases or [case.id for case in cases]
     if spec is not None and facts.training_cases and not (wanted.cases or facts.test_cases):
         raise InputError(f"Model '{spec.id}' has no test cases: it was trained on this data set; say which to score.")
@@ -121,4 +121,4 @@ def _is_own(spec: ModelSpec, root: Path, wanted: Wanted) -> bool:
     if datasets.settings(known.name, known.options | wanted.options) != settings:
         return False
     cases = spec.training.test_cases or spec.training.training_cases
-    return set(cases) <= {case.id for case in datasets.cases(known.name, root, **known.options)}
+    return set(cases) <= {case.id for case in datasets.cases_of(known.name, root, **known.options)}
