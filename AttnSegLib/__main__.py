@@ -131,6 +131,9 @@ class _Bar:
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 
+    def noticed(self, _sentence: str) -> None:
+        """`segment` tells of notices."""
+
     def cancelled(self) -> bool:
         return False  # Ctrl-C comes as an exception
 

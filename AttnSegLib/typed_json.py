@@ -6,6 +6,7 @@ Needs only the standard library.
 from __future__ import annotations
 
 import math
+import re
 import types
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
@@ -37,7 +38,7 @@ def to_json(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, dict):
-        return {key: to_json(item) for key, item in value.items()}
+        return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     kind: Any = type(value)
@@ -49,7 +50,8 @@ def from_json(kind: type[T], value: Any, **outside: Any) -> T:
 
     Args:
         kind: the dataclass. Its fields may be of None, bool, int, float, str, other such dataclasses, tuples, dicts
-            with text as keys, `Any` for whatever JSON can hold, unions of these, and numbers within `Between`.
+            with texts or whole numbers as keys, `Any` for whatever JSON can hold, unions of these, and numbers within
+            `Between`.
         value: what `json.loads` gave.
         outside: values of the fields that are `OUTSIDE`.
 
@@ -75,7 +77,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         return _read_tuple(get_args(kind), value, where)
     if origin is dict:
-        return _read_dict(get_args(kind)[1], value, where)
+        return _read_dict(get_args(kind), value, where)
     return _read_object(kind, value, where, {})
 
 
@@ -116,12 +118,21 @@ def _read_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ..
     )
 
 
-def _read_dict(kind: Any, value: Any, where: str) -> dict[str, Any]:
+def _read_dict(kinds: tuple[Any, ...], value: Any, where: str) -> dict[Any, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{where} must be an object")
-    return {
-        _text(key, where): _read(kind, item, f"{where}[{number}]") for number, (key, item) in enumerate(value.items())
-    }
+    key_of = _whole_key if kinds[0] is int else _text
+    found = {}
+    for number, (key, item) in enumerate(value.items()):
+        found[key_of(key, where)] = _read(kinds[1], item, f"{where}[{number}]")
+    return found
+
+
+def _whole_key(value: Any, where: str) -> int:
+    """JSON has only texts as keys."""
+    if not re.fullmatch(r"-?[0-9]{1,18}", _text(value, where)):
+        raise ValueError(f"{where} must have whole numbers as keys")
+    return int(value)
 
 
 def _truth(value: Any, where: str) -> bool:

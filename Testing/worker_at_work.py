@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from AttnSegLib.models.card_file import CARD, load_card
-from AttnSegLib.worker import events
+from AttnSegLib.worker import messages
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path("/dev/shm")
@@ -26,7 +26,7 @@ def nothing_is_left_in_shared_memory():
 
 
 def follow(worker, until=None, seconds=PATIENCE):
-    """All events until the job has ended or `until` says so."""
+    """All messages until the job has ended or `until` says so."""
     found, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         new = worker.poll()
@@ -40,14 +40,14 @@ def follow(worker, until=None, seconds=PATIENCE):
 
 
 def is_slices(event):
-    return isinstance(event, events.SlicesDone)
+    return isinstance(event, messages.SlicesDone)
 
 
 def finished(worker, volume, request):
     """Run a job and return its result; its arrays are copied and let go."""
     job = worker.segment(volume, request)
     result = follow(worker)[-1]
-    assert isinstance(result, events.Result), result
+    assert isinstance(result, messages.Result), result
     label_map, attention = job.label_map.copy(), {title: a.copy() for title, a in job.attention.items()}
     job.release()
     return result, label_map, attention
@@ -58,5 +58,5 @@ def failure(worker, volume, request):
     worker.segment(volume, request)
     failed = follow(worker)[-1]
     worker.poll()
-    assert isinstance(failed, events.JobFailed), failed
+    assert isinstance(failed, messages.JobFailed), failed
     return failed

@@ -70,7 +70,7 @@ def evaluate(candidates: Sequence[Candidate], truth: Truth, examples: Examples |
     for number, case in enumerate(tqdm(truth.cases, unit="case", disable=None)):
         labelled = truth.read(case)
         found = [candidate.find(case.id, labelled.volume) for candidate in candidates]
-        stack = next(filter(None, (candidate.stack(labelled.volume) for candidate in candidates)), None)
+        stack = next((one.stack for one in found if one.stack is not None), None)
         for one in found:  # all along the slices of the first that has any, so that they can be compared
             scores += score(one, labelled, truth.labels, stack.axes[0] if stack else 0)
         if examples is not None and number in examples.wanted(len(truth.cases)):

@@ -52,11 +52,11 @@ def draw(spec: ModelSpec, case: str, labelled: Labelled, path: Path) -> None:
     stack = SliceStack.of(volume, predictor.preprocessing)
     number = int((stack.view(reference) > 0).sum(axis=(1, 2)).argmax())
     voxel = _middle(reference, stack.axes[0], stack.orientation.stored_index(number, reference.shape))
-    prediction = predictor.predict(volume, PredictionOptions(attention=spec.attention))
+    prediction = predictor.predict_stack(stack, PredictionOptions(attention=spec.attention))
     maps = dict(prediction.attention)
     for title in spec.attention:
         if title in spec.facts.queries:
-            looked = predictor.predict(volume, PredictionOptions(attention=(title,), query=voxel))
+            looked = predictor.predict_stack(stack, PredictionOptions(attention=(title,), query=voxel))
             maps[f"{title},\nfrom the middle"] = looked.attention[title]
     shown = Overview(f"{spec.title}: {case}", stack, prediction.label_map, spec.labels, maps, reference)
     save_small(draw_slice_with_maps(shown, number), path)

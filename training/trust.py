@@ -15,7 +15,6 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.catalog import find_model
 from training.scoring.regions import near
 from training.scoring.summary import markdown_table
@@ -76,7 +75,7 @@ def measure_trust(folder: Path, predictor: SlicePredictor, truth: Truth) -> None
     for case in tqdm(truth.cases, unit="case", disable=None):
         volume, label_map = truth.read(case)
         prediction = predictor.predict(volume, PredictionOptions(probabilities=True))
-        slices += trust_of(case.id, SliceStack.of(volume, predictor.preprocessing), label_map, prediction)
+        slices += trust_of(case.id, prediction.stack, label_map, prediction)
         for label in truth.labels:
             reference, found = label_map == label.value, prediction.label_map == label.value
             probability = prediction.probabilities[label.value]

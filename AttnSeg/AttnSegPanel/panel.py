@@ -10,10 +10,12 @@ import slicer
 from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.inference.prediction import ComputeOptions, PredictionOptions
 from AttnSegLib.models import catalog
 from AttnSegLib.models.card import ModelSpec
-from AttnSegLib.mrml.news import Remarked, Stopped, Target
+from AttnSegLib.mrml.news import Target
 from AttnSegLib.mrml.session import Session
+from AttnSegLib.worker.messages import JobCancelled, JobFailed, Notice, Request
 from AttnSegPanel.attention_section import AttentionSection
 from AttnSegPanel.check_section import CheckSection
 from AttnSegPanel.choices import escape
@@ -54,12 +56,10 @@ class Panel:
         updates = self.attempt(self.session.poll) or []
         self.model_list.poll()
         for update in updates:
-            if isinstance(update, Stopped):
-                self.say(update.sentence, is_error=not update.by_user)
-                if update.detail:
-                    logging.error("AttnSeg: %s\n%s", update.sentence, update.detail)
-            elif isinstance(update, Remarked):
-                self.say(update.sentence)
+            if isinstance(update, JobCancelled | JobFailed | Notice):
+                self.say(update.sentence, is_error=isinstance(update, JobFailed))
+            if isinstance(update, JobFailed) and update.detail:
+                logging.error("AttnSeg: %s\n%s", update.sentence, update.detail)
             for section in self.sections:
                 section.receive(update)
         if updates:
@@ -83,9 +83,10 @@ class Panel:
         if self.spec is None:
             raise InputError(_("Choose a model first."))
         chosen = self.parameters
-        flips = chosen.flips and self.spec.mirrored
+        options = PredictionOptions(flips=chosen.flips and self.spec.mirrored)
         spec = self.spec.in_plane(chosen.plane) if chosen.plane else self.spec
-        return Target(chosen.inputVolume, spec, chosen.device, chosen.level or None, flips)
+        request = Request(spec, options, ComputeOptions(chosen.device), chosen.level or None)
+        return Target(chosen.inputVolume, request)
 
     def attempt(self, action: Callable[[], Any]) -> Any:
         """Do something that may refuse with a sentence for the user, and show that sentence; returns its result."""

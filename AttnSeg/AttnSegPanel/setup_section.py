@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib.worker.events import Checked
+from AttnSegLib.worker.messages import Checked
 from AttnSegPanel.choices import escape
 
 if TYPE_CHECKING:

@@ -108,7 +108,21 @@ class SlicePredictor:
         watch: Watch | None = None,
         into: Canvas | None = None,
     ) -> Prediction:
-        """Segment a volume. into: where to write instead of into new arrays.
+        """Segment a volume. Whoever asks several things of one volume keeps its stack and uses `predict_stack`.
+
+        Raises as that.
+        """
+        return self.predict_stack(SliceStack.of(volume, self.preprocessing), options, watch, into)
+
+    def predict_stack(
+        self,
+        stack: SliceStack,
+        options: PredictionOptions = _EVERYTHING,
+        watch: Watch | None = None,
+        into: Canvas | None = None,
+    ) -> Prediction:
+        """Segment the volume of a stack that was made by this predictor's `preprocessing`. into: where to write instead
+        of into new arrays.
 
         Raises `Cancelled`, and `InputError` for an attention map that the network does not have, for a region or a
         query outside the volume, or for flips of which the network knows nothing.
@@ -117,8 +131,8 @@ class SlicePredictor:
             raise InputError("This model was never trained on mirrored slices and is wrong on them; leave flips out.")
         begin = time.perf_counter()
         titles = self._known_maps(options.attention)
-        plan = Plan.of(SliceStack.of(volume, self.preprocessing), options)
-        canvas = into or Canvas.blank(volume.voxels.shape, titles)
+        plan = Plan.of(stack, options)
+        canvas = into or Canvas.blank(stack.volume.voxels.shape, titles)
         errors: dict[int, float] = {}
         notices: list[str] = []
         with (
@@ -138,7 +152,7 @@ class SlicePredictor:
         seconds = time.perf_counter() - begin
         device = self.runner.name
         return Prediction(
-            canvas.label_map, canvas.attention, seconds, device, errors, tuple(notices), canvas.probabilities
+            stack, canvas.label_map, canvas.attention, seconds, device, errors, tuple(notices), canvas.probabilities
         )
 
     def _known_maps(self, titles: Iterable[str]) -> list[str]:
@@ -162,7 +176,7 @@ class SlicePredictor:
                     left = left[len(batch.numbers) :]
                     yield batch
             if left:
-                job.notices.append(self.runner.shrink(count * size * job.views))
+                job.notice(self.runner.shrink(count * size * job.views))
 
     def _side_by_side(self, wanted: list[int], count: int, size: int, job: _Job) -> Generator[Batch | None, None, None]:
         """None if memory ran out for a batch. A card is at the next batch when one is handed out."""
@@ -220,6 +234,12 @@ class _Job:
     def views(self) -> int:
         """How often the network sees each slice."""
         return NUMBER_OF_FLIPS if self.options.flips else 1
+
+    def notice(self, sentence: str) -> None:
+        """Tell whoever follows, now and with the result."""
+        self.notices.append(sentence)
+        if self.watch is not None:
+            self.watch.noticed(sentence)
 
     def stop_if_cancelled(self) -> None:
         """Raises `Cancelled`."""

@@ -5,9 +5,8 @@ Training and inference share it; a model's `Preprocessing` says how.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -19,7 +18,6 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.models.preprocessing import LARGEST, Preprocessing
 
 Range = tuple[float, float]
-_RANGES: WeakKeyDictionary[Volume, dict[Range, Range]] = WeakKeyDictionary()  # percentiles of large volumes are slow
 
 
 def with_neighbours(neighbours: int, indices: list[int], count: int) -> np.ndarray:
@@ -29,7 +27,7 @@ def with_neighbours(neighbours: int, indices: list[int], count: int) -> np.ndarr
 
 @dataclass(frozen=True, eq=False)
 class SliceStack:
-    """The slices of one volume, and the way back to its grid."""
+    """The slices of one volume, and the way back to its grid. Keep it: percentiles of a large volume take a second."""
 
     preprocessing: Preprocessing
     volume: Volume
@@ -87,13 +85,12 @@ class SliceStack:
     @cached_property
     def intensity_range(self) -> Range:
         """The intensities that become 0 and 1, unless percentiles are taken per slice: then those of all slices."""
-        percentiles = self.preprocessing.percentiles
-        if percentiles is None:
+        if self.preprocessing.percentiles is None:
             return self.preprocessing.window or (0.0, 1.0)
-        ranges = _RANGES.setdefault(self.volume, {})
-        if percentiles not in ranges:
-            ranges[percentiles] = _between_percentiles(self.volume.voxels, percentiles)
-        return ranges[percentiles]
+        lower, upper = np.percentile(self.volume.voxels, self.preprocessing.percentiles)
+        if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
+            lower, upper = self.volume.voxels.min(), self.volume.voxels.max()
+        return float(lower), float(upper if upper > lower else lower + 1.0)  # 0 all over, and no NaN
 
     def slices(self, indices: list[int]) -> Tensor:
         """(n, in_channels, H, W) float32 in [0, 1], as the network sees them."""
@@ -101,15 +98,13 @@ class SliceStack:
 
     def single_slices(self, indices: list[int]) -> Tensor:
         """(n, 1, H, W) float32 in [0, 1], each slice once and without neighbours."""
-        alone = replace(self.preprocessing, channels=1, neighbours=0)
-        return replace(self, preprocessing=alone).slices(indices)
+        return self.prepare(*self._with_ranges(self.view(self.volume.voxels)[indices][:, None]))[:, :1]
 
     def read(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         """Slices and their neighbours (n, 2 neighbours + 1, H, W) float32 as the volume holds them, and of each the
         intensities (n, 2 neighbours + 1, 2) that become 0 and 1."""
         together = with_neighbours(self.preprocessing.neighbours, indices, len(self))
-        pixels = self.view(self.volume.voxels)[together].astype(np.float32)
-        return torch.from_dlpack(pixels), torch.from_dlpack(self._ranges(pixels).astype(np.float32))
+        return self._with_ranges(self.view(self.volume.voxels)[together])
 
     def prepare(self, pixels: Tensor, ranges: Tensor) -> Tensor:
         """From what `read` gives, on whatever device it is by now, to (n, in_channels, H, W) as the network sees it."""
@@ -151,6 +146,10 @@ class SliceStack:
         height, width = self.resampled_size
         return _resize(maps[..., :height, :width], self.native_size)
 
+    def _with_ranges(self, voxels: np.ndarray) -> tuple[Tensor, Tensor]:
+        pixels = voxels.astype(np.float32)
+        return torch.from_dlpack(pixels), torch.from_dlpack(self._ranges(pixels).astype(np.float32))
+
     def _ranges(self, pixels: np.ndarray) -> np.ndarray:
         """(n, C, 2); a slice that has one value only becomes 0 if ranges are taken per slice."""
         if not self.preprocessing.per_slice or self.preprocessing.percentiles is None:
@@ -161,13 +160,6 @@ class SliceStack:
     def _pad(self, pixels: Tensor) -> Tensor:
         height, width = self.model_size
         return torch.nn.functional.pad(pixels, (0, width - pixels.shape[-1], 0, height - pixels.shape[-2]))
-
-
-def _between_percentiles(voxels: np.ndarray, percentiles: Range) -> Range:
-    lower, upper = np.percentile(voxels, percentiles)
-    if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
-        lower, upper = voxels.min(), voxels.max()
-    return float(lower), float(upper if upper > lower else lower + 1.0)  # 0 all over, and no NaN
 
 
 def _contrasted(slices: Tensor, side: int) -> Tensor:

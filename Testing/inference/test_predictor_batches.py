@@ -57,6 +57,24 @@ def test_halves_the_batch_when_memory_runs_out_and_says_so(a_volume, preprocessi
     assert [notice for notice in prediction.notices if "with 1 slice(s) at once" in notice]
 
 
+def test_whoever_follows_is_told_of_a_fall_back_when_it_happens(a_volume, preprocessing):
+    told = []
+
+    class Watch:
+        def finished(self, _stored_indices, done, _total):
+            told.append(done)
+
+        def noticed(self, sentence):
+            told.append(sentence)
+
+        def cancelled(self):
+            return False
+
+    predictor = SlicePredictor(OutOfMemoryAbove(1), preprocessing, Compute("cpu", batch_size=2))
+    prediction = predictor.predict(a_volume, watch=Watch())
+    assert told == [*prediction.notices, 1, 2, 3, 4, 5, 6]
+
+
 def test_memory_errors_of_the_cpu_are_understood_too(a_volume, preprocessing):
     class Greedy(nn.Module):
         def forward(self, x):

@@ -10,7 +10,7 @@ from panel_at_work import MODULE, ROOT
 from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.models.card_file import CARD
 from AttnSegLib.models.places import user_folder
-from AttnSegLib.worker import events
+from AttnSegLib.worker import messages
 
 # models and setup
 
@@ -103,9 +103,8 @@ def test_importing_nonsense_says_what_is_wrong(ui, tmp_path):
 def test_check_setup_tells_the_cure_and_offers_torch(widget, ui, worker):
     ui.setupSection.collapsed = False
     ui.checkButton.click()
-    job = worker.job
     findings = (Finding("SimpleITK", True, "2.5"), Finding("torch", False, "not there", "install it"))
-    worker.say(events.Checked(job, findings))
+    worker.say(messages.Checked(worker.job.number, findings))
     widget.panel.poll()
     assert "not there" in ui.setupLabel.text
     assert "install it" in ui.setupLabel.text

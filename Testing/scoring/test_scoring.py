@@ -44,9 +44,6 @@ class Drawn:
     def find(self, case_id, _volume):
         return Found(self.name, case_id, self._label_maps[case_id], {}, 1.5)
 
-    def stack(self, _volume):
-        return None
-
 
 def a_case(case_id, label_map):
     volume = Volume(np.random.default_rng(0).normal(size=label_map.shape), np.diag([1.0, 2.0, 5.0, 1.0]))

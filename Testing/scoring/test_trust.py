@@ -113,7 +113,7 @@ def test_the_dice_of_a_slice_is_the_mean_over_its_labels():
     found[3, 0] = 2
     volume = Volume(np.arange(24.0).reshape(4, 2, 3), np.diag([1.0, 2.0, 5.0, 1.0]))
     stack = SliceStack.of(volume, Preprocessing("acquired", percentiles=(0, 100)))
-    rows = trust_of("a", stack, truth, Prediction(found, {}, 0.0, "cpu", {0: 0.0, 1: 0.25, 2: 0.5, 3: 0.75}))
+    rows = trust_of("a", stack, truth, Prediction(stack, found, {}, 0.0, "cpu", {0: 0.0, 1: 0.25, 2: 0.5, 3: 0.75}))
     rows.sort(key=lambda one: one.index)
     np.testing.assert_array_equal([one.dice for one in rows], [NAN, 1, 0.5, 0])
     assert [one.area_mm2 for one in rows] == [0, 6, 6, 6]
