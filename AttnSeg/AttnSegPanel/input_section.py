@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.mrml import views
-from AttnSegLib.mrml.news import Segmented
+from AttnSegLib.mrml.news import News, Segmented
 from AttnSegLib.worker.messages import JobCancelled, JobFailed, Ready, SlicesDone
 from AttnSegPanel.choices import chosen, escape, fill_box, select
 
@@ -39,7 +39,7 @@ class InputSection:
         self._show_remarks()
         self._show_state()
 
-    def receive(self, update: Any) -> None:
+    def receive(self, update: News) -> None:
         if isinstance(update, Ready):
             cards = [(f"{name} ({free} MB free)" if free else name, device) for device, name, free in update.devices]
             self._devices = [(_("Automatic"), "auto"), *cards]
@@ -48,7 +48,7 @@ class InputSection:
             self.ui.progressBar.value = update.done
             self.panel.say(_progress(update))
         elif isinstance(update, Segmented):
-            if self.panel.parameters is not None:
+            if self.panel.is_open:
                 self.panel.parameters.segmentation = update.node
             seconds, device = update.result.seconds, update.result.device
             self.panel.say(_("Done in {seconds:.1f} s on {device}.").format(seconds=seconds, device=device))
@@ -133,6 +133,5 @@ def _remark(remark: preflight.Remark) -> str:
 
 
 def _progress(update: SlicesDone) -> str:
-    return _("{done} of {total} slices, {seconds:.0f} s left").format(
-        done=update.done, total=update.total, seconds=update.seconds_left
-    )
+    sentence = _("{done} of {total} slices, {seconds:.0f} s left")
+    return str(sentence.format(done=update.done, total=update.total, seconds=update.seconds_left))

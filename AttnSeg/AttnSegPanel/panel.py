@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol, TypeVar
 
 import slicer
 from slicer.i18n import tr as _
@@ -13,7 +13,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.inference.prediction import ComputeOptions, PredictionOptions
 from AttnSegLib.models import catalog
 from AttnSegLib.models.card import ModelSpec
-from AttnSegLib.mrml.news import Target
+from AttnSegLib.mrml.news import News, Target
 from AttnSegLib.mrml.session import Session
 from AttnSegLib.worker.messages import JobCancelled, JobFailed, Notice, Request
 from AttnSegPanel.attention_section import AttentionSection
@@ -23,19 +23,28 @@ from AttnSegPanel.input_section import InputSection
 from AttnSegPanel.models_section import ModelsSection
 from AttnSegPanel.result_section import ResultSection
 from AttnSegPanel.setup_section import SetupSection
+from AttnSegPanel.widgets import PanelForm, Parameters
+
+_Done = TypeVar("_Done")
+
+
+class Section(Protocol):
+    """A part of the panel."""
+
+    def refresh(self) -> None:
+        """A choice changed."""
+
+    def receive(self, update: News) -> None:
+        """The session reports something."""
 
 
 class Panel:
-    """ui: the widgets by name; session: does the work. `parameters` is the parameter node, None while a scene closes.
+    """ui: the widgets by name; session: does the work."""
 
-    Every section has `refresh()`, called when a choice changed, and `receive(update)`, called for what the session
-    reports.
-    """
-
-    def __init__(self, ui: Any, session: Session):
+    def __init__(self, ui: PanelForm, session: Session):
         self.ui = ui
         self.session = session
-        self.parameters: Any = None
+        self._parameters: Parameters | None = None
         self.models = _by_score(catalog.load_models())
         self.input = InputSection(self)
         self.result = ResultSection(self)
@@ -43,11 +52,33 @@ class Panel:
         self.check = CheckSection(self)
         self.model_list = ModelsSection(self)
         self.setup = SetupSection(self)
-        self.sections = [self.input, self.result, self.attention, self.check, self.model_list, self.setup]
+        self.sections: list[Section] = [
+            self.input,
+            self.result,
+            self.attention,
+            self.check,
+            self.model_list,
+            self.setup,
+        ]
 
-    def refresh(self, *_: Any) -> None:
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a parameter node; there is none while a scene closes."""
+        return self._parameters is not None
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameter node, while the panel is open."""
+        assert self._parameters is not None
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, node: Parameters | None) -> None:
+        self._parameters = node
+
+    def refresh(self, *_: object) -> None:
         """Show the choices of the parameter node."""
-        if self.parameters is not None:
+        if self.is_open:
             for section in self.sections:
                 section.refresh()
 
@@ -73,12 +104,13 @@ class Panel:
     @property
     def spec(self) -> ModelSpec | None:
         """The model that is chosen."""
-        chosen = self.parameters.modelId if self.parameters is not None else ""
+        chosen = self.parameters.modelId if self.is_open else ""
         return next((spec for spec in self.models if spec.id == chosen), None)
 
     def target(self) -> Target:
         """What the choices say to compute on. Raises `InputError` if a choice is missing."""
-        if self.parameters is None or self.parameters.inputVolume is None:
+        volume = self.parameters.inputVolume if self.is_open else None
+        if volume is None:
             raise InputError(_("Choose a volume first."))
         if self.spec is None:
             raise InputError(_("Choose a model first."))
@@ -86,9 +118,9 @@ class Panel:
         options = PredictionOptions(flips=chosen.flips and self.spec.mirrored)
         spec = self.spec.in_plane(chosen.plane) if chosen.plane else self.spec
         request = Request(spec, options, ComputeOptions(chosen.device), chosen.level or None)
-        return Target(chosen.inputVolume, request)
+        return Target(volume, request)
 
-    def attempt(self, action: Callable[[], Any]) -> Any:
+    def attempt(self, action: Callable[[], _Done]) -> _Done | None:
         """Do something that may refuse with a sentence for the user, and show that sentence; returns its result."""
         try:
             return action()

@@ -39,7 +39,7 @@ class SliceStack:
         return cls(preprocessing, volume, slice_orientation(volume.affine, preprocessing.plane))
 
     def __len__(self) -> int:
-        return self.volume.voxels.shape[self.axes[0]]
+        return int(self.volume.voxels.shape[self.axes[0]])
 
     @property
     def axes(self) -> tuple[int, int, int]:

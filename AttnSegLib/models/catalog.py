@@ -11,6 +11,11 @@ from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.places import resource_folder, user_folder
 
+NO_MODELS = (
+    "No model is installed yet; import one, such as a folder of Resources/Models in the repository "
+    "(https://github.com/AttnSeg/SlicerAttnSeg): attnseg models import PATH"
+)
+
 
 def load_models(folder: Path | None = None) -> list[ModelSpec]:
     """The models of all model folders, by id: the bundled ones and the user's, or those in `folder`.
@@ -47,7 +52,9 @@ def find_model(model_id: str, folder: Path | None = None) -> ModelSpec:
         return load_card(cards[model_id])
     if (Path(model_id) / CARD).is_file():
         return load_card(Path(model_id) / CARD)
-    raise InputError(f"There is no model '{model_id}'; choose one of: {', '.join(sorted(cards)) or 'none installed'}.")
+    if not cards:
+        raise InputError(f"There is no model '{model_id}'. {NO_MODELS}")
+    raise InputError(f"There is no model '{model_id}'; choose one of: {', '.join(sorted(cards))}.")
 
 
 def sha256_of(path: Path) -> str:

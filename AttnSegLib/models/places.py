@@ -10,9 +10,9 @@ _HERE = Path(__file__).resolve().parents[1]  # the library
 
 
 def resource_folder(name: str) -> Path:
-    """Folder `Resources/<name>`: beside the library in a checkout and in Slicer, inside it in an installed wheel."""
-    inside = _HERE / "Resources" / name
-    return inside if inside.is_dir() else _HERE.parent / "Resources" / name
+    """Folder `Resources/<name>` beside the library, in a checkout and in Slicer. An installed wheel has none, and so no
+    models but those that users import."""
+    return _HERE.parent / "Resources" / name
 
 
 def user_folder() -> Path:

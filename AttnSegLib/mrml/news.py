@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.mrml.protocols import SegmentationNode, VolumeNode
 from AttnSegLib.mrml.segmentations import Change
 from AttnSegLib.worker.messages import (
     Checked,
@@ -24,7 +25,7 @@ from AttnSegLib.worker.messages import (
 class Target:
     """What to compute on, and how. volume_node: a scalar volume; request: for all of it."""
 
-    volume_node: Any
+    volume_node: VolumeNode
     request: Request
 
     @property
@@ -42,7 +43,7 @@ class Segmented:
     """A segmentation was written. change: undoes it. whole: all that was asked for, not one slice done again."""
 
     target: Target
-    node: Any
+    node: SegmentationNode
     change: Change
     result: Result
     whole: bool = True
@@ -52,7 +53,7 @@ class Segmented:
 class Mapped:
     """Attention maps were written. node: the heat map that is shown; title: its map."""
 
-    node: Any
+    node: VolumeNode
     title: str
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region, slice_orientation
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.mrml import volumes
 from AttnSegLib.mrml.news import Target
+from AttnSegLib.mrml.protocols import RoiNode, VolumeNode
 from AttnSegLib.worker.messages import Result
 
 
@@ -17,10 +16,10 @@ class Preparation:
     """Keeps the volume that was read last, and how fast the devices of this machine are."""
 
     def __init__(self) -> None:
-        self._volumes: dict[str, tuple[Any, Volume]] = {}  # by node id: mark of its contents, and what was read
+        self._volumes: dict[str, tuple[volumes.ContentsMark, Volume]] = {}  # by node id: what was read
         self._speeds: dict[str, float] = {}  # GMAC/s by device
 
-    def volume(self, node: Any) -> Volume:
+    def volume(self, node: VolumeNode | None) -> Volume:
         """The volume in a node; read again only when the node has changed."""
         if node is None:
             raise InputError("Choose a volume first.")
@@ -41,7 +40,7 @@ class Preparation:
         effort = preflight.Effort(device, target.request.options.flips, self._speeds.get(device))
         return preflight.inspect(self.volume(target.volume_node), target.spec, effort)
 
-    def region(self, target: Target, roi: Any, slices: tuple[int, int | None]) -> Region | None:
+    def region(self, target: Target, roi: RoiNode | None, slices: tuple[int, int | None]) -> Region | None:
         """What an ROI node (or None) and a range of slices, first and last (None: to the end), leave of the volume."""
         shape = self.volume(target.volume_node).voxels.shape
         axis = self.slice_axis(target)

@@ -12,6 +12,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.mrml import heat_maps, segmentations, volumes
 from AttnSegLib.mrml.news import Mapped, News, Segmented, Target
 from AttnSegLib.mrml.preview import Preview
+from AttnSegLib.mrml.protocols import SegmentationNode
 from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.job import Job
 from AttnSegLib.worker.messages import Request, SlicesDone
@@ -70,7 +71,7 @@ class CheckRun(Run):
 class PredictionRun(Run):
     """Runs a model. volume: what is in the target's node; needs: other nodes that must stay in the scene."""
 
-    def __init__(self, target: Target, volume: Volume, request: Request, needs: Sequence[Any] = ()):
+    def __init__(self, target: Target, volume: Volume, request: Request, needs: Sequence[SegmentationNode] = ()):
         super().__init__()
         self.target = target
         self._volume, self._request = volume, request
@@ -97,7 +98,7 @@ class PredictionRun(Run):
 class SegmentationRun(PredictionRun):
     """Writes a segmentation node, or a new one if there is none, and shows slices while they come."""
 
-    def __init__(self, target: Target, volume: Volume, request: Request, segmentation: Any):
+    def __init__(self, target: Target, volume: Volume, request: Request, segmentation: SegmentationNode | None):
         super().__init__(target, volume, request, () if segmentation is None else (segmentation,))
         self._segmentation = segmentation
         self._preview = Preview(target.volume_node, target.spec.labels)
@@ -119,7 +120,9 @@ class SegmentationRun(PredictionRun):
 class SliceAgainRun(PredictionRun):
     """Replaces one slice of a segmentation node. place: array axis of the slices, stored index."""
 
-    def __init__(self, target: Target, volume: Volume, request: Request, segmentation: Any, place: tuple[int, int]):
+    def __init__(
+        self, target: Target, volume: Volume, request: Request, segmentation: SegmentationNode, place: tuple[int, int]
+    ):
         super().__init__(target, volume, request, (segmentation,))
         self._segmentation, self._place = segmentation, place
 

@@ -14,6 +14,7 @@ from AttnSegLib.images.orientation import Region
 from AttnSegLib.mrml import segmentations, views
 from AttnSegLib.mrml.news import News, Target
 from AttnSegLib.mrml.preparation import Preparation
+from AttnSegLib.mrml.protocols import SegmentationNode
 from AttnSegLib.mrml.runs import (
     CheckRun,
     ComparisonRun,
@@ -55,14 +56,19 @@ class Session(Preparation):
     # what a panel starts
 
     def segment(
-        self, target: Target, *, region: Region | None = None, start: int | None = None, segmentation: Any = None
+        self,
+        target: Target,
+        *,
+        region: Region | None = None,
+        start: int | None = None,
+        segmentation: SegmentationNode | None = None,
     ) -> None:
         """Segment into a segmentation node, or into a new one. start: stored index of the slice to begin with."""
         self._check_idle()
         request = target.asking(region=region, start=start)
         self._begin(SegmentationRun(target, self.volume(target.volume_node), request, segmentation))
 
-    def redo_slice(self, target: Target, segmentation: Any, index: int) -> None:
+    def redo_slice(self, target: Target, segmentation: SegmentationNode, index: int) -> None:
         """Segment one slice again, by its stored index, and replace only this slice of the segmentation."""
         self._check_idle()
         request, place = target.asking(region=self.slice_region(target, index)), (self.slice_axis(target), index)
@@ -88,7 +94,7 @@ class Session(Preparation):
         request = target.asking(attention=(title,), query=voxel, flips=False)
         self._begin(QueryRun(target, self.volume(target.volume_node), request, region))
 
-    def compare(self, target: Target, segmentation: Any, reference: Any) -> None:
+    def compare(self, target: Target, segmentation: SegmentationNode, reference: SegmentationNode) -> None:
         """Compare our first segment of a segmentation node with the first segment of a reference."""
         self._check_idle()
         label = target.spec.labels[0]

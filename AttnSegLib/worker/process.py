@@ -63,7 +63,7 @@ class _Service:
         self._cancelled: set[int] = set()
         self._volume: tuple[Block, Any, Volume] | None = None  # the last: its voxels' block and shared memory
         self._stack: SliceStack | None = None  # of the last volume, with its percentiles
-        self._predictor: tuple[tuple, Any] | None = None  # of the last model and settings
+        self._predictor: tuple[tuple[Any, ...], Any] | None = None  # of the last model and settings
 
     def run(self) -> None:
         self.say(Hello(VERSION))

@@ -8,6 +8,7 @@ import pytest
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models import catalog
 from AttnSegLib.models.card import Code, Label
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model, load_models, sha256_of
@@ -43,6 +44,12 @@ def test_listing_models_imports_no_torch():
 
 def test_an_unknown_id_lists_the_right_ones():
     with pytest.raises(InputError, match=r"'anunet-liver-ct'.*anunet-left_atrium-mr"):
+        find_model("anunet-liver-ct")
+
+
+def test_where_no_model_is_installed_an_unknown_id_says_how_to_get_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(catalog, "resource_folder", lambda _: tmp_path / "none")
+    with pytest.raises(InputError, match=r"'anunet-liver-ct'\. No model is installed yet; import one"):
         find_model("anunet-liver-ct")
 
 

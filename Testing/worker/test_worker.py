@@ -2,13 +2,14 @@
 
 import os
 import signal
+import threading
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from worker_at_work import failure, finished, follow, is_slices
+from worker_at_work import PATIENCE, failure, finished, follow, is_slices
 from worker_at_work import nothing_is_left_in_shared_memory as nothing_is_left_in_shared_memory
 from worker_at_work import spec as spec
 
@@ -106,10 +107,9 @@ def test_finished_slices_come_nearest_first_and_can_be_read_at_once(warm, large)
 def test_the_same_volume_is_copied_once_and_the_model_stays_loaded(warm, spec, a_volume):
     finished(warm, a_volume, Request(spec, compute=CPU))
     block = warm._block.name
-    begin = time.monotonic()
+    spec.weights_path.unlink()  # nobody reads them again
     _, label_map, _ = finished(warm, a_volume, Request(spec, compute=CPU))
     assert warm._block.name == block
-    assert time.monotonic() - begin < 1
     other = Volume(a_volume.voxels[::-1].copy(), a_volume.affine)
     _, reversed_map, _ = finished(warm, other, Request(spec, compute=CPU))
     assert warm._block.name != block
@@ -118,11 +118,11 @@ def test_the_same_volume_is_copied_once_and_the_model_stays_loaded(warm, spec, a
 
 def test_cancel_is_soon_and_the_worker_goes_on(warm, large, spec, a_volume):
     job = warm.segment(large, Request(find_model("anunet-left_atrium-mr"), compute=CPU))
-    follow(warm, is_slices)
-    begin = time.monotonic()
+    found = follow(warm, is_slices)
     warm.cancel()
-    found = follow(warm)
-    assert time.monotonic() - begin < 1
+    found += follow(warm)
+    done = [event.done for event in found if is_slices(event)]
+    assert done[-1] < len(large.voxels)
     assert isinstance(found[-1], messages.JobCancelled)
     assert found[-1].job == job.number
     finished(warm, a_volume, Request(spec, compute=CPU))
@@ -135,28 +135,25 @@ def test_a_process_that_does_not_stop_is_ended(spec, a_volume, large):
         worker.segment(large, Request(find_model("anunet-left_atrium-mr"), compute=CPU))
         follow(worker, is_slices)
         os.kill(worker._process._process.pid, signal.SIGSTOP)  # it can't even listen
-        begin = time.monotonic()
         worker.cancel()
+        assert worker._cancel_until - time.monotonic() < 1
         assert isinstance(follow(worker)[-1], messages.JobCancelled)
-        assert time.monotonic() - begin < 1
         finished(worker, a_volume, Request(spec, compute=CPU))
     finally:
         worker.close()
 
 
-def test_a_killed_process_is_told_of_within_a_second_and_replaced(spec, a_volume, large):
+def test_a_killed_process_is_told_of_and_replaced(spec, a_volume, large):
     worker = Worker()
     try:
         worker.segment(large, Request(find_model("anunet-left_atrium-mr"), compute=CPU))
         follow(worker, is_slices)
         os.kill(worker._process._process.pid, signal.SIGKILL)
-        begin = time.monotonic()
         failed = follow(worker)[-1]
-        assert time.monotonic() - begin < 1
         assert "stopped by the system, most likely because memory ran out" in failed.sentence
         finished(worker, a_volume, Request(spec, compute=CPU))
-        os.kill(worker._process._process.pid, signal.SIGKILL)  # and between two jobs
-        time.sleep(0.1)
+        worker._process._process.kill()  # and between two jobs
+        worker._process._process.wait()
         finished(worker, a_volume, Request(spec, compute=CPU))
     finally:
         worker.close()
@@ -189,17 +186,16 @@ def test_one_job_at_a_time(warm, spec, a_volume):
 
 
 def test_polling_never_waits(spec, a_volume):
+    """Not for a process that says nothing: any wait in one of so many polls would take them all beyond patience."""
     worker = Worker()
     try:
         worker.segment(a_volume, Request(spec, compute=CPU))
-        longest = 0.0
-        while worker.is_busy:
-            begin = time.thread_time()  # of this thread: the machine may be busy with others
-            found = worker.poll()
-            longest = max(longest, time.thread_time() - begin)
-            time.sleep(0.001)
-        assert longest < 0.02
-        found[-1].job.release()
+        os.kill(worker._process._process.pid, signal.SIGSTOP)
+        polls = threading.Thread(target=lambda: [worker.poll() for _ in range(10_000)], daemon=True)
+        polls.start()
+        polls.join(timeout=PATIENCE)
+        assert not polls.is_alive()
+        assert worker.is_busy
     finally:
         worker.close()
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from worker_at_work import ROOT, failure, finished, follow
+from worker_at_work import PATIENCE, ROOT, failure, finished, follow
 from worker_at_work import nothing_is_left_in_shared_memory as nothing_is_left_in_shared_memory
 from worker_at_work import spec as spec
 
@@ -125,7 +125,7 @@ time.sleep(60)
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as client:
         child = int(client.stdout.readline())
         client.kill()
-    end = time.monotonic() + 2
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end and Path(f"/proc/{child}").exists():
         time.sleep(0.02)
     assert not Path(f"/proc/{child}").exists()

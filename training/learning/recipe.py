@@ -139,6 +139,11 @@ def _find(name: str) -> Path:
         if path.is_file():
             return path
     known = ", ".join(sorted(recipe_names()))
+    if not known:
+        raise InputError(
+            f"There is no recipe '{name}': recipes lie beside training in a checkout of AttnSeg's repository, and here "
+            "are none; run it there, or give the file of a recipe."
+        )
     raise InputError(f"There is no recipe '{name}'; give a file, or one of: {known}.")
 
 

@@ -228,4 +228,4 @@ def _time(predictor: SlicePredictor, stack: SliceStack) -> float:
     stop = min(shape[axis], first + _TIMED)
     begin = time.perf_counter()
     predictor.predict_stack(stack, PredictionOptions(region=Region((0, 0, 0), shape).cut(axis, first, stop)))
-    return (time.perf_counter() - begin) / (stop - first)
+    return float((time.perf_counter() - begin) / (stop - first))

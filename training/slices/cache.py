@@ -178,7 +178,7 @@ def relabelled(label_map: np.ndarray, sources: Labels) -> np.ndarray:
     table = np.zeros(256, np.uint8)
     for label, values in enumerate(sources, start=1):
         table[list(values)] = label
-    return table[label_map]
+    return np.asarray(table[label_map])
 
 
 def _fingerprint(root: Path) -> list[tuple[str, int, int]]:

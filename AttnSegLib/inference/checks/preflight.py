@@ -68,7 +68,7 @@ def expected_gmacs(volume: Volume, spec: ModelSpec, *, flips: bool = False) -> f
 
 def len_slices(volume: Volume, spec: ModelSpec) -> int:
     """Number of slices that the model sees."""
-    return volume.voxels.shape[slice_orientation(volume.affine, spec.plane).axes[0]]
+    return int(volume.voxels.shape[slice_orientation(volume.affine, spec.plane).axes[0]])
 
 
 def _fit(volume: Volume, spec: ModelSpec) -> list[Remark]:
