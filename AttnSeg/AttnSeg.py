@@ -29,9 +29,12 @@ for _place in (_FOLDER, _FOLDER.parent):  # in a checkout the library lies besid
         sys.path.append(str(_place))
 
 from AttnSegLib.errors import InputError  # noqa: E402
-from AttnSegLib.models.catalog import find_model, resource_folder  # noqa: E402
-from AttnSegLib.mrml.news import Segmented, Stopped, Target  # noqa: E402
+from AttnSegLib.inference.prediction import ComputeOptions  # noqa: E402
+from AttnSegLib.models.catalog import find_model  # noqa: E402
+from AttnSegLib.models.places import resource_folder  # noqa: E402
+from AttnSegLib.mrml.news import Segmented, Target  # noqa: E402
 from AttnSegLib.mrml.session import Session  # noqa: E402
+from AttnSegLib.worker.messages import JobCancelled, JobFailed, Request  # noqa: E402
 from AttnSegPanel import samples  # noqa: E402
 
 if TYPE_CHECKING:
@@ -202,12 +205,13 @@ class AttnSegLogic(ScriptedLoadableModuleLogic):
 
         Raises `InputError` with one sentence if it can't be done.
         """
-        self.session.segment(Target(volume_node, find_model(model_id), device=device), segmentation=segmentation_node)
+        request = Request(find_model(model_id), compute=ComputeOptions(device))
+        self.session.segment(Target(volume_node, request), segmentation=segmentation_node)
         while True:
             for update in self.session.poll():
                 if isinstance(update, Segmented):
                     return update.node
-                if isinstance(update, Stopped):
+                if isinstance(update, JobCancelled | JobFailed):
                     raise InputError(update.sentence)
             slicer.app.processEvents()
             time.sleep(0.02)

@@ -131,6 +131,9 @@ class _Bar:
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 
+    def noticed(self, _sentence: str) -> None:
+        """`segment` tells of notices."""
+
     def cancelled(self) -> bool:
         return False  # Ctrl-C comes as an exception
 
@@ -175,7 +178,7 @@ def _models(options: argparse.Namespace) -> int:
     for finds, group in groupby(sorted(models, key=lambda spec: spec.finds), key=lambda spec: spec.finds):
         print(finds)
         for spec in group:
-            print(f"  {spec.id:{width}}  {spec.title}; {spec.scores['summary']}; weights {spec.licence}")
+            print(f"  {spec.id:{width}}  {spec.title}; {spec.scores.summary}; weights {spec.licence}")
     return 0
 
 

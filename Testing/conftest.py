@@ -24,7 +24,8 @@ from slicer_stand_in.fixtures import scene as scene
 
 from AttnSegLib import networks
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.models.catalog import CARD, sha256_of
+from AttnSegLib.models.card_file import CARD, FORMAT
+from AttnSegLib.models.catalog import sha256_of
 from AttnSegLib.networks.cost import network_facts
 from training import train
 
@@ -71,6 +72,7 @@ def a_model_folder(tmp_path):
     anatomy = {"scheme": "SCT", "value": "123037004", "meaning": "Anatomical Structure"}
     atrium = {"scheme": "SCT", "value": "82471001", "meaning": "Left atrium"}
     card = {
+        "format": FORMAT,
         "id": "tiny",
         "title": "A tiny model for tests",
         "network": "anunet",

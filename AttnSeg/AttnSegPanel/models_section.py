@@ -8,7 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from AttnSegLib.models import store as model_store
-from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml.news import News
 from AttnSegPanel.choices import show_rows
 
@@ -104,7 +104,7 @@ class ModelsSection:
 
 def _dice(spec: ModelSpec) -> str:
     """As the card of a model made by `training.export` says it; others tell their scores in words."""
-    return f"{spec.scores['mean_dice']:.3f}" if "mean_dice" in spec.scores else ""
+    return "" if spec.scores.mean_dice is None else f"{spec.scores.mean_dice:.3f}"
 
 
 def _state(spec: ModelSpec) -> str:
@@ -127,8 +127,8 @@ def _card(spec: ModelSpec) -> str:
         _("Organ"): spec.organ,
         _("Modality"): spec.modality,
         _("Network"): f"{spec.network} ({spec.reference})",
-        _("Scores"): spec.scores["summary"],
-        _("Trained on"): f"{trained.get('data', '?')}; {len(trained.get('training_cases', ()))} patients",
+        _("Scores"): spec.scores.summary,
+        _("Trained on"): f"{trained.data or '?'}; {len(trained.training_cases)} patients",
         _("Licence of the weights"): spec.licence,
         _("Size"): f"{spec.size_bytes / 1e6:.1f} MB" if spec.size_bytes else _("unknown"),
     }

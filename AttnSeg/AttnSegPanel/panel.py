@@ -10,9 +10,12 @@ import slicer
 from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.inference.prediction import ComputeOptions, PredictionOptions
 from AttnSegLib.models import catalog
-from AttnSegLib.mrml.news import News, Remarked, Stopped, Target
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.mrml.news import News, Target
 from AttnSegLib.mrml.session import Session
+from AttnSegLib.worker.messages import JobCancelled, JobFailed, Notice, Request
 from AttnSegPanel.attention_section import AttentionSection
 from AttnSegPanel.check_section import CheckSection
 from AttnSegPanel.choices import escape
@@ -84,12 +87,10 @@ class Panel:
         updates = self.attempt(self.session.poll) or []
         self.model_list.poll()
         for update in updates:
-            if isinstance(update, Stopped):
-                self.say(update.sentence, is_error=not update.by_user)
-                if update.detail:
-                    logging.error("AttnSeg: %s\n%s", update.sentence, update.detail)
-            elif isinstance(update, Remarked):
-                self.say(update.sentence)
+            if isinstance(update, JobCancelled | JobFailed | Notice):
+                self.say(update.sentence, is_error=isinstance(update, JobFailed))
+            if isinstance(update, JobFailed) and update.detail:
+                logging.error("AttnSeg: %s\n%s", update.sentence, update.detail)
             for section in self.sections:
                 section.receive(update)
         if updates:
@@ -101,7 +102,7 @@ class Panel:
         self.refresh()
 
     @property
-    def spec(self) -> catalog.ModelSpec | None:
+    def spec(self) -> ModelSpec | None:
         """The model that is chosen."""
         chosen = self.parameters.modelId if self.is_open else ""
         return next((spec for spec in self.models if spec.id == chosen), None)
@@ -114,9 +115,10 @@ class Panel:
         if self.spec is None:
             raise InputError(_("Choose a model first."))
         chosen = self.parameters
-        flips = chosen.flips and self.spec.mirrored
+        options = PredictionOptions(flips=chosen.flips and self.spec.mirrored)
         spec = self.spec.in_plane(chosen.plane) if chosen.plane else self.spec
-        return Target(volume, spec, chosen.device, chosen.level or None, flips)
+        request = Request(spec, options, ComputeOptions(chosen.device), chosen.level or None)
+        return Target(volume, request)
 
     def attempt(self, action: Callable[[], _Done]) -> _Done | None:
         """Do something that may refuse with a sentence for the user, and show that sentence; returns its result."""
@@ -134,6 +136,6 @@ class Panel:
             slicer.util.showStatusMessage(sentence, 5000)
 
 
-def _by_score(models: list[catalog.ModelSpec]) -> list[catalog.ModelSpec]:
+def _by_score(models: list[ModelSpec]) -> list[ModelSpec]:
     """The best first, so that whoever chooses nothing gets it."""
-    return sorted(models, key=lambda spec: -spec.scores.get("mean_dice", 0.0))
+    return sorted(models, key=lambda spec: -(spec.scores.mean_dice or 0.0))

@@ -10,7 +10,8 @@ from slicer.i18n import tr as _
 
 from AttnSegLib.mrml import segmentations
 from AttnSegLib.mrml.news import News, Segmented
-from AttnSegLib.worker.events import Compared, Measure
+from AttnSegLib.results.measures import Measure
+from AttnSegLib.worker.messages import Compared
 from AttnSegPanel.choices import show_rows
 
 if TYPE_CHECKING:

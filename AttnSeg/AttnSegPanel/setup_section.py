@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.mrml.news import News
-from AttnSegLib.worker.events import Checked
+from AttnSegLib.worker.messages import Checked
 from AttnSegPanel.choices import escape
 
 if TYPE_CHECKING:

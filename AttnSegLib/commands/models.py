@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import ModelSpec, find_model, load_models
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import find_model, load_models
 
 if TYPE_CHECKING:
     from AttnSegLib.models.download import Download

@@ -7,7 +7,7 @@ import slicer
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
-from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml.nodes import color_table, composites, fill_volume_node, nodes_of_class
 from AttnSegLib.mrml.protocols import Node, Scene, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside

@@ -9,7 +9,7 @@ from AttnSegLib.inference.checks import preflight
 from AttnSegLib.mrml import volumes
 from AttnSegLib.mrml.news import Target
 from AttnSegLib.mrml.protocols import RoiNode, VolumeNode
-from AttnSegLib.worker.events import Result
+from AttnSegLib.worker.messages import Result
 
 
 class Preparation:
@@ -36,8 +36,8 @@ class Preparation:
 
     def preflight(self, target: Target) -> list[preflight.Remark]:
         """What to read before Apply."""
-        device = "cpu" if target.device == "auto" else target.device
-        effort = preflight.Effort(device, target.flips, self._speeds.get(device))
+        device = "cpu" if target.request.compute.device == "auto" else target.request.compute.device
+        effort = preflight.Effort(device, target.request.options.flips, self._speeds.get(device))
         return preflight.inspect(self.volume(target.volume_node), target.spec, effort)
 
     def region(self, target: Target, roi: RoiNode | None, slices: tuple[int, int | None]) -> Region | None:
@@ -64,8 +64,9 @@ class Preparation:
 
     def learn_speed(self, target: Target, result: Result) -> None:
         """Remember how fast this device is, if the result is that of a whole network over the whole volume."""
-        volume = self.volume(target.volume_node)
-        if target.level is None and result.slices == preflight.len_slices(volume, target.spec):
-            work = preflight.expected_gmacs(volume, target.spec, flips=target.flips)
-            kind = "cpu" if target.device == "auto" and result.device.startswith("cpu") else target.device
+        volume, request = self.volume(target.volume_node), target.request
+        if request.level is None and result.slices == preflight.len_slices(volume, target.spec):
+            work = preflight.expected_gmacs(volume, target.spec, flips=request.options.flips)
+            device = request.compute.device
+            kind = "cpu" if device == "auto" and result.device.startswith("cpu") else device
             self._speeds[kind] = work / max(result.seconds, 1e-3)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import slicer
 
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.models.card import Label
 from AttnSegLib.mrml.nodes import color_table, composites, fill_volume_node
 from AttnSegLib.mrml.protocols import Node, Scene, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine

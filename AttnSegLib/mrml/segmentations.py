@@ -12,7 +12,7 @@ import vtk
 from vtk.util import numpy_support
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import Label, ModelSpec
+from AttnSegLib.models.card import Label, ModelSpec
 from AttnSegLib.mrml.protocols import Segment, SegmentationNode, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside, world_affine
 from AttnSegLib.results.segmentation_file import terminology_entry

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import NetworkFacts
+from AttnSegLib.models.card import NetworkFacts
 from AttnSegLib.networks.attention import SelfAttention, attention_maps
 
 _SIZE = 512  # pixels; self-attention grows faster than the slice, so a card overrates it for smaller slices

@@ -12,7 +12,8 @@ import pytest
 from slicer_stand_in.fixtures import start_qt
 
 from AttnSegLib import networks
-from AttnSegLib.models.catalog import load_models, resource_folder
+from AttnSegLib.models.catalog import load_models
+from AttnSegLib.models.places import resource_folder
 
 ROOT = Path(__file__).parents[2]
 MODULES = "lib/Slicer-5.99/qt-scripted-modules"
@@ -175,7 +176,7 @@ def test_icon_and_form_are_found_where_slicer_looks(installed):
     """`resourcePath` and the module's icon: in the folder Resources beside AttnSeg.py."""
     for name in ("Icons/AttnSeg.svg", "Icons/AttnSeg.png", "UI/AttnSeg.ui"):
         assert (installed / "Resources" / name).is_file()
-    found = python("from AttnSegLib.models.catalog import resource_folder; print(resource_folder('UI'))", installed)
+    found = python("from AttnSegLib.models.places import resource_folder; print(resource_folder('UI'))", installed)
     assert Path(found.strip()) == installed / "Resources" / "UI"
 
 

@@ -16,7 +16,7 @@ from AttnSegLib.inference.cpu_lanes import lanes
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionMap
 from AttnSegLib.networks.output import SegmentationOutput
 

@@ -16,7 +16,8 @@ from AttnSegLib.commands import models as model_commands
 from AttnSegLib.errors import InputError
 from AttnSegLib.models import download
 from AttnSegLib.models import store as model_store
-from AttnSegLib.models.catalog import CARD, find_model, load_card
+from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.models.catalog import find_model
 
 PATIENCE = 60  # s, for a loaded machine
 
