@@ -76,7 +76,8 @@ def begin_with(module: SegmentationModule, first: Learnt) -> str:
 
 def _all_of(own: FirstWeights, earlier: FirstWeights | None) -> FirstWeights:
     """Both as one, so that no card forgets whom its weights have seen."""
-    if earlier is None or earlier.data == own.data:
+    if earlier is None:
         return own
     cases = (*own.training_cases, *(case for case in earlier.training_cases if case not in own.training_cases))
-    return FirstWeights(f"{own.data}; and before that: {earlier.data}", cases)
+    is_the_same = earlier.data == own.data
+    return FirstWeights(own.data if is_the_same else f"{own.data}; and before that: {earlier.data}", cases)
