@@ -263,7 +263,7 @@ def test_a_wrong_list_stops_cmake(a_copy, tmp_path, old, new, reason):
         install(a_copy, tmp_path)
 
 
-# --- What the Extensions Index looks at: test_extensions_index.py, and what CMake tells it -----------------------------
+# --- What CMake tells the Extensions Index (see also test_extensions_index.py) ---------------------------------------
 
 
 def test_the_metadata_in_the_cmake_list(installed):
