@@ -36,7 +36,8 @@ class Volume:
     voxels: (D, H, W) in stored order, index (k, j, i).
     affine: 4x4, index (i, j, k, 1) to patient position in mm, RAS.
     modality: DICOM modality ("CT", "MR", ...) where the file says it, else None.
-    notices: sentences about decisions taken while reading, for the user.
+    notices: what the reader assumed or left out, one whole sentence for the user each, without the name of the file or
+        the case. Every reader gives them in this form, and whoever reads a volume shows them.
     stored_affine: the affine in the file, where the reader of a data set corrected it, else None. Label maps that were
         made for the file have it, too.
     """

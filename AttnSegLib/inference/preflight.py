@@ -48,14 +48,16 @@ class Effort:
 
 
 def warnings(volume: Volume, spec: ModelSpec) -> list[str]:
-    """What speaks against giving this volume to this model; empty if nothing does."""
+    """What speaks against giving this volume to this model, besides its own notices; empty if nothing does."""
     return [remark.sentence for remark in _fit(volume, spec) if remark.is_warning]
 
 
 def inspect(volume: Volume, spec: ModelSpec, effort: Effort) -> list[Remark]:
-    """Everything to read before Apply: modality and intensities, spacing, slices, expected cost, licence."""
+    """Everything to read before Apply: what was assumed of the volume, modality and intensities, spacing, slices,
+    expected cost, licence."""
+    assumed = [Remark(notice, is_warning=True) for notice in volume.notices]
     licence = Remark(f"Weights: {spec.licence}; not a medical device.")
-    return [*_fit(volume, spec), _cost(volume, spec, effort), licence]
+    return [*assumed, *_fit(volume, spec), _cost(volume, spec, effort), licence]
 
 
 def expected_gmacs(volume: Volume, spec: ModelSpec, *, flips: bool = False) -> float:

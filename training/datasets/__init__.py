@@ -2,20 +2,24 @@
 
 SOURCE: one sentence: where to get the data set, and which folder to give as its root.
 LABELS: what the values in its label maps mean; empty where the data set says it itself.
-cases(root, **options): the cases, by id. Quick: files are found and paired, and read by `Case.read`.
+cases(root, **options): the cases, by id. Quick: files are found and paired, and read by `Case.read`, which also says
+on standard error what was assumed of a case, once each.
 """
 
 from __future__ import annotations
 
 import inspect
 import pkgutil
+import sys
+from dataclasses import replace
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from AttnSegLib.errors import InputError
-from training.slices.case import Case
+from training.slices.case import Case, Labelled
 
 
 def names() -> list[str]:
@@ -42,7 +46,7 @@ def cases(name: str, root: Path, **options: Any) -> list[Case]:
     ids = [case.id for case in found]
     if doubled := sorted({case_id for case_id in ids if ids.count(case_id) > 1}):
         raise InputError(f"Case '{doubled[0]}' lies in '{root}' more than once; keep one copy.")
-    return found
+    return [replace(case, read=partial(_read, case)) for case in found]
 
 
 def settings(name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -56,3 +60,16 @@ def reader(name: str) -> ModuleType:
     if name not in names():
         raise InputError(f"There is no data set '{name}'; choose one of: {', '.join(names())}.")
     return import_module(f"{__name__}.{name}")
+
+
+def _read(case: Case) -> Labelled:
+    """A case as its data set reads it, with its notices told."""
+    labelled = case.read()
+    for notice in labelled.volume.notices:
+        _tell(f"Case '{case.id}': {notice}")
+    return labelled
+
+
+@cache  # a case may be read again, by a command that trains and then scores
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
