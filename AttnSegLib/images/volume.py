@@ -15,7 +15,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.images import dicom, nifti
+from AttnSegLib.images import nifti
+from AttnSegLib.images.dicom.signs import is_dicom
 
 _LPS_TO_RAS = np.array([[-1.0], [-1.0], [1.0]])  # ITK counts towards left and posterior, Slicer towards right, anterior
 
@@ -38,6 +39,7 @@ class Volume:
     modality: DICOM modality ("CT", "MR", ...) where the file says it, else None.
     notices: what the reader assumed or left out, one whole sentence for the user each, without the name of the file or
         the case. Every reader gives them in this form, and whoever reads a volume shows them.
+    padding: value of the voxels outside of what was measured, where the file says so and it is not that of air.
     stored_affine: the affine in the file, where the reader of a data set corrected it, else None. Label maps that were
         made for the file have it, too.
     """
@@ -46,6 +48,7 @@ class Volume:
     affine: np.ndarray
     modality: str | None = None
     notices: tuple[str, ...] = ()
+    padding: float | None = None
     stored_affine: np.ndarray | None = None
 
     @property
@@ -59,21 +62,36 @@ class Volume:
         """Volume of a voxel in mL."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
+    def measured(self, voxels: np.ndarray) -> np.ndarray:
+        """Those of some voxels that are no padding, in one row; all as they are if none is, or no other."""
+        if self.padding is None or (is_padding := voxels == self.padding).all():
+            return voxels
+        return voxels[~is_padding]
+
 
 def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
-    """Read a scalar 3D image (NIfTI, NRRD or MetaImage) or a folder with a DICOM series.
+    """Read a scalar 3D image (NIfTI, NRRD or MetaImage), a folder with a DICOM series, or a DICOM file of many frames.
 
-    series: number of the DICOM series to take if the folder holds several. Raises `InputError` for whatever can't be
+    series: number of the DICOM series to take if there are several. Raises `InputError` for whatever can't be
     segmented: missing, unreadable or truncated files, colour, 4D or single-slice images, NaN, constant images, sheared
-    grids, and DICOM folders with missing slices.
+    grids, and DICOM series with damaged, missing or odd slices.
     """
     path = Path(path).absolute()  # "." has no name to tell
-    if series is not None and path.is_file():
-        raise InputError(f"'{path.name}' is a file and has no series to choose from; leave the series out.")
     with _opening(path):
-        volume = Volume(*dicom.read_series(path, series)) if path.is_dir() else from_image(_read_file(path))
+        if path.is_dir() or is_dicom(path):
+            volume = _read_dicom(path, series)
+        elif series is not None:
+            raise InputError(f"'{path.name}' has no series to choose from; leave the series out.")
+        else:
+            volume = from_image(_read_file(path))
     check(volume, f"'{path.name}'")
     return volume
+
+
+def _read_dicom(path: Path, series: str | None) -> Volume:
+    from AttnSegLib.images.dicom.series import read_file, read_series  # here, since pydicom takes its time to load
+
+    return Volume(*(read_series if path.is_dir() else read_file)(path, series))
 
 
 def check(volume: Volume, name: str) -> None:

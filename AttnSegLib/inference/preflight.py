@@ -80,6 +80,8 @@ def _label_map(volume: Volume) -> list[Remark]:
     rows = _rows(volume.voxels)
     here, neighbours = rows[..., :-1], rows[..., 1:]
     inside = here > rows.min()  # the air of a scan may be as uniform as the background of a label map
+    if volume.padding is not None:
+        inside &= here != volume.padding
     if inside.any() and np.mean((here == neighbours)[inside]) < _UNIFORM:
         return []
     values = np.unique(rows)
@@ -95,7 +97,7 @@ def _label_map(volume: Volume) -> list[Remark]:
 
 
 def _modality(volume: Volume, spec: ModelSpec) -> Remark:
-    sample = _sample(volume.voxels)
+    sample = volume.measured(_sample(volume.voxels))
     if volume.modality is not None and volume.modality != spec.modality:
         evidence = f"is {volume.modality} by its DICOM header"
     elif volume.modality is not None:

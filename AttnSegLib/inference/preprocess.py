@@ -96,9 +96,10 @@ class Preprocessing:
             return self.window or (0.0, 1.0)
         ranges, wanted = _RANGES.setdefault(volume, {}), (self.percentiles[0], self.percentiles[1])
         if wanted not in ranges:
-            lower, upper = np.percentile(volume.voxels, wanted)
+            voxels = volume.measured(volume.voxels)
+            lower, upper = np.percentile(voxels, wanted)
             if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
-                lower, upper = volume.voxels.min(), volume.voxels.max()
+                lower, upper = voxels.min(), voxels.max()
             ranges[wanted] = float(lower), float(upper if upper > lower else lower + 1.0)  # 0 all over, and no NaN
         return ranges[wanted]
 
@@ -169,7 +170,10 @@ class SliceStack:
         intensities (n, 2 neighbours + 1, 2) that become 0 and 1."""
         together = self.preprocessing.with_neighbours(indices, len(self))
         pixels = self.view(self.volume.voxels)[together].astype(np.float32)
-        return torch.from_dlpack(pixels), torch.from_dlpack(self._ranges(pixels).astype(np.float32))
+        ranges = self._ranges(pixels).astype(np.float32)
+        if self.volume.padding is not None:  # background, however bright
+            np.copyto(pixels, ranges[..., :1, None], where=pixels == self.volume.padding)
+        return torch.from_dlpack(pixels), torch.from_dlpack(ranges)
 
     def prepare(self, pixels: Tensor, ranges: Tensor) -> Tensor:
         """From what `read` gives, on whatever device it is by now, to (n, in_channels, H, W) as the network sees it."""
@@ -215,8 +219,16 @@ class SliceStack:
         """(n, C, 2); a slice that has one value only becomes 0 if ranges are taken per slice."""
         if not self.preprocessing.per_slice or self.preprocessing.percentiles is None:
             return np.broadcast_to(self._intensity_range, (*pixels.shape[:2], 2))
-        lower, upper = np.percentile(pixels, self.preprocessing.percentiles, axis=(2, 3))
+        lower, upper = self._percentiles(pixels)
         return np.stack([lower, np.where(upper > lower, upper, lower + 1)], axis=2)
+
+    def _percentiles(self, pixels: np.ndarray) -> np.ndarray:
+        """(2, n, C), of slices by themselves."""
+        wanted = self.preprocessing.percentiles
+        if self.volume.padding is None:
+            return np.percentile(pixels, wanted, axis=(2, 3))
+        found = [np.percentile(self.volume.measured(one), wanted) for one in pixels.reshape(-1, *pixels.shape[2:])]
+        return np.transpose(found).reshape(2, *pixels.shape[:2])
 
     @cached_property
     def _intensity_range(self) -> Range:

@@ -116,6 +116,8 @@ def _draw_image(axes: Axes, overview: Overview, index: int) -> None:
     stack = overview.stack
     lower, upper = stack.preprocessing.intensity_range(stack.volume)
     pixels = stack.view(stack.volume.voxels)[index]
+    if stack.volume.padding is not None:
+        pixels = np.where(pixels == stack.volume.padding, lower, pixels)
     height, width = _physical_size(stack)
     axes.imshow(pixels, "gray", vmin=lower, vmax=upper, origin="lower", extent=_extent(stack))
     # as radiologists hang slices: superior or anterior up, the patient's right (in sagittal slices: anterior) left

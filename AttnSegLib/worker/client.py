@@ -91,6 +91,7 @@ class Worker:
             "voxels": self._share_voxels(volume),
             "affine": volume.affine.tolist(),
             "modality": volume.modality,
+            "padding": volume.padding,
             "label_map": label_block,
             "attention": attention_blocks,
             "options": asdict(request.options),

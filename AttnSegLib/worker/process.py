@@ -131,7 +131,7 @@ class _Service:
                 self._volume = None
                 _let_go([(memory, np.empty(0))])
             memory, voxels = protocol.attach(block)
-            volume = Volume(voxels, np.array(request["affine"]), request["modality"])
+            volume = Volume(voxels, np.array(request["affine"]), request["modality"], padding=request["padding"])
             self._volume = (block["name"], memory, volume)
         return self._volume[2]
 

@@ -9,8 +9,8 @@ torch is loaded, {"say": "ready", "devices": [[name, words, free MB or null], ..
 
 Client to worker:
     {"do": "segment", "job": 1, "card": path, "plane": text, "voxels": block, "affine": 4 rows,
-     "modality": null or text, "label_map": block, "attention": {title: block}, "options": {...},
-     "compute": [device, batch size, precision], "level": null or number}
+     "modality": null or text, "padding": null or number, "label_map": block, "attention": {title: block},
+     "options": {...}, "compute": [device, batch size, precision], "level": null or number}
     {"do": "compare", "job": 2, "reference": block, "prediction": block, "spacing": [i, j, k] in mm}
     {"do": "check", "job": 3}
     {"do": "cancel", "job": 1}      at any time
@@ -30,7 +30,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-VERSION = 2
+VERSION = 3
 
 
 def send(stream: BinaryIO, message: dict[str, Any]) -> None:
