@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up.refusals import refusal
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume, from_image, read_label_map, read_volume, to_image
@@ -16,17 +17,6 @@ SUFFIXES = [".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"]
 DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
 DAMAGED = "is damaged, truncated or not what its name says"
 LPS_TO_RAS = np.array([-1, -1, 1])
-
-
-def refusal(path, **kwargs):
-    """The message with which a file is refused: one sentence with a remedy."""
-    with pytest.raises(InputError) as caught:
-        read_volume(path, **kwargs)
-    message = str(caught.value)
-    assert message.endswith(".")
-    assert "\n" not in message
-    assert "; " in message
-    return message
 
 
 def write(path, voxels, affine=None, compressed=False):
@@ -135,17 +125,6 @@ def test_spacing_and_voxel_volume(a_volume):
     assert a_volume.voxel_volume == pytest.approx(0.0015)
 
 
-def test_nifti_without_qform_and_sform_is_read(a_nifti):
-    volume = read_volume(patched(a_nifti, forms(0, 0)))
-    np.testing.assert_array_equal(volume.voxels.ravel(), range(60))
-    assert volume.spacing == pytest.approx((0.5, 1.5, 2.0))
-
-
-def test_nifti_intensities_are_scaled(a_nifti):
-    volume = read_volume(patched(a_nifti, (112, "2f", 0.5, 10)))
-    np.testing.assert_array_equal(volume.voxels.ravel(), np.arange(60) * 0.5 + 10)
-
-
 def test_unpacked_nifti_named_gz_is_read(a_nifti):
     assert read_volume(a_nifti.rename(a_nifti.with_suffix(".nii.gz"))).voxels.shape == (5, 4, 3)
 
@@ -235,7 +214,10 @@ def test_a_header_without_all_its_voxels_is_refused(tmp_path, a_volume, suffix):
     raw.write_bytes(raw.read_bytes()[:-2])
     assert DAMAGED in refusal(path)
     raw.unlink()
-    assert DAMAGED in refusal(path)
+    assert (
+        refusal(path)
+        == f"The data file 'image.raw' of '{path.name}' is missing; put it beside it, or give another file."
+    )
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
@@ -278,13 +260,6 @@ def test_voxels_that_are_no_numbers_are_refused(tmp_path, value):
 
 def test_a_constant_image_is_refused(tmp_path):
     assert "constant (every voxel is 7)" in refusal(write(tmp_path / "image.nii.gz", np.full((3, 4, 5), 7, np.int16)))
-
-
-@pytest.mark.parametrize("qform_code", [0, 1], ids=["sform", "sform and qform"])
-@pytest.mark.parametrize("first_row", [[0.5, 0.3, 0, 1], [0, 0, 0, 0], [0.5, 0, 0, np.nan]])
-def test_a_sheared_nifti_is_refused(a_nifti, first_row, qform_code):
-    rows = sform(first_row, [0, 1.5, 0, 2], [0, 0, 2, 3])
-    assert "sheared" in refusal(patched(a_nifti, forms(qform_code, 1), rows))
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
