@@ -120,7 +120,8 @@ def _header(file: BinaryIO) -> _Header:
 
 def _place(header: _Header, axes: int, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Affine and notices."""
-    silent, notices = [], ()
+    silent: list[str] = []
+    notices: tuple[str, ...] = ()
     spacing = header.numbers(axes, "ElementSpacing")
     if spacing is None and (spacing := header.numbers(axes, "ElementSize")) is not None:
         notices = ("The header says how large voxels are, not how far apart; their size was taken for both.",)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from AttnSegLib.images.packing import Damaged, Packing, unpacked
 from AttnSegLib.images.stored import Contents, Stored, check_sizes, opened, voxels_of
 
 _FIRST, _SECOND = 348, 540  # bytes of the headers of NIfTI-1 and NIfTI-2
+_ORDERS: tuple[Literal["<"], Literal[">"]] = ("<", ">")
 _FIELDS = {  # place and type in each
     "magic": ((344, "S4"), (4, "S8")),
     "dim": ((40, "8i2"), (16, "8i8")),
@@ -37,6 +39,7 @@ _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 7
 _VALUES = {32: 2, 1792: 2, 2048: 2, 128: 3, 2304: 4}  # in a voxel: complex numbers, colours
 _UNREAD = {1: "single bits", 1536: "numbers of 128 bits"}
 _UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # mm; 0: not said
+_FLOAT32_STEP = float(np.finfo(np.float32).eps)
 _SCANNER = 1  # code of a form that gives the place in the scanner
 
 
@@ -51,7 +54,7 @@ def read(path: Path) -> Contents:
     start, is_packed = _beginning(path)
     header = _header(start)
     shape = _shape(header, path)
-    dtype = np.dtype(_TYPES[int(header["datatype"])]).newbyteorder(header["dim"].dtype.byteorder)
+    dtype = np.dtype(header["dim"].dtype.byteorder + _TYPES[int(header["datatype"])])
     affine, others, notices = _place(header, shape, f"'{path.name}'")
     packing = Packing.GZIP if is_packed else Packing.NONE
     voxels, left_out = voxels_of(Stored((path,), shape, dtype, packing, skip=_offset(header)))
@@ -75,7 +78,7 @@ def _beginning(path: Path) -> tuple[bytes, bool]:
 
 def _header(start: bytes) -> np.void:
     """The fields, in the byte order of the file."""
-    for (number, size), order in itertools.product(enumerate((_FIRST, _SECOND)), "<>"):
+    for (number, size), order in itertools.product(enumerate((_FIRST, _SECOND)), _ORDERS):
         if len(start) >= size and np.frombuffer(start, f"{order}i4", 1)[0] == size:
             places = {name: both[number] for name, both in _FIELDS.items()}
             offsets, formats = zip(*places.values(), strict=True)
@@ -119,7 +122,7 @@ def _place(
     """Affine; other places that the header names; notices."""
     unit = _UNITS.get(int(header["xyzt_units"]) & 7)
     notices = [] if unit else ["The header gives lengths in a unit that does not exist; they were taken as mm."]
-    spacing = np.float64(header["pixdim"][1:4])
+    spacing = np.asarray(header["pixdim"][1:4], np.float64)
     forms = _forms(header, spacing, name)
     if not forms:
         return *_unplaced(spacing * (unit or 1.0), shape), [*notices, _UNPLACED]
@@ -154,7 +157,7 @@ def _sform(header: np.void, spacing: np.ndarray, name: str) -> np.ndarray | None
     """Raises `InputError` for one that is no grid, or that contradicts the spacing."""
     if header["sform_code"] <= 0:
         return None
-    sform = np.vstack([np.float64(header["srow"]), [0.0, 0.0, 0.0, 1.0]])
+    sform = np.vstack([np.asarray(header["srow"], np.float64), [0.0, 0.0, 0.0, 1.0]])
     check_axes(sform, name)
     lengths = np.linalg.norm(sform[:3, :3], axis=0)
     is_said = np.isfinite(spacing) & (spacing != 0)
@@ -167,12 +170,12 @@ def _qform(header: np.void, spacing: np.ndarray) -> np.ndarray | None:
     """None if there is none, or none that is valid."""
     if header["qform_code"] <= 0 or not _is_spacing(spacing):
         return None
-    b, c, d = np.float64(header["quatern"])
+    b, c, d = header["quatern"].tolist()
     rest = 1.0 - (b * b + c * c + d * d)
     if not rest > -SKEW or not np.isfinite(header["qoffset"]).all():  # NaN is neither
         return None
-    b, c, d = np.array([b, c, d]) / max(1.0, np.sqrt(1.0 - rest))
-    a = np.sqrt(max(rest, 0.0))
+    too_long = max(1.0, np.sqrt(1.0 - rest))  # by rounding
+    a, b, c, d = np.sqrt(max(rest, 0.0)), b / too_long, c / too_long, d / too_long
     rotation = np.array(
         [
             [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
@@ -215,7 +218,7 @@ def _scaled(voxels: np.ndarray, header: np.void) -> np.ndarray:
         return voxels
     if not np.isfinite(intercept):
         raise Damaged("its header scales voxels by what is no number")
-    scaled = np.empty(voxels.shape, _wide_enough(voxels.dtype, slope, intercept))
+    scaled: np.ndarray = np.empty(voxels.shape, _wide_enough(voxels.dtype, slope, intercept))
     with np.errstate(over="ignore"):  # infinite voxels are refused
         for one, values in zip(scaled, voxels, strict=True):
             one[...] = np.float64(slope) * values + intercept
@@ -228,4 +231,4 @@ def _wide_enough(dtype: np.dtype, slope: float, intercept: float) -> type:
         return np.float64
     info = np.iinfo(dtype)
     largest = abs(slope) * max(-float(info.min), float(info.max)) + abs(intercept)
-    return np.float32 if largest * np.finfo(np.float32).eps < abs(slope) / 32 else np.float64
+    return np.float32 if largest * _FLOAT32_STEP < abs(slope) / 32 else np.float64

@@ -165,7 +165,7 @@ def _fill(voxels: np.ndarray, file: BinaryIO, stored: Stored, most: int) -> int:
     file.seek(stored.start)
     for _ in itertools.takewhile(bool, (file.readline() for _ in range(stored.lines))):
         pass
-    into = memoryview(voxels.view(np.uint8))
+    into = voxels.view(np.uint8).data
     if stored.packing is Packing.TEXT:
         behind = read_text(file, voxels)
     elif stored.packing is Packing.NONE:
