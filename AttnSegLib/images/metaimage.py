@@ -81,7 +81,7 @@ class _Header:
         return numbers
 
 
-def read(path: Path) -> Contents:
+def read_metaimage(path: Path) -> Contents:
     """What a file holds. Raises `InputError` for what can't be a volume, and `Damaged`."""
     with opened(path) as file:
         header = _header(file)

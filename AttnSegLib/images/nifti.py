@@ -49,7 +49,7 @@ _UNPLACED = (
 )
 
 
-def read(path: Path) -> Contents:
+def read_nifti(path: Path) -> Contents:
     """What a file holds. Raises `InputError` for what can't be a volume, and `Damaged`."""
     start, is_packed = _beginning(path)
     header = _header(start)

@@ -87,7 +87,7 @@ class _Header:
         return default if default is not None and name not in self.fields else _whole(self.must(name), name)
 
 
-def read(path: Path) -> Contents:
+def read_nrrd(path: Path) -> Contents:
     """What a file holds. Raises `InputError` for what can't be a volume, and `Damaged`."""
     with opened(path) as file:
         header = _header(file)

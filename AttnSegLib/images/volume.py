@@ -11,18 +11,21 @@ import numpy as np
 import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.images import dicom, metaimage, nifti, nrrd
+from AttnSegLib.images import dicom
 from AttnSegLib.images.grid import LPS_TO_RAS, affine_of, check_axes, same_place
+from AttnSegLib.images.metaimage import read_metaimage
+from AttnSegLib.images.nifti import read_nifti
+from AttnSegLib.images.nrrd import read_nrrd
 from AttnSegLib.images.packing import Damaged
 from AttnSegLib.images.stored import Contents
 
 _READERS: dict[str, Callable[[Path], Contents]] = {
-    ".nii": nifti.read,
-    ".nii.gz": nifti.read,
-    ".nrrd": nrrd.read,
-    ".nhdr": nrrd.read,
-    ".mha": metaimage.read,
-    ".mhd": metaimage.read,
+    ".nii": read_nifti,
+    ".nii.gz": read_nifti,
+    ".nrrd": read_nrrd,
+    ".nhdr": read_nrrd,
+    ".mha": read_metaimage,
+    ".mhd": read_metaimage,
 }
 
 
@@ -69,11 +72,11 @@ def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
         if series is not None and path.is_file():
             raise InputError(f"'{path.name}' is a file and has no series to choose from; leave the series out.")
         volume = Volume(*dicom.read_series(path, series)) if path.is_dir() else _read_file(path)
-    check(volume, f"'{path.name}'")
+    check_volume(volume, f"'{path.name}'")
     return volume
 
 
-def check(volume: Volume, name: str) -> None:
+def check_volume(volume: Volume, name: str) -> None:
     """Raises `InputError` for what can't be segmented: sheared axes, NaN, a constant image. name: for the sentence."""
     check_axes(volume.affine, name)
     _check_voxels(volume.voxels, name)

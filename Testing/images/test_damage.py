@@ -5,8 +5,9 @@ import gzip
 import numpy as np
 import pytest
 from made_up.files import meta_header, nrrd_header, some_voxels, write_meta, write_nifti, write_nrrd
+from made_up.mutations import Mutation, a_ball, mutations, originals
 from made_up.refusals import refusal
-from mutated_inputs import Mutation, mutations, originals, outcomes, voxels
+from mutated_inputs import outcomes
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import read_label_map, read_volume
@@ -142,7 +143,7 @@ def test_nothing_that_was_changed_at_random_is_believed_or_ends_the_process():
 @pytest.mark.slow
 def test_a_file_that_is_believed_although_it_was_changed_is_found_out(tmp_path):
     """The test above can fail."""
-    changed = voxels()
+    changed = a_ball()
     changed[0, 0, 0] += 1
     content = write_nifti(tmp_path / "image.nii", changed).read_bytes()
     (outcome,) = outcomes([Mutation("image.nii", content, is_told=True)])
