@@ -38,7 +38,7 @@ def test_a_series_that_was_sent_twice_is_read_once(a_ct_folder, series):
     assert volume.notices == ("5 file(s) that repeat a slice were left out.",)
 
 
-def test_a_copy_may_be_packed_or_scaled_otherwise(a_ct_folder, the_third_slice):
+def test_a_copy_may_be_packed_or_scaled_otherwise(a_ct_folder):
     write_slice(a_ct_folder / "copy", VOXELS[2] - 7, 4, RescaleSlope=1, RescaleIntercept=7)
     np.testing.assert_array_equal(read_volume(a_ct_folder).voxels, VOXELS)
 

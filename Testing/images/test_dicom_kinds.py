@@ -15,8 +15,8 @@ from made_up.dicom import (
     write_slice,
 )
 from pydicom import dcmread
-from pydicom.pixels import apply_modality_lut
 from pydicom.dataelem import DataElement
+from pydicom.pixels import apply_modality_lut
 from pydicom.uid import SegmentationStorage
 
 from AttnSegLib.images.volume import read_volume
@@ -99,7 +99,7 @@ def test_volumes_of_one_file_are_told_apart(a_folder, of, told):
 
 def test_parallel_stacks_of_one_file_are_told_apart(a_folder):
     path = a_folder / "a"
-    write_enhanced(path, [(step + 50 * n, stack(n)) for n in (1, 2) for step in STEPS], np.tile(VOXELS, (2, 1, 1)) )
+    write_enhanced(path, [(step + 50 * n, stack(n)) for n in (1, 2) for step in STEPS], np.tile(VOXELS, (2, 1, 1)))
     assert "number 3.1 (5 slices), number 3.2 (5 slices)" in refusal(path)
 
 

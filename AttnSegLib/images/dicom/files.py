@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -33,17 +34,17 @@ _INFLATED = 1 << 26, 20  # a deflated file may have this many bytes, or times it
 _LARGEST = 1 << 15  # pixels a side: detectors have a tenth
 
 # Only these are read: it takes half the time.
-KEYWORDS = (
-    "SOPClassUID SeriesInstanceUID SeriesNumber FrameOfReferenceUID Modality ImageType NumberOfFrames "
-    "ImagePositionPatient ImageOrientationPatient PixelSpacing EchoTime TemporalPositionIdentifier DiffusionBValue "
-    "InversionTime TriggerTime FlipAngle AcquisitionNumber DimensionIndexSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence "
-    "SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation "
-    "PixelPaddingValue PixelPaddingRangeLimit RescaleSlope RescaleIntercept ModalityLUTSequence PixelData "
-    "FloatPixelData DoubleFloatPixelData"
-).split()
+_KEYWORDS = """
+    SOPClassUID SeriesInstanceUID SeriesNumber FrameOfReferenceUID Modality ImageType NumberOfFrames
+    ImagePositionPatient ImageOrientationPatient PixelSpacing EchoTime TemporalPositionIdentifier DiffusionBValue
+    InversionTime TriggerTime FlipAngle AcquisitionNumber DimensionIndexSequence SharedFunctionalGroupsSequence
+    PerFrameFunctionalGroupsSequence SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored
+    HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit RescaleSlope RescaleIntercept
+    ModalityLUTSequence PixelData FloatPixelData DoubleFloatPixelData
+"""
 _MOSAIC = Tag(0x0019, 0x100A)  # NumberOfImagesInMosaic, if (0019,0010) says so
 _MOSAIC_CREATOR = Tag(0x0019, 0x0010)
-_TAGS = [*map(Tag, KEYWORDS), _MOSAIC, _MOSAIC_CREATOR]
+_TAGS = [*map(Tag, re.findall(r"\w+", _KEYWORDS)), _MOSAIC, _MOSAIC_CREATOR]
 
 
 @dataclass(frozen=True, eq=False)

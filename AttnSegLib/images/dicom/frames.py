@@ -116,7 +116,9 @@ def frames_of(path: Path) -> list[Frame] | Rejected:
     try:
         with files.quiet():
             header = files.read_header(path)
-            kind, series, number = (_text(header.get(tag)) for tag in ("SOPClassUID", "SeriesInstanceUID", "SeriesNumber"))
+            kind, series, number = (
+                _text(header.get(tag)) for tag in ("SOPClassUID", "SeriesInstanceUID", "SeriesNumber")
+            )
             identity = (kind, series, number)
             return _frames(header, path, identity)
     except Unusable as error:
@@ -256,8 +258,9 @@ def _check_table(holder: Dataset) -> None:
 
 
 def _padding(find: _Find, pixels: StoredPixels) -> tuple[int, int] | None:
-    """As the pixels are stored: with their bits only, and with their sign, which many files write as a positive twin."""
-    ends = [int(value) for value in map(find, ("PixelPaddingValue", "PixelPaddingRangeLimit")) if value not in (None, "")]
+    """As the pixels are stored: with their bits only, and with their sign, which many files write as positive."""
+    found = (find("PixelPaddingValue"), find("PixelPaddingRangeLimit"))
+    ends = [int(value) for value in found if value not in (None, "")]
     if not ends:
         return None
     span = 1 << pixels.bits_stored

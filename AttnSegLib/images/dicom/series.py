@@ -75,13 +75,13 @@ def _reading(chosen: Stack, notices: list[str]) -> Reading:
     voxels, padding, share = pixels.intensities(frames)
     if padding is not None:
         notices.append(
-            f"{100 * share:.1f} % of the voxels are padding (the value {padding:g}), outside of what was measured; they "
+            f"{100 * share:.1f} % of the voxels are padding (the value {padding:g}), outside of what was measured, and "
             "are taken as background."
         )
     if any(frame.is_inverted for frame in frames):
         notices.append(
-            "The slices are marked to be shown inverted (MONOCHROME1); the intensities are taken as they are stored and "
-            "rescaled, not inverted."
+            "The slices are marked to be shown inverted (MONOCHROME1); the intensities are taken as they are stored, "
+            "rescaled but not inverted."
         )
     return Reading(voxels, spacing.affine(frames), frames[0].modality or None, tuple(notices), padding)
 

@@ -43,8 +43,9 @@ def affine(frames: list[Frame]) -> np.ndarray:
 def odd(frames: list[Frame], others: int, why: str) -> InputError:
     """The error about slices that do not fit the others of their series, of which there are so many."""
     paths = sorted({frame.path for frame in frames})
+    fits = "does not fit" if len(paths) == 1 else "do not fit"
     return InputError(
-        f"{names(paths)} {'does' if len(paths) == 1 else 'do'} not fit the other {others} slices of the series ({why}); "
+        f"{names(paths)} {fits} the other {others} slices of the series ({why}); "
         "take out of the folder what is a scout, else export the series again."
     )
 
