@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import struct
+
 from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, RLELossless
 
 from AttnSegLib.images.dicom import faults
@@ -10,7 +13,7 @@ from AttnSegLib.images.dicom.files import StoredPixels
 
 _KNOWN = {RLELossless, *JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes}
 _RUN = 64  # bytes at most that one byte of RLE stands for
-_SUSPICIOUS, _PACKED = 1 << 26, 1000  # a frame of more bytes was hardly packed to less than a thousandth
+_SUSPICIOUS, _PACKED = 1 << 26, 1000  # a frame of more bytes is hardly packed to less than a thousandth
 _SIZ = b"\xff\x4f\xff\x51"  # how JPEG 2000 begins
 _END = b"\xff\xd9"  # how JPEG, JPEG-LS and JPEG 2000 end
 _NO_SIZE = (0xC4, 0xC8, 0xCC)  # markers between those of the size that say something else
@@ -20,15 +23,38 @@ def check(frame: bytes, pixels: StoredPixels) -> None:
     """Raises `Unusable` for a packed frame that is cut short, or of another size than the header says."""
     if pixels.syntax not in _KNOWN:
         raise Unusable(faults.UNDECODABLE)
-    times = _RUN if pixels.syntax == RLELossless else _PACKED
-    if pixels.frame_bytes > max(times * len(frame), 0 if pixels.syntax == RLELossless else _SUSPICIOUS):
-        raise Unusable(faults.too_few(pixels.rows, pixels.columns))
     if pixels.syntax == RLELossless:
+        _check_runs(frame, pixels)
         return
-    if not frame.rstrip(b"\0").endswith(_END):
+    if pixels.frame_bytes > max(_PACKED * len(frame), _SUSPICIOUS):
+        raise Unusable(faults.too_few(pixels.rows, pixels.columns))
+    if not frame.rstrip(b"\0").endswith(_END) or _size(frame, pixels) != (pixels.rows, pixels.columns):
         raise Unusable(faults.CUT_PIXELS)
-    if _size(frame, pixels) != (pixels.rows, pixels.columns):
+
+
+def _check_runs(frame: bytes, pixels: StoredPixels) -> None:
+    """Of run lengths (PS3.5, annex G): each byte of the pixels has a segment, and each segment unpacks to them all."""
+    head = struct.unpack("<16L", frame[:64].ljust(64, b"\0"))
+    starts = [*head[1 : pixels.bits_allocated // 8 + 1], len(frame)]
+    if head[0] != len(starts) - 1 or starts[0] < 64 or starts != sorted(starts):
         raise Unusable(faults.CUT_PIXELS)
+    wanted = pixels.rows * pixels.columns
+    for start, stop in itertools.pairwise(starts):
+        if wanted > _RUN * (stop - start) or not _unpacks_to(wanted, frame[start:stop]):
+            raise Unusable(faults.CUT_PIXELS)
+
+
+def _unpacks_to(wanted: int, segment: bytes) -> bool:
+    place = count = 0
+    while count < wanted and place < len(segment) - 1:
+        run = segment[place]
+        if run < 128:  # so many bytes and one follow
+            count += run + 1
+            place += run + 2
+        else:  # the next byte so many times; 128 says nothing
+            count += 257 - run if run > 128 else 0
+            place += 2 if run > 128 else 1
+    return count == wanted and place <= len(segment) and not segment[place:].strip(b"\0")
 
 
 def _size(frame: bytes, pixels: StoredPixels) -> tuple[int, int]:

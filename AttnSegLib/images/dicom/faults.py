@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from struct import error as StructError
 
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from AttnSegLib.errors import InputError
 
@@ -15,6 +15,7 @@ _NAMED = 3  # files by name in one sentence
 
 # What pydicom raises, depending on where in a header the damage is: it has no error of its own for it.
 DAMAGE = (
+    BytesLengthException,
     InvalidDicomError,
     ArithmeticError,
     AttributeError,
@@ -31,18 +32,20 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a file can't be read as a slice. what: "In 'name', ..."; cure: "...; do this"."""
+    """Why a file can't be read as a slice. what: "In 'name', ..."; cure: "...; do this"; is_damage: whether it would be
+    a slice if it were whole."""
 
     what: str
     cure: str
+    is_damage: bool = False
 
 
-HEADER = Fault("the header is damaged or cut short", "copy the series again")
+HEADER = Fault("the header is damaged or cut short", "copy the series again", True)
 NO_IMAGE = Fault("there is no image", "give the slices of a scan")
-NO_PIXELS = Fault("the header announces an image, but there are no pixels", "copy the series again")
-CUT_PIXELS = Fault("the packed pixels are damaged or cut short", "copy the series again")
+NO_PIXELS = Fault("the header announces an image, but there are no pixels", "copy the series again", True)
+CUT_PIXELS = Fault("the packed pixels are damaged or cut short", "copy the series again", True)
 NO_PLACE = Fault("position, orientation or pixel spacing is not given", "export the original slices")
-WRONG_PLACE = Fault("position, orientation or pixel spacing is nonsense", "export the original slices again")
+WRONG_PLACE = Fault("position, orientation or pixel spacing is nonsense", "export the original slices again", True)
 COLOUR = Fault("the pixels have colours", "export the grey slices of the scan")
 MOSAIC = Fault(
     "all slices of a volume are tiled in one picture (a Siemens mosaic)",
@@ -53,20 +56,20 @@ FRAMES = Fault(
 )
 NO_SCAN = Fault("there is no scan but what was made of one (a dose, a segmentation, a map)", "give the scan itself")
 BITS = Fault("the header describes pixels that no scan has", "export the slices with 8, 16 or 32 bits a pixel")
-SCALE = Fault("the rescaling of the intensities is nonsense", "export the original slices again")
+SCALE = Fault("the rescaling of the intensities is nonsense", "export the original slices again", True)
 UNDECODABLE = Fault("the pixels can't be decoded", "export the series uncompressed")
 
 
 def too_few(rows: int, columns: int) -> Fault:
     """Fewer bytes than the header claims pixels."""
     what = f"there are fewer pixels than the {columns} x {rows} that the header claims"
-    return Fault(what, "the files were cut short, copy the series again")
+    return Fault(what, "the files were cut short, copy the series again", True)
 
 
 def too_many(rows: int, columns: int) -> Fault:
     """More bytes than the header claims pixels."""
     what = f"there are more pixels than the {columns} x {rows} that the header claims"
-    return Fault(what, "export the series again")
+    return Fault(what, "export the series again", True)
 
 
 class Unusable(Exception):

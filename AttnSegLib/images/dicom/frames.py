@@ -125,6 +125,10 @@ def frames_of(path: Path) -> list[Frame] | Rejected:
         return Rejected(path, error.fault, *identity)
     except DAMAGE:
         return Rejected(path, faults.HEADER, *identity)
+    except OSError as error:
+        if error.errno is not None:  # of the system; pydicom has some without a number
+            raise
+        return Rejected(path, faults.HEADER, *identity)
 
 
 def _frames(header: Dataset, path: Path, identity: tuple[str, str, str]) -> list[Frame]:

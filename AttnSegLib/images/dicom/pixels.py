@@ -1,4 +1,4 @@
-"""From the bytes of slices to intensities. pydicom takes them out of the files; what is packed, GDCM unpacks."""
+"""From the bytes of slices to intensities."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
-import SimpleITK as sitk
 from pydicom import encaps
-from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels import apply_modality_lut, get_decoder
-from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 
-from AttnSegLib.images.dicom import codestream, faults, files
+from AttnSegLib.images.dicom import decoding, faults, files
 from AttnSegLib.images.dicom.faults import DAMAGE, Unusable
 from AttnSegLib.images.dicom.files import StoredPixels
 from AttnSegLib.images.dicom.frames import Frame, Scale
@@ -102,33 +99,9 @@ def _unpacked(path: Path, pixels: StoredPixels, indices: list[int], scratch: Pat
         for index, frame in enumerate(packed):
             if index in wanted:
                 wanted.remove(index)
-                yield index, _unpack(frame, pixels, scratch / "frame.dcm")
+                yield index, decoding.unpack(frame, pixels, scratch)
     if wanted:
         raise Unusable(faults.CUT_PIXELS)
-
-
-def _unpack(frame: bytes, pixels: StoredPixels, scratch: Path) -> np.ndarray:
-    """Stored values (H, W), by GDCM. It gets a file with nothing but this frame in it: so it can neither rescale nor
-    invert, no other tag can mislead it, and names that are no text never reach it."""
-    codestream.check(frame, pixels)
-    file = Dataset()
-    file.file_meta = FileMetaDataset()
-    file.file_meta.TransferSyntaxUID = pixels.syntax
-    file.SOPClassUID, file.SOPInstanceUID = SecondaryCaptureImageStorage, "1.2.3"
-    file.Rows, file.Columns, file.SamplesPerPixel = pixels.rows, pixels.columns, 1
-    file.PhotometricInterpretation, file.PixelRepresentation = "MONOCHROME2", int(pixels.is_signed)
-    file.BitsAllocated, file.BitsStored = pixels.bits_allocated, pixels.bits_stored
-    file.HighBit = pixels.bits_stored - 1
-    file.PixelData = encaps.encapsulate([frame])
-    file["PixelData"].VR = "OB"
-    file.save_as(scratch, enforce_file_format=True)
-    try:
-        values = sitk.GetArrayFromImage(sitk.ReadImage(str(scratch), imageIO="GDCMImageIO"))
-    except RuntimeError as error:
-        raise Unusable(faults.CUT_PIXELS if pixels.syntax == RLELossless else faults.UNDECODABLE) from error
-    if values.shape != (1, pixels.rows, pixels.columns):
-        raise Unusable(faults.UNDECODABLE)
-    return values[0]
 
 
 def _scaled(stored: np.ndarray, scale: Scale, dtype: np.dtype) -> np.ndarray:

@@ -46,10 +46,9 @@ def read_series(folder: Path, number: str | None = None) -> Reading:
                 rejected.append(found)
             else:
                 frames += found
-    if not frames:
-        raise _nothing(place, rejected)
-    found, notices = stacks.stacks_of(frames)
-    chosen, beside = stacks.choose(found, place, number)
+    all_stacks, notices = stacks.stacks_of(frames)
+    _check_found(all_stacks, place, number, rejected)
+    chosen, beside = stacks.choose(all_stacks, place, number)
     _check_rejected(chosen, rejected, others)
     left = f"{len(rejected)} DICOM file(s) without a usable slice were left out."
     return _reading(chosen, [*([left] if rejected else []), *notices, *beside])
@@ -64,8 +63,8 @@ def read_file(path: Path, number: str | None = None) -> Reading:
     place = f"'{faults.readable(path.name)}'"
     if len(frames) == 1:
         raise InputError(f"{place} is a single DICOM slice; give the folder in which all slices of its series lie.")
-    found, notices = stacks.stacks_of(frames)
-    chosen, beside = stacks.choose(found, place, number)
+    all_stacks, notices = stacks.stacks_of(frames)
+    chosen, beside = stacks.choose(all_stacks, place, number)
     return _reading(chosen, [*notices, *beside])
 
 
@@ -86,21 +85,26 @@ def _reading(chosen: Stack, notices: list[str]) -> Reading:
     return Reading(voxels, spacing.affine(frames), frames[0].modality or None, tuple(notices), padding)
 
 
-def _nothing(place: str, rejected: list[Rejected]) -> InputError:
-    """The error about a folder without a single slice."""
-    real = [one for one in rejected if one.fault != faults.NO_IMAGE]
-    if real:
-        fault, _ = Counter(one.fault for one in real).most_common(1)[0]
-        return faults.refusal([one.path for one in real if one.fault == fault], fault)
-    return InputError(
-        f"The folder {place} holds no DICOM slices; give the folder in which the slice files themselves lie."
-    )
+def _check_found(all_stacks: list[Stack], place: str, number: str | None, rejected: list[Rejected]) -> None:
+    """Raises `InputError` for a folder without slices, or with so much damage that only single ones are left."""
+    asked_for = [stack for stack in all_stacks if number in (None, stack.name, stack.frames[0].number)]
+    images = [one for one in rejected if one.fault != faults.NO_IMAGE]
+    if asked_for:
+        images = [one for one in rejected if one.fault.is_damage and max(map(len, asked_for)) == 1]
+    if images and (asked_for or not all_stacks):
+        fault, _ = Counter(one.fault for one in images).most_common(1)[0]
+        raise faults.refusal([one.path for one in images if one.fault == fault], fault)
+    if not all_stacks:
+        raise InputError(
+            f"The folder {place} holds no DICOM slices; give the folder in which the slice files themselves lie."
+        )
 
 
 def _check_rejected(chosen: Stack, rejected: list[Rejected], others: list[Path]) -> None:
     """Raises `InputError` for files that would be slices of the chosen series if they were whole."""
     kinds = {"", *(frame.kind for frame in chosen.frames)}
-    lost = [one for one in rejected if one.kind in kinds and (not one.series or stacks.is_of(chosen, one))]
+    of_series = [one for one in rejected if not one.series or stacks.is_of(chosen, one)]
+    lost = [one for one in of_series if one.fault.is_damage or one.kind in kinds]
     if lost:
         fault = lost[0].fault
         raise faults.refusal([one.path for one in lost if one.fault == fault], fault)
