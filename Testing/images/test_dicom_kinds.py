@@ -97,6 +97,12 @@ def test_volumes_of_one_file_are_told_apart(a_folder, of, told):
         np.testing.assert_array_equal(read_volume(given, series="3.2").voxels, in_order(VOXELS) + 5)
 
 
+def test_a_file_of_frames_that_says_mosaic_is_none(a_folder):
+    path = a_folder / "a"
+    write_enhanced(path, [(step, {}) for step in STEPS], ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"])
+    np.testing.assert_array_equal(read_volume(path).voxels, in_order(VOXELS))
+
+
 def test_parallel_stacks_of_one_file_are_told_apart(a_folder):
     path = a_folder / "a"
     write_enhanced(path, [(step + 50 * n, stack(n)) for n in (1, 2) for step in STEPS], np.tile(VOXELS, (2, 1, 1)))

@@ -118,7 +118,10 @@ def stored_pixels(header: Dataset, path: Path) -> StoredPixels:
 
 
 def is_mosaic(header: Dataset) -> bool:
-    """Whether the file is a mosaic, as Siemens scanners store the volumes of a time series."""
+    """Whether the file is a mosaic, as Siemens scanners store the volumes of a time series. Some enhanced files still
+    say so, though each of their frames is a slice."""
+    if "PerFrameFunctionalGroupsSequence" in header:
+        return False
     kinds = header.get("ImageType") or []
     if "MOSAIC" in ([kinds] if isinstance(kinds, str) else list(kinds)):
         return True
