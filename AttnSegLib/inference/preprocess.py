@@ -17,6 +17,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import SliceOrientation, slice_orientation
 from AttnSegLib.images.planes import check_plane
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.intensities import Exact, above
 
 Range = tuple[float, float]
 _LARGEST = 8192  # pixels a side: no scan of a body comes near, but one whose spacing is not in mm goes far beyond
@@ -90,16 +91,25 @@ class Preprocessing:
         """The slices of a volume, made batch by batch."""
         return SliceStack(self, volume, slice_orientation(volume.affine, self.plane))
 
-    def intensity_range(self, volume: Volume) -> tuple[float, float]:
+    def intensity_range(self, volume: Volume) -> Range:
         """The intensities that become 0 and 1."""
+        lower, upper = self.exact_range(volume)
+        exact = Exact.of(volume)
+        return exact.intensity(lower), exact.intensity(upper)
+
+    def exact_range(self, volume: Volume) -> Range:
+        """The same, counted as `Exact` does."""
+        exact = Exact.of(volume)
         if self.percentiles is None:
-            return self.window or (0.0, 1.0)
+            lower, upper = self.window or (0.0, 1.0)
+            return exact.number(lower), exact.number(upper)
         ranges, wanted = _RANGES.setdefault(volume, {}), (self.percentiles[0], self.percentiles[1])
         if wanted not in ranges:
-            lower, upper = np.percentile(volume.voxels, wanted)
+            voxels = volume.voxels if exact.is_plain else exact(volume.voxels)
+            lower, upper = map(float, np.percentile(voxels, wanted))
             if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
-                lower, upper = volume.voxels.min(), volume.voxels.max()
-            ranges[wanted] = float(lower), float(upper if upper > lower else lower + 1.0)  # 0 all over, and no NaN
+                lower, upper = float(voxels.min()), float(voxels.max())
+            ranges[wanted] = lower, upper if upper > lower else float(above(np.float64(lower)))  # 0 all over, no NaN
         return ranges[wanted]
 
 
@@ -164,18 +174,29 @@ class SliceStack:
         alone = replace(self.preprocessing, channels=1, neighbours=0)
         return replace(self, preprocessing=alone).slices(indices)
 
+    def at_native_size(self, number: int) -> np.ndarray:
+        """(H, W) in [0, 1]: a slice on the volume's own grid, as bright as the network sees it."""
+        alone = replace(self, preprocessing=replace(self.preprocessing, channels=1, neighbours=0))
+        return np.from_dlpack(_scaled(*alone.read([number]))[0, 0])
+
     def read(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         """Slices and their neighbours (n, 2 neighbours + 1, H, W) float32 as the volume holds them, and of each the
-        intensities (n, 2 neighbours + 1, 2) that become 0 and 1."""
+        intensities (n, 2 neighbours + 1, 2) that become 0 and 1. What float32 can't hold is scaled already."""
         together = self.preprocessing.with_neighbours(indices, len(self))
-        pixels = self.view(self.volume.voxels)[together].astype(np.float32)
-        return torch.from_dlpack(pixels), torch.from_dlpack(self._ranges(pixels).astype(np.float32))
+        stored = self.view(self.volume.voxels)[together]
+        if self._fits_float32:
+            pixels = stored.astype(np.float32)
+            ranges = self._ranges(pixels)
+        else:
+            pixels = Exact.of(self.volume)(stored)
+            lower, upper = (ends[:, :, None, None] for ends in np.moveaxis(self._ranges(pixels), 2, 0))
+            pixels = np.clip((pixels - lower) / (upper - lower), 0.0, 1.0).astype(np.float32)
+            ranges = np.broadcast_to([0.0, 1.0], (*pixels.shape[:2], 2))
+        return torch.from_dlpack(pixels), torch.from_dlpack(ranges.astype(np.float32))
 
     def prepare(self, pixels: Tensor, ranges: Tensor) -> Tensor:
         """From what `read` gives, on whatever device it is by now, to (n, in_channels, H, W) as the network sees it."""
-        lower, upper = ranges[:, :, :, None, None].unbind(dim=2)
-        scaled = ((pixels - lower) / (upper - lower)).clamp_(0.0, 1.0)
-        resampled = _resize(scaled, self.resampled_size)
+        resampled = _resize(_scaled(pixels, ranges), self.resampled_size)
         if self.preprocessing.adaptive_threshold:
             resampled = _contrasted(resampled, self.preprocessing.adaptive_threshold)
         return self._pad(resampled).expand(-1, self.preprocessing.in_channels, -1, -1)
@@ -214,17 +235,28 @@ class SliceStack:
     def _ranges(self, pixels: np.ndarray) -> np.ndarray:
         """(n, C, 2); a slice that has one value only becomes 0 if ranges are taken per slice."""
         if not self.preprocessing.per_slice or self.preprocessing.percentiles is None:
-            return np.broadcast_to(self._intensity_range, (*pixels.shape[:2], 2))
+            return np.broadcast_to(self.preprocessing.exact_range(self.volume), (*pixels.shape[:2], 2))
         lower, upper = np.percentile(pixels, self.preprocessing.percentiles, axis=(2, 3))
-        return np.stack([lower, np.where(upper > lower, upper, lower + 1)], axis=2)
+        return np.stack([lower, np.where(upper > lower, upper, above(lower))], axis=2)
 
     @cached_property
-    def _intensity_range(self) -> Range:
-        return self.preprocessing.intensity_range(self.volume)
+    def _fits_float32(self) -> bool:
+        if self.volume.voxels.dtype.itemsize <= 2:
+            return True
+        lower, upper = self.preprocessing.exact_range(self.volume)
+        if self.preprocessing.per_slice:  # a slice may have a small part of the range; so of a CT
+            upper = min(upper, lower + 8.0)
+        return Exact.of(self.volume).fits_float32(lower, upper)
 
     def _pad(self, pixels: Tensor) -> Tensor:
         height, width = self.model_size
         return torch.nn.functional.pad(pixels, (0, width - pixels.shape[-1], 0, height - pixels.shape[-2]))
+
+
+def _scaled(pixels: Tensor, ranges: Tensor) -> Tensor:
+    """Pixels (n, C, H, W) with the intensities (n, C, 2) that become 0 and 1, clipped."""
+    lower, upper = ranges[:, :, :, None, None].unbind(dim=2)
+    return ((pixels - lower) / (upper - lower)).clamp_(0.0, 1.0)
 
 
 def _contrasted(slices: Tensor, side: int) -> Tensor:
