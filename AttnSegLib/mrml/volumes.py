@@ -90,8 +90,8 @@ def _check_kind(node: Any) -> None:
     parent = node.GetParentTransformNode()
     if parent is not None and not parent.IsTransformToWorldLinear():
         raise InputError(
-            "The volume is under a non-linear transform, as Slicer sets one for slices that are not evenly spaced; harden "
-            "the transform or take the volume out."
+            "The volume is under a non-linear transform, as Slicer sets one if slices are not evenly spaced; harden "
+            "it, or take the volume out."
         )
 
 

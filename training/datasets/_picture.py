@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.images.volume import Volume
 from training.slices.case import Labelled
 
@@ -108,7 +108,7 @@ def _read_file(path: Path) -> sitk.Image:
             raise EOFError  # a JPEG scan without its end, which ITK fills up with grey
         return sitk.ReadImage(str(path), imageIO=IMAGE_IOS[path.suffix.lower()])
     except OSError as error:
-        raise InputError(f"'{path}' can't be opened ({error.strerror}); check the path and permissions.") from error
+        raise InputError(f"'{path}' can't be opened ({cause_of(error)}); check the path and permissions.") from error
     except (RuntimeError, EOFError) as error:
         wanted = "a grey picture without transparency, or a colour picture, of the format that its name says"
         raise InputError(f"'{path.name}' is damaged or not {wanted}; copy it or save it again.") from error
