@@ -17,7 +17,7 @@ def attnseg(*arguments, **environment):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="has other pipes")
-@pytest.mark.parametrize("arguments", [["models"], ["models", "--json"], ["--help"]])
+@pytest.mark.parametrize("arguments", [["models"], ["models", "--json"]])
 def test_a_reader_that_stops_is_no_error(arguments):
     """As `attnseg models | head -1`."""
     read, write = os.pipe()
@@ -32,5 +32,6 @@ def test_a_terminal_of_ascii_gets_other_letters_written_out():
     result = attnseg("segment", "Gr\u00f6\u00dfe.nii", "--model", "\u00e4", "--out", "nowhere", **ASCII)
     assert result.returncode == 2
     assert b"Traceback" not in result.stderr
-    assert rb"\xe4" in result.stderr
+    assert result.stderr.isascii()
+    assert rb"There is no model '\udcc3\udca4'" in result.stderr  # the bytes of an umlaut, which C does not know
     assert attnseg("models", **ASCII).returncode == 0
