@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.packing import MOST_DENSE, Damaged, Packing, read_text, unpacked
 
 FROM_END = -1  # as a number of bytes to skip: so many that the voxels end with the file
@@ -63,6 +63,20 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise InputError(f"'{path.name}' is not a file but a folder, a pipe or a device; give an image file.")
     with path.open("rb") as file:
         yield file
+
+
+def name_for_itk(path: Path) -> str:
+    """The name of a file that ITK is to read, for it ends the process if that is not UTF-8, and waits for pipes.
+
+    Raises `InputError` for such a name, and for what is no file.
+    """
+    with opened(path):
+        pass
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"The name '{printable(str(path))}' is not valid UTF-8; rename it.") from error
+    return str(path)
 
 
 def data_files(header: Path, names: list[str]) -> tuple[Path, ...]:

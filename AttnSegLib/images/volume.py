@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.images.dicom.signs import is_dicom
 from AttnSegLib.images.grid import LPS_TO_RAS, affine_of, check_axes, same_place
 from AttnSegLib.images.metaimage import read_metaimage
@@ -140,7 +140,7 @@ def _opening(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"'{path}' can't be opened ({error.strerror}); check the path and permissions.") from error
+        raise InputError(f"'{path}' can't be opened ({cause_of(error)}); check the path and permissions.") from error
     except MemoryError as error:
         raise InputError(f"There is not enough memory for '{path.name}'; close other programs, or crop it.") from error
 

@@ -17,6 +17,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import SliceOrientation, slice_orientation
 from AttnSegLib.images.planes import check_plane
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.intensities import Exact, above
 
 Range = tuple[float, float]
 _LARGEST = 8192  # pixels a side: no scan of a body comes near, but one whose spacing is not in mm goes far beyond
@@ -90,17 +91,26 @@ class Preprocessing:
         """The slices of a volume, made batch by batch."""
         return SliceStack(self, volume, slice_orientation(volume.affine, self.plane))
 
-    def intensity_range(self, volume: Volume) -> tuple[float, float]:
+    def intensity_range(self, volume: Volume) -> Range:
         """The intensities that become 0 and 1."""
+        lower, upper = self.exact_range(volume)
+        exact = Exact.of(volume)
+        return exact.intensity(lower), exact.intensity(upper)
+
+    def exact_range(self, volume: Volume) -> Range:
+        """The same, counted as `Exact` does."""
+        exact = Exact.of(volume)
         if self.percentiles is None:
-            return self.window or (0.0, 1.0)
+            lower, upper = self.window or (0.0, 1.0)
+            return exact.number(lower), exact.number(upper)
         ranges, wanted = _RANGES.setdefault(volume, {}), (self.percentiles[0], self.percentiles[1])
         if wanted not in ranges:
             voxels = volume.measured(volume.voxels)
-            lower, upper = np.percentile(voxels, wanted)
+            voxels = voxels if exact.is_plain else exact(voxels)
+            lower, upper = map(float, np.percentile(voxels, wanted))
             if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
-                lower, upper = voxels.min(), voxels.max()
-            ranges[wanted] = float(lower), float(upper if upper > lower else lower + 1.0)  # 0 all over, and no NaN
+                lower, upper = float(voxels.min()), float(voxels.max())
+            ranges[wanted] = lower, upper if upper > lower else float(above(np.float64(lower)))  # 0 all over, no NaN
         return ranges[wanted]
 
 
@@ -165,21 +175,32 @@ class SliceStack:
         alone = replace(self.preprocessing, channels=1, neighbours=0)
         return replace(self, preprocessing=alone).slices(indices)
 
+    def at_native_size(self, number: int) -> np.ndarray:
+        """(H, W) in [0, 1]: a slice on the volume's own grid, as bright as the network sees it."""
+        alone = replace(self, preprocessing=replace(self.preprocessing, channels=1, neighbours=0))
+        return np.from_dlpack(_scaled(*alone.read([number]))[0, 0])
+
     def read(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         """Slices and their neighbours (n, 2 neighbours + 1, H, W) float32 as the volume holds them, and of each the
-        intensities (n, 2 neighbours + 1, 2) that become 0 and 1."""
+        intensities (n, 2 neighbours + 1, 2) that become 0 and 1. What float32 can't hold is scaled already."""
         together = self.preprocessing.with_neighbours(indices, len(self))
-        pixels = self.view(self.volume.voxels)[together].astype(np.float32)
-        ranges = self._ranges(pixels).astype(np.float32)
-        if self.volume.padding is not None:  # background, however bright
-            np.copyto(pixels, ranges[..., :1, None], where=pixels == self.volume.padding)
-        return torch.from_dlpack(pixels), torch.from_dlpack(ranges)
+        stored = self.view(self.volume.voxels)[together]
+        is_padding = None if self.volume.padding is None else stored == self.volume.padding
+        if self._fits_float32:
+            pixels = stored.astype(np.float32)
+            ranges = self._ranges(pixels, is_padding)
+        else:
+            pixels = Exact.of(self.volume)(stored)
+            lower, upper = (ends[:, :, None, None] for ends in np.moveaxis(self._ranges(pixels, is_padding), 2, 0))
+            pixels = np.clip((pixels - lower) / (upper - lower), 0.0, 1.0).astype(np.float32)
+            ranges = np.broadcast_to([0.0, 1.0], (*pixels.shape[:2], 2))
+        if is_padding is not None:  # background, however bright
+            np.copyto(pixels, ranges[..., :1, None], where=is_padding, casting="same_kind")
+        return torch.from_dlpack(pixels), torch.from_dlpack(ranges.astype(np.float32))
 
     def prepare(self, pixels: Tensor, ranges: Tensor) -> Tensor:
         """From what `read` gives, on whatever device it is by now, to (n, in_channels, H, W) as the network sees it."""
-        lower, upper = ranges[:, :, :, None, None].unbind(dim=2)
-        scaled = ((pixels - lower) / (upper - lower)).clamp_(0.0, 1.0)
-        resampled = _resize(scaled, self.resampled_size)
+        resampled = _resize(_scaled(pixels, ranges), self.resampled_size)
         if self.preprocessing.adaptive_threshold:
             resampled = _contrasted(resampled, self.preprocessing.adaptive_threshold)
         return self._pad(resampled).expand(-1, self.preprocessing.in_channels, -1, -1)
@@ -215,28 +236,42 @@ class SliceStack:
         height, width = self.resampled_size
         return _resize(maps[..., :height, :width], self.native_size)
 
-    def _ranges(self, pixels: np.ndarray) -> np.ndarray:
+    def _ranges(self, pixels: np.ndarray, is_padding: np.ndarray | None) -> np.ndarray:
         """(n, C, 2); a slice that has one value only becomes 0 if ranges are taken per slice."""
         if not self.preprocessing.per_slice or self.preprocessing.percentiles is None:
-            return np.broadcast_to(self._intensity_range, (*pixels.shape[:2], 2))
-        lower, upper = self._percentiles(pixels)
-        return np.stack([lower, np.where(upper > lower, upper, lower + 1)], axis=2)
-
-    def _percentiles(self, pixels: np.ndarray) -> np.ndarray:
-        """(2, n, C), of slices by themselves."""
-        wanted = self.preprocessing.percentiles
-        if self.volume.padding is None:
-            return np.percentile(pixels, wanted, axis=(2, 3))
-        found = [np.percentile(self.volume.measured(one), wanted) for one in pixels.reshape(-1, *pixels.shape[2:])]
-        return np.transpose(found).reshape(2, *pixels.shape[:2])
+            return np.broadcast_to(self.preprocessing.exact_range(self.volume), (*pixels.shape[:2], 2))
+        lower, upper = _percentiles(pixels, self.preprocessing.percentiles, is_padding)
+        return np.stack([lower, np.where(upper > lower, upper, above(lower))], axis=2)
 
     @cached_property
-    def _intensity_range(self) -> Range:
-        return self.preprocessing.intensity_range(self.volume)
+    def _fits_float32(self) -> bool:
+        if self.volume.voxels.dtype.itemsize <= 2:
+            return True
+        lower, upper = self.preprocessing.exact_range(self.volume)
+        if self.preprocessing.per_slice:  # a slice may have a small part of the range; so of a CT
+            upper = min(upper, lower + 8.0)
+        return Exact.of(self.volume).fits_float32(lower, upper)
 
     def _pad(self, pixels: Tensor) -> Tensor:
         height, width = self.model_size
         return torch.nn.functional.pad(pixels, (0, width - pixels.shape[-1], 0, height - pixels.shape[-2]))
+
+
+def _scaled(pixels: Tensor, ranges: Tensor) -> Tensor:
+    """Pixels (n, C, H, W) with the intensities (n, C, 2) that become 0 and 1, clipped."""
+    lower, upper = ranges[:, :, :, None, None].unbind(dim=2)
+    return ((pixels - lower) / (upper - lower)).clamp_(0.0, 1.0)
+
+
+def _percentiles(pixels: np.ndarray, wanted: Range, is_padding: np.ndarray | None) -> np.ndarray:
+    """(2, n, C) of each slice (n, C, H, W), but for its padding; of a slice that is all padding, with it."""
+    if is_padding is None:
+        return np.percentile(pixels, wanted, axis=(2, 3))
+    found = np.empty((2, *pixels.shape[:2]))
+    for n, c in np.ndindex(pixels.shape[:2]):
+        measured = pixels[n, c][~is_padding[n, c]]
+        found[:, n, c] = np.percentile(measured if measured.size else pixels[n, c], wanted)
+    return found
 
 
 def _contrasted(slices: Tensor, side: int) -> Tensor:

@@ -16,6 +16,8 @@ from AttnSegLib.models.catalog import Label
 from AttnSegLib.results import metrics
 from AttnSegLib.results.slices_to_check import slices_to_check
 
+_SQUARE_IS_INFINITE = 1e150
+
 
 def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> list[dict[str, Any]]:
     """Volume in mL, area in mm2 of each slice as they are stored, and intensity of each label's segment."""
@@ -56,14 +58,24 @@ def versions() -> dict[str, str]:
 
 def _measure(stack: SliceStack, mask: np.ndarray, pixel_area: float) -> dict[str, Any]:
     areas = mask.sum(axis=stack.axes[1:]) * pixel_area
-    inside = stack.volume.voxels[mask]
+    mean, deviation = _mean_and_deviation(stack.volume.voxels[mask])
     return {
         "volume_ml": round(int(mask.sum()) * stack.volume.voxel_volume, 3),
         "slices": int((areas > 0).sum()),
-        "mean_intensity": round(float(inside.mean()), 3) if inside.size else None,
-        "sd_intensity": round(float(inside.std()), 3) if inside.size else None,
+        "mean_intensity": mean,
+        "sd_intensity": deviation,
         "slice_area_mm2": [round(float(area), 2) for area in areas],
     }
+
+
+def _mean_and_deviation(intensities: np.ndarray) -> tuple[float | None, float | None]:
+    """None of nothing."""
+    if not intensities.size:
+        return None, None
+    values = intensities.astype(np.float64)
+    largest = float(np.abs(values).max())
+    unit = largest if largest > _SQUARE_IS_INFINITE else 1.0
+    return round(float((values / unit).mean()) * unit, 3), round(float((values / unit).std()) * unit, 3)
 
 
 def _agreement(reference: np.ndarray, prediction: np.ndarray) -> dict[str, float]:

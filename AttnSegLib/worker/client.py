@@ -73,15 +73,19 @@ class Worker:
     def segment(self, volume: Volume, request: Request) -> Job:
         """Run a model. The voxels are copied once, as long as the same `Volume` comes again."""
         job = self._new_job()
-        shape = volume.voxels.shape
-        job.label_map, label_block = job.share(shape, np.uint8)
+        shape, voxels = volume.voxels.shape, self._share_voxels(volume)
         attention_blocks = {}
-        for title in request.options.attention:
-            job.attention[title], attention_blocks[title] = job.share(shape, np.float16)
+        try:
+            job.label_map, label_block = job.share(shape, np.uint8)
+            for title in request.options.attention:
+                job.attention[title], attention_blocks[title] = job.share(shape, np.float16)
+        except InputError:  # there is not enough memory, so none may be kept for later
+            self._forget_voxels()
+            raise
         message = {
             "card": str(request.spec.folder / CARD),
             "plane": request.spec.plane,
-            "voxels": self._share_voxels(volume),
+            "voxels": voxels,
             "affine": volume.affine.tolist(),
             "modality": volume.modality,
             "padding": volume.padding,

@@ -8,6 +8,7 @@ on standard error what was assumed of a case, once each.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import pkgutil
 import sys
@@ -28,31 +29,34 @@ def dataset_names() -> list[str]:
 
 
 def cases_of(name: str, root: Path, **options: Any) -> list[Case]:
-    """The cases of a data set under its root folder.
+    """The cases of a data set under its root folder. With the option "anonymous", which all data sets have, ids are
+    made of those that the files give, but do not show them: they may be names of patients.
 
     Raises `InputError` for a name, an option or a layout that is not known, or if a case appears twice.
     """
     module = reader(name)
     known = settings(name, {})
     if unknown := sorted(options.keys() - known.keys()):
-        raise InputError(
-            f"The data set '{name}' has no option '{unknown[0]}'; it has: {', '.join(known) or 'none at all'}."
-        )
+        raise InputError(f"The data set '{name}' has no option '{unknown[0]}'; it has: {', '.join(known)}.")
     if not root.is_dir():
         raise InputError(f"There is no folder '{root}'. {module.SOURCE}")
+    is_anonymous = options.pop("anonymous", False)
     found = list(module.cases(root, **options))
     if not found:
         raise InputError(f"No cases in '{root}'. {module.SOURCE}")
     ids = [case.id for case in found]
     if doubled := sorted({case_id for case_id in ids if ids.count(case_id) > 1}):
         raise InputError(f"Case '{doubled[0]}' lies in '{root}' more than once; keep one copy.")
+    if is_anonymous:  # also their order would say something
+        found = [replace(case, id=_pseudonym(case.id), patient=_pseudonym(case.patient)) for case in found]
+        found.sort(key=lambda case: case.id)
     return [replace(case, read=partial(_read, case)) for case in found]
 
 
 def settings(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """All options of a data set: what it takes for those that are not given, too."""
     taken = list(inspect.signature(reader(name).cases).parameters.values())[1:]
-    return {parameter.name: parameter.default for parameter in taken} | options
+    return {"anonymous": False} | {parameter.name: parameter.default for parameter in taken} | options
 
 
 def reader(name: str) -> ModuleType:
@@ -60,6 +64,10 @@ def reader(name: str) -> ModuleType:
     if name not in dataset_names():
         raise InputError(f"There is no data set '{name}'; choose one of: {', '.join(dataset_names())}.")
     return import_module(f"{__name__}.{name}")
+
+
+def _pseudonym(name: str) -> str:
+    return f"case-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
 
 
 def _read(case: Case) -> Labelled:
