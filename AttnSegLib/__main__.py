@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -14,27 +15,36 @@ from typing import Any
 
 from AttnSegLib import __version__
 from AttnSegLib.commands import models as model_commands
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.planes import PLANES
 from AttnSegLib.models import catalog
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130  # what shells report for Ctrl-C
+_NOBODY_READS = 141  # and for a broken pipe
 _SHOWN = 8  # slices to check, of which the report tells all
 _CANCELLED = "Cancelled; nothing was written."
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    """Run a command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C, 141 if nobody reads on."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows fewer letters than names have
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return int(options.run(options))
+        options = _parser().parse_args(arguments)
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
     except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         return _BAD_INPUT
     except KeyboardInterrupt:
         print(_CANCELLED, file=sys.stderr)
         return _INTERRUPTED
+    except BrokenPipeError:  # such as of `attnseg models | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still wants to print
+        return _NOBODY_READS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--batch-size", type=int, metavar="N", help="slices at once (default: what suits the device)")
 
     segment.add_argument(
+        "--no-names", action="store_true", help="leave the image's name, which may be a patient's, out of report.json"
+    )
+    segment.add_argument(
         "--worker", action="store_true", help="predict in a process of its own, as the Slicer module does"
     )
 
@@ -98,8 +111,10 @@ def _segment(options: argparse.Namespace) -> int:
     from AttnSegLib.commands.segment import SegmentRequest, segment
     from AttnSegLib.inference.device import Compute
 
-    for kill in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(kill, signal.default_int_handler)  # from here on there are files to clean up
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # from here on there are files to clean up
+        kill = getattr(signal, name, None)  # Windows has no SIGHUP
+        if kill is not None and signal.getsignal(kill) != signal.SIG_IGN:  # as after `nohup`
+            signal.signal(kill, signal.default_int_handler)
 
     request = SegmentRequest(
         image=options.image,
@@ -114,9 +129,12 @@ def _segment(options: argparse.Namespace) -> int:
         reference=options.reference,
         overwrite=options.overwrite,
         worker=options.worker,
+        names=not options.no_names,
     )
     with tqdm(unit="slice", leave=False, disable=None) as bar:
-        report = segment(request, _Bar(bar), lambda notice: tqdm.write(f"Warning: {notice}", file=sys.stderr))
+        report = segment(
+            request, _Bar(bar), lambda notice: tqdm.write(f"Warning: {printable(notice)}", file=sys.stderr)
+        )
     _print_report(report, options.out)
     return 0
 
@@ -156,7 +174,7 @@ def _print_report(report: dict[str, Any], folder: Path) -> None:
     print(_slices_to_check(report))
     seconds = report["seconds"]
     print(f"Took {sum(seconds.values()):.1f} s, {seconds['predict']:.1f} s of it prediction on {report['device']}.")
-    print(f"Results are in {folder.resolve()}/")
+    print(f"Results are in {printable(str(folder.resolve()))}/")
 
 
 def _slices_to_check(report: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from AttnSegLib import networks
+from AttnSegLib.errors import printable
 from AttnSegLib.images.volume import Volume, read_label_map, read_volume
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
@@ -30,6 +31,7 @@ from AttnSegLib.results.results_folder import (
     attention_file,
     results_folder,
     write_run_report,
+    writing,
 )
 from AttnSegLib.results.segmentation_file import write_heat_map_file, write_segmentation_file
 from AttnSegLib.typed_json import to_json
@@ -41,7 +43,8 @@ from AttnSegLib.worker.messages import Request
 class SegmentRequest:
     """What to segment, and how. attention: titles of maps, or "default", "all" or "none" alone; series: number of a
     DICOM series; level: of a pruned ANU-Net; flips: average over flips; plane: of the slices by the scan's header,
-    instead of the model's; reference: a label map to compare with; worker: predict in a process of its own."""
+    instead of the model's; reference: a label map to compare with; worker: predict in a process of its own; names:
+    whether the report has the name of the image, which may be a patient's."""
 
     image: Path
     model: str
@@ -55,6 +58,7 @@ class SegmentRequest:
     reference: Path | None = None
     worker: bool = False
     overwrite: bool = False
+    names: bool = True
 
 
 def segment(
@@ -90,10 +94,11 @@ def segment(
         report = _report(request, spec, prediction, reference)
         report["notices"] = notices
         start = time.perf_counter()
-        _write_images(folder, spec, prediction, reference)
-        writing = time.perf_counter() - start
-        report["seconds"] = {"read": reading, "predict": prediction.seconds, "write": writing}
-        write_run_report(folder / REPORT, report)
+        with writing(request.out):
+            _write_images(folder, spec, prediction, reference)
+            seconds = time.perf_counter() - start
+            report["seconds"] = {"read": reading, "predict": prediction.seconds, "write": seconds}
+            write_run_report(folder / REPORT, report)
     return report
 
 
@@ -156,7 +161,7 @@ def _report(
             "flips": request.flips,
             "licence": spec.licence,
         },
-        "input": _describe_input(request.image, stack.volume),
+        "input": _describe_input(printable(request.image.name) if request.names else None, stack.volume),
         "slices": {
             "plane": stack.orientation.plane_name,
             "plane_was_chosen": request.plane is not None,
@@ -173,9 +178,9 @@ def _report(
     return report
 
 
-def _describe_input(path: Path, volume: Volume) -> dict[str, Any]:
+def _describe_input(name: str | None, volume: Volume) -> dict[str, Any]:
     return {
-        "file": path.name,
+        "file": name,
         "shape_kji": list(volume.voxels.shape),
         "spacing_ijk_mm": list(volume.spacing),
         "modality": volume.modality,

@@ -11,6 +11,8 @@ import numpy as np
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.planes import PLANES
 
+_TURN = np.array([[0, -7.3, 2.7], [7.3, 0, -1], [-2.7, 1, 0]]) * 2e-5  # about an axis that is like no other
+_NEARLY_STRAIGHT = np.eye(3) + _TURN
 _NOTICEABLE = 1.01  # times the other spacings: below, no spacing is the largest
 
 
@@ -95,8 +97,12 @@ def has_largest_spacing(spacing: Sequence[float]) -> bool:
 
 
 def _closest_axes(affine: np.ndarray) -> tuple[int, ...]:
-    """For R, A, S: the column (i, j, k) of the affine that stands for it, so that all three fit best together."""
-    cosines = np.abs(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
+    """For R, A, S: the column (i, j, k) of the affine that stands for it, so that all three fit best together.
+
+    As if the patient lay turned by a hundredth of a degree: then it is his anatomy that decides where two fit equally
+    well, as at 45 degrees, and not in which order or direction a file stores its axes.
+    """
+    cosines = np.abs(_NEARLY_STRAIGHT @ (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)))
     return max(permutations(range(3)), key=lambda columns: cosines[range(3), columns].sum())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
@@ -143,7 +144,9 @@ class SlicePredictor:
             done = 0
             for batch in batches:
                 stored = plan.write(canvas, batch)
-                errors.update(zip(stored, batch.expected_error.tolist(), strict=True))
+                told = dict(zip(stored, batch.expected_error.tolist(), strict=True))
+                _refuse_nonsense(told)
+                errors.update(told)
                 done += len(stored)
                 if watch is not None:
                     watch.finished(stored, done, len(plan.numbers))
@@ -210,7 +213,7 @@ class SlicePredictor:
         logits = output.logits.float()
         if job.options.flips:
             logits = merge_flips(logits)
-        errors = expected_error(logits)
+        errors = torch.where(_is_finite(output.logits, job.views), expected_error(logits), torch.nan)
         maps = {  # of the slices as they are, which come first
             title: stack.restore(values[: len(slices.numbers)].float())[:, 0].half()
             for title, values in job.recorder.maps.items()
@@ -275,6 +278,20 @@ def _trained_network(spec: ModelSpec) -> nn.Module:
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in weights.items()}
+
+
+def _is_finite(logits: Tensor, views: int) -> Tensor:
+    """(n,): whether a network's output (views * n, C, H, W) for a slice is, in all views."""
+    return torch.isfinite(logits).flatten(1).all(dim=1).reshape(views, -1).all(dim=0)
+
+
+def _refuse_nonsense(errors: dict[int, float]) -> None:
+    """Raises `InputError` if the error of a slice is NaN: its output would pass for background."""
+    if nonsense := [index for index, error in errors.items() if math.isnan(error)]:
+        raise InputError(
+            f"The network's output for slice {nonsense[0]} is not finite: the scan's intensities or the model's "
+            "weights are out of all bounds; check the scan, or get the model again."
+        )
 
 
 def _check_multiple(network: nn.Module, preprocessing: Preprocessing) -> None:

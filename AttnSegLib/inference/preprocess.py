@@ -15,6 +15,7 @@ from torch import Tensor
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import SliceOrientation, slice_orientation
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.intensities import Exact, above
 from AttnSegLib.models.preprocessing import LARGEST, Preprocessing
 
 Range = tuple[float, float]
@@ -82,15 +83,11 @@ class SliceStack:
         )
         return height, width
 
-    @cached_property
+    @property
     def intensity_range(self) -> Range:
         """The intensities that become 0 and 1, unless percentiles are taken per slice: then those of all slices."""
-        if self.preprocessing.percentiles is None:
-            return self.preprocessing.window or (0.0, 1.0)
-        lower, upper = np.percentile(self.volume.voxels, self.preprocessing.percentiles)
-        if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
-            lower, upper = self.volume.voxels.min(), self.volume.voxels.max()
-        return float(lower), float(upper if upper > lower else lower + 1.0)  # 0 all over, and no NaN
+        exact, (lower, upper) = Exact.of(self.volume), self._exact_range
+        return exact.intensity(lower), exact.intensity(upper)
 
     def slices(self, indices: list[int]) -> Tensor:
         """(n, in_channels, H, W) float32 in [0, 1], as the network sees them."""
@@ -100,17 +97,19 @@ class SliceStack:
         """(n, 1, H, W) float32 in [0, 1], each slice once and without neighbours."""
         return self.prepare(*self._with_ranges(self.view(self.volume.voxels)[indices][:, None]))[:, :1]
 
+    def at_native_size(self, number: int) -> np.ndarray:
+        """(H, W) in [0, 1]: a slice on the volume's own grid, as bright as the network sees it."""
+        return np.from_dlpack(_scaled(*self._with_ranges(self.view(self.volume.voxels)[number][None, None]))[0, 0])
+
     def read(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         """Slices and their neighbours (n, 2 neighbours + 1, H, W) float32 as the volume holds them, and of each the
-        intensities (n, 2 neighbours + 1, 2) that become 0 and 1."""
+        intensities (n, 2 neighbours + 1, 2) that become 0 and 1. What float32 can't hold is scaled already."""
         together = with_neighbours(self.preprocessing.neighbours, indices, len(self))
         return self._with_ranges(self.view(self.volume.voxels)[together])
 
     def prepare(self, pixels: Tensor, ranges: Tensor) -> Tensor:
         """From what `read` gives, on whatever device it is by now, to (n, in_channels, H, W) as the network sees it."""
-        lower, upper = ranges[:, :, :, None, None].unbind(dim=2)
-        scaled = ((pixels - lower) / (upper - lower)).clamp_(0.0, 1.0)
-        resampled = _resize(scaled, self.resampled_size)
+        resampled = _resize(_scaled(pixels, ranges), self.resampled_size)
         if self.preprocessing.adaptive_threshold:
             resampled = _contrasted(resampled, self.preprocessing.adaptive_threshold)
         return self._pad(resampled).expand(-1, self.preprocessing.in_channels, -1, -1)
@@ -146,20 +145,70 @@ class SliceStack:
         height, width = self.resampled_size
         return _resize(maps[..., :height, :width], self.native_size)
 
-    def _with_ranges(self, voxels: np.ndarray) -> tuple[Tensor, Tensor]:
-        pixels = voxels.astype(np.float32)
-        return torch.from_dlpack(pixels), torch.from_dlpack(self._ranges(pixels).astype(np.float32))
+    def _with_ranges(self, stored: np.ndarray) -> tuple[Tensor, Tensor]:
+        is_padding = None if self.volume.padding is None else stored == self.volume.padding
+        if self._fits_float32:
+            pixels = stored.astype(np.float32)
+            ranges = self._ranges(pixels, is_padding)
+        else:
+            exact = Exact.of(self.volume)(stored)
+            lower, upper = (ends[:, :, None, None] for ends in np.moveaxis(self._ranges(exact, is_padding), 2, 0))
+            pixels = np.clip((exact - lower) / (upper - lower), 0.0, 1.0).astype(np.float32)
+            ranges = np.broadcast_to([0.0, 1.0], (*pixels.shape[:2], 2))
+        if is_padding is not None:  # background, however bright
+            np.copyto(pixels, ranges[..., :1, None], where=is_padding, casting="same_kind")
+        return torch.from_dlpack(pixels), torch.from_dlpack(ranges.astype(np.float32))
 
-    def _ranges(self, pixels: np.ndarray) -> np.ndarray:
+    def _ranges(self, pixels: np.ndarray, is_padding: np.ndarray | None) -> np.ndarray:
         """(n, C, 2); a slice that has one value only becomes 0 if ranges are taken per slice."""
         if not self.preprocessing.per_slice or self.preprocessing.percentiles is None:
-            return np.broadcast_to(self.intensity_range, (*pixels.shape[:2], 2))
-        lower, upper = np.percentile(pixels, self.preprocessing.percentiles, axis=(2, 3))
-        return np.stack([lower, np.where(upper > lower, upper, lower + 1)], axis=2)
+            return np.broadcast_to(self._exact_range, (*pixels.shape[:2], 2))
+        lower, upper = _percentiles(pixels, self.preprocessing.percentiles, is_padding)
+        return np.stack([lower, np.where(upper > lower, upper, above(lower))], axis=2)
+
+    @cached_property
+    def _exact_range(self) -> Range:
+        """`intensity_range`, counted as `Exact` does."""
+        exact = Exact.of(self.volume)
+        if self.preprocessing.percentiles is None:
+            lower, upper = self.preprocessing.window or (0.0, 1.0)
+            return exact.number(lower), exact.number(upper)
+        voxels = self.volume.measured(self.volume.voxels)
+        voxels = voxels if exact.is_plain else exact(voxels)
+        lower, upper = map(float, np.percentile(voxels, self.preprocessing.percentiles))
+        if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
+            lower, upper = float(voxels.min()), float(voxels.max())
+        return lower, upper if upper > lower else float(above(np.float64(lower)))  # 0 all over, and no NaN
+
+    @cached_property
+    def _fits_float32(self) -> bool:
+        if self.volume.voxels.dtype.itemsize <= 2:
+            return True
+        lower, upper = self._exact_range
+        if self.preprocessing.per_slice:  # a slice may have a small part of the range; so of a CT
+            upper = min(upper, lower + 8.0)
+        return Exact.of(self.volume).fits_float32(lower, upper)
 
     def _pad(self, pixels: Tensor) -> Tensor:
         height, width = self.model_size
         return torch.nn.functional.pad(pixels, (0, width - pixels.shape[-1], 0, height - pixels.shape[-2]))
+
+
+def _scaled(pixels: Tensor, ranges: Tensor) -> Tensor:
+    """Pixels (n, C, H, W) with the intensities (n, C, 2) that become 0 and 1, clipped."""
+    lower, upper = ranges[:, :, :, None, None].unbind(dim=2)
+    return ((pixels - lower) / (upper - lower)).clamp_(0.0, 1.0)
+
+
+def _percentiles(pixels: np.ndarray, wanted: Range, is_padding: np.ndarray | None) -> np.ndarray:
+    """(2, n, C) of each slice (n, C, H, W), but for its padding; of a slice that is all padding, with it."""
+    if is_padding is None:
+        return np.percentile(pixels, wanted, axis=(2, 3))
+    found = np.empty((2, *pixels.shape[:2]))
+    for n, c in np.ndindex(pixels.shape[:2]):
+        measured = pixels[n, c][~is_padding[n, c]]
+        found[:, n, c] = np.percentile(measured if measured.size else pixels[n, c], wanted)
+    return found
 
 
 def _contrasted(slices: Tensor, side: int) -> Tensor:

@@ -26,7 +26,7 @@ _TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I
 def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     """Tensors of a safetensors file by name; floating-point ones as float32.
 
-    Raises `InputError` if the file is missing, is not the one with that SHA-256, or is malformed.
+    Raises `InputError` if the file is missing, is not the one with that SHA-256, is malformed, or holds NaN.
     """
     if not path.is_file():
         raise InputError(f"The weights '{path.name}' of model '{path.parent.name}' are missing; get it again.")
@@ -40,9 +40,14 @@ def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
             "install the model again."
         )
     try:
-        return _multiplied(_parse(content))
-    except (ValueError, KeyError, TypeError, RuntimeError, struct.error) as error:
+        tensors = _multiplied(_parse(content))
+    except (ValueError, KeyError, TypeError, RuntimeError, struct.error) as error:  # also of too many brackets
         raise InputError(f"The weights of model '{path.parent.name}' are not a valid safetensors file.") from error
+    if nonsense := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
+        raise InputError(
+            f"The weights of model '{path.parent.name}' are NaN or infinite in '{nonsense[0]}'; get the model again."
+        )
+    return tensors
 
 
 def _parse(content: bytes) -> dict[str, Tensor]:
@@ -52,10 +57,10 @@ def _parse(content: bytes) -> dict[str, Tensor]:
     header = json.loads(content[8 : 8 + length])
     if not isinstance(header, dict):
         raise ValueError("the header is not an object")
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    _check_offsets([entry["data_offsets"] for entry in entries.values()], len(content) - 8 - length)
     tensors = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
+    for name, entry in entries.items():
         begin, end = entry["data_offsets"]
         dtype, shape = _TYPES[entry["dtype"]], entry["shape"]
         if end - begin != math.prod(shape) * dtype.itemsize:
@@ -64,6 +69,16 @@ def _parse(content: bytes) -> dict[str, Tensor]:
         tensor = torch.frombuffer(bytes_of_tensor, dtype=dtype).reshape(shape)
         tensors[name] = tensor.float() if dtype.is_floating_point else tensor
     return tensors
+
+
+def _check_offsets(offsets: list[list[int]], length: int) -> None:
+    """Raises `ValueError` unless tensors share the bytes out among themselves, as the format demands: many that name
+    the same would fill the memory."""
+    last = 0
+    for begin, end in sorted(offsets):
+        if not (isinstance(begin, int) and isinstance(end, int) and last <= begin <= end <= length):
+            raise ValueError("tensors lie over each other or outside the file")
+        last = end
 
 
 def _multiplied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images import volume as volumes
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.mrml.assumptions import notices_of_node
 from AttnSegLib.mrml.protocols import Hierarchy, Node, PlacedNode, RoiNode, VolumeNode
 
 ContentsMark = tuple[int, bytes, str | None, bytes]  # compared, never looked into
@@ -23,7 +24,8 @@ def read_volume_node(node: VolumeNode | None) -> Volume:
     if node is None:
         raise InputError("Choose a volume first.")
     _check_kind(node)
-    volume = Volume(slicer.util.arrayFromVolume(node), world_affine(node), _modality(node))
+    voxels, notices = slicer.util.arrayFromVolume(node), notices_of_node(node)
+    volume = Volume(voxels, world_affine(node), _modality(node), notices)
     if min(volume.voxels.shape) < 2:
         raise InputError("The volume is a single slice; choose a whole volume.")
     volumes.check_volume(volume, "the volume")
@@ -88,7 +90,10 @@ def _check_kind(node: VolumeNode) -> None:
         raise InputError("The volume has several values per voxel (colour or vectors); choose a volume with one.")
     parent = node.GetParentTransformNode()
     if parent is not None and not parent.IsTransformToWorldLinear():
-        raise InputError("The volume is under a non-linear transform; harden the transform or take the volume out.")
+        raise InputError(
+            "The volume is under a non-linear transform, as Slicer sets one if slices are not evenly spaced; harden "
+            "it, or take the volume out."
+        )
 
 
 def _modality(node: Node) -> str | None:

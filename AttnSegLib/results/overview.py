@@ -114,10 +114,8 @@ def _extent(stack: SliceStack) -> tuple[float, float, float, float]:
 
 def _draw_image(axes: Axes, overview: Overview, index: int) -> None:
     stack = overview.stack
-    lower, upper = stack.intensity_range
-    pixels = stack.view(stack.volume.voxels)[index]
     height, width = _physical_size(stack)
-    axes.imshow(pixels, "gray", vmin=lower, vmax=upper, origin="lower", extent=_extent(stack))
+    axes.imshow(stack.at_native_size(index), "gray", vmin=0, vmax=1, origin="lower", extent=_extent(stack))
     # as radiologists hang slices: superior or anterior up, the patient's right (in sagittal slices: anterior) left
     axes.set(xticks=[], yticks=[], xlim=(width, 0), ylim=(0, height))
 

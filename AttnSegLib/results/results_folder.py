@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import re
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, cause_of, printable
+from AttnSegLib.results.scratch import scratch_folder
 
 SEGMENTATION = "segmentation.seg.nrrd"
 REPORT = "report.json"
 OVERVIEW = "overview.png"
+_IS_MAP = re.compile(r"attention-[\w-]+\.nrrd")
 
 
 def attention_file(title: str) -> str:
@@ -25,22 +27,39 @@ def attention_file(title: str) -> str:
 
 @contextlib.contextmanager
 def results_folder(folder: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) -> Iterator[Path]:
-    """A temporary folder to write into; its files move to `folder` when the block ends well, and vanish when it does
-    not. inputs: files that are read, and so must not be overwritten.
+    """A temporary folder to write into, within `writing`; its files move to `folder` when the block ends well, and
+    vanish when it does not. Of what was there before only results go that the last report lists, or that new ones
+    replace. inputs: files that are read, and so must not be overwritten.
 
     Raises `InputError`, before any work is done, if results are there already and are not to be overwritten, or if the
-    folder can't be written to; and, when the block ends in a writing error, if the disk is full.
+    folder can't be written to.
     """
-    _check_free(folder, overwrite, inputs)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".attnseg-", dir=_existing_parent(folder)) as scratch:
-            yield Path(scratch)
-            _check_free(folder, overwrite, inputs)  # again: another run may have ended meanwhile
+    with contextlib.ExitStack() as stack:
+        with writing(folder):
+            _check_free(folder, overwrite, inputs)
+            _check_writable(folder)
+            scratch = stack.enter_context(scratch_folder(_existing_parent(folder)))
+        try:
+            yield scratch
+        except OSError as error:
+            about = f" ('{error.filename}')" if error.filename else ""
+            raise InputError(f"The run failed: {cause_of(error)}{about}; nothing was written.") from error
+        with writing(folder):
+            new = [path.name for path in scratch.iterdir()]
+            _check_free(folder, overwrite, inputs, new)  # again: another run may have ended meanwhile
             with _uninterrupted():
-                _publish(Path(scratch), folder)
+                _publish(scratch, folder)
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """For a block that only writes results. Raises `InputError` that blames the folder if that fails."""
+    try:
+        yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise InputError(f"Can't write to '{folder}': {reason}; free some space or choose another folder.") from error
+        raise InputError(
+            f"Can't write to '{folder}': {cause_of(error)}; free some space or choose another folder."
+        ) from error
 
 
 def write_run_report(path: Path, report: dict[str, Any]) -> None:
@@ -48,39 +67,109 @@ def write_run_report(path: Path, report: dict[str, Any]) -> None:
     path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _check_free(folder: Path, overwrite: bool, inputs: Sequence[Path]) -> None:
-    earlier = _earlier_results(folder)
+def _check_free(folder: Path, overwrite: bool, inputs: Sequence[Path], new: Sequence[str] = ()) -> None:
+    """Raises `InputError` if results would replace what they may not. new: names of all results, if they are known."""
+    names = {SEGMENTATION, REPORT, OVERVIEW, *new}
+    if not overwrite:  # what is called as attention maps are may be some of another run
+        names |= {path.name for path in _found(folder, "attention-*.nrrd")}
+    else:
+        names |= _listed(folder)
+    earlier = [folder / name for name in sorted(names) if _is_there(folder / name)]
     if earlier and not overwrite:
         raise InputError(f"'{folder}' already holds results ({earlier[0].name}); choose another folder or --overwrite.")
     for path in earlier:
-        if any(given.exists() and path.samefile(given) for given in inputs):
+        if path.is_dir() and not path.is_symlink():
+            raise InputError(f"'{path}' is a folder, where a result is to be written; choose another folder.")
+        if any(_is_same(path, given) for given in inputs):
             raise InputError(f"The input '{path}' would be overwritten by the results; choose another folder.")
 
 
+def _is_same(path: Path, given: Path) -> bool:
+    try:
+        return path.samefile(given)
+    except OSError:  # one of them can't be read, which is for the reader to say
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    """Also for a link to nowhere. Raises `OSError` for a name that can't be."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
+    return list(folder.glob(pattern)) if folder.is_dir() else []
+
+
+def _listed(folder: Path) -> set[str]:
+    """Names of the results that the folder's report lists; none if it is no report of ours."""
+    try:
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+        maps = [name for name in report["attention"].values() if _IS_MAP.fullmatch(name)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return set()
+    return {SEGMENTATION, REPORT, OVERVIEW, *maps}
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the folder and a file in it, and take both away again. Raises `OSError` and `InputError`."""
+    try:
+        str(folder.absolute()).encode("utf-8")
+    except UnicodeEncodeError as error:  # some libraries that write files end the process
+        raise InputError(
+            f"The name of the folder '{printable(str(folder))}' is not valid UTF-8; choose another folder."
+        ) from error
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"'{folder}' is a link to a folder that does not exist; choose another folder.")
+    made = []
+    try:
+        for path in reversed([folder, *folder.parents]):
+            if not path.exists():
+                path.mkdir()
+                made.append(path)
+        tempfile.TemporaryFile(dir=folder).close()
+    finally:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):  # somebody else uses it by now
+                path.rmdir()
+
+
 def _publish(scratch: Path, folder: Path) -> None:
-    """Move the new files in, then remove what an earlier run left and this one did not replace."""
+    """Move the new files in and the results of the last run away: all of it, or none."""
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    new = [path.replace(folder / path.name) for path in scratch.iterdir()]
-    for path in set(_earlier_results(folder)) - set(new):
-        path.unlink()
+    new = sorted(path.name for path in scratch.iterdir())
+    old = [name for name in _listed(folder) | set(new) if _is_there(folder / name)]
+    aside = scratch.with_name("earlier")
+    aside.mkdir()
+    moves = [(folder / name, aside / name) for name in old] + [(scratch / name, folder / name) for name in new]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            source.replace(target)
+            done.append((source, target))
+    except OSError:
+        for source, target in reversed(done):
+            target.replace(source)
+        if is_new:
+            folder.rmdir()
+        raise
 
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until the block is done; for blocks of milliseconds. Windows has no such mask."""
+    """Ctrl-C, SIGTERM and SIGHUP wait until the block is done; for blocks of milliseconds. Windows has no such mask."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _earlier_results(folder: Path) -> list[Path]:
-    names = [folder / name for name in (SEGMENTATION, REPORT, OVERVIEW)]
-    return [path for path in (*names, *folder.glob("attention-*.nrrd")) if path.exists()]
 
 
 def _existing_parent(folder: Path) -> Path:

@@ -68,4 +68,6 @@ def _write(path: Path, image: sitk.Image) -> None:
     try:
         sitk.WriteImage(image, str(path), useCompression=True)
     except RuntimeError as error:
-        raise OSError(f"writing {path.name} failed (disk full?)") from error
+        raise OSError(
+            f"{path.name} could not be written, and the system does not say why (is the disk full?)"
+        ) from error

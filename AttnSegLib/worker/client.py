@@ -77,21 +77,26 @@ class Worker:
     def segment(self, volume: Volume, request: Request) -> Job:
         """Run a model. The voxels are copied once, as long as the same `Volume` comes again."""
         job = self._new_job()
-        shape = volume.voxels.shape
-        job.label_map, label_block = job.share(shape, np.uint8)
-        attention_blocks = {}
-        for title in request.options.attention:
-            job.attention[title], attention_blocks[title] = job.share(shape, np.float16)
-        probability_blocks = {}
-        for label in request.spec.labels if request.options.probabilities else ():
-            job.probabilities[label.value], probability_blocks[label.value] = job.share(shape, np.float16)
+        shape, voxels = volume.voxels.shape, self._share_voxels(volume)
+        attention_blocks: dict[str, Block] = {}
+        probability_blocks: dict[int, Block] = {}
+        try:
+            job.label_map, label_block = job.share(shape, np.uint8)
+            for title in request.options.attention:
+                job.attention[title], attention_blocks[title] = job.share(shape, np.float16)
+            for label in request.spec.labels if request.options.probabilities else ():
+                job.probabilities[label.value], probability_blocks[label.value] = job.share(shape, np.float16)
+        except InputError:  # there is not enough memory, so none may be kept for later
+            self._forget_voxels()
+            raise
         order = SegmentOrder(
             job.number,
             request,
             folder=str(request.spec.folder.absolute()),
-            voxels=self._share_voxels(volume),
+            voxels=voxels,
             affine=_rows(volume.affine),
             modality=volume.modality,
+            padding=volume.padding,
             label_map=label_block,
             attention=attention_blocks,
             probabilities=probability_blocks,

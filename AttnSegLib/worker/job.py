@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from AttnSegLib.errors import InputError
 from AttnSegLib.worker import protocol
 from AttnSegLib.worker.messages import Block
 
@@ -24,8 +25,13 @@ class Job:
         self._named: list[Any] = []
 
     def share(self, shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, Block]:
-        """A new array that the worker sees too, and what to tell it."""
-        memory, array = protocol.create_block(shape, dtype)
+        """A new array that the worker sees too, and what to tell it. Raises `InputError` if there is not enough shared
+        memory; then the job's other arrays are let go, too."""
+        try:
+            memory, array = protocol.create_block(shape, dtype)
+        except InputError:
+            self.release()
+            raise
         self._memories.append(memory)
         self._named.append(memory)
         return array, protocol.describe_block(memory, array)

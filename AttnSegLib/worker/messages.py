@@ -47,8 +47,9 @@ class Request:
 
 @dataclass(frozen=True)
 class SegmentOrder:
-    """Run a model. folder: of the model. voxels (D, H, W), affine (4 rows), modality: of the volume; voxels that the
-    worker had in the order before are still there. label_map, attention, probabilities: where to write, as in `Canvas`.
+    """Run a model. folder: of the model. voxels (D, H, W), affine (4 rows), modality, padding: of the volume; voxels
+    that the worker had in the order before are still there. label_map, attention, probabilities: where to write, as in
+    `Canvas`.
     """
 
     job: int
@@ -57,6 +58,7 @@ class SegmentOrder:
     voxels: Block
     affine: tuple[Row, Row, Row, Row]
     modality: str | None
+    padding: float | None
     label_map: Block
     attention: dict[str, Block]
     probabilities: dict[int, Block]

@@ -170,7 +170,8 @@ class _Service:
                 del before
                 _close(memory)
             memory, voxels = protocol.attach(order.voxels)
-            self._volume = (order.voxels, memory, Volume(voxels, np.array(order.affine), order.modality))
+            volume = Volume(voxels, np.array(order.affine), order.modality, padding=order.padding)
+            self._volume = (order.voxels, memory, volume)
         return self._volume[2]
 
     def _stack_of(self, volume: Volume, preprocessing: Preprocessing) -> SliceStack:

@@ -12,12 +12,15 @@ the client may let the names of its shared memory go.
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 from multiprocessing import resource_tracker, shared_memory
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from AttnSegLib.errors import InputError
 from AttnSegLib.worker.messages import Block, Message, message_from_json, message_to_json
 
 
@@ -40,10 +43,35 @@ def receive(stream: BinaryIO) -> Message | None:
 
 
 def create_block(shape: tuple[int, ...], dtype: Any) -> tuple[shared_memory.SharedMemory, np.ndarray]:
-    """New shared memory with an array in it, all zero; its creator has to unlink it."""
-    size = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
-    memory = shared_memory.SharedMemory(create=True, size=size)
+    """New shared memory with an array in it, all zero; its creator has to unlink it.
+
+    Raises `InputError` if there is not enough: without asking first, whoever writes into it would be killed.
+    """
+    size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
+    try:
+        memory = shared_memory.SharedMemory(create=True, size=size)
+    except OSError as error:
+        raise InputError(_too_little(size)) from error
+    try:
+        _reserve(memory, size)
+    except OSError as error:
+        memory.close()
+        memory.unlink()
+        raise InputError(_too_little(size)) from error
     return memory, np.ndarray(shape, dtype, memory.buf)
+
+
+def _reserve(memory: shared_memory.SharedMemory, size: int) -> None:
+    """Have the system give all of it now. macOS and Windows have done so already."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(memory._fd, 0, size)  # type: ignore[attr-defined]
+
+
+def _too_little(size: int) -> str:
+    return (
+        f"There is not enough shared memory: {size / 1e6:.0f} MB are needed at once; close other programs, or give the "
+        "system more of it (Docker has 64 MB unless told otherwise: --shm-size=2g)."
+    )
 
 
 def attach(block: Block) -> tuple[shared_memory.SharedMemory, np.ndarray]:

@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_nothing_behind(a_scan, tmp_path, a_model_folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_leaves_nothing_half_written(tmp_path, kill):
     """A real interrupt in the middle of a real run."""
     shutil.copy(SAMPLE / "image.nrrd", tmp_path)

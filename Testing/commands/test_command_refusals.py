@@ -1,6 +1,8 @@
 """What the command line refuses in a sentence, and the results that it leaves alone."""
 
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -39,6 +41,32 @@ def test_the_input_is_never_overwritten(run, a_scan, out, capsys):
     assert run(heat_map, "--overwrite") == 2
     assert_one_sentence(capsys, "would be overwritten")
     assert heat_map.read_bytes() == before
+
+
+@pytest.mark.parametrize(("options", "told"), [((), "scan.nrrd"), (("--no-names",), None)])
+def test_the_name_of_the_image_can_be_left_out(run, a_scan, out, options, told):
+    """It may be a patient's, and so may be that of its folder."""
+    assert run(a_scan, *options) == 0
+    assert json.loads((out / "report.json").read_text())["input"]["file"] == told
+    for path in out.iterdir():
+        assert (b"scan.nrrd" in path.read_bytes()) == (path.name == "report.json" and told is not None)
+        assert a_scan.parent.name.encode() not in path.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "darwin" or os.name == "nt", reason="has no such names")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("Gr\udcf6\udcdfe.nrrd", r"Gr\udcf6\udcdfe.nrrd"), ("\x1b[31mred\n.nrrd", r"\x1b[31mred\n.nrrd")],
+    ids=["Latin-1, as on old discs", "would colour the terminal"],
+)
+def test_names_that_are_no_text_are_read_and_written_out(run, a_scan, out, capsys, name, told):
+    scan = a_scan.rename(a_scan.with_name(name))
+    assert run(scan) == 0
+    assert json.loads((out / "report.json").read_text())["input"]["file"] == told
+    scan.write_bytes(b"nothing")
+    capsys.readouterr()
+    assert run(scan, "--overwrite") == 2
+    assert_one_sentence(capsys, f"'{told}' is damaged")
 
 
 def test_results_that_appear_meanwhile_are_kept(out):

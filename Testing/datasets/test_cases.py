@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from made_up.balls import a_ball, write_task
+from made_up.files import some_voxels, write_nrrd
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
@@ -45,6 +46,38 @@ def test_a_decathlon_task_with_its_description_has_the_cases_that_it_lists(tmp_p
     (root / "dataset.json").write_text("{}")
     with pytest.raises(InputError, match="not the description of a Decathlon task"):
         datasets.cases_of("msd", root)
+
+
+def test_what_a_reader_assumed_is_told_once_with_its_case(tmp_path, capsys):
+    for folder, dtype in (("images", "<i2"), ("labels", "u1")):
+        (tmp_path / folder).mkdir()
+        nowhere = {"space": None, "space_directions": None, "space_origin": None}
+        write_nrrd(tmp_path / folder / "anna.nrrd", some_voxels(dtype), **nowhere)
+    (case,) = datasets.cases_of("folder", tmp_path)
+    assert capsys.readouterr().err == ""
+    case.read()
+    case.read()
+    told = capsys.readouterr().err
+    assert told.startswith("Case 'anna': The file does not say how far apart the voxels are (taken as 1 mm)")
+    assert told.count("\n") == 1
+
+
+def test_anonymous_cases_keep_apart_who_is_apart(tmp_path, capsys):
+    for folder, dtype in (("images", "<i2"), ("labels", "u1")):
+        (tmp_path / folder).mkdir()
+        for name in ("anna_1", "anna_2", "bert_1"):
+            write_nrrd(tmp_path / folder / f"{name}.nrrd", some_voxels(dtype), space="scanner-xyz")
+    cases = datasets.cases_of("folder", tmp_path, anonymous=True, patient="[a-z]+")
+    assert len({case.id for case in cases}) == 3
+    assert len({case.patient for case in cases}) == 2
+    assert cases == sorted(cases, key=lambda case: case.id)
+    again = datasets.cases_of("folder", tmp_path, anonymous=True, patient="[a-z]+")
+    assert [case.id for case in again] == [case.id for case in cases]
+    for case in cases:
+        case.read()
+        assert "anna" not in f"{case.id} {case.patient}"
+    assert "anna" not in capsys.readouterr().err
+    assert datasets.settings("folder", {})["anonymous"] is False
 
 
 def test_wrong_roots_names_and_options_are_one_sentence(a_decathlon_task, tmp_path):

@@ -1,5 +1,8 @@
 """How pictures and masks are read, whatever the data set."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -125,3 +128,14 @@ def test_masks_of_another_shape_or_in_colour_are_refused(tmp_path):
     write(tmp_path / "red.png", red)
     with pytest.raises(InputError, match="'red.png' is in colour"):
         _picture.read_mask(tmp_path / "red.png", SCAN.shape)
+
+
+@pytest.mark.skipif(sys.platform == "darwin" or os.name == "nt", reason="has no such files")
+def test_what_would_hang_or_end_the_process_is_refused(tmp_path):
+    write(tmp_path / "scan.png", SCAN)
+    (tmp_path / "scan.png").rename(tmp_path / "Gr\udcf6\udcdfe.png")
+    with pytest.raises(InputError, match=r"Gr\\udcf6\\udcdfe.png' is not valid UTF-8; rename it"):
+        _picture.read_picture(tmp_path / "Gr\udcf6\udcdfe.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match="is not a file but a folder, a pipe or a device"):
+        _picture.read_picture(tmp_path / "pipe.png")

@@ -117,17 +117,6 @@ def test_spacing_and_voxel_volume(a_volume):
     assert a_volume.voxel_volume == pytest.approx(0.0015)
 
 
-def test_nifti_without_qform_and_sform_is_read(a_nifti):
-    volume = read_volume(patched(a_nifti, forms(0, 0)))
-    np.testing.assert_array_equal(volume.voxels.ravel(), range(60))
-    assert volume.spacing == pytest.approx((0.5, 1.5, 2.0))
-
-
-def test_nifti_intensities_are_scaled(a_nifti):
-    volume = read_volume(patched(a_nifti, (112, "2f", 0.5, 10)))
-    np.testing.assert_array_equal(volume.voxels.ravel(), np.arange(60) * 0.5 + 10)
-
-
 def test_unpacked_nifti_named_gz_is_read(a_nifti):
     assert read_volume(a_nifti.rename(a_nifti.with_suffix(".nii.gz"))).voxels.shape == (5, 4, 3)
 

@@ -70,6 +70,14 @@ def test_says_how_the_slices_lie(spec):
     assert "7 slices, sagittal by the scan's header, of 20 x 20 pixels, 5 x 5 mm, 6 mm apart." in sentences
 
 
+def test_what_was_assumed_while_reading_comes_first(spec):
+    assumed = ("It has no spacing; 1 mm was taken.", "It has no directions.")
+    volume = Volume(MR_VOXELS, LARGE, notices=assumed)
+    remarks = preflight.inspect(volume, spec, Effort())
+    assert [(remark.sentence, remark.is_warning) for remark in remarks[:2]] == [(one, True) for one in assumed]
+    assert not set(assumed) & set(preflight.warnings(volume, spec))  # whoever reads the volume tells them
+
+
 def test_expects_the_time_that_an_earlier_run_took(spec):
     volume = Volume(np.ones((10, 100, 100), np.int16), LARGE)
     spec = dataclasses.replace(

@@ -79,3 +79,50 @@ def test_refuses_malformed_files_even_with_the_right_checksum(tmp_path, content)
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a valid safetensors file"):
         load_weights(path, sha256_of(path))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["conv.weight", "half", "brain"])
+def test_refuses_weights_that_are_not_finite(tmp_path, tensors, name, value):
+    """NaN is never above 0.5: the result would be empty, without a word."""
+    tensors[name].view(-1)[0] = value
+    path = tmp_path / "model" / "weights.safetensors"
+    path.parent.mkdir()
+    save_file(tensors, path)
+    with pytest.raises(InputError, match=f"model 'model' are NaN or infinite in '{name}'"):
+        load_weights(path, sha256_of(path))
+
+
+@pytest.mark.parametrize("scale", [1e38, float("nan")])
+def test_refuses_weights_in_8_bits_that_become_infinite(tmp_path, scale):
+    path = tmp_path / "model" / "weights.safetensors"
+    path.parent.mkdir()
+    save_file({"w": torch.full((2, 1), 127, dtype=torch.int8), "w.scale": torch.full((2, 1), scale)}, path)
+    with pytest.raises(InputError, match="NaN or infinite|not a valid safetensors file"):
+        load_weights(path, sha256_of(path))
+
+
+@pytest.mark.parametrize(
+    "places",
+    [[(0, 400), (0, 400)], [(0, 400), (4, 404)], [(-4, 396)], [(400, 0)], [(0, 400), (400, 800)], [(0.0, 400.0)]],
+)
+def test_refuses_tensors_that_share_bytes_or_lie_outside(tmp_path, places):
+    """Three thousand that name the same bytes would cost as much memory as three thousand."""
+    path = tmp_path / "model" / "weights.safetensors"
+    path.parent.mkdir()
+    header = {
+        f"t{number}": {"dtype": "F32", "shape": [100], "data_offsets": place} for number, place in enumerate(places)
+    }
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(404))
+    with pytest.raises(InputError, match="not a valid safetensors file"):
+        load_weights(path, sha256_of(path))
+
+
+def test_refuses_a_header_of_brackets(tmp_path):
+    path = tmp_path / "model" / "weights.safetensors"
+    path.parent.mkdir()
+    text = b"[" * 200_000
+    path.write_bytes(struct.pack("<Q", len(text)) + text)
+    with pytest.raises(InputError, match="not a valid safetensors file"):
+        load_weights(path, sha256_of(path))

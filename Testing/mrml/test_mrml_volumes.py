@@ -114,6 +114,42 @@ def test_a_non_linear_transform_is_refused_with_what_to_do(volumes, a_node):
         volumes.read_volume_node(a_node)
 
 
+def test_a_spacing_of_exactly_1_mm_is_told_before_a_run(volumes, a_node):
+    assert volumes.read_volume_node(a_node).notices == ()
+    (notice,) = volumes.read_volume_node(made("vtkMRMLScalarVolumeNode", GREY)).notices
+    assert "exactly 1 mm apart along all axes" in notice
+    assert volumes.read_volume_node(made("vtkMRMLScalarVolumeNode", GREY, np.diag([1.0, 1, 1.5, 1]))).notices == ()
+
+
+@pytest.mark.parametrize(
+    ("heights", "told"),
+    [
+        ([0, 2, 4, 6], None),
+        ([6, 0, 4.05, 2], None),
+        ([0, 2, 4, 7], "2 to 3 mm apart"),
+        ([0, 2, 4, None], None),
+        ([0, 0, 0, 0], None),
+    ],
+)
+def test_dicom_slices_that_are_not_evenly_spaced_are_told_before_a_run(volumes, a_node, monkeypatch, heights, told):
+    """By Slicer's database: the node itself does not show it."""
+    import slicer
+
+    class Database:
+        def instanceValue(self, instance, tag):
+            assert tag == "0020,0032"
+            height = heights[int(instance)]
+            return "" if height is None else f"1.5\\-20\\{height}"
+
+    monkeypatch.setattr(slicer, "dicomDatabase", Database(), raising=False)
+    a_node.SetAttribute("DICOM.instanceUIDs", "0 1 2 3")
+    notices = volumes.read_volume_node(a_node).notices
+    assert len(notices) == (told is not None)
+    assert told is None or told in notices[0]
+    monkeypatch.delattr(slicer, "dicomDatabase")
+    assert volumes.read_volume_node(a_node).notices == ()
+
+
 def test_the_mark_changes_with_voxels_grid_and_transform(volumes, a_node):
     import slicer
 

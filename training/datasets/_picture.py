@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, cause_of
+from AttnSegLib.images.stored import name_for_itk
 from AttnSegLib.images.volume import Volume
 from training.slices.case import Labelled
 
@@ -103,12 +104,13 @@ def _channels(path: Path) -> np.ndarray:
 
 def _read_file(path: Path) -> sitk.Image:
     try:
+        name = name_for_itk(path)
         content = path.read_bytes()
         if content.startswith(b"\xff\xd8") and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
             raise EOFError  # a JPEG scan without its end, which ITK fills up with grey
-        return sitk.ReadImage(str(path), imageIO=IMAGE_IOS[path.suffix.lower()])
+        return sitk.ReadImage(name, imageIO=IMAGE_IOS[path.suffix.lower()])
     except OSError as error:
-        raise InputError(f"'{path}' can't be opened ({error.strerror}); check the path and permissions.") from error
+        raise InputError(f"'{path}' can't be opened ({cause_of(error)}); check the path and permissions.") from error
     except (RuntimeError, EOFError) as error:
         wanted = "a grey picture without transparency, or a colour picture, of the format that its name says"
         raise InputError(f"'{path.name}' is damaged or not {wanted}; copy it or save it again.") from error

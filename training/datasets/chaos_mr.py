@@ -17,6 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.stored import name_for_itk
 from AttnSegLib.images.volume import Volume, read_volume
 from training.slices.case import Case, Labelled
 
@@ -102,7 +103,7 @@ def places(slices: list[Path], volume: Volume) -> list[int]:
 
 def _labels(path: Path, levels: Mapping[int, int], shape: tuple[int, ...]) -> np.ndarray:
     try:
-        pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="PNGImageIO"))
+        pixels = sitk.GetArrayFromImage(sitk.ReadImage(name_for_itk(path), imageIO="PNGImageIO"))
     except RuntimeError as error:
         raise InputError(f"'{path}' is damaged or no PNG file; unpack the data set again.") from error
     if pixels.shape != shape:

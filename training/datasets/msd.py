@@ -55,5 +55,5 @@ def _by_id(folder: Path) -> dict[str, Path]:
 def _read(image: Path, labels: Path) -> Labelled:
     volume = read_volume(image)
     if decathlon.is_mislabelled_heart(volume.voxels.shape, volume.affine):
-        volume = replace(volume, affine=decathlon.true_affine(volume.affine), stored_affine=volume.affine)
+        volume = replace(volume, affine=decathlon.true_affine(volume.affine), other_affines=(volume.affine,))
     return Labelled(volume, read_label_map(labels, volume))

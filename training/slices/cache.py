@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock
 
 from AttnSegLib import __version__
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Source
 from AttnSegLib.models.preprocessing import Preprocessing
@@ -89,7 +89,7 @@ class SliceCache:
                     if known is None or (slices and not known.images.is_file()):
                         self._write(case, slices=slices)
         except OSError as error:
-            raise InputError(f"The slices can't be kept in '{self._folder}': {error.strerror}.") from error
+            raise InputError(f"The slices can't be kept in '{self._folder}': {cause_of(error)}.") from error
 
     def cases(self, cases: Sequence[Case]) -> list[CachedCase]:
         """The cached form of cases. Raises `InputError` for one that is not prepared."""

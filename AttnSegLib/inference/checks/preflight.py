@@ -50,14 +50,16 @@ class Effort:
 
 
 def warnings(volume: Volume, spec: ModelSpec) -> list[str]:
-    """What speaks against giving this volume to this model; empty if nothing does."""
+    """What speaks against giving this volume to this model, besides its own notices; empty if nothing does."""
     return [remark.sentence for remark in _fit(volume, spec) if remark.is_warning]
 
 
 def inspect(volume: Volume, spec: ModelSpec, effort: Effort) -> list[Remark]:
-    """Everything to read before Apply: modality and intensities, spacing, slices, expected cost, licence."""
+    """Everything to read before Apply: what was assumed of the volume, modality and intensities, spacing, slices,
+    expected cost, licence."""
+    assumed = [Remark(notice, is_warning=True) for notice in volume.notices]
     licence = Remark(f"Weights: {spec.licence}; not a medical device.")
-    return [*_fit(volume, spec), _cost(volume, spec, effort), licence]
+    return [*assumed, *_fit(volume, spec), _cost(volume, spec, effort), licence]
 
 
 def expected_gmacs(volume: Volume, spec: ModelSpec, *, flips: bool = False) -> float:
@@ -85,6 +87,8 @@ def _label_map(volume: Volume) -> list[Remark]:
     rows = _rows(volume.voxels)
     here, neighbours = rows[..., :-1], rows[..., 1:]
     inside = here > rows.min()  # the air of a scan may be as uniform as the background of a label map
+    if volume.padding is not None:
+        inside &= here != volume.padding
     if inside.any() and np.mean((here == neighbours)[inside]) < _UNIFORM:
         return []
     values = np.unique(rows)
@@ -100,7 +104,7 @@ def _label_map(volume: Volume) -> list[Remark]:
 
 
 def _modality(volume: Volume, spec: ModelSpec) -> Remark:
-    sample = _sample(volume.voxels)
+    sample = volume.measured(_sample(volume.voxels))
     if volume.modality is not None and volume.modality != spec.modality:
         evidence = f"is {volume.modality} by its DICOM header"
     elif volume.modality is not None:

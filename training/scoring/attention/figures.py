@@ -48,12 +48,9 @@ def draw_map_contrasts(path: Path, picture: MapsPicture) -> None:
     size = (_INCHES * columns + 0.8, (_INCHES * height / width + 0.45) * rows + 0.35)
     figure = Figure(figsize=size, layout="constrained", dpi=90)
     grid = figure.subplots(rows, columns, squeeze=False)
-    lower, upper = stack.intensity_range
     extent = (0.0, width, 0.0, height)
     outline = stack.view(picture.organ)[number]
-    grid.flat[0].imshow(
-        stack.view(stack.volume.voxels)[number], "gray", vmin=lower, vmax=upper, origin="lower", extent=extent
-    )
+    grid.flat[0].imshow(stack.at_native_size(number), "gray", vmin=0, vmax=1, origin="lower", extent=extent)
     grid.flat[0].set_title("image", fontsize=7)
     for axes, (title, values) in zip(grid.flat[1:], picture.maps.items(), strict=False):
         coefficients = stack.view(values)[number].astype(np.float32)

@@ -1,0 +1,77 @@
+"""Folders for what is unfinished, and the end of those whose process was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
+
+_PREFIX = ".attnseg-"
+_NAME = re.compile(re.escape(_PREFIX) + r"\w{8}")  # as `tempfile` makes them of the prefix
+_LOCK = "lock"
+_OLD = 24 * 3600.0  # seconds, after which a folder is abandoned that nobody can have locked
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """An empty folder under `parent` that vanishes when the block ends. Folders of processes that were killed before
+    they could do so vanish, too.
+
+    Raises `OSError` if it can't be made.
+    """
+    _sweep(parent)
+    while True:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True) as name:
+            with (Path(name) / _LOCK).open("w") as lock:
+                if _take(lock) is False:  # somebody sweeps at this very moment
+                    continue
+                folder = Path(name) / "files"
+                folder.mkdir()
+                yield folder
+            return
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what was abandoned. Whatever can't be removed stays: it is nobody's fault now."""
+    with contextlib.suppress(OSError):
+        for path in list(parent.iterdir()):
+            if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink() and _is_abandoned(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether no process holds the lock of a folder."""
+    lock, is_old = folder / _LOCK, time.time() - folder.stat().st_mtime > _OLD
+    try:
+        if not lock.exists():
+            return is_old
+        if sys.platform == "win32":  # where nobody can remove what another process has open
+            lock.unlink()
+            return True
+        with lock.open("r+") as file:
+            taken = _take(file)
+            return is_old if taken is None else taken
+    except OSError:
+        return False
+
+
+def _take(lock: IO[str]) -> bool | None:
+    """Whether the lock could be taken; it is held until the file is closed. None where the system knows no locks."""
+    if sys.platform == "win32":
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True

@@ -1,0 +1,70 @@
+"""Shared memory that is not there: one sentence, and not the end of Slicer by a bus error."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from worker_at_work import finished
+from worker_at_work import nothing_is_left_in_shared_memory as nothing_is_left_in_shared_memory
+from worker_at_work import spec as spec
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.worker import protocol
+from AttnSegLib.worker.client import Request, Worker
+
+needs_fallocate = pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system reserves it unasked")
+
+
+@needs_fallocate
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="shared memory is no file")
+def test_shared_memory_is_reserved_before_anybody_writes():
+    memory, _ = protocol.create_block((3, 1000, 1000), np.int16)
+    try:
+        assert (Path("/dev/shm") / memory.name).stat().st_blocks * 512 >= 6_000_000
+    finally:
+        memory.close()
+        memory.unlink()
+
+
+@needs_fallocate
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_too_little_shared_memory_is_a_sentence_and_the_next_run_works(spec, a_volume, monkeypatch, fails_at):
+    """For the voxels, the label map, or an attention map. Docker's default holds 64 MB."""
+    reserve, calls = os.posix_fallocate, []
+
+    def failing(descriptor, offset, size):
+        calls.append(size)
+        if len(calls) == fails_at:
+            raise OSError(28, "No space left on device")
+        reserve(descriptor, offset, size)
+
+    large = Volume(np.arange(4_000_000, dtype=np.int32).reshape(100, 200, 200), np.eye(4))
+    request = Request(spec, PredictionOptions(attention=("gate 0,0",)), device="cpu")
+    worker = Worker()
+    try:
+        monkeypatch.setattr(os, "posix_fallocate", failing)
+        with pytest.raises(InputError) as caught:
+            worker.segment(large, request)
+        needed = {1: 16, 2: 4, 3: 8}[fails_at]
+        assert str(caught.value) == (
+            f"There is not enough shared memory: {needed} MB are needed at once; close other programs, or give the "
+            "system more of it (Docker has 64 MB unless told otherwise: --shm-size=2g)."
+        )
+        assert not worker.is_busy
+        monkeypatch.undo()
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        finished(worker, a_volume, Request(spec, device="cpu"))
+    finally:
+        worker.close()
+
+
+def test_no_shared_memory_at_all_is_a_sentence(monkeypatch):
+    def failing(**_options):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(protocol.shared_memory, "SharedMemory", failing)
+    with pytest.raises(InputError, match="not enough shared memory: 1 MB"):
+        protocol.create_block((1_000_000,), np.uint8)
