@@ -65,7 +65,8 @@ class Volume:
         """Those of some voxels that are no padding, in one row; all as they are if none is, or no other."""
         if self.padding is None or (is_padding := voxels == self.padding).all():
             return voxels
-        return voxels[~is_padding]
+        inside: np.ndarray = voxels[~is_padding]
+        return inside
 
 
 def read_volume(path: Path | str, *, series: str | None = None) -> Volume:

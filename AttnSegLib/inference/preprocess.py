@@ -178,7 +178,7 @@ class SliceStack:
         lower, upper = map(float, np.percentile(voxels, self.preprocessing.percentiles))
         if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
             lower, upper = float(voxels.min()), float(voxels.max())
-        return lower, upper if upper > lower else float(above(np.float64(lower)))  # 0 all over, and no NaN
+        return lower, upper if upper > lower else float(above(np.array(lower)))  # 0 all over, and no NaN
 
     @cached_property
     def _fits_float32(self) -> bool:
@@ -203,7 +203,8 @@ def _scaled(pixels: Tensor, ranges: Tensor) -> Tensor:
 def _percentiles(pixels: np.ndarray, wanted: Range, is_padding: np.ndarray | None) -> np.ndarray:
     """(2, n, C) of each slice (n, C, H, W), but for its padding; of a slice that is all padding, with it."""
     if is_padding is None:
-        return np.percentile(pixels, wanted, axis=(2, 3))
+        of_all: np.ndarray = np.percentile(pixels, wanted, axis=(2, 3))
+        return of_all
     found = np.empty((2, *pixels.shape[:2]))
     for n, c in np.ndindex(pixels.shape[:2]):
         measured = pixels[n, c][~is_padding[n, c]]

@@ -43,7 +43,8 @@ def unpack(frame: bytes, pixels: StoredPixels, scratch: Path) -> np.ndarray:
         raise Unusable(faults.CUT_PIXELS)
     if values.shape != (1, pixels.rows, pixels.columns):
         raise Unusable(faults.UNDECODABLE)
-    return values[0]
+    decoded: np.ndarray = values[0]
+    return decoded
 
 
 class _Form(NamedTuple):

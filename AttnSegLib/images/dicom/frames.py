@@ -196,7 +196,7 @@ def _finder(header: Dataset, index: int) -> _Find:
     groups = [sequence[place] for sequence, place in ((own, index), (shared, 0)) if sequence]
 
     def find(keyword: str) -> Any:
-        names = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence")
+        names: tuple[str, ...] = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence")
         if keyword != "FrameType":
             names = (_GROUPS.get(keyword, ""),)
         for group in groups:

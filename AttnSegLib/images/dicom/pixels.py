@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydicom import encaps
@@ -68,7 +68,7 @@ def _stored(frames: list[Frame]) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _native(path: Path, pixels: StoredPixels, indices: list[int], _: Path) -> Iterator[tuple[int, np.ndarray]]:
-    decoder = get_decoder(pixels.syntax)
+    decoder: Any = get_decoder(pixels.syntax)  # its own types forbid the options that its text names
     with pixels.opened(path) as file:
         begin = file.tell()
         for index in indices:

@@ -52,7 +52,7 @@ def odd(frames: list[Frame], others: int, why: str) -> InputError:
 
 def _check_planes(frames: list[Frame]) -> list[str]:
     """Raises `InputError` unless all slices have one pixel grid, each exactly above the other."""
-    grids: dict[tuple, list[Frame]] = {}
+    grids: dict[tuple[object, ...], list[Frame]] = {}
     for frame in frames:
         grids.setdefault((frame.size, *np.round(np.log(frame.spacing), 3)), []).append(frame)
     usual = max(grids.values(), key=len)

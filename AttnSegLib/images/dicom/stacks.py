@@ -60,13 +60,13 @@ def choose(stacks: list[Stack], place: str, number: str | None) -> tuple[Stack, 
         raise InputError(
             f"{place} mixes {len(several)} {what}: {_listing(stacks)}; choose one by its number (--series)."
         )
-    chosen, singles = several[0], [stack.frames[0] for stack in stacks if stack is not several[0]]
-    _check_turned(chosen, singles)
+    whole, singles = several[0], [stack.frames[0] for stack in stacks if stack is not several[0]]
+    _check_turned(whole, singles)
     left = f"{len(singles)} single slice(s) beside the series (localizers) were left out."
-    return chosen, [*_about_identifiers(chosen), *([left] if singles else [])]
+    return whole, [*_about_identifiers(whole), *([left] if singles else [])]
 
 
-def _rank(stack: Stack) -> tuple:
+def _rank(stack: Stack) -> tuple[object, ...]:
     """The largest first, then by number."""
     first = stack.frames[0]
     return -len(stack), len(first.number), first.number, first.series, stack.told
