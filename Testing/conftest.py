@@ -9,6 +9,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from made_up.balls import RECIPE, write_task
 from made_up.commands import run_here
 from panel_at_work import a_node as a_node
@@ -33,6 +34,10 @@ from training import train
 # A thread for each process: they run side by side, and numbers then don't depend on how many cores there are.
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items):
