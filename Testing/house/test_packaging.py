@@ -145,6 +145,7 @@ def test_every_file_compiles(installed):
         compile(file.read_text(encoding="utf-8"), file, "exec")
 
 
+@pytest.mark.slow
 def test_the_library_works_where_slicer_has_it(installed):
     code = (
         "import json; from AttnSegLib import networks; from AttnSegLib.models import catalog; "
@@ -159,6 +160,7 @@ def test_the_library_works_where_slicer_has_it(installed):
     assert models == [spec.id for spec in load_models(resource_folder("Models"))]
 
 
+@pytest.mark.slow
 def test_the_module_opens_where_slicer_has_it(installed):
     start_qt()
     code = (
@@ -213,6 +215,7 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "use"),
     [
@@ -260,25 +263,7 @@ def test_a_wrong_list_stops_cmake(a_copy, tmp_path, old, new, reason):
         install(a_copy, tmp_path)
 
 
-# --- What the Extensions Index looks at ---------------------------------------------------------------------------
-
-
-def test_the_entry_for_the_extensions_index():
-    text = (ROOT / "AttnSeg.json").read_bytes()
-    entry = json.loads(text)
-    assert b"\r" not in text
-    assert set(entry) <= {
-        "$schema",
-        "build_dependencies",
-        "build_subdirectory",
-        "category",
-        "scm_revision",
-        "scm_url",
-        "tier",
-    }
-    assert {"$schema", "category", "scm_url"} <= set(entry)
-    assert entry["scm_url"].startswith("https://github.com/")
-    assert entry["build_dependencies"] == ["PyTorch"]
+# --- What CMake tells the Extensions Index (see also test_extensions_index.py) ---------------------------------------
 
 
 def test_the_metadata_in_the_cmake_list(installed):
@@ -295,15 +280,3 @@ def test_the_metadata_in_the_cmake_list(installed):
         for url in urls.split():
             assert url.startswith(raw)
             assert (ROOT / url.removeprefix(raw)).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "size"), [("AttnSeg.png", (128, 128)), ("left_atrium_mr.png", (260, 280)), ("abdomen_mr.png", (260, 280))]
-)
-def test_icons_have_the_usual_size(name, size):
-    header = (ROOT / "Resources" / "Icons" / name).read_bytes()[16:24]
-    assert (int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")) == size
-
-
-def test_the_licence_is_where_the_index_looks():
-    assert "Apache License" in (ROOT / "LICENSE.txt").read_text()
