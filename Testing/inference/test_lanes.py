@@ -75,6 +75,9 @@ class Follower:
         self.order += stored_indices
         self.done.append(done)
 
+    def noticed(self, _sentence):
+        """It is among the notices of the prediction."""
+
     def cancelled(self):
         return False
 

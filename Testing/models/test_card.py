@@ -39,7 +39,8 @@ def load(a_model_folder):
 
 @pytest.mark.parametrize("spec", SHIPPED, ids=lambda spec: spec.id)
 def test_shipped_cards_are_as_the_writer_writes_them(spec, tmp_path):
-    write_card(replace(spec, size_bytes=None), tmp_path)  # which the reader adds
+    known = json.loads((spec.folder / CARD).read_text())["size_bytes"]  # if it is not, the reader adds it
+    write_card(replace(spec, size_bytes=known), tmp_path)
     assert (tmp_path / CARD).read_bytes() == (spec.folder / CARD).read_bytes()
 
 

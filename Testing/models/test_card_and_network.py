@@ -39,7 +39,7 @@ def load(a_model_folder):
         ({"options": {"width": "wide"}}, "its network can't be built so"),
         ({"options": {"width": 2.5}}, "its network can't be built so"),
         ({"options": {"width": None}}, "its network can't be built so"),
-        ({"options": {"width": 1024, "level": 60}}, "its network can't be built so|do not fit"),
+        ({"options": {"width": 1024, "level": 60}}, "level"),
         ({"options": {"width": 3}}, "do not fit its network"),
         ({"options": {"depth": 3}}, "no option 'depth'"),
         ({"network": "unknown"}, "no network 'unknown'"),
@@ -50,7 +50,7 @@ def test_a_card_that_does_not_fit_its_model_is_one_sentence(card, load, changes,
     spec = load(card | changes)
     with pytest.raises(InputError, match=SENTENCE) as error:
         SlicePredictor.from_model(spec)
-    assert any(one in str(error.value) for one in reason.split("|"))
+    assert reason in str(error.value)
 
 
 # Any change at all
