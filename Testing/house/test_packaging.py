@@ -263,24 +263,6 @@ def test_a_wrong_list_stops_cmake(a_copy, tmp_path, old, new, reason):
 # --- What the Extensions Index looks at ---------------------------------------------------------------------------
 
 
-def test_the_entry_for_the_extensions_index():
-    text = (ROOT / "AttnSeg.json").read_bytes()
-    entry = json.loads(text)
-    assert b"\r" not in text
-    assert set(entry) <= {
-        "$schema",
-        "build_dependencies",
-        "build_subdirectory",
-        "category",
-        "scm_revision",
-        "scm_url",
-        "tier",
-    }
-    assert {"$schema", "category", "scm_url"} <= set(entry)
-    assert entry["scm_url"].startswith("https://github.com/")
-    assert entry["build_dependencies"] == ["PyTorch"]
-
-
 def test_the_metadata_in_the_cmake_list(installed):
     lines = (installed.parents[3] / "build" / "metadata.txt").read_text().splitlines()
     metadata = dict(line.split("=", 1) for line in lines)
@@ -295,15 +277,3 @@ def test_the_metadata_in_the_cmake_list(installed):
         for url in urls.split():
             assert url.startswith(raw)
             assert (ROOT / url.removeprefix(raw)).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "size"), [("AttnSeg.png", (128, 128)), ("left_atrium_mr.png", (260, 280)), ("abdomen_mr.png", (260, 280))]
-)
-def test_icons_have_the_usual_size(name, size):
-    header = (ROOT / "Resources" / "Icons" / name).read_bytes()[16:24]
-    assert (int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")) == size
-
-
-def test_the_licence_is_where_the_index_looks():
-    assert "Apache License" in (ROOT / "LICENSE.txt").read_text()
