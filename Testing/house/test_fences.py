@@ -16,7 +16,7 @@ from training.learning.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_CHEAP = (["models"], ["networks"], ["check"])
+_CHEAP = (["models"], ["check"])
 _EXAMPLES = {"NETWORK": "afnet", "ROW": "oversampling"}  # for what stands for any
 _OF_THE_TUTORIAL = re.compile(r".*-spleen-ct|.*/")  # models that it makes, and a folder of label maps
 

@@ -55,19 +55,19 @@ def test_a_name_that_is_allowed_to_repeat_does():
 
 
 def test_a_second_definition_is_noticed(tmp_path):
-    library, panel, training = (tmp_path / house for house in HOUSES)
-    readers = training / "datasets"
     for path, code in {
-        library / "one.py": "class Thing: pass\ndef _own(): pass\nif True:\n    def help_out(): pass",
-        library / "room" / "two.py": "def Thing(): pass\ndef _own(): pass\ndef main(): pass",
-        training / "three.py": "def help_out(): pass\ndef main(): pass\nclass Other:\n    def Thing(self): pass",
-        readers / "a.py": "def cases(): pass",
-        readers / "b.py": "def cases(): pass",
-        panel / "four.py": "def alone(): pass",
+        "AttnSegLib/one.py": "class Thing: pass\ndef _own(): pass\nif True:\n    def help_out(): pass",
+        "AttnSegLib/room/two.py": "def Thing(): pass\ndef _own(): pass\ndef main(): pass",
+        "training/three.py": "def help_out(): pass\ndef main(): pass\nclass Other:\n    def Thing(self): pass",
+        "training/datasets/a.py": "def cases(): pass",
+        "training/datasets/b.py": "def cases(): pass",
+        "AttnSeg/four.py": "def alone(): pass",
     }.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(code)
-    found = {name: [Path(place).name for place in places] for name, places in repeated(tmp_path).items()}
-    assert found == {"Thing": ["one.py", "two.py"], "help_out": ["one.py", "three.py"]}
-    (panel / "four.py").write_text("def cases(): pass")
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(code)
+    assert repeated(tmp_path) == {
+        "Thing": ["AttnSegLib/one.py", "AttnSegLib/room/two.py"],
+        "help_out": ["AttnSegLib/one.py", "training/three.py"],
+    }
+    (tmp_path / "AttnSeg/four.py").write_text("def cases(): pass")
     assert "cases" in repeated(tmp_path)

@@ -80,7 +80,7 @@ def test_settings_reach_the_worker(ui, worker, parameters):
     ui.lastSliceBox.value = 4
     ui.applyButton.click()
     (request,) = worker.requests
-    assert (request.device, request.level, request.spec.id) == ("cpu", 2, MODEL)
+    assert (request.compute.device, request.level, request.spec.id) == ("cpu", 2, MODEL)
     assert not request.options.flips
     assert (request.options.region.start, request.options.region.stop) == ((1, 0, 0), (5, 64, 48))
     assert (parameters.level, parameters.device) == (2, "cpu")

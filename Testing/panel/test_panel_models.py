@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from panel_at_work import MODULE, ROOT
+from panel_at_work import MODEL, MODULE, ROOT
 
 from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.models.card_file import CARD
@@ -15,8 +15,8 @@ from AttnSegLib.worker import messages
 # models and setup
 
 
-def test_the_list_of_models_shows_their_cards(ui):
-    ui.modelTable.setCurrentCell(0, 0)
+def test_the_list_of_models_shows_their_cards(widget, ui):
+    ui.modelTable.setCurrentCell([spec.id for spec in widget.panel.models].index(MODEL), 0)
     assert "Medical Segmentation Decathlon" in ui.cardText.toPlainText()
     assert not ui.deleteButton.enabled  # shipped models stay
     assert not ui.downloadButton.enabled
@@ -125,7 +125,7 @@ def test_installing_torch_asks_slicers_own_extension(widget, worker, monkeypatch
 
     monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=Logic))
     widget.panel.setup.install()
-    assert asked == [{"askConfirmation": True, "torchVersionRequirement": ">=2.2"}]
+    assert asked == [{"askConfirmation": True, "torchVersionRequirement": ">=2.5"}]
     assert worker.closed == 1  # the next job begins in a new process
 
 
