@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections import Counter
 from dataclasses import asdict
 
@@ -45,6 +46,11 @@ def _no_models_of_this_users_own(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTNSEG_MODELS", str(tmp_path / "user's models"))
 
 
+@pytest.fixture(autouse=True)
+def _the_same_random_numbers_whatever_ran_before():
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def an_oblique_affine():
     """Voxels of 0.5 x 1.5 x 2 mm, turned by 30 degrees about the third axis, the first axis flipped."""
@@ -60,13 +66,19 @@ def a_volume(an_oblique_affine):
 
 
 @pytest.fixture
-def a_model_folder(tmp_path):
+def a_model_folder(the_model_folder, tmp_path):
     """A complete model folder with a very narrow ANU-Net of random weights that segments about half of a volume."""
+    return shutil.copytree(the_model_folder, tmp_path / the_model_folder.name)
+
+
+@pytest.fixture(scope="session")
+def the_model_folder(tmp_path_factory):
+    """What `a_model_folder` is a copy of: to count what a network costs takes half a second."""
     torch.manual_seed(0)
     network = networks.create("anunet", width=2).eval()
     with torch.no_grad():
         network.heads["4"].bias -= network(torch.rand(1, 1, 64, 64)).logits.median()
-    folder = tmp_path / "tiny"
+    folder = tmp_path_factory.mktemp("model") / "tiny"
     folder.mkdir()
     save_file(network.state_dict(), folder / "weights.safetensors")
     anatomy = {"scheme": "SCT", "value": "123037004", "meaning": "Anatomical Structure"}

@@ -156,7 +156,7 @@ def test_slices_to_check_are_told(run, a_scan, out, capsys, monkeypatch):
     [
         (["none"], []),
         (["gate 1,0", "gate 0,1"], ["gate-0-1", "gate-1-0"]),
-        (["all"], [f"gate-{i}-{k}" for i in range(4) for k in range(4 - i)]),
+        pytest.param(["all"], [f"gate-{i}-{k}" for i in range(4) for k in range(4 - i)], marks=pytest.mark.slow),
     ],
 )
 def test_attention_maps_can_be_chosen(run, a_scan, out, wanted, files):
@@ -164,7 +164,7 @@ def test_attention_maps_can_be_chosen(run, a_scan, out, wanted, files):
     assert sorted(p.name for p in out.glob("attention-*")) == [f"attention-{name}.nrrd" for name in sorted(files)]
 
 
-@pytest.mark.parametrize("worker", [[], ["--worker"]])
+@pytest.mark.parametrize("worker", [[], pytest.param(["--worker"], marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("plane", "axis"), [("sagittal", 2), ("coronal", 1)])
 def test_another_plane_can_be_chosen(run, a_scan, out, a_model_folder, plane, axis, worker):
     assert run(a_scan, "--plane", plane, *worker) == 0
@@ -190,6 +190,7 @@ def test_a_pruned_network_leaves_its_level_in_the_report(run, a_scan, out):
     assert json.loads((out / "report.json").read_text())["model"]["level"] == 1
 
 
+@pytest.mark.slow
 def test_the_worker_says_the_same(run, a_scan, out, tmp_path):
     options = ["--attention", "gate 0,0", "--flips", "--batch-size", "2"]
     assert run(a_scan, *options) == 0
@@ -203,17 +204,20 @@ def test_the_worker_says_the_same(run, a_scan, out, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_failing_worker_is_one_sentence_too(run, a_scan, tmp_path, capsys):
     assert run(a_scan, "--worker", "--precision", "float7") == 2
     assert_one_sentence(capsys, "float7")
     assert_nothing_left(tmp_path, "scan.nrrd", "tiny")
 
 
+@pytest.mark.slow
 def test_a_pruned_network_in_the_worker(run, a_scan, out):
     assert run(a_scan, "--worker", "--level", "1") == 0
     assert json.loads((out / "report.json").read_text())["model"]["level"] == 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_behind(a_scan, tmp_path, a_model_folder):
     """A limit on the size of files stands in for the full disk."""
     command = [sys.executable, "-m", "AttnSegLib", "segment", str(a_scan), "--model", str(a_model_folder)]

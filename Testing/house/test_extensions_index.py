@@ -1,4 +1,4 @@
-"""What the Extensions Index and Slicer's list of modules look at: the entry, the icons, the licence."""
+"""What Slicer's Extensions Index looks at: the extension's entry, its icons, its licence."""
 
 import json
 from pathlib import Path

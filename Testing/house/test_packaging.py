@@ -145,6 +145,7 @@ def test_every_file_compiles(installed):
         compile(file.read_text(encoding="utf-8"), file, "exec")
 
 
+@pytest.mark.slow
 def test_the_library_works_where_slicer_has_it(installed):
     code = (
         "import json; from AttnSegLib import networks; from AttnSegLib.models import catalog; "
@@ -159,6 +160,7 @@ def test_the_library_works_where_slicer_has_it(installed):
     assert models == [spec.id for spec in load_models(resource_folder("Models"))]
 
 
+@pytest.mark.slow
 def test_the_module_opens_where_slicer_has_it(installed):
     start_qt()
     code = (
@@ -213,6 +215,7 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "use"),
     [
@@ -260,7 +263,7 @@ def test_a_wrong_list_stops_cmake(a_copy, tmp_path, old, new, reason):
         install(a_copy, tmp_path)
 
 
-# --- What the Extensions Index looks at ---------------------------------------------------------------------------
+# --- What CMake tells the Extensions Index (see also test_extensions_index.py) ---------------------------------------
 
 
 def test_the_metadata_in_the_cmake_list(installed):

@@ -149,6 +149,7 @@ def test_with_the_right_header_nothing_is_said(network):
     assert preflight.warnings(a_heart(affine=TRUE), shipped(network)) == []
 
 
+@pytest.mark.slow
 def test_the_cure_gives_the_slices_that_the_model_knows(a_model_folder, tmp_path, capsys):
     card = json.loads((a_model_folder / CARD).read_text())
     card["preprocessing"]["plane"] = "sagittal"

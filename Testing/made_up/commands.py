@@ -1,4 +1,4 @@
-"""Commands of training in this process: one of its own would spend most of its time importing Lightning and MONAI."""
+"""Commands in this process: one of its own would spend most of its time importing torch, Lightning and MONAI."""
 
 import io
 import warnings

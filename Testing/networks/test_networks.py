@@ -158,6 +158,7 @@ def test_marks_attention_in_networks_of_its_own_only(create):
     assert recorder.maps == {}
 
 
+@pytest.mark.slow
 def test_its_cost_can_be_counted(name):
     cost = measure_network(name, 64, width=4)
     network = networks.create(name, width=4)

@@ -141,6 +141,7 @@ def test_what_is_attended_to_is_what_is_missed(eraser, organ, tmp_path):
 # The command
 
 
+@pytest.mark.slow
 def test_the_command_writes_tables_and_pictures(a_model_folder, a_decathlon_task, tmp_path, monkeypatch, capsys):
     card = json.loads((a_model_folder / CARD).read_text())
     card["training"] = {"dataset": {"name": "msd"}, "test_cases": ["case_2", "case_3"]}

@@ -64,6 +64,7 @@ def test_says_the_same_as_the_predictor_itself(warm, spec, a_volume, options):
     assert result.expected_error == pytest.approx(expected.expected_error)
 
 
+@pytest.mark.slow
 def test_a_program_that_waits_gets_the_predictors_own_answer(spec, a_volume):
     options = PredictionOptions(attention=("gate 0,0",), probabilities=True)
     expected = SlicePredictor.from_model(spec, Compute("cpu")).predict(a_volume, options)
@@ -128,6 +129,7 @@ def test_cancel_is_soon_and_the_worker_goes_on(warm, large, spec, a_volume):
     finished(warm, a_volume, Request(spec, compute=CPU))
 
 
+@pytest.mark.slow
 def test_a_process_that_does_not_stop_is_ended(spec, a_volume, large):
     worker = Worker()
     try:
@@ -143,6 +145,7 @@ def test_a_process_that_does_not_stop_is_ended(spec, a_volume, large):
         worker.close()
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_told_of_and_replaced(spec, a_volume, large):
     worker = Worker()
     try:
@@ -159,6 +162,7 @@ def test_a_killed_process_is_told_of_and_replaced(spec, a_volume, large):
         worker.close()
 
 
+@pytest.mark.slow
 def test_closing_in_the_middle_lets_everything_go(large):
     worker = Worker()
     worker.segment(large, Request(find_model("anunet-left_atrium-mr"), compute=CPU))
@@ -185,6 +189,7 @@ def test_one_job_at_a_time(warm, spec, a_volume):
     follow(warm)[-1].job.release()
 
 
+@pytest.mark.slow
 def test_polling_never_waits(spec, a_volume):
     """Not for a process that says nothing: any wait in one of so many polls would take them all beyond patience."""
     worker = Worker()
@@ -250,6 +255,7 @@ def test_checking_the_installation(warm):
     assert {"torch", "CPU", "models"} <= {finding.name for finding in checked.findings}
 
 
+@pytest.mark.slow
 def test_a_cuda_card_is_announced(warm, spec, a_volume):
     if not torch.cuda.is_available():
         worker = Worker()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from worker_at_work import PATIENCE, ROOT, failure, finished, follow
 from worker_at_work import nothing_is_left_in_shared_memory as nothing_is_left_in_shared_memory
 from worker_at_work import spec as spec
@@ -19,6 +20,9 @@ from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.messages import Request
 
 CPU = ComputeOptions("cpu")
+
+
+pytestmark = pytest.mark.slow  # each test begins a process that imports torch
 
 
 def in_a_strange_process(tmp_path, monkeypatch, code):
