@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models import places
 from AttnSegLib.models import store as model_store
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model, load_models, sha256_of
@@ -70,7 +69,7 @@ def change_card(folder, **changes):
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="paths of the others")
 def test_the_users_folder_is_where_the_platform_keeps_such_things(tmp_path, monkeypatch, platform, variables, expected):
-    monkeypatch.setattr(places.sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", platform)
     for name in ("ATTNSEG_MODELS", "XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     for name, value in (variables | {"HOME": str(tmp_path)}).items():
