@@ -40,6 +40,7 @@ CHILD = """
 import json, resource, sys, time
 from pathlib import Path
 import numpy as np
+import pydicom.pixels  # not to be counted as memory of the first file
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import read_volume
 expected = np.load(sys.argv[1])

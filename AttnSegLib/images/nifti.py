@@ -18,7 +18,8 @@ from AttnSegLib.images.packing import Damaged, Packing, unpacked
 from AttnSegLib.images.stored import Contents, Stored, check_sizes, opened, voxels_of
 
 _FIRST, _SECOND = 348, 540  # bytes of the headers of NIfTI-1 and NIfTI-2
-_ORDERS: tuple[Literal["<"], Literal[">"]] = ("<", ">")
+_Order = Literal["<", ">"]
+_ORDERS: tuple[_Order, ...] = ("<", ">")
 _FIELDS = {  # place and type in each
     "magic": ((344, "S4"), (4, "S8")),
     "dim": ((40, "8i2"), (16, "8i8")),

@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError, cause_of
-from AttnSegLib.images import dicom
+from AttnSegLib.images.dicom.signs import is_dicom
 from AttnSegLib.images.grid import LPS_TO_RAS, affine_of, check_axes, same_place
 from AttnSegLib.images.metaimage import read_metaimage
 from AttnSegLib.images.nifti import read_nifti
@@ -40,6 +40,7 @@ class Volume:
         the case. Every reader gives them in this form, and whoever reads a volume shows them.
     other_affines: other places of the voxels that the file names, or that other programs give it, and the file's own
         where the reader of a data set corrected it. Label maps that were made for the file may lie there, too.
+    padding: value of the voxels outside of what was measured, where the file says so and it is not that of air.
     """
 
     voxels: np.ndarray
@@ -47,6 +48,7 @@ class Volume:
     modality: str | None = None
     notices: tuple[str, ...] = ()
     other_affines: tuple[np.ndarray, ...] = ()
+    padding: float | None = None
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -59,21 +61,38 @@ class Volume:
         """Volume of a voxel in mL."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
+    def measured(self, voxels: np.ndarray) -> np.ndarray:
+        """Those of some voxels that are no padding, in one row; all as they are if none is, or no other."""
+        if self.padding is None or (is_padding := voxels == self.padding).all():
+            return voxels
+        inside: np.ndarray = voxels[~is_padding]
+        return inside
+
 
 def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
-    """Read a scalar 3D image (NIfTI, NRRD or MetaImage) or a folder with a DICOM series.
+    """Read a scalar 3D image (NIfTI, NRRD or MetaImage), a folder with a DICOM series, or a DICOM file of many frames.
 
-    series: number of the DICOM series to take if the folder holds several. Raises `InputError` for whatever can't be
+    series: number of the DICOM series to take if there are several. Raises `InputError` for whatever can't be
     segmented: missing, unreadable or truncated files, colour, 4D or single-slice images, NaN, constant images, sheared
-    grids, and DICOM folders with missing slices.
+    grids, and DICOM series with damaged, missing or odd slices.
     """
     path = Path(path).absolute()  # "." has no name to tell
     with _opening(path):
-        if series is not None and path.is_file():
-            raise InputError(f"'{path.name}' is a file and has no series to choose from; leave the series out.")
-        volume = Volume(*dicom.read_series(path, series)) if path.is_dir() else _read_file(path)
+        if path.is_dir() or is_dicom(path):
+            volume = _read_dicom(path, series)
+        elif series is not None and path.is_file():
+            raise InputError(f"'{path.name}' has no series to choose from; leave the series out.")
+        else:
+            volume = _read_file(path)
     check_volume(volume, f"'{path.name}'")
     return volume
+
+
+def _read_dicom(path: Path, series: str | None) -> Volume:
+    from AttnSegLib.images.dicom.series import read_file, read_series  # here, since pydicom takes its time to load
+
+    found = (read_series if path.is_dir() else read_file)(path, series)
+    return Volume(found.voxels, found.affine, found.modality, found.notices, padding=found.padding)
 
 
 def check_volume(volume: Volume, name: str) -> None:

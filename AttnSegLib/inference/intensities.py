@@ -70,4 +70,5 @@ class Exact:
 
 def above(lower: np.ndarray) -> np.ndarray:
     """Numbers that are larger, as the upper ends of ranges without any width."""
-    return lower + np.maximum(1.0, np.abs(lower) * 2.0**-20)
+    larger: np.ndarray = lower + np.maximum(1.0, np.abs(lower) * 2.0**-20)
+    return larger

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from AttnSegLib.inference.preprocess import SliceStack
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.models.card import Label
 
 _COLUMNS = 5
 _INCHES = 2.2  # side of one slice

@@ -97,6 +97,7 @@ def test_agreement_counts_voxels_and_the_change_of_dice():
     assert not agreement.enough
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", inputs.NETWORKS)
 def test_the_made_up_networks_find_the_made_up_organ(name):
     """So that equal label maps mean something."""

@@ -4,13 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.uid import (
-    JPEG2000Lossless,
+from made_up.dicom import (
+    CORONAL,
+    ORIGIN,
+    VOXELS,
+    assert_anonymous,
+    edit,
+    refusal,
+    without,
+    write_series,
+    write_slice,
 )
-from test_dicom import ORIGIN, VOXELS, assert_anonymous, edit, pack, refusal, without, write_series, write_slice
-from test_dicom import a_ct_folder as a_ct_folder
-from test_dicom import a_folder as a_folder
-from test_dicom import the_third_slice as the_third_slice
 
 from AttnSegLib.images.volume import read_volume
 
@@ -45,7 +49,7 @@ def test_single_slices_are_refused(a_folder, number, told):
 
 
 def test_several_time_points_are_refused(a_ct_folder):
-    write_series(a_ct_folder, prefix="x")
+    write_series(a_ct_folder, prefix="x", plus=5)
     assert "at one position" in refusal(a_ct_folder)
 
 
@@ -71,8 +75,8 @@ def test_small_jitter_is_told(a_folder, capfd):
 
 @pytest.mark.parametrize(
     "distances",
-    [[0, 2.2, 4, 6, 8], [0, 2, 4, 6, 8.5], [0, 2, 4, 6, 7], np.cumsum([2] * 12 + [2.08] * 12)],
-    ids=["inside", "long end", "short end", "drift"],
+    [[0, 2.2, 4, 6, 8], [0, 2.2, 4], np.cumsum([2] * 12 + [2.08] * 12)],
+    ids=["inside", "three", "drift"],
 )
 def test_uneven_slices_are_refused(a_folder, distances):
     for k, distance in enumerate(distances):
@@ -87,19 +91,47 @@ def test_a_tilted_gantry_is_refused(a_folder):
     assert "tilted gantry" in refusal(a_folder)
 
 
-def test_slices_of_different_sizes_are_refused(a_ct_folder, the_third_slice):
-    write_slice(the_third_slice, VOXELS[2, :3], 4)
-    assert "differ in size or pixel spacing" in refusal(a_ct_folder)
+def test_slices_of_different_sizes_are_refused(a_folder):
+    for k in range(6):
+        write_slice(a_folder / f"{k}", VOXELS[0, : 3 + k % 2], 2 * k)
+    assert "differ in size or pixel spacing" in refusal(a_folder)
 
 
-def test_slices_of_different_pixel_spacings_are_refused(a_ct_folder, the_third_slice):
-    edit(the_third_slice, PixelSpacing=[1.5, 1])
-    assert "differ in size or pixel spacing" in refusal(a_ct_folder)
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ({"distance": 90}, "82.00 mm from the nearest; they are 2.00 mm apart"),
+        ({"distance": -40}, "40.00 mm from the nearest"),
+        ({"distance": 5.1}, "0.90 mm from the nearest"),
+        ({"distance": 8.5}, "0.50 mm from the nearest"),
+        ({"distance": 10, "PixelSpacing": [1.5, 1]}, "another size or pixel spacing"),
+        ({"distance": 4, "ImageOrientationPatient": list(CORONAL)}, "turned in another direction"),
+        ({"ImagePositionPatient": [0, 22.25, 43]}, "shifted sideways"),
+    ],
+    ids=["above", "below", "between", "end", "pixels", "turned", "shifted"],
+)
+def test_a_slice_that_does_not_fit_is_named(a_ct_folder, odd, why):
+    write_slice(a_ct_folder / "SCOUT", VOXELS[0], **odd)
+    message = refusal(a_ct_folder)
+    assert "'SCOUT' does not fit the other 5 slices" in message
+    assert why in message
 
 
-def test_slices_that_cannot_be_decoded_are_refused(a_ct_folder, the_third_slice):
-    pack(the_third_slice, JPEG2000Lossless)
-    assert "can't be decoded" in refusal(a_ct_folder)
+def test_a_slice_that_is_turned_is_named_rather_than_missed(a_ct_folder, the_third_slice):
+    edit(the_third_slice, ImageOrientationPatient=list(CORONAL))
+    assert f"'{the_third_slice.name}' does not fit the other 4 slices" in refusal(a_ct_folder)
+
+
+def test_a_slice_at_the_place_of_another_is_named(a_ct_folder, the_third_slice):
+    write_slice(a_ct_folder / "SCOUT", VOXELS[0], 4)
+    assert f"'{the_third_slice.name}' and 'SCOUT' lie at one position and differ" in refusal(a_ct_folder)
+
+
+def test_a_slight_shift_is_told(a_folder):
+    for k in range(5):
+        write_slice(a_folder / f"{k}", VOXELS[k], ImagePositionPatient=[-11.5 + 0.1 * k, 22.25, 2 * k])
+    told = "The slices are shifted sideways by up to 0.40 mm; they are taken as exactly in line."
+    assert read_volume(a_folder).notices == (told,)
 
 
 def test_a_constant_series_is_refused(a_folder):
@@ -109,11 +141,12 @@ def test_a_constant_series_is_refused(a_folder):
 
 
 def test_notices_are_anonymous(a_ct_folder, the_third_slice):
-    edit(the_third_slice, ImagePositionPatient=[*ORIGIN[:2].tolist(), ORIGIN[2] + 4.04])
+    shifted = [*ORIGIN[:2].tolist(), ORIGIN[2] + 4.04]
+    edit(the_third_slice, ImagePositionPatient=shifted, PhotometricInterpretation="MONOCHROME1")
     (a_ct_folder / "copy").write_bytes(the_third_slice.read_bytes())
     write_slice(a_ct_folder / "scout", VOXELS[0], SeriesInstanceUID="1.2.3.2", SeriesNumber=1)
     write_slice(a_ct_folder / "report", VOXELS[0], SeriesInstanceUID="1.2.3.2", SeriesNumber=1)
     without(a_ct_folder / "report", "PixelSpacing")
     notices = read_volume(a_ct_folder).notices
-    assert len(notices) == 4
+    assert len(notices) == 5
     assert_anonymous(" ".join(notices))

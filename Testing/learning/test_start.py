@@ -5,7 +5,8 @@ import torch
 from made_up.balls import RECIPE
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import CARD, load_card
+from AttnSegLib.models.card import FirstWeights
+from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.weights import load_weights
 from training.learning.module import SegmentationModule
 from training.learning.recipe import read_recipe
@@ -58,6 +59,18 @@ def test_another_network_is_refused(a_module):
         begin_with(a_module(2), first_of(other))
 
 
+def test_no_weights_forget_whom_they_have_seen(a_module):
+    first, second, third = a_module(1), a_module(2, ("made up", "made up later")), a_module(3)
+    first.hparams["cases"]["training"] = ["ct_1"]
+    begin_with(second, first_of(first))
+    second.hparams["cases"]["training"] = ["mr_1"]
+    begin_with(third, first_of(second))
+    assert third.hparams["start"] == {
+        "data": "made up later; and before that: made up",
+        "training_cases": ["mr_1", "ct_1"],
+    }
+
+
 @pytest.mark.parametrize("by", ["id", "folder", "checkpoint"])
 def test_first_weights_come_from_a_checkpoint_or_a_model(by, a_checkpoint, a_model_folder, a_module, monkeypatch):
     monkeypatch.setenv("ATTNSEG_MODELS", str(a_model_folder.parent))
@@ -65,7 +78,7 @@ def test_first_weights_come_from_a_checkpoint_or_a_model(by, a_checkpoint, a_mod
     module = a_module(3)
     begin_with(module, first)
     if by == "checkpoint":
-        assert (first.data, first.training_cases) == ("made up", ["case_0", "case_1"])
+        assert first.on == FirstWeights("made up", ("case_0", "case_1"))
         return
     spec = load_card(a_model_folder / CARD)
     weights = load_weights(spec.weights_path, spec.sha256)

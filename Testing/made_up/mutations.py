@@ -1,4 +1,4 @@
-"""Changed copies of whole NIfTI, NRRD and MetaImage files: bits, blocks, lengths, fields of headers."""
+"""Changed copies of whole NIfTI, NRRD, MetaImage and DICOM files: bits, blocks, lengths, fields of headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from made_up import files
+from made_up import dicom, files
 
 HOSTILE = (
     *("", "0", "-1", "1", "2", "255", "65536", "4294967295", "18446744073709551616", "1e308", "-1e308", "nan", "inf"),
@@ -62,6 +62,12 @@ def originals() -> list[Whole]:
             path = files.write_meta(folder / f"packed_{is_packed}.mha", whole, is_packed)
             start = path.read_bytes().index(b"LOCAL\n") + 6
             found.append(Whole(path.name, path.read_bytes(), start if is_packed else sys.maxsize))
+        for is_packed in (False, True):
+            path = folder / f"packed_{is_packed}.dcm"
+            dicom.write_enhanced(path, [(2 * k, {}) for k in range(len(whole))], whole)
+            if is_packed:
+                dicom.pack(path)
+            found.append(Whole(path.name, path.read_bytes(), sys.maxsize))
     return found
 
 
@@ -116,6 +122,8 @@ def _place(whole: Whole, chance: random.Random) -> int:
 def _header(whole: Whole, chance: random.Random) -> tuple[bytes, int]:
     if ".nii" in whole.name:
         return _nifti_field(whole, chance)
+    if whole.name.endswith("dcm"):
+        return _dicom_bytes(whole, chance)
     start = whole.content.index(b"LOCAL\n" if whole.name.endswith("mha") else b"\n\n")
     lines = whole.content[:start].split(b"\n")
     number = chance.randrange(len(lines))
@@ -151,3 +159,16 @@ def _nifti_field(whole: Whole, chance: random.Random) -> tuple[bytes, int]:
     place = (files.FIRST if version == 1 else files.SECOND)[name][0]
     struct.pack_into(f"<{form}", changed, place, *(value if isinstance(value, tuple) else (value,)))
     return (gzip.compress(changed) if whole.name.endswith("gz") else bytes(changed)), -1
+
+
+def _dicom_bytes(whole: Whole, chance: random.Random) -> tuple[bytes, int]:
+    """Lengths, tags and values that can't be, somewhere in the header."""
+    end = whole.content.index(b"\xe0\x7f\x10\0")  # where the pixels begin
+    content = bytearray(whole.content)
+    for _ in range(chance.choice([1, 1, 2])):
+        place = chance.randrange(132, end)
+        hostile = chance.choice(
+            [b"\xff\xff\xff\xff", b"\xf0\xff\xff\xff", b"\xff\x7f", b"\0\0", b"nan ", b"1e308", b"\\-9"]
+        )
+        content[place : place + len(hostile)] = hostile
+    return bytes(content), 0

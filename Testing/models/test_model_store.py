@@ -12,7 +12,9 @@ import pytest
 from AttnSegLib.errors import InputError
 from AttnSegLib.models import catalog
 from AttnSegLib.models import store as model_store
-from AttnSegLib.models.catalog import CARD, find_model, load_card, load_models, resource_folder, sha256_of
+from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.models.catalog import find_model, load_models, sha256_of
+from AttnSegLib.models.places import resource_folder
 
 BUNDLED = "anunet-left_atrium-mr"
 ALL_BUNDLED = sorted(path.parent.name for path in resource_folder("Models").glob(f"*/{CARD}"))

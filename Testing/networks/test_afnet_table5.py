@@ -254,6 +254,7 @@ class MultiScaleFusionAsPrinted(afnet.MultiScaleFusion):
         return self.merge(torch.cat([x, *(branch.relu() for branch in branches)], dim=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "as_printed", "shared_once"),
     [

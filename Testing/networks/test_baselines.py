@@ -206,7 +206,7 @@ def test_the_table_says_so_too(monkeypatch):
 def test_other_missing_modules_are_not_hidden(monkeypatch):
     monkeypatch.setitem(sys.modules, "AttnSegLib.networks.resnet", None)
     monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.on_backbones.fcn", raising=False)
-    with pytest.raises(ModuleNotFoundError, match="_resnet"):
+    with pytest.raises(ModuleNotFoundError, match=r"networks\.resnet"):
         networks.create("fcn")
 
 

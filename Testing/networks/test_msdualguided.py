@@ -27,6 +27,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_position_attention_keeps_no_matrix_forwards_or_backwards():
     """With the kernel that really runs: the cost table counts shapes and can't know which one torch takes."""
     pytest.importorskip("resource")

@@ -10,7 +10,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionRecorder, attention_maps, channel_coefficients
 from AttnSegLib.networks.cost import measure_network
 from AttnSegLib.networks.output import SegmentationOutput
@@ -158,6 +158,7 @@ def test_marks_attention_in_networks_of_its_own_only(create):
     assert recorder.maps == {}
 
 
+@pytest.mark.slow
 def test_its_cost_can_be_counted(name):
     cost = measure_network(name, 64, width=4)
     network = networks.create(name, width=4)

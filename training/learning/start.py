@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.models.card import FirstWeights
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.weights import load_weights
 from training.learning.module import SegmentationModule
@@ -19,11 +20,10 @@ _PREFIX = "network."  # of the network's weights among those of a module
 
 @dataclass(frozen=True)
 class Learnt:
-    """Weights of a network, by their names, and what they were learnt on: a data set in words, the ids of its cases."""
+    """Weights of a network, by their names, and what they were learnt on, first weights of theirs included."""
 
     weights: dict[str, Tensor]
-    data: str
-    training_cases: list[str]
+    on: FirstWeights
 
 
 def learnt(given: str) -> Learnt:
@@ -39,14 +39,19 @@ def learnt(given: str) -> Learnt:
         return of_checkpoint(read_checkpoint(Path(given)))
     spec = find_model(given)
     weights = load_weights(spec.weights_path, spec.sha256)
-    return Learnt(weights, str(spec.training.get("data", spec.title)), list(spec.training.get("training_cases", [])))
+    facts = spec.training
+    return Learnt(weights, _all_of(FirstWeights(facts.data or spec.title, facts.training_cases), facts.start))
 
 
 def of_checkpoint(content: dict[str, Any]) -> Learnt:
     """The weights in a run's checkpoint."""
     weights = {name.removeprefix(_PREFIX): t for name, t in content["state_dict"].items() if name.startswith(_PREFIX)}
     run = content["hyper_parameters"]
-    return Learnt(weights, run["recipe"]["card"]["data_source"], run["cases"]["training"])
+    own = FirstWeights(run["recipe"]["card"]["data_source"], tuple(run["cases"]["training"]))
+    earlier = run.get("start")
+    return Learnt(
+        weights, _all_of(own, FirstWeights(earlier["data"], tuple(earlier["training_cases"])) if earlier else None)
+    )
 
 
 def begin_with(module: SegmentationModule, first: Learnt) -> str:
@@ -65,5 +70,14 @@ def begin_with(module: SegmentationModule, first: Learnt) -> str:
             "the same width."
         )
     module.network.load_state_dict(own | fitting)
-    module.hparams["start"] = {"data": first.data, "training_cases": first.training_cases}
-    return f"Begins with {count:,} of {total:,} weights learnt on: {first.data}."
+    module.hparams["start"] = {"data": first.on.data, "training_cases": list(first.on.training_cases)}
+    return f"Begins with {count:,} of {total:,} weights learnt on: {first.on.data}."
+
+
+def _all_of(own: FirstWeights, earlier: FirstWeights | None) -> FirstWeights:
+    """Both as one, so that no card forgets whom its weights have seen."""
+    if earlier is None:
+        return own
+    cases = (*own.training_cases, *(case for case in earlier.training_cases if case not in own.training_cases))
+    is_the_same = earlier.data == own.data
+    return FirstWeights(own.data if is_the_same else f"{own.data}; and before that: {earlier.data}", cases)

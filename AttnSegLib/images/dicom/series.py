@@ -1,0 +1,117 @@
+"""From a folder of slices, or a file of frames, to a volume."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.dicom import faults, pixels, spacing, stacks
+from AttnSegLib.images.dicom.frames import Frame, Rejected, frames_of
+from AttnSegLib.images.dicom.signs import is_dicom
+from AttnSegLib.images.dicom.stacks import Stack
+
+
+class Reading(NamedTuple):
+    """What a volume is made of: voxels (D, H, W), affine to RAS, and the rest as in `Volume`."""
+
+    voxels: np.ndarray
+    affine: np.ndarray
+    modality: str | None
+    notices: tuple[str, ...]
+    padding: float | None
+
+
+def read_series(folder: Path, number: str | None = None) -> Reading:
+    """The DICOM series in a folder.
+
+    number: SeriesNumber to take if there are several, or "3.2" for the second volume of number 3. Raises `InputError`
+    for a folder without DICOM slices, with several volumes and no choice, with damaged, missing, doubled, odd or
+    unevenly spaced slices, or with a tilted gantry.
+    """
+    place = f"'{faults.readable(folder.name)}'"
+    frames: list[Frame] = []
+    rejected: list[Rejected] = []
+    others: list[Path] = []
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")):
+        if not is_dicom(path):
+            others.append(path)
+        elif path.name != "DICOMDIR":
+            found = frames_of(path)
+            if isinstance(found, Rejected):
+                rejected.append(found)
+            else:
+                frames += found
+    all_stacks, notices = stacks.stacks_of(frames)
+    _check_found(all_stacks, place, number, rejected)
+    chosen, beside = stacks.choose(all_stacks, place, number)
+    _check_rejected(chosen, rejected, others)
+    left = f"{len(rejected)} DICOM file(s) without a usable slice were left out."
+    return _reading(chosen, [*([left] if rejected else []), *notices, *beside])
+
+
+def read_file(path: Path, number: str | None = None) -> Reading:
+    """The volume in one DICOM file of many frames; number: as for `read_series`. Raises `InputError` for a file of one
+    slice, and as `read_series` does."""
+    frames = frames_of(path)
+    if isinstance(frames, Rejected):
+        raise faults.refusal([path], frames.fault)
+    place = f"'{faults.readable(path.name)}'"
+    if len(frames) == 1:
+        raise InputError(f"{place} is a single DICOM slice; give the folder in which all slices of its series lie.")
+    all_stacks, notices = stacks.stacks_of(frames)
+    chosen, beside = stacks.choose(all_stacks, place, number)
+    return _reading(chosen, [*notices, *beside])
+
+
+def _reading(chosen: Stack, notices: list[str]) -> Reading:
+    frames = sorted(chosen.frames, key=lambda frame: frame.distance)
+    notices += spacing.check(frames)
+    voxels, padding, share = pixels.intensities(frames)
+    if padding is not None:
+        notices.append(
+            f"{100 * share:.1f} % of the voxels are padding (the value {padding:g}), outside of what was measured, and "
+            "are taken as background."
+        )
+    if any(frame.is_inverted for frame in frames):
+        notices.append(
+            "The slices are marked to be shown inverted (MONOCHROME1); the intensities are taken as they are stored, "
+            "rescaled but not inverted."
+        )
+    return Reading(voxels, spacing.affine(frames), frames[0].modality or None, tuple(notices), padding)
+
+
+def _check_found(all_stacks: list[Stack], place: str, number: str | None, rejected: list[Rejected]) -> None:
+    """Raises `InputError` for a folder without slices, or with so much damage that only single ones are left."""
+    asked_for = [stack for stack in all_stacks if number in (None, stack.name, stack.frames[0].number)]
+    images = [one for one in rejected if one.fault != faults.NO_IMAGE]
+    if asked_for:
+        images = [one for one in rejected if one.fault.is_damage and max(map(len, asked_for)) == 1]
+    if images and (asked_for or not all_stacks):
+        fault, _ = Counter(one.fault for one in images).most_common(1)[0]
+        raise faults.refusal([one.path for one in images if one.fault == fault], fault)
+    if not all_stacks:
+        raise InputError(
+            f"The folder {place} holds no DICOM slices; give the folder in which the slice files themselves lie."
+        )
+
+
+def _check_rejected(chosen: Stack, rejected: list[Rejected], others: list[Path]) -> None:
+    """Raises `InputError` for files that would be slices of the chosen series if they were whole."""
+    kinds = {"", *(frame.kind for frame in chosen.frames)}
+    of_series = [one for one in rejected if not one.series or stacks.is_of(chosen, one)]
+    lost = [one for one in of_series if one.fault.is_damage or one.kind in kinds]
+    if lost:
+        fault = lost[0].fault
+        raise faults.refusal([one.path for one in lost if one.fault == fault], fault)
+    patterns = {_pattern(frame.path) for frame in chosen.frames}
+    if alike := [path for path in others if _pattern(path) in patterns]:
+        raise faults.refusal(alike, faults.HEADER)
+
+
+def _pattern(path: Path) -> str:
+    return re.sub(r"\d+", "#", path.name)
