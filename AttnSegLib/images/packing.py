@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-_CHUNK = 1 << 14  # bytes: packed ones, which become 17 MB at most
+_CHUNK = 1 << 18  # bytes of a file at once: with fewer, the start of each takes longer
 _AT_ONCE = 1 << 22  # bytes, unpacked
 _LONGEST_NUMBER = 64  # letters
 
@@ -63,12 +63,11 @@ def unpacked(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
 
 def _pieces(engine: Any, chunk: bytes) -> Iterator[bytes]:
     try:
-        if not isinstance(engine, bz2.BZ2Decompressor):
-            yield engine.decompress(chunk)
-            return
-        yield engine.decompress(chunk, _AT_ONCE)
-        while not (engine.eof or engine.needs_input):  # bzip2 makes much more of a byte than deflate does
-            yield engine.decompress(b"", _AT_ONCE)
+        piece = engine.decompress(chunk, _AT_ONCE)
+        yield piece
+        while not engine.eof and len(piece) == _AT_ONCE:  # there may be more of it
+            piece = engine.decompress(getattr(engine, "unconsumed_tail", b""), _AT_ONCE)  # bzip2 keeps it to itself
+            yield piece
     except (zlib.error, OSError, EOFError) as error:
         raise Damaged("its packed voxels do not fit their checksum, or are none") from error
 
