@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from AttnSegLib import networks
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.batches import Batch, InputSlices, Plan
@@ -32,14 +31,13 @@ from AttnSegLib.inference.probabilities import (
     probabilities_of,
 )
 from AttnSegLib.inference.runner import Runner, is_out_of_memory
+from AttnSegLib.inference.trained_network import check_multiple, trained_network
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.preprocessing import Preprocessing
-from AttnSegLib.models.weights import load_weights
 from AttnSegLib.networks.attention import AttentionRecorder, attention_maps
 
 _EVERYTHING = PredictionOptions()
 _PATIENCE = 0.1  # seconds between two looks at whether to stop
-_UNBUILDABLE = (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError)  # what wrong options lead to
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class SlicePredictor:
         compute: Compute | None = None,
         traits: Traits = _ANY_NETWORK,
     ):
-        _check_multiple(network, preprocessing)
+        check_multiple(network, preprocessing)
         self.runner = Runner(network, compute or Compute(), traits.bytes_per_pixel)
         self.preprocessing = preprocessing
         self.traits = traits
@@ -79,7 +77,7 @@ class SlicePredictor:
 
         Raises `InputError` if the weights are damaged or do not fit, or if the network can't be pruned so.
         """
-        network = _trained_network(spec)
+        network = trained_network(spec)
         if level is not None:
             if not hasattr(network, "pruned"):
                 raise InputError(f"The network of model '{spec.id}' can't be pruned; leave the level out.")
@@ -257,29 +255,6 @@ class _Job:
         return batch.result()
 
 
-def _trained_network(spec: ModelSpec) -> nn.Module:
-    """Raises `InputError` if the card describes none, or if the weights are damaged or those of another."""
-    try:
-        with torch.device("meta"):  # a card may ask for more than any memory can hold
-            plan = networks.create(spec.network, **spec.options)
-    except InputError:
-        raise
-    except _UNBUILDABLE as error:
-        raise InputError(
-            f"The card of model '{spec.id}' is damaged (its network can't be built so); get the model again."
-        ) from error
-    weights = load_weights(spec.weights_path, spec.sha256)
-    if _shapes(weights) != _shapes(plan.state_dict()):
-        raise InputError(f"The weights of model '{spec.id}' do not fit its network; install it again.")
-    network = networks.create(spec.network, **spec.options)
-    network.load_state_dict(weights)
-    return network
-
-
-def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in weights.items()}
-
-
 def _is_finite(logits: Tensor, views: int) -> Tensor:
     """(n,): whether a network's output (views * n, C, H, W) for a slice is, in all views."""
     return torch.isfinite(logits).flatten(1).all(dim=1).reshape(views, -1).all(dim=0)
@@ -291,13 +266,4 @@ def _refuse_nonsense(errors: dict[int, float]) -> None:
         raise InputError(
             f"The network's output for slice {nonsense[0]} is not finite: the scan's intensities or the model's "
             "weights are out of all bounds; check the scan, or get the model again."
-        )
-
-
-def _check_multiple(network: nn.Module, preprocessing: Preprocessing) -> None:
-    needed = int(getattr(network, "size_multiple", 1))
-    if preprocessing.multiple % needed:
-        raise InputError(
-            f"The network needs slices padded to a multiple of {needed} pixels, and the preprocessing pads to "
-            f"{preprocessing.multiple}; correct 'multiple' in the model's card or the recipe."
         )

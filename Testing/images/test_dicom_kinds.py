@@ -20,7 +20,8 @@ from pydicom.pixels import apply_modality_lut
 from pydicom.uid import SegmentationStorage
 
 from AttnSegLib.images.volume import read_volume
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.preprocessing import Preprocessing
 
 STEPS = (4, 0, 8, 2, 6)  # mm: the frames are not stored in their order
 LARGE = np.arange(5 * 20 * 16).reshape(5, 20, 16)
@@ -206,7 +207,7 @@ def test_padding_counts_for_no_percentile(a_folder, value, scale):
     np.testing.assert_array_equal(volume.voxels[:, :, 2:], measured)
     assert (volume.voxels[:, :, :2] == volume.padding).all()
     wanted = Preprocessing("axial", percentiles=(0.5, 99.5))
-    np.testing.assert_allclose(wanted.intensity_range(volume), np.percentile(measured, [0.5, 99.5]))
+    np.testing.assert_allclose(SliceStack.of(volume, wanted).intensity_range, np.percentile(measured, [0.5, 99.5]))
     assert "12.5 % of the voxels are padding" in volume.notices[0]
 
 

@@ -106,7 +106,7 @@ def test_common_toml_is_read_before_its_neighbours(a_recipe, tmp_path):
         ('organ = "ball"', 'orgen = "ball"', r"\[card\] lacks organ"),
         ('organ = "ball"', 'organ = "ball"\norgen = "ball"', r"\[card\] has no field 'orgen'"),
         ('licence = "CC0-1.0"', "", r"\[card\] lacks licence"),
-        ('value = "1"', 'valeu = "1"', "'valeu'"),
+        ('value = "1"', 'valeu = "1"', "category.value is missing"),
         ("pixel_spacing = 2.0", 'pixel_spacing = "2.0"', "not a number of mm"),
         ("size = [32, 32]", "size = 32", "The size 32 is not a height and a width"),
         ("validate_every = 1", "validate_every = 3", "every 3 epochs and has only 2"),

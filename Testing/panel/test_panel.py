@@ -47,7 +47,7 @@ def test_remarks_say_what_fits_and_what_does_not(ui, widget, a_node):
     ct = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(a_node) - 1000, name="CT")
     widget.panel.parameters.inputVolume = ct
     assert "looks like CT" in ui.preflightLabel.text
-    assert ui.preflightLabel.text.count("&#9888;") == 2  # and it lies elsewhere, in smaller slices
+    assert ui.preflightLabel.text.count("&#9888;") == 3  # and it lies elsewhere, in smaller slices, of just 1 mm
 
 
 def test_nothing_to_do_without_a_volume(ui, parameters):

@@ -120,5 +120,5 @@ def test_heat_map_opens_as_volume_in_the_right_place(a_scene, tmp_path):
 
 
 def test_writing_to_a_full_disk_is_an_error(tmp_path):
-    with pytest.raises(OSError, match="failed"):
+    with pytest.raises(OSError, match="could not be written"):
         write_heat_map_file(tmp_path / "missing" / "heat.nrrd", np.zeros((2, 3, 4)), np.eye(4))

@@ -19,7 +19,7 @@ _END = b"\xff\xd9"  # how JPEG, JPEG-LS and JPEG 2000 end
 _NO_SIZE = (0xC4, 0xC8, 0xCC)  # markers between those of the size that say something else
 
 
-def check(frame: bytes, pixels: StoredPixels) -> None:
+def check_frame(frame: bytes, pixels: StoredPixels) -> None:
     """Raises `Unusable` for a packed frame that is cut short, or of another size than the header says."""
     if pixels.syntax not in _KNOWN:
         raise Unusable(faults.UNDECODABLE)

@@ -30,7 +30,7 @@ def unpack(frame: bytes, pixels: StoredPixels, scratch: Path) -> np.ndarray:
     GDCM gets a file with nothing but this frame in it: so it can neither rescale nor invert, no other tag can mislead
     it, and names that are no text never reach it.
     """
-    codestream.check(frame, pixels)
+    codestream.check_frame(frame, pixels)
     path = scratch / "frame.dcm"
     form = _Form(*(getattr(pixels, name) for name in _Form._fields))
     path.write_bytes(b"".join([_header(form), _PIXELS, encapsulate([frame]), _END]))

@@ -70,7 +70,7 @@ def read_file(path: Path, number: str | None = None) -> Reading:
 
 def _reading(chosen: Stack, notices: list[str]) -> Reading:
     frames = sorted(chosen.frames, key=lambda frame: frame.distance)
-    notices += spacing.check(frames)
+    notices += spacing.check_frames(frames)
     voxels, padding, share = pixels.intensities(frames)
     if padding is not None:
         notices.append(

@@ -15,7 +15,7 @@ _GAP = 1.5  # times the usual distance: a slice is missing
 _FAR = 3.5  # times the usual distance: a slice at the end that is farther away may be no part of the scan
 
 
-def check(frames: list[Frame]) -> list[str]:
+def check_frames(frames: list[Frame]) -> list[str]:
     """Notices about slices that are sorted by distance. Raises `InputError` where they can't be one volume."""
     return [*_check_planes(frames), *_check_distances(frames)]
 
@@ -23,7 +23,7 @@ def check(frames: list[Frame]) -> list[str]:
 def line_up(frames: list[Frame]) -> bool:
     """Whether slices of one orientation make a volume."""
     try:
-        check(sorted(frames, key=lambda frame: frame.distance))
+        check_frames(sorted(frames, key=lambda frame: frame.distance))
     except InputError:
         return False
     return True
