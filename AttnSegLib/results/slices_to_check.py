@@ -9,7 +9,7 @@ import numpy as np
 
 from AttnSegLib.images.orientation import SliceOrientation
 
-_DOUBTFUL = 0.2  # a Dice under 0.8 is what the score is measured at (docs/trust.md)
+DOUBTFUL = 0.2  # TODO
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SliceToCheck:
     @property
     def is_doubtful(self) -> bool:
         """Whether it should be looked at even if nobody has the time to look at all."""
-        return self.score > _DOUBTFUL
+        return self.score > DOUBTFUL
 
 
 def slices_to_check(
