@@ -1,16 +1,16 @@
-"""Fixtures that several tests share."""
+"""Fixtures that several tests share, and how tests run side by side."""
 
 import json
 import os
-import subprocess
-import sys
+import shutil
+from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from made_up.balls import RECIPE, write_task
+from made_up.commands import run_here
 from panel_at_work import a_node as a_node
 from panel_at_work import parameters as parameters
 from panel_at_work import ui as ui
@@ -25,13 +25,30 @@ from slicer_stand_in.fixtures import scene as scene
 
 from AttnSegLib import networks
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.models.catalog import CARD, sha256_of
+from AttnSegLib.models.card_file import CARD, FORMAT
+from AttnSegLib.models.catalog import sha256_of
 from AttnSegLib.networks.cost import network_facts
+from training import train
+
+# A thread for each process: they run side by side, and numbers then don't depend on how many cores there are.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that no process has a long one left when the others are done."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
 def _no_models_of_this_users_own(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTNSEG_MODELS", str(tmp_path / "user's models"))
+
+
+@pytest.fixture(autouse=True)
+def _the_same_random_numbers_whatever_ran_before():
+    torch.manual_seed(0)
 
 
 @pytest.fixture
@@ -49,18 +66,25 @@ def a_volume(an_oblique_affine):
 
 
 @pytest.fixture
-def a_model_folder(tmp_path):
+def a_model_folder(the_model_folder, tmp_path):
     """A complete model folder with a very narrow ANU-Net of random weights that segments about half of a volume."""
+    return shutil.copytree(the_model_folder, tmp_path / the_model_folder.name)
+
+
+@pytest.fixture(scope="session")
+def the_model_folder(tmp_path_factory):
+    """What `a_model_folder` is a copy of: to count what a network costs takes half a second."""
     torch.manual_seed(0)
     network = networks.create("anunet", width=2).eval()
     with torch.no_grad():
         network.heads["4"].bias -= network(torch.rand(1, 1, 64, 64)).logits.median()
-    folder = tmp_path / "tiny"
+    folder = tmp_path_factory.mktemp("model") / "tiny"
     folder.mkdir()
     save_file(network.state_dict(), folder / "weights.safetensors")
     anatomy = {"scheme": "SCT", "value": "123037004", "meaning": "Anatomical Structure"}
     atrium = {"scheme": "SCT", "value": "82471001", "meaning": "Left atrium"}
     card = {
+        "format": FORMAT,
         "id": "tiny",
         "title": "A tiny model for tests",
         "network": "anunet",
@@ -92,18 +116,12 @@ def a_decathlon_task(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def a_checkpoint(a_decathlon_task, tmp_path_factory):
-    """Of a training on `a_decathlon_task` that is long enough to find the balls, in a process of its own: Lightning
-    warns a lot."""
+    """Of a training on `a_decathlon_task` that is long enough to find the balls."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "recipe.toml").write_text(RECIPE.replace("epochs = 2", "epochs = 20"))
-    arguments = [folder / "recipe.toml", "--root", a_decathlon_task, "--out", folder / "run", "--workers", "0"]
-    subprocess.run(
-        [sys.executable, "-m", "training.train", *map(str, arguments), "--accelerator", "cpu"],
-        capture_output=True,
-        cwd=Path(__file__).parents[1],
-        env=dict(os.environ, OMP_NUM_THREADS="1"),
-        check=True,
-    )
+    arguments = [folder / "recipe.toml", "--root", a_decathlon_task, "--out", folder / "run"]
+    ended = run_here(train.main, *arguments, "--workers", "0", "--accelerator", "cpu")
+    assert ended.code == 0, ended.said
     return folder / "run" / "best.ckpt"
 
 

@@ -11,13 +11,14 @@ import numpy as np
 from tqdm import tqdm
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import ModelSpec, find_model
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import find_model
 from training.scoring.attention.deletion import Deletion, Eraser, mean_dice, read_deletions, write_deletions
-from training.scoring.attention.figures import Look, draw_deletions, draw_maps
+from training.scoring.attention.figures import MapsPicture, draw_deletions, draw_map_contrasts
 from training.scoring.attention.scores import (
     BAND,
     NUMBERS,
@@ -27,7 +28,7 @@ from training.scoring.attention.scores import (
     score_map,
     write_map_scores,
 )
-from training.scoring.summary import table
+from training.scoring.summary import markdown_table
 from training.scoring.trust.measured import all_measured, once
 from training.scoring.truth import Truth, Wanted, truth_of
 
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
             ids = [case.id for case in truth.cases]
             compute = Compute(options.device, precision="float32")  # the same numbers on all machines
             once(options.out / spec.id, spec.sha256, ids, _Study(spec, compute, truth, pictures).write)
-        print(write_summary(options.out, pictures), end="")
+        print(write_attention_summary(options.out, pictures), end="")
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
@@ -82,9 +83,9 @@ class _Study:
         for case in tqdm(self._truth.cases, unit="case", disable=None):
             labelled = self._truth.read(case)
             volume, label_map = labelled
-            stack = self._predictor.preprocessing.stack(volume)
+            stack = SliceStack.of(volume, self._predictor.preprocessing)
             eraser = Eraser(self._predictor, self._compute, labelled)
-            for title, coefficients in self._maps(volume):
+            for title, coefficients in self._maps(stack):
                 scores.append(score_map(case.id, title, stack, coefficients, label_map > 0))
                 if title in self._spec.attention:
                     deletions += eraser.curves(case.id, title, coefficients)
@@ -93,12 +94,12 @@ class _Study:
         write_deletions(folder / "deletion.csv", deletions)
         self._draw(scores)
 
-    def _maps(self, volume: Volume) -> Iterator[tuple[str, np.ndarray]]:
+    def _maps(self, stack: SliceStack) -> Iterator[tuple[str, np.ndarray]]:
         """Title and coefficients (D, H, W) of all maps, some at a time: all of a large volume would fill the memory."""
         titles = self._predictor.attention_titles
         for first in range(0, len(titles), _AT_ONCE):
             options = PredictionOptions(attention=tuple(titles[first : first + _AT_ONCE]))
-            yield from self._predictor.predict(volume, options).attention.items()
+            yield from self._predictor.predict_stack(stack, options).attention.items()
 
     def _shown(self, means: dict[str, dict[str, float]]) -> tuple[str, ...]:
         """All maps, or of very many the default ones and those in which the organ stands out most."""
@@ -111,14 +112,14 @@ class _Study:
         volume, label_map = self._truth.read(self._truth.cases[0])
         means = mean_over_cases(scores)
         titles = self._shown(means)
-        maps = self._predictor.predict(volume, PredictionOptions(attention=titles)).attention
+        found = self._predictor.predict(volume, PredictionOptions(attention=titles))
         contrasts = {title: numbers["contrast"] for title, numbers in means.items()}
-        stack = self._predictor.preprocessing.stack(volume)
-        look = Look(f"{self._spec.title}: {self._truth.cases[0].id}", stack, label_map > 0, maps, contrasts)
-        draw_maps(self._pictures / f"maps-{self._spec.id}.png", look)
+        title = f"{self._spec.title}: {self._truth.cases[0].id}"
+        picture = MapsPicture(title, found.stack, label_map > 0, found.attention, contrasts)
+        draw_map_contrasts(self._pictures / f"maps-{self._spec.id}.png", picture)
 
 
-def write_summary(folder: Path, pictures: Path) -> str:
+def write_attention_summary(folder: Path, pictures: Path) -> str:
     """Write summary.md and deletion.png of all models measured in a folder; returns the table."""
     body, drawn = [], {}
     for own in all_measured(folder):
@@ -131,7 +132,7 @@ def write_summary(folder: Path, pictures: Path) -> str:
             cells = [f"{value:.2f}" for value in means.values()]
             body.append([own.name, title, *cells, *("" if np.isnan(dice[1]) else f"{value:.2f}" for value in dice)])
     head = ["model", "map", *NUMBERS, "Dice", "without most", "elsewhere", "without least"]
-    text = table(head, body, 2)
+    text = markdown_table(head, body, 2)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     draw_deletions(pictures / "deletion.png", drawn)
     return text

@@ -12,12 +12,14 @@ from tqdm import tqdm
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import CARD, find_model
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.preprocessing import Preprocessing
 from training import datasets
 from training.papers.columns import COLUMNS
 from training.scoring.candidates import Candidate, Folder, Model
-from training.scoring.report import Examples, Extras, write_report
+from training.scoring.report import Examples, Extras, write_evaluation_report
 from training.scoring.scores import Score, score
 from training.scoring.truth import Truth, Wanted, assignment, sources, truth_of
 
@@ -51,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         examples = Examples(truth.labels)
         scores = evaluate(candidates, truth, examples)
         extras = Extras(options.paper, options.runs, {case.id: case.patient for case in truth.cases})
-        for line in write_report(options.out, scores, examples, extras):
+        for line in write_evaluation_report(options.out, scores, examples, extras):
             print(line)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -68,7 +70,7 @@ def evaluate(candidates: Sequence[Candidate], truth: Truth, examples: Examples |
     for number, case in enumerate(tqdm(truth.cases, unit="case", disable=None)):
         labelled = truth.read(case)
         found = [candidate.find(case.id, labelled.volume) for candidate in candidates]
-        stack = next(filter(None, (candidate.stack(labelled.volume) for candidate in candidates)), None)
+        stack = next((one.stack for one in found if one.stack is not None), None)
         for one in found:  # all along the slices of the first that has any, so that they can be compared
             scores += score(one, labelled, truth.labels, stack.axes[0] if stack else 0)
         if examples is not None and number in examples.wanted(len(truth.cases)):
@@ -79,7 +81,7 @@ def evaluate(candidates: Sequence[Candidate], truth: Truth, examples: Examples |
 def seconds_per_slice(scores: Sequence[Score], truth: Truth, preprocessing: Preprocessing) -> float:
     """What one model took on all cases, by the number of its slices in them."""
     seconds = {one.case: one.seconds for one in scores}
-    return sum(seconds.values()) / sum(len(preprocessing.stack(case.read().volume)) for case in truth.cases)
+    return sum(seconds.values()) / sum(len(SliceStack.of(case.read().volume, preprocessing)) for case in truth.cases)
 
 
 def _candidate(name: str, options: argparse.Namespace) -> Candidate:
@@ -105,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="what to score, see below")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables and pictures")
-    parser.add_argument("--dataset", help=f"one of: {', '.join(datasets.names())} (default: the first model's)")
+    parser.add_argument("--dataset", help=f"one of: {', '.join(datasets.dataset_names())} (default: the first model's)")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the data set")
     parser.add_argument(
         "--labels", nargs="+", metavar="VALUES", help="for each label of the models: its values in the data set (1 2,3)"

@@ -20,7 +20,7 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.results.slices_to_check import DOUBTFUL
-from training.scoring.summary import table
+from training.scoring.summary import markdown_table
 from training.scoring.trust.calibration import Key, Reliability, mean_over_labels, read_bins, reliability_diagram
 from training.scoring.trust.case_trust import NEAR, case_trust, write_cases
 from training.scoring.trust.folds import TEMPERED, measure_folds, read_folds, weights_of
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _measure_models(options, compute)
         reports = [_measured_folds(runs, options, compute) for runs in options.folds]
-        print("\n".join([write_summary(options.out), *reports]), end="")
+        print("\n".join([write_trust_summary(options.out), *reports]), end="")
         pictures = options.pictures or options.out
         pictures.mkdir(parents=True, exist_ok=True)
         reliability_diagram(pictures / "reliability.png", _bins(options.out))
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _measure_models(options: argparse.Namespace, compute: Compute) -> None:
     for spec in [find_model(name) for name in options.models]:
-        trained = tuple(spec.training.get("training_cases", ()))
+        trained = spec.training.training_cases
         if options.training_cases and not trained:
             raise InputError(f"The card of '{spec.id}' does not tell which cases it was trained on.")
         cases = trained if options.training_cases else tuple(options.case or ())
@@ -74,7 +74,7 @@ def _measure_models(options: argparse.Namespace, compute: Compute) -> None:
         truth.check(spec)
         predictor = SlicePredictor.from_model(spec, compute)
         ids = [case.id for case in truth.cases]
-        once(options.out / spec.id, spec.sha256, ids, partial(measure, predictor=predictor, truth=truth))
+        once(options.out / spec.id, spec.sha256, ids, partial(measure_trust, predictor=predictor, truth=truth))
 
 
 def _measured_folds(runs: Path, options: argparse.Namespace, compute: Compute) -> str:
@@ -97,20 +97,20 @@ def _bins(folder: Path) -> dict[str, dict[Key, Reliability]]:
     return found
 
 
-def measure(folder: Path, predictor: SlicePredictor, truth: Truth) -> None:
+def measure_trust(folder: Path, predictor: SlicePredictor, truth: Truth) -> None:
     """Write slices.csv and bins.csv of a model. Raises `InputError` for a case that can't be read."""
     cases = tqdm(truth.cases, unit="case", disable=None)
     write_cases(folder, [case_trust(predictor, truth, case) for case in cases])
 
 
-def write_summary(folder: Path) -> str:
+def write_trust_summary(folder: Path) -> str:
     """Write summary.md of all models measured in a folder; returns the table."""
     head = ["model", "cases", "ECE", "ECE near", "Brier", "Brier near", "slices", "bad"]
     head += ["AUC", "recall", "precision", "by size", "AUC all", "by size all"]
     body = [
         _line(own.name, read_bins(own / "bins.csv"), read_slices(own / "slices.csv")) for own in all_measured(folder)
     ]
-    text = table(head, body, 1)
+    text = markdown_table(head, body, 1)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     return text
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
 from AttnSegLib.mrml import heat_maps, views
-from AttnSegLib.mrml.news import Mapped
-from AttnSegPanel.choices import chosen, fill, select
+from AttnSegLib.mrml.news import Mapped, News
+from AttnSegLib.mrml.protocols import VolumeNode
+from AttnSegPanel.choices import chosen, fill_box, select
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -19,7 +20,7 @@ class AttentionSection:
 
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
-        self._shown: Any = None  # the heat map in the views
+        self._shown: VolumeNode | None = None  # the heat map in the views
         self._point: views.QueryPoint | None = None
         self.ui.mapBox.connect("activated(int)", self.map_chosen)
         self.ui.wholeVolumeButton.connect("clicked(bool)", self.show_whole_volume)
@@ -31,19 +32,19 @@ class AttentionSection:
     def refresh(self) -> None:
         parameters, spec = self.panel.parameters, self.panel.spec
         titles = list(spec.facts.maps) if spec else []
-        fill(self.ui.mapBox, [(_("none"), ""), *((title, title) for title in titles)])
+        fill_box(self.ui.mapBox, [(_("none"), ""), *((title, title) for title in titles)])
         select(self.ui.mapBox, parameters.attentionMap if parameters.attentionMap in titles else "")
         ready = bool(titles) and parameters.inputVolume is not None
         idle = not self.panel.session.is_busy
         self.ui.mapBox.enabled = self.ui.sequenceButton.enabled = ready and idle
         self.ui.wholeVolumeButton.enabled = ready and idle and bool(chosen(self.ui.mapBox))
-        self.ui.queryButton.enabled = ready and bool(spec.facts.queries)
-        alive = self._shown is not None and self._shown.GetScene() is not None
-        self.ui.hideMapsButton.enabled = self.ui.renderingBox.enabled = alive
-        if alive:
-            heat_maps.show_heat_map(self._shown, parameters.opacity, parameters.threshold)
+        self.ui.queryButton.enabled = ready and spec is not None and bool(spec.facts.queries)
+        shown = self._shown if self._shown is not None and self._shown.GetScene() is not None else None
+        self.ui.hideMapsButton.enabled = self.ui.renderingBox.enabled = shown is not None
+        if shown is not None:
+            heat_maps.show_heat_map(shown, parameters.opacity, parameters.threshold)
 
-    def receive(self, update: Any) -> None:
+    def receive(self, update: News) -> None:
         if isinstance(update, Mapped):
             self._shown = update.node
             self.ui.attentionLabel.text = _("{title}: coefficients from 0 to 1, shown from {low:.2f} up.").format(
@@ -81,8 +82,9 @@ class AttentionSection:
 
     def show_rendering(self, shown: bool) -> None:
         """The map in the 3D view."""
-        if self._shown is not None:
-            self.panel.attempt(lambda: heat_maps.show_volume_rendering(self._shown, shown))
+        node = self._shown
+        if node is not None:
+            self.panel.attempt(lambda: heat_maps.show_volume_rendering(node, shown))
 
     def toggle_query(self, placing: bool) -> None:
         """Place a point, and follow it."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference import preflight
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.mrml import views
-from AttnSegLib.mrml.news import Segmented, Started, Stopped, Working
-from AttnSegPanel.choices import chosen, escape, fill, select
+from AttnSegLib.mrml.news import News, Segmented
+from AttnSegLib.worker.messages import JobCancelled, JobFailed, Ready, SlicesDone
+from AttnSegPanel.choices import chosen, escape, fill_box, select
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -27,7 +28,7 @@ class InputSection:
         self.ui.deviceBox.connect("activated(int)", self.device_chosen)
         self.ui.levelBox.connect("activated(int)", self.level_chosen)
         planes = [(_("axial"), "axial"), (_("coronal"), "coronal"), (_("sagittal"), "sagittal")]
-        fill(self.ui.planeBox, [(_("as the model was trained"), ""), *planes])
+        fill_box(self.ui.planeBox, [(_("as the model was trained"), ""), *planes])
         self.ui.planeBox.connect("activated(int)", self.plane_chosen)
         self.ui.applyButton.connect("clicked(bool)", self.apply)
         self.ui.cancelButton.connect("clicked(bool)", self.cancel)
@@ -38,20 +39,20 @@ class InputSection:
         self._show_remarks()
         self._show_state()
 
-    def receive(self, update: Any) -> None:
-        if isinstance(update, Started):
+    def receive(self, update: News) -> None:
+        if isinstance(update, Ready):
             cards = [(f"{name} ({free} MB free)" if free else name, device) for device, name, free in update.devices]
             self._devices = [(_("Automatic"), "auto"), *cards]
-        elif isinstance(update, Working):
+        elif isinstance(update, SlicesDone):
             self.ui.progressBar.maximum = update.total
             self.ui.progressBar.value = update.done
             self.panel.say(_progress(update))
         elif isinstance(update, Segmented):
-            if self.panel.parameters is not None:
+            if self.panel.is_open:
                 self.panel.parameters.segmentation = update.node
             seconds, device = update.result.seconds, update.result.device
             self.panel.say(_("Done in {seconds:.1f} s on {device}.").format(seconds=seconds, device=device))
-        if isinstance(update, (Segmented, Stopped)):
+        if isinstance(update, (Segmented, JobCancelled, JobFailed)):
             self._show_state()
 
     def organ_chosen(self, _index: int) -> None:
@@ -93,21 +94,21 @@ class InputSection:
     def _show_models(self) -> None:
         spec = self.panel.spec
         choices = sorted({model.finds for model in self.panel.models})
-        fill(self.ui.organBox, [(finds, finds) for finds in choices])
+        fill_box(self.ui.organBox, [(finds, finds) for finds in choices])
         select(self.ui.organBox, spec.finds if spec else "")
         able = [model for model in self.panel.models if spec and model.finds == spec.finds]
-        fill(self.ui.modelBox, [(model.title, model.id) for model in able])
+        fill_box(self.ui.modelBox, [(model.title, model.id) for model in able])
         select(self.ui.modelBox, spec.id if spec else "")
 
     def _show_settings(self) -> None:
         spec, parameters = self.panel.spec, self.panel.parameters
         levels = [(_("pruned to level {n}").format(n=level), level) for level in (spec.facts.levels if spec else ())]
-        fill(self.ui.levelBox, [(_("whole"), 0), *reversed(levels)])
+        fill_box(self.ui.levelBox, [(_("whole"), 0), *reversed(levels)])
         select(self.ui.levelBox, parameters.level)
         self.ui.levelBox.enabled = bool(levels)
         select(self.ui.planeBox, parameters.plane)
         self.ui.flipsBox.enabled = bool(spec and spec.mirrored)
-        fill(self.ui.deviceBox, self._devices)
+        fill_box(self.ui.deviceBox, self._devices)
         select(self.ui.deviceBox, parameters.device)
 
     def _show_remarks(self) -> None:
@@ -131,9 +132,6 @@ def _remark(remark: preflight.Remark) -> str:
     return f'<span style="color:#c77700">&#9888; {text}</span>' if remark.is_warning else text
 
 
-def _progress(update: Working) -> str:
-    if update.seconds_left is None:
-        return _("{done} of {total} slices").format(done=update.done, total=update.total)
-    return _("{done} of {total} slices, {seconds:.0f} s left").format(
-        done=update.done, total=update.total, seconds=update.seconds_left
-    )
+def _progress(update: SlicesDone) -> str:
+    sentence = _("{done} of {total} slices, {seconds:.0f} s left")
+    return str(sentence.format(done=update.done, total=update.total, seconds=update.seconds_left))

@@ -86,7 +86,7 @@ def slice_dice(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     reference_area, prediction_area = reference.sum(axis=(1, 2)), prediction.sum(axis=(1, 2))
     overlap = (reference & prediction).sum(axis=(1, 2))
     with np.errstate(invalid="ignore"):
-        return 2 * overlap / (reference_area + prediction_area)
+        return np.asarray(2 * overlap / (reference_area + prediction_area))
 
 
 def surface_distances(
@@ -105,7 +105,7 @@ def surface_distances(
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MaskComparison:
     """All scores of one pair of masks, as the functions and `Counts` define them; NaN where a value is undefined.
 
     mean_surface_distance: over the surface voxels of both masks together, also called ASSD, in mm or with a spacing of
@@ -135,12 +135,14 @@ class Comparison:
         return {name: None if np.isnan(value) else value for name, value in asdict(self).items()}
 
 
-def compare(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing, slice_axis: int = 0) -> Comparison:
+def compare_masks(
+    reference: np.ndarray, prediction: np.ndarray, spacing: Spacing, slice_axis: int = 0
+) -> MaskComparison:
     """Compare masks (D, H, W). slice_axis: the array axis that the slices are counted along."""
     counts = Counts.of(reference, prediction)
     per_slice = slice_dice(np.moveaxis(reference, slice_axis, 0), np.moveaxis(prediction, slice_axis, 0))
     in_mm, in_voxels = (_distances(reference, prediction, unit) for unit in (spacing, (1.0, 1.0, 1.0)))
-    return Comparison(
+    return MaskComparison(
         dice=counts.dice,
         iou=counts.iou,
         precision=counts.precision,
@@ -191,11 +193,11 @@ def _surface(mask: np.ndarray, *, open_border: bool) -> np.ndarray:
         within[:-1] &= along[1:]
         if not open_border:
             within[[0, -1]] = False
-    return mask & ~inner
+    return np.asarray(mask & ~inner)
 
 
 def _distance_to(surface: np.ndarray, spacing: Spacing) -> np.ndarray:
     image = sitk.GetImageFromArray(surface.astype(np.uint8))
     image.SetSpacing(spacing)
     distance = sitk.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
-    return np.maximum(sitk.GetArrayFromImage(distance), 0.0)
+    return np.asarray(np.maximum(sitk.GetArrayFromImage(distance), 0.0))

@@ -4,6 +4,9 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+from made_up.commands import run_here
+
 from AttnSegLib.__main__ import main
 from training.papers.comparison import title_of
 
@@ -27,17 +30,25 @@ def test_models_are_listed_for_people(capsys):
     assert SHIPPED in below
 
 
-def test_networks_are_listed_with_their_counts(capsys):
-    assert main(["networks"]) == 0
-    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+@pytest.fixture(scope="module")
+def networks_listed():
+    """What `attnseg networks` prints; counting takes seconds."""
+    ended = run_here(main, "networks")
+    assert ended.code == 0
+    return ended.printed
+
+
+@pytest.mark.slow
+def test_networks_are_listed_with_their_counts(networks_listed):
+    rows = {line.split()[0]: line for line in networks_listed.splitlines()}
     for name, parameters in {"anunet": "8,950,594", "afnet": "30,734,369", "eccamunet": "55,759,635"}.items():
         assert parameters in rows[name]
 
 
-def test_docs_networks_md_says_what_the_command_does(capsys):
-    assert main(["networks"]) == 0
+@pytest.mark.slow
+def test_docs_networks_md_says_what_the_command_does(networks_listed):
     numbers = r" +([\d,.]+)" * 5
-    printed = re.findall(rf"^(\w+) .*?{numbers}  \S", capsys.readouterr().out, re.MULTILINE)
+    printed = re.findall(rf"^(\w+) .*?{numbers}  \S", networks_listed, re.MULTILINE)
     page = (Path(__file__).parents[2] / "docs/networks.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.count("|") == 7]
     found = {

@@ -10,11 +10,14 @@ import SimpleITK as sitk
 from AttnSegLib.__main__ import main
 from AttnSegLib.images import decathlon
 from AttnSegLib.images.volume import Volume, read_label_map, read_volume, to_image
-from AttnSegLib.inference import preflight
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import CARD, find_model, resource_folder
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.places import resource_folder
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.results import metrics
 from training import datasets
 from training.scoring.candidates import Folder
@@ -85,7 +88,7 @@ def task(tmp_path):
 
 def test_the_reader_gives_true_directions_and_the_same_voxels(task):
     stored = read_volume(task / "imagesTr" / "la_003.nii.gz")
-    [case] = datasets.cases("msd", task)
+    [case] = datasets.cases_of("msd", task)
     volume, label_map = case.read()
     expected = TRUE.copy()
     expected[:3, 3] = (20, 40, 30)
@@ -93,7 +96,7 @@ def test_the_reader_gives_true_directions_and_the_same_voxels(task):
     assert np.linalg.det(volume.affine[:3, :3]) > 0  # nothing is mirrored
     np.testing.assert_array_equal(volume.voxels, stored.voxels)
     np.testing.assert_array_equal(label_map, stored.voxels > 300)
-    sagittal = Preprocessing("sagittal", percentiles=(1, 99)).stack(volume)
+    sagittal = SliceStack.of(volume, Preprocessing("sagittal", percentiles=(1, 99)))
     np.testing.assert_array_equal(sagittal.view(volume.voxels), stored.voxels)  # as the models know the slices
 
 
@@ -101,14 +104,14 @@ def test_the_reader_leaves_right_headers_alone(task, a_decathlon_task):
     for folder in ("imagesTr", "labelsTr"):
         path = task / folder / "la_003.nii.gz"
         write(path, read_volume(path).voxels, TRUE)
-    [heart] = datasets.cases("msd", task)
-    [ball, *_] = datasets.cases("msd", a_decathlon_task)
+    [heart] = datasets.cases_of("msd", task)
+    [ball, *_] = datasets.cases_of("msd", a_decathlon_task)
     np.testing.assert_allclose(heart.read().volume.affine, TRUE, atol=1e-6)
     np.testing.assert_allclose(np.diag(ball.read().volume.affine), [-1.5, -1.5, 4, 1])
 
 
 def test_label_maps_that_others_made_of_the_files_as_downloaded_can_be_scored(task, tmp_path):
-    [case] = datasets.cases("msd", task)
+    [case] = datasets.cases_of("msd", task)
     volume, label_map = case.read()
     for number, affine in enumerate((volume.affine, read_volume(task / "imagesTr" / "la_003.nii.gz").affine)):
         write(tmp_path / f"theirs{number}" / "la_003.nii.gz", label_map, affine)
@@ -134,10 +137,10 @@ def test_a_file_straight_from_the_decathlon_gets_one_sentence_with_the_cure(netw
 def test_no_plane_is_advised_that_would_turn_the_slices():
     scan, spec = a_heart(), shipped("anunet")
     for plane in ("axial", "coronal"):
-        own = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"plane": plane})
+        own = dataclasses.replace(spec, preprocessing=dataclasses.replace(spec.preprocessing, plane=plane))
         [sentence] = preflight.warnings(scan, own)
         assert sentence.endswith("wrongly calls its sagittal slices axial: correct its header first.")
-    acquired = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"plane": "acquired"})
+    acquired = dataclasses.replace(spec, preprocessing=dataclasses.replace(spec.preprocessing, plane="acquired"))
     assert preflight.warnings(scan, acquired) == []  # by their distance the slices are found all the same
 
 
@@ -146,6 +149,7 @@ def test_with_the_right_header_nothing_is_said(network):
     assert preflight.warnings(a_heart(affine=TRUE), shipped(network)) == []
 
 
+@pytest.mark.slow
 def test_the_cure_gives_the_slices_that_the_model_knows(a_model_folder, tmp_path, capsys):
     card = json.loads((a_model_folder / CARD).read_text())
     card["preprocessing"]["plane"] = "sagittal"

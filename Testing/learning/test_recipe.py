@@ -28,7 +28,7 @@ WHOLE += [["modern/afnet", "modern/left_atrium-mr", change] for change in CHANGE
 @pytest.mark.parametrize("names", WHOLE, ids=" + ".join)
 def test_our_recipes_are_whole(names):
     recipe = read_recipe(names)
-    assert recipe.dataset.name in datasets.names()
+    assert recipe.dataset.name in datasets.dataset_names()
     assert [label.value for label in recipe.labels] == list(range(1, len(recipe.labels) + 1))
     classes = recipe.options["num_classes"]
     assert classes in (1, len(recipe.labels) + 1)
@@ -46,6 +46,12 @@ def test_a_recipe_survives_a_checkpoint(names):
     recipe = read_recipe(names)
     assert from_dict(recipe.as_dict()) == recipe
     assert from_dict(json.loads(json.dumps(recipe.as_dict()))) == recipe
+
+
+def test_without_a_checkout_there_are_no_recipes(monkeypatch, tmp_path):
+    monkeypatch.setattr("training.learning.recipe.RECIPES", tmp_path / "none")
+    with pytest.raises(InputError, match="lie beside training in a checkout"):
+        read_recipe(["modern/anunet"])
 
 
 def test_what_the_papers_print_is_in_their_recipes():

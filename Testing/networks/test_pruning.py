@@ -7,9 +7,9 @@ import pytest
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
-from AttnSegLib.models.catalog import load_card
+from AttnSegLib.models.card import Source
+from AttnSegLib.models.card_file import load_card
 from training import datasets
-from training.learning.recipe import Source
 from training.pruning import pruning_table
 from training.scoring.truth import Truth
 
@@ -20,7 +20,7 @@ def spec(a_model_folder):
 
 
 def test_parameters_fall_level_by_level(spec, a_decathlon_task):
-    truth = Truth(datasets.cases("msd", a_decathlon_task)[:1], Source("msd"), spec.labels)
+    truth = Truth(datasets.cases_of("msd", a_decathlon_task)[:1], Source("msd"), spec.labels)
     lines = pruning_table(spec, truth, Compute("cpu")).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:6]] == ["| L1", "| L2", "| L3", "| L4"]
     whole = networks.create("anunet", width=2)

@@ -9,7 +9,7 @@ import pytest
 from panel_at_work import MODEL, MODULE, ROOT, SHAPE, a_block, pick, segmented, voxels_of
 
 from AttnSegLib.models.catalog import find_model
-from AttnSegLib.worker import events
+from AttnSegLib.worker import messages
 
 
 def test_opening_the_panel_loads_no_torch_and_starts_no_process():
@@ -80,7 +80,7 @@ def test_settings_reach_the_worker(ui, worker, parameters):
     ui.lastSliceBox.value = 4
     ui.applyButton.click()
     (request,) = worker.requests
-    assert (request.device, request.level, request.spec.id) == ("cpu", 2, MODEL)
+    assert (request.compute.device, request.level, request.spec.id) == ("cpu", 2, MODEL)
     assert not request.options.flips
     assert (request.options.region.start, request.options.region.stop) == ((1, 0, 0), (5, 64, 48))
     assert (parameters.level, parameters.device) == (2, "cpu")
@@ -145,7 +145,7 @@ def test_progress_and_finished_slices_are_shown(widget, ui, worker):
     assert not ui.applyButton.enabled
     assert ui.cancelButton.enabled
     worker.job.label_map[2] = 1
-    worker.say(events.Slices(worker.job, 0, [2, 3], 2, 6, 8.0))
+    worker.say(messages.SlicesDone(worker.job.number, 0, (2, 3), 2, 6, 8.0))
     widget.panel.poll()
     assert (ui.progressBar.value, ui.progressBar.maximum) == (2, 6)
     assert "2 of 6 slices, 8 s left" in ui.statusLabel.text
@@ -189,11 +189,11 @@ def test_undo_of_the_first_run_removes_the_new_segmentation(widget, ui):
 def test_cancel_leaves_everything_as_it_was(widget, ui, worker, a_node):
     before = segmented(widget)
     ui.applyButton.click()
-    worker.say(events.Slices(worker.job, 0, [0], 1, 6, 8.0))
+    worker.say(messages.SlicesDone(worker.job.number, 0, (0,), 1, 6, 8.0))
     widget.panel.poll()
     ui.cancelButton.click()
     assert worker.cancels == 1
-    worker.say(events.Cancelled(worker.job))
+    worker.say(messages.JobCancelled(worker.job.number))
     widget.panel.poll()
     np.testing.assert_array_equal(voxels_of(before, a_node), a_block())
     assert "as it was" in ui.statusLabel.text
@@ -203,7 +203,7 @@ def test_cancel_leaves_everything_as_it_was(widget, ui, worker, a_node):
 
 def test_a_failure_is_one_sentence_and_its_detail_is_logged(widget, ui, worker, caplog):
     ui.applyButton.click()
-    worker.say(events.Failed(worker.job, "The weights are damaged; get them again.", "Traceback: line 7"))
+    worker.say(messages.JobFailed(worker.job.number, "The weights are damaged; get them again.", "Traceback: line 7"))
     widget.panel.poll()
     assert "The weights are damaged; get them again." in ui.statusLabel.text
     assert "line 7" not in ui.statusLabel.text
@@ -220,11 +220,11 @@ def test_a_fall_back_is_told(widget, ui, worker):
 
 
 def test_cards_with_free_memory_can_be_chosen_once_the_worker_is_up(widget, ui, worker):
-    worker.say(events.Ready((("cuda:0", "Some Card", 7168),)))
+    worker.say(messages.Ready((("cuda:0", "Some Card", 7168),)))
     widget.panel.poll()
     pick(ui.deviceBox, "Some Card (7168 MB free)")
     ui.applyButton.click()
-    assert worker.requests[0].device == "cuda:0"
+    assert worker.requests[0].compute.device == "cuda:0"
 
 
 # scene and module during a run

@@ -1,21 +1,36 @@
 """The panel's models and its setup, and the module's own self-test."""
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from panel_at_work import MODULE, ROOT
+from panel_at_work import MODEL, MODULE, ROOT
 
-from AttnSegLib.worker import events
+from AttnSegLib.inference.checks.finding import Finding
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.places import user_folder
+from AttnSegLib.worker import messages
 
 # models and setup
 
 
-def test_the_list_of_models_shows_their_cards(ui):
-    ui.modelTable.setCurrentCell(0, 0)
+def test_the_list_of_models_shows_their_cards(widget, ui):
+    ui.modelTable.setCurrentCell([spec.id for spec in widget.panel.models].index(MODEL), 0)
     assert "Medical Segmentation Decathlon" in ui.cardText.toPlainText()
     assert not ui.deleteButton.enabled  # shipped models stay
     assert not ui.downloadButton.enabled
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"format": 1, "title": "\\u001b[31m"}', "\x00"])
+def test_a_bad_card_of_the_user_does_not_stop_the_panel(ui, widget, a_model_folder, content):
+    count = ui.modelTable.rowCount
+    for name in ("bad", "good"):
+        shutil.copytree(a_model_folder, user_folder() / name)
+    (user_folder() / "bad" / CARD).write_text(content)
+    widget.panel.reload_models()
+    assert ui.modelTable.rowCount == count + 1
+    assert "A tiny model for tests" in [ui.modelTable.item(row, 0).text() for row in range(count + 1)]
 
 
 def test_importing_and_deleting_a_model(ui, a_model_folder, tmp_path, monkeypatch):
@@ -88,9 +103,8 @@ def test_importing_nonsense_says_what_is_wrong(ui, tmp_path):
 def test_check_setup_tells_the_cure_and_offers_torch(widget, ui, worker):
     ui.setupSection.collapsed = False
     ui.checkButton.click()
-    job = worker.job
-    findings = (events.Finding("SimpleITK", True, "2.5"), events.Finding("torch", False, "not there", "install it"))
-    worker.say(events.Checked(job, findings))
+    findings = (Finding("SimpleITK", True, "2.5"), Finding("torch", False, "not there", "install it"))
+    worker.say(messages.Checked(worker.job.number, findings))
     widget.panel.poll()
     assert "not there" in ui.setupLabel.text
     assert "install it" in ui.setupLabel.text
@@ -111,7 +125,7 @@ def test_installing_torch_asks_slicers_own_extension(widget, worker, monkeypatch
 
     monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=Logic))
     widget.panel.setup.install()
-    assert asked == [{"askConfirmation": True, "torchVersionRequirement": ">=2.2"}]
+    assert asked == [{"askConfirmation": True, "torchVersionRequirement": ">=2.5"}]
     assert worker.closed == 1  # the next job begins in a new process
 
 

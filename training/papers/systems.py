@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from AttnSegLib.errors import InputError
+
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class System:
 
 
 @dataclass(frozen=True)
-class Row:
+class PrintedRow:
     """What is printed for a method, by metric: None where there is a dash. std: standard deviations, if printed."""
 
     method: str
@@ -42,37 +44,37 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class PrintedPart:
     """The part of a printed table on one data set or score, the group. metrics: its columns. notes: on all parts."""
 
     title: str
     group: str
     metrics: tuple[str, ...]
     units: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PrintedRow, ...]
     notes: tuple[str, ...]
 
 
 def system(paper: str, method: str) -> System:
     """The system that a paper's tables call `method`. Raises `InputError` for an unknown one."""
-    own: dict[str, System] = _chosen(SYSTEMS, paper, "paper")
+    own = _chosen(SYSTEMS, paper, "paper")
     baselines = {name: System(network, loss=BASELINE_LOSS.get(paper)) for name, network in BASELINES[paper].items()}
     return _chosen(baselines | own, method, f"system of {paper}")
 
 
-def tables(paper: str) -> list[str]:
+def table_names(paper: str) -> list[str]:
     """A paper's tables of results. AF-Net's table5 is of cost; the blocks in it are no systems."""
     return list(_chosen(_printed(), paper, "paper"))
 
 
-def published(paper: str, table: str) -> dict[str, Table]:
+def published(paper: str, table: str) -> dict[str, PrintedPart]:
     """The parts of a printed table by group. Raises `InputError` for an unknown one."""
     whole = _chosen(_chosen(_printed(), paper, "paper"), table, f"table of {paper}")
     parts = {}
     for group, part in whole["groups"].items():
-        rows = tuple(Row(**row) for row in part["rows"])
+        rows = tuple(PrintedRow(**row) for row in part["rows"])
         metrics, units = tuple(part["metrics"]), tuple(part["units"])
-        parts[group] = Table(whole["title"], group, metrics, units, rows, tuple(whole["notes"]))
+        parts[group] = PrintedPart(whole["title"], group, metrics, units, rows, tuple(whole["notes"]))
     return parts
 
 
@@ -80,7 +82,7 @@ def _printed() -> Any:
     return json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
 
 
-def _chosen(among: dict[str, Any], name: str, kind: str) -> Any:
+def _chosen(among: dict[str, _Kind], name: str, kind: str) -> _Kind:
     if name not in among:
         raise InputError(f"There is no {kind} called '{name}'; choose one of: {', '.join(among)}.")
     return among[name]

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import Label
 from AttnSegLib.results import metrics
 from training.scoring.rows import read_rows, write_rows
 from training.slices.case import Labelled
 
 
 @dataclass(frozen=True)
-class Score(metrics.Comparison):
+class Score(metrics.MaskComparison):
     """Agreement on one label of one case, over the whole volume, empty slices included; NaN where undefined.
 
     model: its id. tp, fp, fn, tn: voxels, so that scores can be pooled. auc: area under the ROC curve of the voxels'
@@ -42,13 +43,15 @@ class Score(metrics.Comparison):
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a model found in a case. label_map: (D, H, W). probabilities: label value to (D, H, W), may be empty."""
+    """What a model found in a case. label_map: (D, H, W). probabilities: label value to (D, H, W), may be empty. stack:
+    the slices that it worked on; None if nobody knows."""
 
     model: str
     case: str
     label_map: np.ndarray
     probabilities: dict[int, np.ndarray]
     seconds: float
+    stack: SliceStack | None = None
 
 
 def score(found: Found, truth: Labelled, labels: Sequence[Label], slice_axis: int = 0) -> list[Score]:
@@ -69,7 +72,7 @@ def read_scores(path: Path) -> list[Score]:
 def _score(found: Found, truth: Labelled, label: Label, slice_axis: int) -> Score:
     reference, prediction = truth.label_map == label.value, found.label_map == label.value
     probability = found.probabilities.get(label.value)
-    comparison = metrics.compare(reference, prediction, truth.volume.spacing, slice_axis)
+    comparison = metrics.compare_masks(reference, prediction, truth.volume.spacing, slice_axis)
     return Score(
         **asdict(comparison),
         model=found.model,

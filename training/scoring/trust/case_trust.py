@@ -39,7 +39,7 @@ def case_trust(predictor: SlicePredictor, truth: Truth, case: Case) -> CaseTrust
         around = near(reference | found, volume.spacing[::-1], NEAR)
         for region, where in (("all", np.ones_like(around)), ("near", around)):
             tallies[label.id, region] = Tally.of(reference[where], probability[where])
-    return CaseTrust(trust_of(case.id, predictor.preprocessing.stack(volume), label_map, prediction), tallies)
+    return CaseTrust(trust_of(case.id, prediction.stack, label_map, prediction), tallies)
 
 
 def write_cases(folder: Path, found: list[CaseTrust]) -> None:

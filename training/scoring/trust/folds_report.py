@@ -7,7 +7,7 @@ from math import isnan
 from pathlib import Path
 
 from AttnSegLib.results.slices_to_check import DOUBTFUL
-from training.scoring.summary import table
+from training.scoring.summary import markdown_table
 from training.scoring.trust.folds import SaidOfCase, read_cases, read_temperatures
 from training.scoring.trust.slice_trust import RECALL, Named, SliceTrust, read_slices, threshold_for
 
@@ -31,7 +31,7 @@ def _thresholds(slices: Sequence[SliceTrust], cases: int) -> str:
     for threshold in sorted({*_THRESHOLDS, DOUBTFUL, threshold_for(slices)}):
         named = Named.of(slices, threshold)
         body.append([f"{threshold:g}", f"{named.named / cases:.1f}", *_shares(named)])
-    return table(["threshold", "named a case", "recall", "precision"], body, 1)
+    return markdown_table(["threshold", "named a case", "recall", "precision"], body, 1)
 
 
 def _chosen(slices: Sequence[SliceTrust], cases: Sequence[SaidOfCase]) -> str:
@@ -43,7 +43,7 @@ def _chosen(slices: Sequence[SliceTrust], cases: Sequence[SaidOfCase]) -> str:
         named = Named.of([one for one in slices if fold_of[one.case] == fold], threshold)
         body.append([fold, f"{threshold:g}", *_shares(named)])
     body.append(["chosen on all", f"{threshold_for(slices):g}", *_shares(Named.of(slices, threshold_for(slices)))])
-    return table(["fold", f"threshold by the others for recall {RECALL:g}", "recall", "precision"], body, 1)
+    return markdown_table(["fold", f"threshold by the others for recall {RECALL:g}", "recall", "precision"], body, 1)
 
 
 def _cases(slices: Sequence[SliceTrust], cases: Sequence[SaidOfCase]) -> str:
@@ -53,7 +53,7 @@ def _cases(slices: Sequence[SliceTrust], cases: Sequence[SaidOfCase]) -> str:
         said = [f"{one.half:.2f} of {one.half_voxels}", f"{one.most:.2f} of {one.most_voxels}"]
         body.append([one.case, one.fold, str(named.bad), str(named.named), *_shares(named), *said])
     head = ["case", "fold", "bad", f"named at {DOUBTFUL:g}", "recall", "precision", "true of 0.5", "true of 0.9"]
-    return table(head, body, 2)
+    return markdown_table(head, body, 2)
 
 
 def _temperatures(own: Path) -> str:
@@ -61,7 +61,7 @@ def _temperatures(own: Path) -> str:
     for row in read_temperatures(own / "temperatures.csv"):
         others = "" if isnan(row.others) else f"{row.others:.2f}"
         body.append([row.fold, f"{row.own:.2f}", others, f"{row.loss:.4f}", f"{row.tempered_loss:.4f}"])
-    return table(["fold", "temperature", "of the others", "loss", "loss with the others'"], body, 1)
+    return markdown_table(["fold", "temperature", "of the others", "loss", "loss with the others'"], body, 1)
 
 
 def _shares(named: Named) -> list[str]:
