@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -31,8 +34,14 @@ class Reliability:
     def of(cls, reference: np.ndarray, probability: np.ndarray) -> Reliability:
         """From a mask and probabilities of one shape, any shape."""
         truth, given = reference.ravel().astype(np.float64), probability.ravel().astype(np.float64)
-        place = np.minimum((given * BINS).astype(int), BINS - 1)
-        weights = (None, given, truth, (given - truth) ** 2)
+        return cls.of_counts(given, np.ones_like(given), truth)
+
+    @classmethod
+    def of_counts(cls, probability: np.ndarray, voxels: np.ndarray, positive: np.ndarray) -> Reliability:
+        """From probabilities (V,), the number of voxels that got each (V,), and of those that are the label (V,)."""
+        place = np.minimum((probability * BINS).astype(int), BINS - 1)
+        squares = positive * (1 - probability) ** 2 + (voxels - positive) * probability**2
+        weights = (voxels, voxels * probability, positive, squares)
         return cls(*(np.bincount(place, weight, BINS).astype(np.float64) for weight in weights))
 
     def __add__(self, other: Reliability) -> Reliability:
@@ -42,6 +51,11 @@ class Reliability:
             self.positive + other.positive,
             self.squares + other.squares,
         )
+
+    def called(self, probability: float) -> tuple[float, int]:
+        """Of the voxels in the bin of a probability: the share that is the label, NaN without voxels; how many."""
+        place = min(int(probability * BINS), BINS - 1)
+        return _share(self.positive[place], self.voxels[place]), int(self.voxels[place])
 
     @property
     def error(self) -> float:
@@ -53,6 +67,20 @@ class Reliability:
     def brier(self) -> float:
         """Mean squared difference between probability and truth; NaN without voxels."""
         return _share(self.squares.sum(), self.voxels.sum())
+
+
+Sum = TypeVar("Sum", bound="Addable")
+
+
+class Addable(Protocol):
+    """Counts of which parts add up."""
+
+    def __add__(self: Sum, other: Sum) -> Sum: ...
+
+
+def total(parts: Iterable[Sum]) -> Sum:
+    """The sum of some parts, at least one."""
+    return reduce(add, parts)
 
 
 Key = tuple[str, str]  # label and region, "all" or "near"

@@ -7,22 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from AttnSegLib.models.card import ModelSpec
-
 _MARK = "measured.json"
 
 
-def once(folder: Path, spec: ModelSpec, cases: Sequence[str], measure: Callable[[Path], None]) -> Path:
-    """The model's folder in `folder`; `measure` fills it, unless it was filled with these weights and cases before."""
-    own = folder / spec.id
-    mark: dict[str, Any] = {"model": spec.id, "weights": spec.sha256, "cases": sorted(cases)}
+def once(own: Path, weights: str, cases: Sequence[str], measure: Callable[[Path], None]) -> None:
+    """Let `measure` fill a folder that has the model's name, unless it did before with these weights (their SHA-256)
+    and cases."""
+    mark: dict[str, Any] = {"model": own.name, "weights": weights, "cases": sorted(cases)}
     if (own / _MARK).is_file() and json.loads((own / _MARK).read_text(encoding="utf-8")) == mark:
-        return own
+        return
     own.mkdir(parents=True, exist_ok=True)
     (own / _MARK).unlink(missing_ok=True)
     measure(own)
     (own / _MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
-    return own
 
 
 def all_measured(folder: Path) -> list[Path]:

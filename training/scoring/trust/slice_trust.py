@@ -11,10 +11,12 @@ import numpy as np
 from AttnSegLib.inference.prediction import Prediction
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.results.metrics import roc_auc, slice_dice
-from AttnSegLib.results.slices_to_check import SliceToCheck, slices_to_check
+from AttnSegLib.results.slices_to_check import DOUBTFUL, SliceToCheck, slices_to_check
 from training.scoring.rows import read_rows, write_rows
 
 BAD = 0.8  # a slice with less Dice is bad
+RECALL = 0.85  # of the bad slices; what the threshold of the slices to check is chosen for
+_STEP = 0.01  # between thresholds
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,45 @@ class SliceTrust:
     def smallness(self) -> float:
         """The smaller what was found, the larger: what any score has to beat."""
         return -self.area_mm2
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether its Dice is under `BAD`; not if there is no label in truth and prediction."""
+        return self.dice < BAD
+
+
+@dataclass(frozen=True)
+class Named:
+    """What comes of naming the slices with a score over a threshold. named, bad: how many are; right: how many both."""
+
+    named: int
+    bad: int
+    right: int
+
+    @classmethod
+    def of(cls, slices: Sequence[SliceTrust], threshold: float = DOUBTFUL) -> Named:
+        """All slices count, also those without any label in truth and prediction: to name one of them is wrong."""
+        named = [one for one in slices if one.score > threshold]
+        return cls(len(named), sum(one.is_bad for one in slices), sum(one.is_bad for one in named))
+
+    @property
+    def recall(self) -> float:
+        """The share of the bad slices that are named; NaN without bad ones."""
+        return self.right / self.bad if self.bad else float("nan")
+
+    @property
+    def precision(self) -> float:
+        """The share of the named slices that are bad; NaN if none is named."""
+        return self.right / self.named if self.named else float("nan")
+
+
+def threshold_for(slices: Sequence[SliceTrust], recall: float = RECALL) -> float:
+    """The largest whole number of hundredths over which at least this share of the bad slices scores; 0 if none does,
+    or if there are no bad slices."""
+    for steps in range(round(1 / _STEP), 0, -1):
+        if Named.of(slices, steps * _STEP).recall >= recall:
+            return round(steps * _STEP, 10)
+    return 0.0
 
 
 def trust_of(case_id: str, stack: SliceStack, truth: np.ndarray, prediction: Prediction) -> list[SliceTrust]:
@@ -64,7 +105,7 @@ def auc(slices: Sequence[SliceTrust], by: str = "score", *, empty: bool = False)
     prediction as good instead of leaving them out.
     """
     used = [one for one in slices if empty or not np.isnan(one.dice)]
-    bad = np.array([one.dice < BAD for one in used])  # NaN is not
+    bad = np.array([one.is_bad for one in used])
     return roc_auc(bad, np.array([getattr(one, by) for one in used]))
 
 
