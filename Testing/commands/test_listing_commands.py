@@ -74,5 +74,5 @@ def test_check_finds_this_installation_in_order(capsys):
     assert main(["check"]) == 0
     printed = capsys.readouterr().out
     assert "PROBLEM" not in printed
-    for part in ("torch", "numpy", "SimpleITK", "CPU", "GPU", "models"):
+    for part in ("torch", "numpy", "SimpleITK", "pydicom", "CPU", "GPU", "models"):
         assert f"{part}" in printed

@@ -100,7 +100,7 @@ def test_volumes_of_one_file_are_told_apart(a_folder, of, told):
 
 def test_a_file_of_frames_that_says_mosaic_is_none(a_folder):
     path = a_folder / "a"
-    write_enhanced(path, [(step, {}) for step in STEPS], ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"])
+    write_enhanced(path, [(step, {}) for step in STEPS], ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"])
     np.testing.assert_array_equal(read_volume(path).voxels, in_order(VOXELS))
 
 

@@ -9,7 +9,7 @@ from struct import error as StructError
 
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, printable
 
 _NAMED = 3  # files by name in one sentence
 
@@ -87,12 +87,7 @@ def refusal(paths: list[Path], fault: Fault) -> InputError:
 
 def names(paths: list[Path]) -> str:
     """The names of files, the first few of them if there are many."""
-    told = [f"'{readable(path.name)}'" for path in paths]
+    told = [f"'{printable(path.name)}'" for path in paths]
     if len(told) > _NAMED:
         told = [*told[:_NAMED], f"{len(told) - _NAMED} more"]
     return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
-
-
-def readable(name: str) -> str:
-    """A name that any terminal and file can take, whatever bytes it has on the disk."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")

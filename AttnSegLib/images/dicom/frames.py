@@ -20,21 +20,22 @@ _FARTHEST = 1e5  # mm: no scanner is larger
 
 # Where enhanced files hold what others have in the header itself (PS3.3, C.7.6.16).
 _GROUPS = {
-    "PixelSpacing": "PixelMeasuresSequence",
-    "ImagePositionPatient": "PlanePositionSequence",
-    "ImageOrientationPatient": "PlaneOrientationSequence",
-    "RescaleSlope": "PixelValueTransformationSequence",
-    "RescaleIntercept": "PixelValueTransformationSequence",
-    "StackID": "FrameContentSequence",
-    "TemporalPositionIndex": "FrameContentSequence",
-    "EffectiveEchoTime": "MREchoSequence",
-    "DiffusionBValue": "MRDiffusionSequence",
-    "DimensionIndexValues": "FrameContentSequence",
-    "FrameAcquisitionNumber": "FrameContentSequence",
-    "FlipAngle": "MRTimingAndRelatedParametersSequence",
-    "InversionTimes": "MRModifierSequence",
-    "NominalCardiacTriggerDelayTime": "CardiacSynchronizationSequence",
-    "ComplexImageComponent": "MRImageFrameTypeSequence",
+    "PixelSpacing": ("PixelMeasuresSequence",),
+    "ImagePositionPatient": ("PlanePositionSequence",),
+    "ImageOrientationPatient": ("PlaneOrientationSequence",),
+    "RescaleSlope": ("PixelValueTransformationSequence",),
+    "RescaleIntercept": ("PixelValueTransformationSequence",),
+    "StackID": ("FrameContentSequence",),
+    "TemporalPositionIndex": ("FrameContentSequence",),
+    "EffectiveEchoTime": ("MREchoSequence",),
+    "DiffusionBValue": ("MRDiffusionSequence",),
+    "DimensionIndexValues": ("FrameContentSequence",),
+    "FrameAcquisitionNumber": ("FrameContentSequence",),
+    "FlipAngle": ("MRTimingAndRelatedParametersSequence",),
+    "InversionTimes": ("MRModifierSequence",),
+    "NominalCardiacTriggerDelayTime": ("CardiacSynchronizationSequence",),
+    "ComplexImageComponent": ("MRImageFrameTypeSequence",),
+    "FrameType": ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence"),
 }
 
 # What may differ between the volumes of one series, in words and as tags, the most telling first.
@@ -196,12 +197,9 @@ def _finder(header: Dataset, index: int) -> _Find:
     groups = [sequence[place] for sequence, place in ((own, index), (shared, 0)) if sequence]
 
     def find(keyword: str) -> Any:
-        names: tuple[str, ...] = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence")
-        if keyword != "FrameType":
-            names = (_GROUPS.get(keyword, ""),)
         for group in groups:
-            for name in names:
-                items = group.get(name) if name else None
+            for name in _GROUPS.get(keyword, ()):
+                items = group.get(name)
                 if items and keyword in items[0]:
                     return items[0].get(keyword)
         return header.get(keyword)

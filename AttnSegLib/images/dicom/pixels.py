@@ -68,28 +68,25 @@ def _stored(frames: list[Frame]) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _native(path: Path, pixels: StoredPixels, indices: list[int], _: Path) -> Iterator[tuple[int, np.ndarray]]:
-    decoder: Any = get_decoder(pixels.syntax)  # its own types forbid the options that its text names
+    decoder = get_decoder(pixels.syntax)
+    options: Any = {
+        "rows": pixels.rows,
+        "columns": pixels.columns,
+        "number_of_frames": pixels.frames,
+        "bits_allocated": pixels.bits_allocated,
+        "bits_stored": pixels.bits_stored,
+        "pixel_representation": int(pixels.is_signed),
+        "samples_per_pixel": 1,
+        "photometric_interpretation": "MONOCHROME2",
+        "pixel_keyword": "PixelData",
+        "pixel_vr": "OW",
+        "transfer_syntax_uid": pixels.syntax,
+    }
     with pixels.opened(path) as file:
         begin = file.tell()
         for index in indices:
             file.seek(begin)
-            values, _ = decoder.as_array(
-                file,
-                index=index,
-                raw=True,
-                rows=pixels.rows,
-                columns=pixels.columns,
-                number_of_frames=pixels.frames,
-                bits_allocated=pixels.bits_allocated,
-                bits_stored=pixels.bits_stored,
-                pixel_representation=int(pixels.is_signed),
-                samples_per_pixel=1,
-                photometric_interpretation="MONOCHROME2",
-                pixel_keyword="PixelData",
-                pixel_vr="OW",
-                transfer_syntax_uid=pixels.syntax,
-            )
-            yield index, values
+            yield index, decoder.as_array(file, index=index, raw=True, **options)[0]
 
 
 def _unpacked(path: Path, pixels: StoredPixels, indices: list[int], scratch: Path) -> Iterator[tuple[int, np.ndarray]]:

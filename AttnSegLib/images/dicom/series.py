@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.dicom import faults, pixels, spacing, stacks
 from AttnSegLib.images.dicom.frames import Frame, Rejected, frames_of
 from AttnSegLib.images.dicom.signs import is_dicom
@@ -33,7 +33,7 @@ def read_series(folder: Path, number: str | None = None) -> Reading:
     for a folder without DICOM slices, with several volumes and no choice, with damaged, missing, doubled, odd or
     unevenly spaced slices, or with a tilted gantry.
     """
-    place = f"'{faults.readable(folder.name)}'"
+    place = f"'{printable(folder.name)}'"
     frames: list[Frame] = []
     rejected: list[Rejected] = []
     others: list[Path] = []
@@ -60,7 +60,7 @@ def read_file(path: Path, number: str | None = None) -> Reading:
     frames = frames_of(path)
     if isinstance(frames, Rejected):
         raise faults.refusal([path], frames.fault)
-    place = f"'{faults.readable(path.name)}'"
+    place = f"'{printable(path.name)}'"
     if len(frames) == 1:
         raise InputError(f"{place} is a single DICOM slice; give the folder in which all slices of its series lie.")
     all_stacks, notices = stacks.stacks_of(frames)

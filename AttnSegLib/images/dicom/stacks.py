@@ -48,10 +48,10 @@ def choose(stacks: list[Stack], place: str, number: str | None) -> tuple[Stack, 
     """The one stack of several slices (with that number), and a notice about single slices beside it. Raises
     `InputError` if it can't be told which. place: folder or file, for the sentence."""
     if number is not None:
-        chosen = [stack for stack in stacks if str(number) in (stack.name, stack.frames[0].number)]
-        if not chosen:
+        asked_for = [stack for stack in stacks if str(number) in (stack.name, stack.frames[0].number)]
+        if not asked_for:
             raise InputError(f"{place} has no series with number {number}; choose one of: {_listing(stacks)}.")
-        stacks = [stack for stack in chosen if stack.name == str(number)] or chosen
+        stacks = [stack for stack in asked_for if stack.name == str(number)] or asked_for
     several = [stack for stack in stacks if len(stack) > 1]
     if not several:
         raise InputError(f"{place} holds single slices only: {_listing(stacks)}; give a folder with a whole series.")

@@ -12,7 +12,7 @@ from AttnSegLib.inference.checks.finding import Finding
 def check_setup() -> list[Finding]:
     """Look at everything a prediction needs, in the order in which it needs it; stops where going on is useless."""
     findings = []
-    for look in (_python, _simpleitk, _torch, _bridge, _cpu, _gpu, _models):
+    for look in (_python, _simpleitk, _pydicom, _torch, _bridge, _cpu, _gpu, _models):
         finding = _try(look.__name__.strip("_"), look)
         findings.append(finding)
         if finding.name == "torch" and not finding.ok:
@@ -30,6 +30,14 @@ def _simpleitk() -> Finding:
     except ImportError as error:
         return Finding("SimpleITK", False, str(error), "pip install SimpleITK")
     return Finding("SimpleITK", True, sitk.Version.VersionString())
+
+
+def _pydicom() -> Finding:
+    try:
+        import pydicom
+    except ImportError as error:
+        return Finding("pydicom", False, str(error), "pip install pydicom")
+    return Finding("pydicom", True, pydicom.__version__)
 
 
 def _torch() -> Finding:
