@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
@@ -47,7 +48,7 @@ class AttentionSection:
         if isinstance(update, Mapped):
             self._shown = update.node
             self.ui.attentionLabel.text = _("{title}: coefficients from 0 to 1, shown from {low:.2f} up.").format(
-                title=update.title, low=self.panel.parameters.threshold
+                title=escape(update.title), low=self.panel.parameters.threshold
             )
 
     def map_chosen(self, _index: int) -> None:

@@ -42,8 +42,3 @@ def show_rows(table: Any, rows: Sequence[Sequence[str]]) -> None:
             table.setItem(row, column, item)
     table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     table.resizeRowsToContents()
-
-
-def escape(text: str) -> str:
-    """Text for a rich-text label."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

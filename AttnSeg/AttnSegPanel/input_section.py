@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
@@ -10,7 +11,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.inference import preflight
 from AttnSegLib.mrml import views
 from AttnSegLib.mrml.news import Segmented, Started, Stopped, Working
-from AttnSegPanel.choices import chosen, escape, fill, select
+from AttnSegPanel.choices import chosen, fill, select
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -91,7 +92,7 @@ class ModelsSection:
                 self.panel.reload_models()
 
     def _say(self, sentence: str) -> None:
-        self.ui.modelsLabel.text = sentence
+        self.ui.modelsLabel.text = escape(sentence)
 
     def _show_buttons(self) -> None:
         spec = self.selected
@@ -116,6 +117,7 @@ def _path(answer: Any) -> str:
 
 
 def _card(spec: ModelSpec) -> str:
+    """Rich text. A card may come from anyone: what it says is shown, and never obeyed."""
     trained = spec.training
     facts = {
         _("Organ"): spec.organ,
@@ -126,4 +128,5 @@ def _card(spec: ModelSpec) -> str:
         _("Licence of the weights"): spec.licence,
         _("Size"): f"{spec.size_bytes / 1e6:.1f} MB" if spec.size_bytes else _("unknown"),
     }
-    return f"<b>{spec.title}</b><br>" + "<br>".join(f"<i>{name}:</i> {value}" for name, value in facts.items())
+    lines = (f"<i>{escape(name)}:</i> {escape(value)}" for name, value in facts.items())
+    return f"<b>{escape(spec.title)}</b><br>" + "<br>".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import slicer
@@ -15,7 +16,6 @@ from AttnSegLib.mrml.news import Remarked, Stopped, Target
 from AttnSegLib.mrml.session import Session
 from AttnSegPanel.attention_section import AttentionSection
 from AttnSegPanel.check_section import CheckSection
-from AttnSegPanel.choices import escape
 from AttnSegPanel.input_section import InputSection
 from AttnSegPanel.models_section import ModelsSection
 from AttnSegPanel.result_section import ResultSection

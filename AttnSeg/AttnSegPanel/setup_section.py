@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from AttnSegLib.mrml.news import Checked
-from AttnSegPanel.choices import escape
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel

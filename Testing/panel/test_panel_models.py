@@ -11,11 +11,40 @@ from AttnSegLib.worker import events
 # models and setup
 
 
-def test_the_list_of_models_shows_their_cards(ui):
-    ui.modelTable.setCurrentCell(0, 0)
+def test_the_list_of_models_shows_their_cards(widget, ui):
+    ui.modelTable.setCurrentCell(widget.panel.models.index(widget.panel.spec), 0)
     assert "Medical Segmentation Decathlon" in ui.cardText.toPlainText()
     assert not ui.deleteButton.enabled  # shipped models stay
     assert not ui.downloadButton.enabled
+
+
+def test_what_a_card_says_is_shown_as_it_is_and_never_obeyed(widget, ui):
+    import dataclasses
+
+    from AttnSegLib.mrml.news import Mapped
+
+    trap = "<img src='https://nowhere.invalid/spy.png'> a < b & c"
+    spec = widget.panel.spec
+    texts = ("title", "organ", "modality", "network", "reference", "licence")
+    widget.panel.models = [
+        dataclasses.replace(
+            spec,
+            **dict.fromkeys(texts, trap),
+            scores={"summary": trap},
+            training={"data": trap},
+        )
+    ]
+    widget.panel.refresh()
+    ui.modelTable.setCurrentCell(0, 0)
+    assert ui.cardText.toPlainText().count(trap) == 8
+    assert "<img" not in ui.cardText.html
+    assert "<img" not in ui.preflightLabel.text  # it names the licence
+    widget.panel.attention.receive(Mapped(None, trap))
+    assert "<img" not in ui.attentionLabel.text
+    widget.panel.model_list._say(trap)  # as what went wrong with a download names the address in the card
+    assert "<img" not in ui.modelsLabel.text
+    widget.panel.say(trap)
+    assert "<img" not in ui.statusLabel.text
 
 
 def test_importing_and_deleting_a_model(ui, a_model_folder, tmp_path, monkeypatch):
