@@ -178,16 +178,16 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _networks(options: argparse.Namespace) -> int:
-    from AttnSegLib.networks.cost import table
+    from AttnSegLib.networks.cost import cost_table
 
-    print("\n".join(table(baselines=options.baselines)))
+    print("\n".join(cost_table(baselines=options.baselines)))
     return 0
 
 
 def _check(_options: argparse.Namespace) -> int:
-    from AttnSegLib.inference.self_check import check
+    from AttnSegLib.inference.checks.self_check import check_setup
 
-    findings = check()
+    findings = check_setup()
     for finding in findings:
         print(f"{'ok' if finding.ok else 'PROBLEM':8}{finding.name}: {finding.detail}")
         if not finding.ok:

@@ -57,7 +57,7 @@ class ScriptedWorker:
 
     def say(self, event):
         self._events.append(event)
-        if not isinstance(event, (events.Ready, events.Slices)):
+        if not isinstance(event, (events.Ready, events.SlicesDone)):
             self.job = None
 
     def finish(self, label_map=None, notices=()):

@@ -40,7 +40,7 @@ def follow(worker, until=None, seconds=PATIENCE):
 
 
 def is_slices(event):
-    return isinstance(event, events.Slices)
+    return isinstance(event, events.SlicesDone)
 
 
 def finished(worker, volume, request):
@@ -58,5 +58,5 @@ def failure(worker, volume, request):
     worker.segment(volume, request)
     failed = follow(worker)[-1]
     worker.poll()
-    assert isinstance(failed, events.Failed), failed
+    assert isinstance(failed, events.JobFailed), failed
     return failed

@@ -17,7 +17,7 @@ from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import ModelSpec, find_model
 from training.scoring.attention.deletion import Deletion, Eraser, mean_dice, read_deletions, write_deletions
-from training.scoring.attention.figures import Look, draw_deletions, draw_maps
+from training.scoring.attention.figures import MapsPicture, draw_deletions, draw_map_contrasts
 from training.scoring.attention.scores import (
     BAND,
     NUMBERS,
@@ -27,7 +27,7 @@ from training.scoring.attention.scores import (
     score_map,
     write_map_scores,
 )
-from training.scoring.summary import table
+from training.scoring.summary import markdown_table
 from training.scoring.trust.measured import all_measured, once
 from training.scoring.truth import Truth, Wanted, truth_of
 
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             ids = [case.id for case in truth.cases]
             compute = Compute(options.device, precision="float32")  # the same numbers on all machines
             once(options.out, spec, ids, _Study(spec, compute, truth, pictures).write)
-        print(write_summary(options.out, pictures), end="")
+        print(write_attention_summary(options.out, pictures), end="")
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
@@ -114,11 +114,11 @@ class _Study:
         maps = self._predictor.predict(volume, PredictionOptions(attention=titles)).attention
         contrasts = {title: numbers["contrast"] for title, numbers in means.items()}
         stack = self._predictor.preprocessing.stack(volume)
-        look = Look(f"{self._spec.title}: {self._truth.cases[0].id}", stack, label_map > 0, maps, contrasts)
-        draw_maps(self._pictures / f"maps-{self._spec.id}.png", look)
+        picture = MapsPicture(f"{self._spec.title}: {self._truth.cases[0].id}", stack, label_map > 0, maps, contrasts)
+        draw_map_contrasts(self._pictures / f"maps-{self._spec.id}.png", picture)
 
 
-def write_summary(folder: Path, pictures: Path) -> str:
+def write_attention_summary(folder: Path, pictures: Path) -> str:
     """Write summary.md and deletion.png of all models measured in a folder; returns the table."""
     body, drawn = [], {}
     for own in all_measured(folder):
@@ -131,7 +131,7 @@ def write_summary(folder: Path, pictures: Path) -> str:
             cells = [f"{value:.2f}" for value in means.values()]
             body.append([own.name, title, *cells, *("" if np.isnan(dice[1]) else f"{value:.2f}" for value in dice)])
     head = ["model", "map", *NUMBERS, "Dice", "without most", "elsewhere", "without least"]
-    text = table(head, body, 2)
+    text = markdown_table(head, body, 2)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     draw_deletions(pictures / "deletion.png", drawn)
     return text

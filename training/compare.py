@@ -21,7 +21,7 @@ from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, row
 from training.scoring.candidates import Model, predictor_of
-from training.scoring.comparison_report import Compared, write_report
+from training.scoring.comparison_report import ComparedNetworks, write_comparison_report
 from training.scoring.scores import Score
 from training.scoring.truth import Truth
 from training.train import RunOptions
@@ -35,7 +35,7 @@ summary.md is that of {REFERENCE}, slice by slice in turns, as 1. One row by its
 
 
 @dataclass(frozen=True)
-class Comparison:
+class NetworkComparison:
     """What is compared. recipe: for all networks, with any of them in it. seeds: a training of each row for each."""
 
     recipe: Recipe
@@ -76,17 +76,17 @@ def main(arguments: list[str] | None = None) -> int:
 def _compare(options: argparse.Namespace) -> None:
     run = RunOptions(options.accelerator, workers=options.workers, cache=options.out / "slices", resume=True)
     recipe = read_recipe(options.recipe).with_changes(epochs=options.epochs)
-    wanted = Comparison(recipe, options.root, options.out, options.seed or [0], run)
+    wanted = NetworkComparison(recipe, options.root, options.out, options.seed or [0], run)
     for title, seed, scores in () if options.done else scored(wanted, options.row or _ROWS):
         dice = ", ".join(f"{one.case} {one.dice:.3f}" for one in scores)
         print(f"{title}, seed {seed}: Dice {dice}", flush=True)
     if not options.row:
         done, pictures = compared(wanted), options.pictures or options.out
         pictures.mkdir(parents=True, exist_ok=True)
-        print(write_report(done, options.out, pictures))
+        print(write_comparison_report(done, options.out, pictures))
 
 
-def scored(wanted: Comparison, titles: Sequence[str]) -> Iterator[tuple[str, int, list[Score]]]:
+def scored(wanted: NetworkComparison, titles: Sequence[str]) -> Iterator[tuple[str, int, list[Score]]]:
     """Each row and seed with its scores, as it is done: all rows with the first seed, then all with the next.
 
     Raises `InputError` for an unknown row or a split without test cases, before hours of training.
@@ -101,7 +101,7 @@ def scored(wanted: Comparison, titles: Sequence[str]) -> Iterator[tuple[str, int
         yield title, seed, one.make(wanted.run, score)
 
 
-def compared(wanted: Comparison) -> Compared:
+def compared(wanted: NetworkComparison) -> ComparedNetworks:
     """The rows that are done, each with those seeds that are. Raises `InputError` if there is none, or one of another
     recipe."""
     runs = {
@@ -120,7 +120,7 @@ def compared(wanted: Comparison) -> Compared:
                 scores.append(replace(one, model=title, case=case))
                 patients[case] = cases[one.case]
     firsts = {title: next(iter(own.values())) for title, own in done.items()}
-    return Compared(
+    return ComparedNetworks(
         scores,
         patients,
         predictors={title: wanted.predictor(title, run.checkpoint()) for title, run in firsts.items()},

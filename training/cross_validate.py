@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
     parser.add_argument("--seed", type=int, help="instead of the recipe's number")
     parser.add_argument("--cache", type=Path, help="folder for decoded slices, to share (default: in --out)")
-    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run")
+    parser.add_argument("--start", metavar="CHECKPOINT|MODEL", help="begin with the weights of another run or model")
     add_run_options(parser)
     return parser
 

@@ -17,7 +17,7 @@ from AttnSegLib.models.catalog import CARD, find_model
 from training import datasets
 from training.papers.columns import COLUMNS
 from training.scoring.candidates import Candidate, Folder, Model
-from training.scoring.report import Examples, Extras, write_report
+from training.scoring.report import Examples, Extras, write_evaluation_report
 from training.scoring.scores import Score, score
 from training.scoring.truth import Truth, Wanted, assignment, sources, truth_of
 
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         examples = Examples(truth.labels)
         scores = evaluate(candidates, truth, examples)
         extras = Extras(options.paper, options.runs, {case.id: case.patient for case in truth.cases})
-        for line in write_report(options.out, scores, examples, extras):
+        for line in write_evaluation_report(options.out, scores, examples, extras):
             print(line)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="what to score, see below")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables and pictures")
-    parser.add_argument("--dataset", help=f"one of: {', '.join(datasets.names())} (default: the first model's)")
+    parser.add_argument("--dataset", help=f"one of: {', '.join(datasets.dataset_names())} (default: the first model's)")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the data set")
     parser.add_argument(
         "--labels", nargs="+", metavar="VALUES", help="for each label of the models: its values in the data set (1 2,3)"

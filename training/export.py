@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.inference.checks.contrast import lacks_contrast
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import CARD, ModelSpec, load_card, sha256_of, user_folder
@@ -25,7 +26,7 @@ from AttnSegLib.networks.cost import network_facts
 from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.model_folder.bundle import bundle_metadata
-from training.model_folder.card_scores import Look, card_scores
+from training.model_folder.card_scores import CardScoring, card_scores
 from training.model_folder.onnx_file import write_onnx
 from training.model_folder.stored_weights import BITS, Bits, write_weights
 from training.scoring.candidates import network_of, predictor_of
@@ -88,7 +89,7 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     recipe, ids = from_dict(content["hyper_parameters"]["recipe"]), content["hyper_parameters"]["cases"]
     write_weights(network_of(content), form.bits, folder / _WEIGHTS)
     card = _card(recipe, folder, ids) | {"scores": {"summary": "not scored"}}
-    found = datasets.cases(recipe.dataset.name, root, **recipe.dataset.options)
+    found = datasets.cases_of(recipe.dataset.name, root, **recipe.dataset.options)
     card["training"]["optimisation"]["precision"] = content["hyper_parameters"]["precision"]  # instead of "auto"
     if start := content["hyper_parameters"].get("start"):
         card["training"]["start"] = start  # whose patients the weights have seen, too
@@ -97,7 +98,7 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     _write_json(folder / CARD, card)
     spec = load_card(folder / CARD)
     precise = predictor_of(content, Compute(), largest_component=spec.largest_component) if form.bits == 8 else None
-    look = Look(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
+    look = CardScoring(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
     _write_json(folder / CARD, card | {"scores": card_scores(spec, recipe, look)})
     spec = load_card(folder / CARD)
     _write_json(folder / "metadata.json", bundle_metadata(spec))
@@ -119,19 +120,23 @@ def _cases_to_score(found: list[Case], ids: dict[str, list[str]], root: Path) ->
 
 
 def _extent(recipe: Recipe, training: list[Case]) -> dict[str, float]:
-    """The coarsest pixel, and the smallest and the largest side of a slice, in mm, that were trained on, so that users
-    are warned of what is beyond; of some of the cases, since reading all may take long."""
+    """The coarsest pixel, and the smallest and the largest side of a slice, in mm, that were trained on, and in CT the
+    share of scans with a contrast agent, so that users are warned of what is beyond; of some of the cases, since
+    reading all may take long."""
     pixels: list[float] = []
     sides: list[float] = []
+    enhanced: list[bool] = []
     for case in training:
         volume = case.read().volume
         stack = recipe.preprocessing.stack(volume)
         spacing = [volume.spacing[2 - axis] for axis in stack.axes[1:]]
         pixels.append(max(spacing))
         sides += [n * mm for n, mm in zip(stack.native_size, spacing, strict=True)]
+        enhanced.append(not lacks_contrast(volume))
     if not training:
         return {}
-    return {
+    share = {"share_with_contrast": round(sum(enhanced) / len(enhanced), 3)}
+    return (share if recipe.card["modality"] == "CT" else {}) | {
         "largest_pixel_mm": round(max(pixels), 3),
         "smallest_slice_mm": round(min(sides), 1),
         "largest_slice_mm": round(max(sides), 1),

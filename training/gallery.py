@@ -17,7 +17,7 @@ from AttnSegLib.images.volume import read_label_map, read_volume
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import ModelSpec, find_model, resource_folder
-from AttnSegLib.results.overview import Overview, draw_maps
+from AttnSegLib.results.overview import Overview, draw_slice_with_maps
 from training.scoring.figures import save_small
 from training.scoring.truth import truth_of
 from training.slices.case import Labelled
@@ -56,7 +56,7 @@ def draw(spec: ModelSpec, case: str, labelled: Labelled, path: Path) -> None:
             looked = predictor.predict(volume, PredictionOptions(attention=(title,), query=voxel))
             maps[f"{title},\nfrom the middle"] = looked.attention[title]
     shown = Overview(f"{spec.title}: {case}", stack, prediction.label_map, spec.labels, maps, reference)
-    save_small(draw_maps(shown, number), path)
+    save_small(draw_slice_with_maps(shown, number), path)
 
 
 def _case(spec: ModelSpec, root: Path | None) -> tuple[str, Labelled]:

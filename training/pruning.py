@@ -16,7 +16,7 @@ from AttnSegLib.models.catalog import ModelSpec, find_model
 from training.evaluate import evaluate, seconds_per_slice
 from training.papers.columns import paper_columns
 from training.scoring.candidates import Model
-from training.scoring.summary import table
+from training.scoring.summary import markdown_table
 from training.scoring.truth import Truth, truth_of
 
 _SLICES = 2000  # the paper's time is that of 2,000 slices
@@ -49,7 +49,10 @@ def pruning_table(spec: ModelSpec, truth: Truth, compute: Compute) -> str:
         raise InputError(f"The network of model '{spec.id}' can't be pruned; give an ANU-Net.")
     lines = [_line(spec, level, truth, compute) for level in (*spec.facts.levels, max(spec.facts.levels) + 1)]
     head = ["level", "parameters (million)", f"time of {_SLICES:,} slices (s)", "Dice", "IoU"]
-    return table(head, lines, 1) + f"\nPooled over {len(truth.cases)} test cases, all around the network included.\n"
+    return (
+        markdown_table(head, lines, 1)
+        + f"\nPooled over {len(truth.cases)} test cases, all around the network included.\n"
+    )
 
 
 def _line(spec: ModelSpec, level: int, truth: Truth, compute: Compute) -> list[str]:

@@ -20,15 +20,15 @@ from training.evaluate import evaluate, seconds_per_slice
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.columns import NOTES
-from training.papers.printed import DATASETS, Cost, Printed, printed
-from training.papers.systems import System, system, tables
+from training.papers.printed import DATASETS, Printed, SystemCost, printed
+from training.papers.systems import System, system, table_names
 from training.scoring.candidates import Model, network_of, predictor_of
 from training.scoring.scores import Score
-from training.scoring.summary import table as markdown_table
+from training.scoring.summary import markdown_table
 from training.scoring.truth import Truth
 from training.train import RunOptions
 
-Made = tuple[list[Score], Cost]
+Made = tuple[list[Score], SystemCost]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ BUDGETS = {"full": Budget(), "short": Budget(epochs=10), "tiny": Budget(epochs=1
 
 
 @dataclass(frozen=True)
-class Table:
+class TableToMake:
     """What to make, and where."""
 
     paper: str
@@ -82,24 +82,24 @@ def _reproduce(options: argparse.Namespace) -> None:
     )
     run = replace(run, max_batches=budget.batches)
     dataset = options.dataset or next(iter(DATASETS[options.paper]))
-    wanted = Table(options.paper, options.table, dataset, options.root, options.out, budget, run)
+    wanted = TableToMake(options.paper, options.table, dataset, options.root, options.out, budget, run)
     page = printed(wanted.paper, wanted.name, dataset)
     finished: dict[str, Made] = made_before(wanted, page)
     for method, made in make(wanted, page, options.row or list(page.rows)):
         finished[method] = made
-        text = compare(wanted, page, finished)
+        text = ours_beside_printed(wanted, page, finished)
         name = budget.file_name(wanted.name, dataset) + ".md"
         (options.out / name).write_text(text, encoding="utf-8")
     print(text)
 
 
-def made_before(wanted: Table, page: Printed) -> dict[str, Made]:
+def made_before(wanted: TableToMake, page: Printed) -> dict[str, Made]:
     """The rows that are finished. Raises `InputError` if the recipe or the data set has changed since."""
     runs = {method: _runs(wanted, system(wanted.paper, method)) for method in page.rows}
     return {method: _read(own) for method, own in runs.items() if all(one.is_done for one in own)}
 
 
-def make(wanted: Table, page: Printed, methods: Sequence[str]) -> Iterator[tuple[str, Made]]:
+def make(wanted: TableToMake, page: Printed, methods: Sequence[str]) -> Iterator[tuple[str, Made]]:
     """Each row as it is finished: its method, our scores, and what it costs. Raises `InputError` for an unknown row."""
     if unknown := [method for method in methods if method not in page.rows]:
         raise InputError(f"The table has no row '{unknown[0]}'; its rows are: {', '.join(page.rows)}.")
@@ -112,7 +112,7 @@ def make(wanted: Table, page: Printed, methods: Sequence[str]) -> Iterator[tuple
         yield method, _read(runs)
 
 
-def recipe_for(wanted: Table, chosen: System) -> Recipe:
+def recipe_for(wanted: TableToMake, chosen: System) -> Recipe:
     """The paper's recipe on the data set, with another network, as far as the budget allows."""
     recipe = read_recipe([f"{wanted.paper}/{wanted.dataset}"])
     own = {key: recipe.options[key] for key in ("in_channels", "num_classes")}
@@ -126,7 +126,7 @@ def recipe_for(wanted: Table, chosen: System) -> Recipe:
     return recipe.with_changes(loss=chosen.loss, epochs=epochs, validate_every=validate_every)
 
 
-def compare(wanted: Table, page: Printed, finished: dict[str, Made]) -> str:
+def ours_beside_printed(wanted: TableToMake, page: Printed, finished: dict[str, Made]) -> str:
     """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value."""
     body = []
     for method in (method for method in page.rows if method in finished):
@@ -146,7 +146,7 @@ def compare(wanted: Table, page: Printed, finished: dict[str, Made]) -> str:
     )
 
 
-def _runs(wanted: Table, chosen: System) -> list[ScoredRun]:
+def _runs(wanted: TableToMake, chosen: System) -> list[ScoredRun]:
     """A row's: one for each fold that the paper takes the mean over."""
     recipe = recipe_for(wanted, chosen)
     runs = []
@@ -158,7 +158,7 @@ def _runs(wanted: Table, chosen: System) -> list[ScoredRun]:
     return runs
 
 
-def _make(wanted: Table, run: ScoredRun, chosen: System) -> None:
+def _make(wanted: TableToMake, run: ScoredRun, chosen: System) -> None:
     """Train and score, unless that is done."""
     cases = cases_to_test(run.recipe, wanted.root)[: wanted.budget.cases]
     truth = Truth(cases, run.recipe.dataset, run.recipe.labels)
@@ -169,7 +169,7 @@ def _make(wanted: Table, run: ScoredRun, chosen: System) -> None:
         network = network_of(checkpoint, chosen.level)  # the predictor's is folded
         parameters = sum(parameter.numel() for parameter in network.parameters())
         scores = evaluate([Model(chosen.network, predictor, flips=flips, probabilities=probabilities)], truth)
-        cost = Cost(parameters, seconds_per_slice(scores, truth, predictor.preprocessing))
+        cost = SystemCost(parameters, seconds_per_slice(scores, truth, predictor.preprocessing))
         _cost_file(run).write_text(json.dumps(asdict(cost)), encoding="utf-8")
         return scores
 
@@ -179,7 +179,7 @@ def _make(wanted: Table, run: ScoredRun, chosen: System) -> None:
 def _read(runs: Sequence[ScoredRun]) -> Made:
     """The scores of all folds, and what the last costs."""
     scores = [score for one in runs for score in one.read()]
-    return scores, Cost(**json.loads(_cost_file(runs[-1]).read_text(encoding="utf-8")))
+    return scores, SystemCost(**json.loads(_cost_file(runs[-1]).read_text(encoding="utf-8")))
 
 
 def _cost_file(run: ScoredRun) -> Path:
@@ -193,7 +193,7 @@ def _number(value: float | None) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.reproduce", description="Make a paper's table.")
     parser.add_argument("paper", choices=list(DATASETS))
-    names = sorted({name for paper in DATASETS for name in tables(paper)})
+    names = sorted({name for paper in DATASETS for name in table_names(paper)})
     parser.add_argument("table", choices=names)
     parser.add_argument("--dataset", help="name of a recipe of the paper, such as heart (default: its first)")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--margin", type=float, default=45.0, help="mm kept around the labels (default: 45)")
     options = parser.parse_args(arguments)
     try:
-        case = next((c for c in datasets.cases(options.dataset, options.root) if c.id == options.case), None)
+        case = next((c for c in datasets.cases_of(options.dataset, options.root) if c.id == options.case), None)
         if case is None:
             raise InputError(f"The data set has no case '{options.case}'.")
         images = cut(case.read(), options.margin)

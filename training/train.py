@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.device import Compute, describe, fast_at_bfloat16
+from AttnSegLib.inference.device import Compute, describe_device, fast_at_bfloat16
 from training.command_line import add_run_options, exit_code_of, next_command
 from training.learning.attention_history import AttentionHistory, find_case
 from training.learning.averaging import moving_average
@@ -23,7 +23,7 @@ from training.learning.checkpoints import SafeCheckpointIO, checkpoint_callbacks
 from training.learning.epoch_log import EpochLog, Progress, only_what_matters
 from training.learning.module import SegmentationModule
 from training.learning.recipe import Recipe, read_checkpoint, read_recipe, refuse_another
-from training.learning.start import begin_with
+from training.learning.start import begin_with, learnt
 from training.slices.dataset import number_of_batches
 from training.slices.module import SliceModule
 from training.slices.split import Parts
@@ -42,8 +42,8 @@ class RunOptions:
     themselves, and losses that are not sums over slices then differ a little.
 
     accelerator, devices, nodes: as Lightning names them. workers: processes per device that change slices. cache:
-    folder for decoded slices. resume: go on where a run was interrupted. start: checkpoint of another run, of the same
-    network on other data, whose weights are the first ones. attention_of: id of a case whose attention
+    folder for decoded slices. resume: go on where a run was interrupted. start: checkpoint of another run,
+    or a model, of the same network, whose weights are the first ones. attention_of: id of a case whose attention
     maps are kept. For rehearsals only: fast_dev_run, one batch; max_batches, at most so many an epoch."""
 
     accelerator: str = "auto"
@@ -52,7 +52,7 @@ class RunOptions:
     workers: int = 2
     cache: Path | None = None
     resume: bool = False
-    start: Path | None = None
+    start: str | None = None
     attention_of: str | None = None
     fast_dev_run: bool = False
     max_batches: int | None = None
@@ -112,7 +112,7 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     precision = _precision(recipe.optimisation.precision, run)
     module = SegmentationModule(recipe.as_dict(), slices.parts, _number_of_steps(slices, run), precision)
     if run.start is not None:
-        _say(begin_with(module, read_checkpoint(run.start)))
+        _say(begin_with(module, learnt(run.start)))
     followers = _followers(slices, out, run)
     interrupted = last if run.resume and last.is_file() else None
     if interrupted is not None:
@@ -136,7 +136,7 @@ def _precision(wanted: str, run: RunOptions) -> str:
         if not fast:
             _say("This device only emulates bfloat16: expect steps many times as long as with precision = 'auto'.")
         return wanted
-    _say(f"Training on {describe(device, torch.bfloat16 if fast else torch.float32)}.")
+    _say(f"Training on {describe_device(device, torch.bfloat16 if fast else torch.float32)}.")
     return "bf16-mixed" if fast else "32-true"
 
 
@@ -232,7 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--attention-of", metavar="CASE", help="keep the attention maps of this case over the epochs")
     add_run_options(parser)
-    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run")
+    parser.add_argument("--start", metavar="CHECKPOINT|MODEL", help="begin with the weights of another run or model")
     parser.add_argument("--devices", default="1", help="number of GPUs on each machine, or of processes on a CPU")
     parser.add_argument("--nodes", type=int, default=1, help="number of machines (default: 1)")
     parser.add_argument("--fast-dev-run", action="store_true", help="one batch and one validation, nothing is kept")

@@ -17,7 +17,7 @@ from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import find_model
 from training.scoring.regions import near
-from training.scoring.summary import table
+from training.scoring.summary import markdown_table
 from training.scoring.trust.calibration import (
     Key,
     Reliability,
@@ -56,8 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
             truth.check(spec)
             predictor = SlicePredictor.from_model(spec, Compute(options.device, precision="float32"))
             ids = [case.id for case in truth.cases]
-            once(options.out, spec, ids, partial(measure, predictor=predictor, truth=truth))
-        print(write_summary(options.out), end="")
+            once(options.out, spec, ids, partial(measure_trust, predictor=predictor, truth=truth))
+        print(write_trust_summary(options.out), end="")
         bins = {own.name: read_bins(own / "bins.csv") for own in all_measured(options.out)}
         pictures = options.pictures or options.out
         pictures.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def measure(folder: Path, predictor: SlicePredictor, truth: Truth) -> None:
+def measure_trust(folder: Path, predictor: SlicePredictor, truth: Truth) -> None:
     """Write slices.csv and bins.csv of a model. Raises `InputError` for a case that can't be read."""
     bins: dict[Key, Reliability] = {}
     slices: list[SliceTrust] = []
@@ -87,14 +87,14 @@ def measure(folder: Path, predictor: SlicePredictor, truth: Truth) -> None:
     write_bins(folder / "bins.csv", bins)
 
 
-def write_summary(folder: Path) -> str:
+def write_trust_summary(folder: Path) -> str:
     """Write summary.md of all models measured in a folder; returns the table."""
     head = ["model", "cases", "ECE", "ECE near", "Brier", "Brier near", "slices", "bad"]
     head += ["AUC", "by size", "AUC all", "by size all"]
     body = [
         _line(own.name, read_bins(own / "bins.csv"), read_slices(own / "slices.csv")) for own in all_measured(folder)
     ]
-    text = table(head, body, 1)
+    text = markdown_table(head, body, 1)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     return text
 

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from AttnSegLib.mrml import heat_maps, views
 from AttnSegLib.mrml.news import Mapped
-from AttnSegPanel.choices import chosen, fill, select
+from AttnSegPanel.choices import chosen, fill_box, select
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -32,7 +32,7 @@ class AttentionSection:
     def refresh(self) -> None:
         parameters, spec = self.panel.parameters, self.panel.spec
         titles = list(spec.facts.maps) if spec else []
-        fill(self.ui.mapBox, [(_("none"), ""), *((title, title) for title in titles)])
+        fill_box(self.ui.mapBox, [(_("none"), ""), *((title, title) for title in titles)])
         select(self.ui.mapBox, parameters.attentionMap if parameters.attentionMap in titles else "")
         ready = bool(titles) and parameters.inputVolume is not None
         idle = not self.panel.session.is_busy

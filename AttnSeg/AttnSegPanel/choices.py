@@ -8,7 +8,7 @@ from typing import Any
 import qt
 
 
-def fill(box: Any, choices: Sequence[tuple[str, Any]]) -> None:
+def fill_box(box: Any, choices: Sequence[tuple[str, Any]]) -> None:
     """Show these (text, value) pairs in a combo box; nothing happens if it shows them already."""
     if [(box.itemText(i), box.itemData(i)) for i in range(box.count)] == list(choices):
         return

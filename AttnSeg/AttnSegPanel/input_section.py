@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference import preflight
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.mrml import views
 from AttnSegLib.mrml.news import Segmented, Started, Stopped, Working
-from AttnSegPanel.choices import chosen, fill, select
+from AttnSegPanel.choices import chosen, fill_box, select
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -28,7 +28,7 @@ class InputSection:
         self.ui.deviceBox.connect("activated(int)", self.device_chosen)
         self.ui.levelBox.connect("activated(int)", self.level_chosen)
         planes = [(_("axial"), "axial"), (_("coronal"), "coronal"), (_("sagittal"), "sagittal")]
-        fill(self.ui.planeBox, [(_("as the model was trained"), ""), *planes])
+        fill_box(self.ui.planeBox, [(_("as the model was trained"), ""), *planes])
         self.ui.planeBox.connect("activated(int)", self.plane_chosen)
         self.ui.applyButton.connect("clicked(bool)", self.apply)
         self.ui.cancelButton.connect("clicked(bool)", self.cancel)
@@ -94,21 +94,21 @@ class InputSection:
     def _show_models(self) -> None:
         spec = self.panel.spec
         choices = sorted({model.finds for model in self.panel.models})
-        fill(self.ui.organBox, [(finds, finds) for finds in choices])
+        fill_box(self.ui.organBox, [(finds, finds) for finds in choices])
         select(self.ui.organBox, spec.finds if spec else "")
         able = [model for model in self.panel.models if spec and model.finds == spec.finds]
-        fill(self.ui.modelBox, [(model.title, model.id) for model in able])
+        fill_box(self.ui.modelBox, [(model.title, model.id) for model in able])
         select(self.ui.modelBox, spec.id if spec else "")
 
     def _show_settings(self) -> None:
         spec, parameters = self.panel.spec, self.panel.parameters
         levels = [(_("pruned to level {n}").format(n=level), level) for level in (spec.facts.levels if spec else ())]
-        fill(self.ui.levelBox, [(_("whole"), 0), *reversed(levels)])
+        fill_box(self.ui.levelBox, [(_("whole"), 0), *reversed(levels)])
         select(self.ui.levelBox, parameters.level)
         self.ui.levelBox.enabled = bool(levels)
         select(self.ui.planeBox, parameters.plane)
         self.ui.flipsBox.enabled = bool(spec and spec.mirrored)
-        fill(self.ui.deviceBox, self._devices)
+        fill_box(self.ui.deviceBox, self._devices)
         select(self.ui.deviceBox, parameters.device)
 
     def _show_remarks(self) -> None:

@@ -9,14 +9,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from AttnSegLib.mrml import segmentations
-from AttnSegLib.mrml.news import Compared, Segmented
-from AttnSegLib.worker.events import Measure
+from AttnSegLib.mrml.news import Segmented
+from AttnSegLib.worker.events import Compared, Measure
 from AttnSegPanel.choices import show_rows
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
 
-SCORES = {  # of those of `metrics.compare`, what a user of the panel asks for, and how it reads
+SCORES = {  # of those of `metrics.compare_masks`, what a user of the panel asks for, and how it reads
     "dice": "Dice",
     "iou": "IoU",
     "precision": "Precision",

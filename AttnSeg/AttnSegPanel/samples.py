@@ -10,7 +10,7 @@ _URL = "https://raw.githubusercontent.com/AttnSeg/SlicerAttnSeg/main/Resources/S
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleCase:
     """A scan with its manual label map. folder: in Resources/Samples; name: of the button; title: of the nodes;
     checksums: SHA-256 of image.nrrd and labels.nrrd."""
 
@@ -21,7 +21,7 @@ class Sample:
 
 
 SAMPLES = (
-    Sample(
+    SampleCase(
         "abdomen_mr",
         "AttnSegAbdomenMR",
         "Abdomen MR",
@@ -30,7 +30,7 @@ SAMPLES = (
             "e6be0e788b057c9f03826803d5cac947f6c631decfbd7e570e20d64ae2e295f3",
         ),
     ),
-    Sample(
+    SampleCase(
         "left_atrium_mr",
         "AttnSegLeftAtriumMR",
         "Left atrium MR",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib.mrml.news import Checked
+from AttnSegLib.worker.events import Checked
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel

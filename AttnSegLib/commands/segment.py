@@ -13,7 +13,7 @@ import torch
 
 from AttnSegLib import networks
 from AttnSegLib.images.volume import Volume, read_label_map, read_volume
-from AttnSegLib.inference import preflight
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import Prediction, PredictionOptions, Watch
 from AttnSegLib.inference.predictor import SlicePredictor
@@ -28,9 +28,9 @@ from AttnSegLib.results.results_folder import (
     SEGMENTATION,
     attention_file,
     results_folder,
-    write_report,
+    write_run_report,
 )
-from AttnSegLib.results.segmentation_file import write_heat_map, write_segmentation
+from AttnSegLib.results.segmentation_file import write_heat_map_file, write_segmentation_file
 from AttnSegLib.worker import blocking
 from AttnSegLib.worker.client import Request
 
@@ -92,7 +92,7 @@ def segment(
         _write_images(folder, spec, stack, prediction, reference)
         writing = time.perf_counter() - start
         report["seconds"] = {"read": reading, "predict": prediction.seconds, "write": writing}
-        write_report(folder / REPORT, report)
+        write_run_report(folder / REPORT, report)
     return report
 
 
@@ -168,8 +168,8 @@ def _write_images(
     folder: Path, spec: ModelSpec, stack: SliceStack, prediction: Prediction, reference: np.ndarray | None
 ) -> None:
     affine = stack.volume.affine
-    write_segmentation(folder / SEGMENTATION, prediction.label_map, affine, spec.labels)
+    write_segmentation_file(folder / SEGMENTATION, prediction.label_map, affine, spec.labels)
     for title, coefficients in prediction.attention.items():
-        write_heat_map(folder / attention_file(title), coefficients, affine)
+        write_heat_map_file(folder / attention_file(title), coefficients, affine)
     overview = Overview(spec.title, stack, prediction.label_map, spec.labels, prediction.attention, reference)
     write_overview(folder / OVERVIEW, overview)

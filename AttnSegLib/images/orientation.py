@@ -30,6 +30,12 @@ class Region:
                 f"{tuple(shape)} voxels; correct its bounds."
             )
 
+    def cut(self, axis: int, start: int, stop: int) -> Region:
+        """The same box, but along an array axis from `start` up to but not including `stop`."""
+        starts, stops = list(self.start), list(self.stop)
+        starts[axis], stops[axis] = start, stop
+        return Region((starts[0], starts[1], starts[2]), (stops[0], stops[1], stops[2]))
+
     @property
     def slices(self) -> tuple[slice, slice, slice]:
         """For indexing an array (D, H, W)."""

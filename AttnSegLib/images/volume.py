@@ -71,11 +71,11 @@ def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
         raise InputError(f"'{path.name}' is a file and has no series to choose from; leave the series out.")
     with _opening(path):
         volume = Volume(*dicom.read_series(path, series)) if path.is_dir() else from_image(_read_file(path))
-    check(volume, f"'{path.name}'")
+    check_volume(volume, f"'{path.name}'")
     return volume
 
 
-def check(volume: Volume, name: str) -> None:
+def check_volume(volume: Volume, name: str) -> None:
     """Raises `InputError` for what can't be segmented: sheared axes, NaN, a constant image. name: for the sentence."""
     _check_axes(volume.affine, name)
     _check_voxels(volume.voxels, name)

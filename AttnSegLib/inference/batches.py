@@ -35,7 +35,7 @@ class Plan:
         point = None
         if options.query is not None:
             Region(options.query, tuple(v + 1 for v in options.query)).check(shape)  # type: ignore[arg-type]
-            region = _only(region, axis, options.query[axis])
+            region = region.cut(axis, options.query[axis], options.query[axis] + 1)
             point = stack.place(options.query)
         bounds = stack.orientation.view_bounds(region, shape)
         numbers = list(range(bounds[0].start, bounds[0].stop))
@@ -44,13 +44,13 @@ class Plan:
             numbers.sort(key=lambda number: abs(number - first))
         return cls(stack, numbers, bounds[1:], point)
 
-    def read_ahead(self, wanted: list[int], size: int, *, pinned: bool) -> Iterator[Slices]:
+    def read_ahead(self, wanted: list[int], size: int, *, pinned: bool) -> Iterator[InputSlices]:
         """The slices with these numbers, `size` at a time; the next are read while the last are in use. pinned: to
         memory from which a card can fetch them by itself."""
 
-        def read(numbers: list[int]) -> Slices:
+        def read(numbers: list[int]) -> InputSlices:
             pixels, ranges = self.stack.read(numbers)
-            return Slices(numbers, pixels.pin_memory() if pinned else pixels, ranges)
+            return InputSlices(numbers, pixels.pin_memory() if pinned else pixels, ranges)
 
         parts = [wanted[first : first + size] for first in range(0, len(wanted), size)]
         with ThreadPoolExecutor(1) as reader:
@@ -79,7 +79,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
+class InputSlices:
     """What `SliceStack.read` gives for some slices of the stack."""
 
     numbers: list[int]
@@ -122,10 +122,3 @@ class Batch:
         """Until it has arrived in host memory."""
         if self.arrival is not None:
             self.arrival.synchronize()
-
-
-def _only(region: Region, axis: int, index: int) -> Region:
-    """The slice of a region at an index along an axis."""
-    start, stop = list(region.start), list(region.stop)
-    start[axis], stop[axis] = index, index + 1
-    return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

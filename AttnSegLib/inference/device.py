@@ -73,7 +73,7 @@ def most_lanes(device: torch.device) -> int:
     return torch.get_num_threads() if device.type == "cpu" and torch.backends.openmp.is_available() and not bound else 1
 
 
-def describe(device: torch.device, dtype: torch.dtype) -> str:
+def describe_device(device: torch.device, dtype: torch.dtype) -> str:
     """Device and number format in words: "cuda:0 (NVIDIA ..., bfloat16)" or "cpu (4 threads, float32)"."""
     number_format = str(dtype).removeprefix("torch.")
     if device.type == "cuda":

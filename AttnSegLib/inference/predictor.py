@@ -15,7 +15,7 @@ from torch import nn
 from AttnSegLib import networks
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.batches import Batch, Plan, Slices
+from AttnSegLib.inference.batches import Batch, InputSlices, Plan
 from AttnSegLib.inference.cpu_lanes import lanes
 from AttnSegLib.inference.cpu_memory import memory_kept
 from AttnSegLib.inference.device import Compute
@@ -186,7 +186,7 @@ class SlicePredictor:
             while under_way:
                 yield job.result(under_way.popleft())
 
-    def _try_batch(self, slices: Slices, job: _Job) -> Batch | None:
+    def _try_batch(self, slices: InputSlices, job: _Job) -> Batch | None:
         """None if memory ran out."""
         try:
             return self._predict_batch(slices, job).to_host()
@@ -196,7 +196,7 @@ class SlicePredictor:
             return None
 
     @torch.inference_mode()
-    def _predict_batch(self, slices: Slices, job: _Job) -> Batch:
+    def _predict_batch(self, slices: InputSlices, job: _Job) -> Batch:
         stack, device = job.plan.stack, self.runner.device
         pixels, ranges = (values.to(device, non_blocking=True) for values in (slices.pixels, slices.ranges))
         seen = stack.prepare(pixels, ranges)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.device import Compute, describe, most_lanes
+from AttnSegLib.inference.device import Compute, describe_device, most_lanes
 from AttnSegLib.inference.folding import folded, set_precision
 from AttnSegLib.networks.output import SegmentationOutput
 
@@ -30,7 +30,7 @@ class Runner:
     @property
     def name(self) -> str:
         """Device and number format in words."""
-        return describe(self.device, self.dtype)
+        return describe_device(self.device, self.dtype)
 
     def lanes(self, slices: int, pixels: int, views: int = 1) -> tuple[int, int]:
         """How to run some slices of so many pixels, each seen so often: how many batches side by side, see `lanes`, and

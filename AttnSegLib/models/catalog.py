@@ -18,6 +18,7 @@ from AttnSegLib.images.planes import check_plane
 _HERE = Path(__file__).resolve().parents[1]  # the library
 # A file or folder name that leads nowhere else, on any system.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+_EXTENT = ("largest_pixel_mm", "smallest_slice_mm", "largest_slice_mm", "share_with_contrast")  # of training, in a card
 CARD = "card.json"
 
 
@@ -69,10 +70,11 @@ class ModelSpec:
     """A model's card: everything needed to run it, and to know whether to trust it.
 
     options: of the network; preprocessing: fields of `Preprocessing`; attention: maps that are recorded by default;
-    training, scores: facts for people and for the report; `preflight` warns by three of training: largest_pixel_mm,
-    smallest_slice_mm, largest_slice_mm. mirrored: whether it was trained on mirrored slices, too, and so can be asked
-    for the mean over flips. url: where the weights can be had (https) if they do not lie beside the card; size_bytes:
-    of the weights file, None if unknown. own_plane: the card's, where `in_plane` took another, else empty.
+    training, scores: facts for people and for the report; `preflight` warns by four of training: largest_pixel_mm,
+    smallest_slice_mm, largest_slice_mm, and for CT share_with_contrast. mirrored: whether it was trained on mirrored
+    slices, too, and so can be asked for the mean over flips. url: where the weights can be had (https) if they do not
+    lie beside the card; size_bytes: of the weights file, None if unknown. own_plane: the card's, where `in_plane` took
+    another, else empty.
     """
 
     id: str
@@ -240,7 +242,7 @@ def _check_facts(spec: ModelSpec) -> None:
     texts = (spec.title, spec.network, spec.organ, spec.modality, spec.licence, spec.reference, spec.scores["summary"])
     if not all(isinstance(text, str) for text in (*texts, spec.preprocessing["plane"], spec.own_plane)):
         raise ValueError("a text is missing")
-    extent = [spec.training.get(name, 0) for name in ("largest_pixel_mm", "smallest_slice_mm", "largest_slice_mm")]
+    extent = [spec.training.get(name, 0) for name in _EXTENT]
     if not all(isinstance(value, int | float) for value in (*extent, spec.scores.get("mean_dice", 0))):
         raise ValueError("a number is none")
 

@@ -10,7 +10,7 @@ import slicer
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.models.catalog import ModelSpec
-from AttnSegLib.mrml.nodes import color_table, composites, fill, nodes_of_class
+from AttnSegLib.mrml.nodes import color_table, composites, fill_volume_node, nodes_of_class
 from AttnSegLib.mrml.volumes import node_affine, place_beside
 
 _MAP = "AttnSeg.map"  # attribute of a heat map: the title of its attention map
@@ -28,7 +28,7 @@ _INFERNO_POINTS = (  # eight equal steps of the colour map, for a scene without 
 )
 
 
-def write_heat_map(
+def write_heat_map_node(
     volume_node: Any, coefficients: np.ndarray, spec: ModelSpec, title: str, region: Region | None = None
 ) -> Any:
     """Coefficients (D, H, W) as a scalar volume, ready to be laid over the image: fixed range 0 to 1, Inferno.
@@ -47,7 +47,7 @@ def write_heat_map(
         node.SetAttribute(_MAP, title)
         node.SetAttribute("AttnSeg.model", spec.id)
         place_beside(node, volume_node)
-    fill(node, coefficients.astype(np.float32), affine)
+    fill_volume_node(node, coefficients.astype(np.float32), affine)
     _style(node)
     return node
 
@@ -61,7 +61,7 @@ def heat_map_sequence(
     sequence.SetIndexName("gate")
     sequence.SetIndexType(sequence.TextIndex)
     for title, coefficients in maps.items():
-        node = write_heat_map(volume_node, coefficients, spec, title, region)
+        node = write_heat_map_node(volume_node, coefficients, spec, title, region)
         sequence.SetDataNodeAtValue(node, title)
         scene.RemoveNode(node)
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", sequence.GetName())

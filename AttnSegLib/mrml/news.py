@@ -1,4 +1,4 @@
-"""What is asked of a session, and the news it gives: one small type for each. No Qt, no torch."""
+"""What is asked of a session, and the news it gives: one small type for each, or the worker's own. No Qt, no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from AttnSegLib.models.catalog import ModelSpec
 from AttnSegLib.mrml.segmentations import Change
-from AttnSegLib.worker.events import Finding, Result
+from AttnSegLib.worker.events import Checked, Compared, Result
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,20 +61,6 @@ class Mapped:
 
     node: Any
     title: str
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Agreement with a reference, by name; None where undefined."""
-
-    scores: dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """Findings of the self-diagnosis."""
-
-    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def color_table(scene: Any, name: str, colors: Sequence[tuple[float, float, floa
     return scene.AddNode(node)
 
 
-def fill(node: Any, voxels: np.ndarray, affine: np.ndarray) -> None:
+def fill_volume_node(node: Any, voxels: np.ndarray, affine: np.ndarray) -> None:
     """Give a volume node voxels (D, H, W) on the grid of an affine (4x4, index to mm, RAS)."""
     matrix = vtk.vtkMatrix4x4()
     for row, column in itertools.product(range(4), range(4)):

@@ -9,7 +9,7 @@ import numpy as np
 import slicer
 
 from AttnSegLib.models.catalog import Label
-from AttnSegLib.mrml.nodes import color_table, composites, fill
+from AttnSegLib.mrml.nodes import color_table, composites, fill_volume_node
 from AttnSegLib.mrml.volumes import node_affine
 
 _PREVIEW_OPACITY = 0.6
@@ -24,7 +24,7 @@ class Preview:
         self._node.SetHideFromEditors(True)
         self._node.SetSaveWithScene(False)
         shape = volume_node.GetImageData().GetDimensions()[::-1]
-        fill(self._node, np.zeros(shape, np.uint8), node_affine(volume_node))
+        fill_volume_node(self._node, np.zeros(shape, np.uint8), node_affine(volume_node))
         self._node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
         self._node.CreateDefaultDisplayNodes()
         self._colors = _label_colors(scene, labels)

@@ -49,7 +49,7 @@ class Change:
         _refresh(self.node)
 
 
-def write_segmentation(segmentation_node: Any, volume_node: Any, label_map: np.ndarray, spec: ModelSpec) -> Change:
+def write_segmentation_node(segmentation_node: Any, volume_node: Any, label_map: np.ndarray, spec: ModelSpec) -> Change:
     """Write labels (D, H, W) uint8 on the volume's grid as segments of a segmentation node, or of a new one for None.
 
     Only segments that an earlier run of this model wrote are replaced; all others stay as they are. Raises `InputError`
@@ -83,7 +83,7 @@ def merge_slices(
             merged[labels_of_segment(segmentation_node, segment_id, volume_node) > 0] = label.value
     where = tuple(list(indices) if a == axis else slice(None) for a in range(3))
     merged[where] = label_map[where]
-    return write_segmentation(segmentation_node, volume_node, merged, spec)
+    return write_segmentation_node(segmentation_node, volume_node, merged, spec)
 
 
 def own_segment_id(segmentation_node: Any, label: Label, spec: ModelSpec) -> str | None:

@@ -11,14 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.images.orientation import Region, slice_orientation
-from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference import preflight
+from AttnSegLib.images.orientation import Region
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.mrml import heat_maps, segmentations, views, volumes
 from AttnSegLib.mrml.news import (
-    Checked,
-    Compared,
     Mapped,
     News,
     Remarked,
@@ -28,6 +24,7 @@ from AttnSegLib.mrml.news import (
     Target,
     Working,
 )
+from AttnSegLib.mrml.preparation import Preparation
 from AttnSegLib.mrml.preview import Preview
 from AttnSegLib.worker import events
 from AttnSegLib.worker.client import Request, Worker
@@ -51,17 +48,16 @@ class _Run:
     is_query: bool = False
 
 
-class Session:
-    """python: interpreter for the worker, None for the running one.
+class Session(Preparation):
+    """What runs, and what a panel shows before it. python: interpreter for the worker, None for the running one.
 
     What starts something returns at once, and raises `InputError` with one sentence if it can't be started.
     """
 
     def __init__(self, python: str | None = None):
+        super().__init__()
         self._worker = Worker(python)
         self._run: _Run | None = None
-        self._volumes: dict[str, tuple[Any, Volume]] = {}  # by node id: mark of its contents, and what was read
-        self._speeds: dict[str, float] = {}  # GMAC/s by device
         self._late: list[News] = []  # to be told at the next poll
         self._next_query: tuple[Target, str, tuple[int, int, int]] | None = None
 
@@ -75,47 +71,6 @@ class Session:
         """Whether a segmentation is being made."""
         return self._run is not None and self._run.preview is not None
 
-    # what a panel shows before a run
-
-    def volume(self, node: Any) -> Volume:
-        """The volume in a node; read again only when the node has changed."""
-        if node is None:
-            raise InputError("Choose a volume first.")
-        mark = volumes.contents_mark(node)
-        known = self._volumes.get(node.GetID())
-        if known is None or known[0] != mark:
-            self._volumes = {node.GetID(): (mark, volumes.read_volume(node))}  # one volume is kept, not a scene's worth
-        return self._volumes[node.GetID()][1]
-
-    def slice_axis(self, target: Target) -> int:
-        """Array axis of the slices that the model sees."""
-        return slice_orientation(self.volume(target.volume_node).affine, target.spec.plane).axes[0]
-
-    def preflight(self, target: Target) -> list[preflight.Remark]:
-        """What to read before Apply."""
-        device = "cpu" if target.device == "auto" else target.device
-        effort = preflight.Effort(device, target.flips, self._speeds.get(device))
-        return preflight.inspect(self.volume(target.volume_node), target.spec, effort)
-
-    def region(self, target: Target, roi: Any, slices: tuple[int, int | None]) -> Region | None:
-        """What an ROI node (or None) and a range of slices, first and last (None: to the end), leave of the volume."""
-        shape = self.volume(target.volume_node).voxels.shape
-        axis = self.slice_axis(target)
-        first, last = slices[0], shape[axis] - 1 if slices[1] is None else slices[1]
-        whole = roi is None and (first, last) == (0, shape[axis] - 1)
-        if whole:
-            return None
-        if not 0 <= first <= last < shape[axis]:
-            raise InputError(
-                f"The volume has slices 0 to {shape[axis] - 1}, and not {first} to {last}; correct the range."
-            )
-        region = Region((0, 0, 0), shape) if roi is None else volumes.region_of_roi(roi, target.volume_node)
-        start, stop = list(region.start), list(region.stop)
-        start[axis], stop[axis] = max(start[axis], first), min(stop[axis], last + 1)
-        region = Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-        region.check(shape)
-        return region
-
     # what a panel starts
 
     def segment(
@@ -127,7 +82,7 @@ class Session:
         needs = (target.volume_node,) if segmentation is None else (target.volume_node, segmentation)
 
         def finish(result: Result) -> News:
-            change = segmentations.write_segmentation(
+            change = segmentations.write_segmentation_node(
                 segmentation, target.volume_node, result.job.label_map, target.spec
             )
             return Segmented(target, change.node, change, result)
@@ -147,7 +102,7 @@ class Session:
             )
             return Segmented(target, segmentation, change, result, whole=False)
 
-        options = PredictionOptions(region=self._slice_region(target, index), flips=target.flips)
+        options = PredictionOptions(region=self.slice_region(target, index), flips=target.flips)
         self._begin(_Run(finish, target=target, needs=(target.volume_node, segmentation)), options)
 
     def show_maps(self, target: Target, titles: Sequence[str], *, whole: bool) -> None:
@@ -156,7 +111,7 @@ class Session:
         region = None
         if not whole:
             index = views.slice_in_view(target.volume_node, self.slice_axis(target))
-            region = self._slice_region(target, index)
+            region = self.slice_region(target, index)
 
         def finish(result: Result) -> News:
             maps = {title: result.job.attention[title] for title in titles}
@@ -173,7 +128,7 @@ class Session:
         if self._run is not None:
             self._next_query = (target, title, voxel)
             return
-        region = self._slice_region(target, voxel[self.slice_axis(target)])
+        region = self.slice_region(target, voxel[self.slice_axis(target)])
 
         def finish(result: Result) -> News:
             return self._show(target, title, result.job.attention[title], region)
@@ -193,14 +148,14 @@ class Session:
         theirs = reference.GetSegmentation().GetNthSegmentID(0)
         prediction = segmentations.labels_of_segment(segmentation, ours, target.volume_node)
         truth = segmentations.labels_of_segment(reference, theirs, target.volume_node)
-        run = _Run(lambda compared: Compared(compared.scores))
+        run = _Run(_passed_on)
         run.job = self._worker.compare(truth, prediction, self.volume(target.volume_node).spacing)
         self._run = run
 
     def check(self) -> None:
         """Look for what is wrong with this installation."""
         self._check_idle()
-        run = _Run(lambda checked: Checked(tuple(checked.findings)))
+        run = _Run(_passed_on)
         run.job = self._worker.check()
         self._run = run
 
@@ -258,20 +213,20 @@ class Session:
         run = self._run
         if run is None:
             return []
-        if isinstance(event, events.Slices):
+        if isinstance(event, events.SlicesDone):
             if run.preview is not None:
                 run.preview.update(event.axis, event.indices, run.job.label_map)
             return [] if run.is_query else [Working(event.done, event.total, event.seconds_left)]
         self._drop()
-        if isinstance(event, events.Cancelled):
+        if isinstance(event, events.JobCancelled):
             return [Stopped(_CANCELLED, by_user=True)]
-        if isinstance(event, events.Failed):
+        if isinstance(event, events.JobFailed):
             return [Stopped(event.sentence, event.detail)]
         return self._finish(run, event)
 
     def _finish(self, run: _Run, event: Any) -> list[News]:
-        if isinstance(event, Result) and run.target is not None:
-            self._measure_speed(run, event)
+        if isinstance(event, Result) and run.target is not None and run.preview is not None:
+            self.learn_speed(run.target, event)
         try:
             news = run.finish(event)
         except InputError as error:
@@ -318,24 +273,11 @@ class Session:
         if run is not None and run.preview is not None:
             run.preview.remove()
 
-    def _slice_region(self, target: Target, index: int) -> Region:
-        shape = self.volume(target.volume_node).voxels.shape
-        axis = self.slice_axis(target)
-        start, stop = [0, 0, 0], list(shape)
-        start[axis], stop[axis] = index, index + 1
-        return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-
     def _show(self, target: Target, title: str, coefficients: Any, region: Region | None) -> Mapped:
-        node = heat_maps.write_heat_map(target.volume_node, coefficients, target.spec, title, region)
+        node = heat_maps.write_heat_map_node(target.volume_node, coefficients, target.spec, title, region)
         return Mapped(node, title)
 
-    def _measure_speed(self, run: _Run, result: Result) -> None:
-        """Remember how fast this device is, from a run over the whole volume."""
-        target = run.target
-        if run.preview is None or target is None or target.level is not None:
-            return
-        volume = self.volume(target.volume_node)
-        if result.slices == preflight.len_slices(volume, target.spec):
-            work = preflight.expected_gmacs(volume, target.spec, flips=target.flips)
-            kind = "cpu" if target.device == "auto" and result.device.startswith("cpu") else target.device
-            self._speeds[kind] = work / max(result.seconds, 1e-3)
+
+def _passed_on(event: News) -> News:
+    """What the worker tells is the news itself."""
+    return event

@@ -14,7 +14,7 @@ from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 
 
-def read_volume(node: Any) -> Volume:
+def read_volume_node(node: Any) -> Volume:
     """The volume in a scalar volume node; voxels are not copied. affine: to the world, through parent transforms.
 
     Raises `InputError` for what can't be segmented.
@@ -23,7 +23,7 @@ def read_volume(node: Any) -> Volume:
     volume = Volume(slicer.util.arrayFromVolume(node), world_affine(node), _modality(node))
     if min(volume.voxels.shape) < 2:
         raise InputError("The volume is a single slice; choose a whole volume.")
-    volumes.check(volume, "the volume")
+    volumes.check_volume(volume, "the volume")
     return volume
 
 

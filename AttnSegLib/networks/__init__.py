@@ -1,4 +1,4 @@
-"""The networks by name: each file in papers/ and in baselines/ is one."""
+"""The networks by name: each file in papers/ and in the rooms of baselines/ is one."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_BASELINES = ("baselines.unets", "baselines.on_backbones")
 _EXTRAS = ("monai", "transformers")  # what some baselines come from; the other networks need neither
 
 
-def names() -> list[str]:
+def network_names() -> list[str]:
     """Names that `create` knows, in alphabetical order. Imports no torch."""
     return sorted([*_files("papers"), *baseline_names()])
 
 
 def baseline_names() -> list[str]:
-    """Those of `names` that the papers only compare with, in alphabetical order. Imports no torch."""
-    return sorted(_files("baselines"))
+    """Those of `network_names` that the papers only compare with, in alphabetical order. Imports no torch."""
+    return sorted(name for room in _BASELINES for name in _files(room))
 
 
 def network_class(name: str) -> Any:
@@ -31,9 +32,9 @@ def network_class(name: str) -> Any:
 
     Raises `InputError` for a name that does not exist, and for a baseline whose library is not installed.
     """
-    if name not in names():
-        raise InputError(f"There is no network '{name}'; choose one of: {', '.join(names())}.")
-    room = "baselines" if name in baseline_names() else "papers"
+    if name not in network_names():
+        raise InputError(f"There is no network '{name}'; choose one of: {', '.join(network_names())}.")
+    room = next(room for room in ("papers", *_BASELINES) if name in _files(room))
     try:
         return import_module(f"{__name__}.{room}.{name}").Network
     except ModuleNotFoundError as error:
@@ -59,4 +60,5 @@ def create(name: str, **options: Any) -> nn.Module:
 
 
 def _files(room: str) -> list[str]:
-    return [module.name for module in pkgutil.iter_modules([f"{folder}/{room}" for folder in __path__])]
+    folders = [f"{folder}/{room.replace('.', '/')}" for folder in __path__]
+    return [module.name for module in pkgutil.iter_modules(folders)]

@@ -20,7 +20,7 @@ _SIZE = 512  # pixels; self-attention grows faster than the slice, so a card ove
 
 
 @dataclass(frozen=True)
-class Cost:
+class NetworkCost:
     """parameters: number; macs: multiply-accumulates of convolutions and matrix products for one slice; peak_bytes:
     largest sum of float32 activations alive at one time in inference, without weights and without the workspace of the
     convolutions; maps: number of attention maps."""
@@ -31,7 +31,7 @@ class Cost:
     maps: int
 
 
-def measure(name: str, size: int, **options: Any) -> Cost:
+def measure_network(name: str, size: int, **options: Any) -> NetworkCost:
     """Cost of a network for one slice of size x size pixels. Raises `InputError` like `networks.create`."""
     with torch.device("meta"):
         network = networks.create(name, **options).eval()
@@ -44,7 +44,7 @@ def measure(name: str, size: int, **options: Any) -> Cost:
                 module.forward = _only_the_result  # type: ignore[method-assign,assignment]
         with _LiveBytes() as memory:
             network(slices)
-    return Cost(
+    return NetworkCost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         macs=counter.get_total_flops() // 2,
         peak_bytes=memory.peak,
@@ -54,7 +54,7 @@ def measure(name: str, size: int, **options: Any) -> Cost:
 
 def network_facts(name: str, **options: Any) -> NetworkFacts:
     """What a model's card says of its network, measured on a slice of 512 x 512 pixels."""
-    cost = measure(name, _SIZE, **options)
+    cost = measure_network(name, _SIZE, **options)
     with torch.device("meta"):
         network = networks.create(name, **options)
     marks = attention_maps(network)
@@ -68,14 +68,14 @@ def network_facts(name: str, **options: Any) -> NetworkFacts:
     )
 
 
-def table(*, baselines: bool = False) -> list[str]:
+def cost_table(*, baselines: bool = False) -> list[str]:
     """Lines of a table of all networks at full width: size, cost at 256 and 512 pixels, maps, the paper's figure.
 
     baselines: whether the networks that the papers compare with are there too; one without its library says so.
     """
     head = f"{'network':16}{'paper':22}{'parameters':>12}{'GMACs 256':>11}{'GMACs 512':>11}{'MB 512':>8}{'maps':>6}"
     lines = [f"{head}  figure in the paper"]
-    own = [name for name in networks.names() if name not in networks.baseline_names()]
+    own = [name for name in networks.network_names() if name not in networks.baseline_names()]
     for name in [*own, *(networks.baseline_names() if baselines else [])]:
         try:
             lines.append(_row(name))
@@ -89,7 +89,7 @@ def table(*, baselines: bool = False) -> list[str]:
 
 def _row(name: str) -> str:
     network_class = networks.network_class(name)
-    small, large = measure(name, 256), measure(name, 512)
+    small, large = measure_network(name, 256), measure_network(name, 512)
     size = f"{large.parameters:12,}{small.macs / 1e9:11.1f}{large.macs / 1e9:11.1f}{large.peak_bytes / 1e6:8.0f}"
     return f"{name:16}{network_class.paper:22}{size}{large.maps:6}  {network_class.published}"
 

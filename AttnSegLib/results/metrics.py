@@ -105,7 +105,7 @@ def surface_distances(
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MaskComparison:
     """All scores of one pair of masks, as the functions and `Counts` define them; NaN where a value is undefined.
 
     mean_surface_distance: over the surface voxels of both masks together, also called ASSD, in mm or with a spacing of
@@ -135,12 +135,14 @@ class Comparison:
         return {name: None if np.isnan(value) else value for name, value in asdict(self).items()}
 
 
-def compare(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing, slice_axis: int = 0) -> Comparison:
+def compare_masks(
+    reference: np.ndarray, prediction: np.ndarray, spacing: Spacing, slice_axis: int = 0
+) -> MaskComparison:
     """Compare masks (D, H, W). slice_axis: the array axis that the slices are counted along."""
     counts = Counts.of(reference, prediction)
     per_slice = slice_dice(np.moveaxis(reference, slice_axis, 0), np.moveaxis(prediction, slice_axis, 0))
     in_mm, in_voxels = (_distances(reference, prediction, unit) for unit in (spacing, (1.0, 1.0, 1.0)))
-    return Comparison(
+    return MaskComparison(
         dice=counts.dice,
         iou=counts.iou,
         precision=counts.precision,

@@ -67,7 +67,7 @@ def write_overview(path: Path, overview: Overview) -> None:
 
 
 @rc_context(_PLAIN_TEXT)
-def draw_maps(overview: Overview, number: int) -> Figure:
+def draw_slice_with_maps(overview: Overview, number: int) -> Figure:
     """One slice of the stack with the segmentation, and its attention maps beside it."""
     panels = ["segmentation", *overview.attention]
     columns = min(len(panels), _COLUMNS)

@@ -43,7 +43,7 @@ def results_folder(folder: Path, *, overwrite: bool, inputs: Sequence[Path] = ()
         raise InputError(f"Can't write to '{folder}': {reason}; free some space or choose another folder.") from error
 
 
-def write_report(path: Path, report: dict[str, Any]) -> None:
+def write_run_report(path: Path, report: dict[str, Any]) -> None:
     """Write the numbers of a run as JSON."""
     path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 

@@ -16,7 +16,7 @@ TERMINOLOGY_CONTEXT = "Segmentation category and type - DICOM master list"
 _REGION_CONTEXT = "Anatomic codes - DICOM master list"
 
 
-def write_segmentation(path: Path, label_map: np.ndarray, affine: np.ndarray, labels: Sequence[Label]) -> None:
+def write_segmentation_file(path: Path, label_map: np.ndarray, affine: np.ndarray, labels: Sequence[Label]) -> None:
     """Write labels (D, H, W) uint8 on the grid of an RAS affine; one segment a label, empty segments included.
 
     Raises `OSError` if the file can't be written.
@@ -27,7 +27,7 @@ def write_segmentation(path: Path, label_map: np.ndarray, affine: np.ndarray, la
     _write(path, image)
 
 
-def write_heat_map(path: Path, coefficients: np.ndarray, affine: np.ndarray) -> None:
+def write_heat_map_file(path: Path, coefficients: np.ndarray, affine: np.ndarray) -> None:
     """Write coefficients (D, H, W) as float32 on the grid of an RAS affine. Raises `OSError` if that fails."""
     _write(path, to_image(coefficients.astype(np.float32), affine))
 

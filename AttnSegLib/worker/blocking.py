@@ -38,11 +38,11 @@ def predict(volume: Volume, request: Request, watch: Watch | None = None) -> Pre
 
 
 def _follow(event: events.Event, job: Job, watch: Watch | None) -> Prediction | None:
-    if isinstance(event, events.Slices) and watch is not None:
+    if isinstance(event, events.SlicesDone) and watch is not None:
         watch.finished(event.indices, event.done, event.total)
-    if isinstance(event, events.Cancelled):
+    if isinstance(event, events.JobCancelled):
         raise Cancelled
-    if isinstance(event, events.Failed):
+    if isinstance(event, events.JobFailed):
         raise InputError(event.sentence)
     if isinstance(event, events.Result):
         attention = {title: np.array(coefficients) for title, coefficients in job.attention.items()}

@@ -4,7 +4,7 @@
 >>> job = worker.segment(volume, Request(spec))
 >>> while worker.is_busy:  # in a panel: a timer
 ...     for event in worker.poll():
-...         ...  # Slices while it runs; then Result, Cancelled or Failed
+...         ...  # SlicesDone while it runs; then Result, JobCancelled or JobFailed
 >>> job.label_map
 >>> worker.close()
 
@@ -13,17 +13,10 @@ No torch is imported on this side.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import queue
-import signal
-import subprocess
 import sys
-import threading
 import time
-from collections import deque
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,11 +26,11 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.models.catalog import CARD, ModelSpec
 from AttnSegLib.worker import events, protocol
+from AttnSegLib.worker.child import ChildProcess, why_it_ended
 from AttnSegLib.worker.events import Event, Ready
 from AttnSegLib.worker.job import Job
 
 _PATIENCE = 0.5  # s for a cancelled job to stop by itself
-_LAST_LINES = 40  # of the worker's standard error, for the log
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ class Worker:
         self._python = python or sys.executable
         if python is not None:  # the tracker of shared memory is a process, too, and must not become a second Slicer
             multiprocessing.set_executable(python)
-        self._process: _Process | None = None
+        self._process: ChildProcess | None = None
         self._job: Job | None = None
         self._jobs = 0
         self._cancel_until: float | None = None
@@ -100,7 +93,7 @@ class Worker:
         return self._start("segment", job, message)
 
     def compare(self, reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]) -> Job:
-        """Scores of `metrics.compare`. reference, prediction: (D, H, W) masks; spacing: mm along i, j, k."""
+        """Scores of `metrics.compare_masks`. reference, prediction: (D, H, W) masks; spacing: mm along i, j, k."""
         job = self._new_job()
         blocks = {}
         for name, mask in (("reference", reference), ("prediction", prediction)):
@@ -148,7 +141,7 @@ class Worker:
         if self._process is not None and self._process.has_ended:
             self.close()  # between two jobs, so nobody has missed it
         if self._process is None:
-            self._process = _Process(self._python)
+            self._process = ChildProcess(self._python)
         self._jobs += 1
         return Job(self._jobs)
 
@@ -161,9 +154,9 @@ class Worker:
     def _share_voxels(self, volume: Volume) -> dict[str, Any]:
         if volume is not self._volume:
             self._forget_voxels()
-            memory, array = protocol.create(volume.voxels.shape, volume.voxels.dtype)
+            memory, array = protocol.create_block(volume.voxels.shape, volume.voxels.dtype)
             array[...] = volume.voxels
-            self._block = protocol.describe(memory, array)
+            self._block = protocol.describe_block(memory, array)
             self._volume = volume
             self._loose.append(memory)
         return self._block
@@ -183,9 +176,9 @@ class Worker:
             job.unname()
             self._drop_loose()
         event = events.from_message(message, job)
-        if isinstance(event, events.Failed):
+        if isinstance(event, events.JobFailed):
             self._forget_voxels()  # it may not have got as far as attaching them
-        if event is not None and not isinstance(event, events.Slices):
+        if event is not None and not isinstance(event, events.SlicesDone):
             self._job, self._cancel_until = None, None
             if not isinstance(event, events.Result):
                 self._retired.append(job)
@@ -201,8 +194,8 @@ class Worker:
         self._retired.append(job)
         self._cancel_until = None
         if cancelled:
-            return [events.Cancelled(job)]
-        return [events.Failed(job, _cause(message["code"]), message["lines"])]
+            return [events.JobCancelled(job)]
+        return [events.JobFailed(job, why_it_ended(message["code"]), message["lines"])]
 
     def _give_up(self, sentence: str) -> list[Event]:
         job, self._job = self._job, None
@@ -210,7 +203,7 @@ class Worker:
         if job is None:
             return []
         self._retired.append(job)
-        return [events.Failed(job, sentence)]
+        return [events.JobFailed(job, sentence)]
 
     def _forget_job(self) -> None:
         job, self._job, self._cancel_until = self._job, None, None
@@ -227,79 +220,3 @@ class Worker:
         for memory in loose:
             memory.close()
             memory.unlink()
-
-
-class _Process:
-    """The process itself, with threads that read what it says, since reading waits."""
-
-    def __init__(self, python: str):
-        library = str(Path(__file__).resolve().parents[2])
-        code = f"import sys; sys.path.insert(0, {library!r}); from AttnSegLib.worker.process import main; main()"
-        hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows no console pops up
-        pipe = subprocess.PIPE
-        try:
-            self._process = subprocess.Popen(
-                [python, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, creationflags=hidden
-            )
-        except OSError as error:
-            raise InputError(
-                f"The worker can't be started with '{python}' ({error.strerror}); reinstall AttnSeg."
-            ) from error
-        self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._reader.start()
-        self._listener.start()
-
-    @property
-    def has_ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def send(self, message: dict[str, Any]) -> None:
-        try:
-            protocol.send(self._process.stdin, message)  # type: ignore[arg-type]  # it is a pipe
-        except OSError:
-            return  # it has ended, which the reader reports
-
-    def next_message(self) -> dict[str, Any] | None:
-        try:
-            return self._messages.get_nowait()
-        except queue.Empty:
-            return None
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        with contextlib.suppress(OSError):  # what it did not take in any more
-            self._process.stdin.close()  # type: ignore[union-attr]  # it is a pipe
-
-    def _read(self) -> None:
-        """Messages until the process ends, then a last one that says so."""
-        stream: Any = self._process.stdout
-        try:
-            while (message := protocol.receive(stream)) is not None:
-                self._messages.put(message)
-        except ValueError:  # half a message, or none of ours
-            self._process.kill()
-        stream.close()
-        code = self._process.wait()
-        self._listener.join(timeout=0.2)
-        self._messages.put({"say": "ended", "code": code, "lines": "".join(self._last_lines)})
-
-    def _listen(self) -> None:
-        stream: Any = self._process.stderr
-        for line in stream:
-            self._last_lines.append(line.decode(errors="replace"))
-        stream.close()
-
-
-def _cause(code: int) -> str:
-    if code == -getattr(signal, "SIGKILL", 9):
-        return (
-            "The computation was stopped by the system, most likely because memory ran out; close other programs or "
-            "choose a smaller region, and run again."
-        )
-    if code < 0:
-        return f"The computation crashed (signal {-code}); run again, and report it if it happens again."
-    return f"The computation ended unexpectedly (exit code {code}); 'Check setup' may tell why."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.results.slices_to_check import SliceToCheck
 from AttnSegLib.worker.job import Job
 
@@ -17,7 +18,7 @@ class Ready:
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
+class SlicesDone:
     """These slices, by stored index along array axis `axis`, are in the job's arrays; seconds_left: an estimate."""
 
     job: Job
@@ -58,20 +59,10 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """Agreement with a reference, as `metrics.Comparison.as_dict` gives it."""
+    """Agreement with a reference, as `metrics.MaskComparison.as_dict` gives it."""
 
     job: Job
     scores: dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Of the self-diagnosis, as in `check.Finding`."""
-
-    name: str
-    ok: bool
-    detail: str
-    cure: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +74,14 @@ class Checked:
 
 
 @dataclass(frozen=True, eq=False)
-class Cancelled:
+class JobCancelled:
     """The job was stopped on request."""
 
     job: Job
 
 
 @dataclass(frozen=True, eq=False)
-class Failed:
+class JobFailed:
     """The job came to nothing. sentence: for the user; detail: for the log, without anything of the patient's."""
 
     job: Job
@@ -98,7 +89,7 @@ class Failed:
     detail: str = ""
 
 
-Event = Ready | Slices | Result | Compared | Checked | Cancelled | Failed
+Event = Ready | SlicesDone | Result | Compared | Checked | JobCancelled | JobFailed
 
 
 def from_message(message: dict[str, Any], job: Job) -> Event | None:
@@ -106,7 +97,7 @@ def from_message(message: dict[str, Any], job: Job) -> Event | None:
     fields = {key: value for key, value in message.items() if key not in ("say", "job")}
     match message["say"]:
         case "slices":
-            return Slices(job, **fields)
+            return SlicesDone(job, **fields)
         case "result":
             names = ("id", "name", "volume_ml", "slices", "mean_intensity", "sd_intensity")
             fields["measures"] = tuple(Measure(**{name: m[name] for name in names}) for m in fields["measures"])
@@ -117,7 +108,7 @@ def from_message(message: dict[str, Any], job: Job) -> Event | None:
         case "checked":
             return Checked(job, tuple(Finding(**finding) for finding in fields["findings"]))
         case "cancelled":
-            return Cancelled(job)
+            return JobCancelled(job)
         case "failed":
-            return Failed(job, **fields)
+            return JobFailed(job, **fields)
     return None

@@ -22,10 +22,10 @@ class Job:
 
     def share(self, shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """A new array that the worker sees too, and what to tell it."""
-        memory, array = protocol.create(shape, dtype)
+        memory, array = protocol.create_block(shape, dtype)
         self._memories.append(memory)
         self._named.append(memory)
-        return array, protocol.describe(memory, array)
+        return array, protocol.describe_block(memory, array)
 
     def unname(self) -> None:
         """The worker has the memory: take its name away, so that it vanishes with the last process that uses it."""

@@ -110,18 +110,18 @@ class _Service:
         _let_go(held)
 
     def _compare(self, job: int, request: dict[str, Any]) -> None:
-        from AttnSegLib.results.metrics import compare
+        from AttnSegLib.results.metrics import compare_masks
 
         held = [protocol.attach(request[key]) for key in ("reference", "prediction")]
         self._say("attached", job=job)
         i, j, k = request["spacing"]
-        self._say("compared", job=job, scores=compare(held[0][1] > 0, held[1][1] > 0, (i, j, k)).as_dict())
+        self._say("compared", job=job, scores=compare_masks(held[0][1] > 0, held[1][1] > 0, (i, j, k)).as_dict())
         _let_go(held)
 
     def _check(self, job: int, _request: dict[str, Any]) -> None:
-        from AttnSegLib.inference.self_check import check
+        from AttnSegLib.inference.checks.self_check import check_setup
 
-        self._say("checked", job=job, findings=[asdict(finding) for finding in check()])
+        self._say("checked", job=job, findings=[asdict(finding) for finding in check_setup()])
 
     def _attach_volume(self, request: dict[str, Any]) -> Volume:
         block = request["voxels"]

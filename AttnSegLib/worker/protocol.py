@@ -50,7 +50,7 @@ def receive(stream: BinaryIO) -> dict[str, Any] | None:
     return message
 
 
-def create(shape: tuple[int, ...], dtype: Any) -> tuple[shared_memory.SharedMemory, np.ndarray]:
+def create_block(shape: tuple[int, ...], dtype: Any) -> tuple[shared_memory.SharedMemory, np.ndarray]:
     """New shared memory with an array in it, all zero; its creator has to unlink it."""
     size = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
     memory = shared_memory.SharedMemory(create=True, size=size)
@@ -68,6 +68,6 @@ def attach(block: dict[str, Any]) -> tuple[shared_memory.SharedMemory, np.ndarra
     return memory, np.ndarray(tuple(block["shape"]), block["dtype"], memory.buf)
 
 
-def describe(memory: shared_memory.SharedMemory, array: np.ndarray) -> dict[str, Any]:
+def describe_block(memory: shared_memory.SharedMemory, array: np.ndarray) -> dict[str, Any]:
     """How a message names an array in shared memory."""
     return {"name": memory.name, "shape": list(array.shape), "dtype": array.dtype.str}

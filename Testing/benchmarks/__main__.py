@@ -15,20 +15,20 @@ import torch
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
-from Testing.benchmarks import inputs, machine
-from Testing.benchmarks.machine import Run
+from Testing.benchmarks.measuring import inputs, machine
+from Testing.benchmarks.measuring.machine import Run
 
-PARTS = (
-    "compare",
-    "around",
-    "roofline",
-    "pruning",
-    "number_formats",
-    "attention_cost",
-    "scaling",
-    "memory",
-    "start_up",
-)
+PARTS = {
+    "compare": "others",
+    "around": "whole_runs",
+    "roofline": "network_alone",
+    "pruning": "network_alone",
+    "number_formats": "network_alone",
+    "attention_cost": "network_alone",
+    "scaling": "whole_runs",
+    "memory": "whole_runs",
+    "start_up": "waiting",
+}
 
 
 def main() -> None:
@@ -41,8 +41,8 @@ def main() -> None:
     run = Run(device, options.threads, tuple(options.networks), options.quick, full, options.out)
     print(machine.describe(run) + "\n", flush=True)
     begin = time.perf_counter()
-    for part in options.only or (PARTS[:1] if options.quick else PARTS):
-        import_module(f"Testing.benchmarks.{part}").main(run)
+    for part in options.only or (["compare"] if options.quick else PARTS):
+        import_module(f"Testing.benchmarks.{PARTS[part]}.{part}").main(run)
         print(flush=True)
     print(f"{time.perf_counter() - begin:.0f} s in all")
 

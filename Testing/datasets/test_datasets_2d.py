@@ -41,20 +41,20 @@ def test_lung_slices_pair_by_name(lungs):
 def test_lung_slices_without_partner_are_named(lungs):
     (lungs / "2d_masks" / "ID_0000_Z_0142.tif").unlink()
     with pytest.raises(InputError, match="image '.*ID_0000_Z_0142.tif' has no mask"):
-        datasets.cases("lung", lungs)
+        datasets.cases_of("lung", lungs)
     (lungs / "2d_images" / "ID_0000_Z_0142.tif").unlink()
     (lungs / "2d_images" / "ID_0001_Z_0146.tif").unlink()
     with pytest.raises(InputError, match="mask '.*ID_0001_Z_0146.tif' has no image"):
-        datasets.cases("lung", lungs)
+        datasets.cases_of("lung", lungs)
 
 
 @pytest.mark.parametrize("name", ["lung", "afnet_liver", "labelme"])
 def test_a_wrong_root_says_what_to_give(tmp_path, name):
     (tmp_path / "other").mkdir()
     with pytest.raises(InputError, match="No cases in .* give .*folder|No cases in .*Give .*folder"):
-        datasets.cases(name, tmp_path)
+        datasets.cases_of(name, tmp_path)
     with pytest.raises(InputError, match="There is no folder"):
-        datasets.cases(name, tmp_path / "missing")
+        datasets.cases_of(name, tmp_path / "missing")
 
 
 # Liver of AF-Net
@@ -85,7 +85,7 @@ def test_livers_carry_their_part_in_the_id(livers):
 def test_livers_without_partner_are_named(livers, gone, message):
     (livers / "train" / f"{gone}.png").unlink()
     with pytest.raises(InputError, match=message):
-        datasets.cases("afnet_liver", livers)
+        datasets.cases_of("afnet_liver", livers)
 
 
 # labelme
@@ -134,7 +134,7 @@ def test_one_label_can_be_chosen(annotated):
     label_map = by_id("labelme", annotated, label="spine")["a"].read().label_map
     assert list(zip(*np.nonzero(label_map[0]), strict=True)) == [(3, 4), (3, 5)]
     with pytest.raises(InputError, match="No polygon in .* is labelled 'Aorta'"):
-        datasets.cases("labelme", annotated, label="Aorta")
+        datasets.cases_of("labelme", annotated, label="Aorta")
 
 
 def test_polygons_may_leave_the_picture_and_need_no_shape_type(annotated):
@@ -181,7 +181,7 @@ def test_annotations_must_fit_their_pictures(annotated):
         by_id("labelme", annotated)["a"].read()
     write(annotated / "a.jpg", SCAN)
     with pytest.raises(InputError, match="'a.jpg' and 'a.png' share one JSON file"):
-        datasets.cases("labelme", annotated)
+        datasets.cases_of("labelme", annotated)
     (annotated / "a.jpg").rename(annotated / "c.jpg")
     with pytest.raises(InputError, match="c.jpg' has no annotation"):
-        datasets.cases("labelme", annotated)
+        datasets.cases_of("labelme", annotated)

@@ -72,7 +72,7 @@ def test_lits_is_found_in_subfolders(tmp_path):
     write_lits(tmp_path / "Training Batch 1", 3)
     write_nifti(tmp_path / "Test Data" / "test-volume-0.nii", image_voxels(MARKED_3D))
     (tmp_path / "Training Batch 1" / "._volume-3.nii").touch()
-    found = datasets.cases("lits", tmp_path)
+    found = datasets.cases_of("lits", tmp_path)
     assert [case.patient for case in found] == ["lits_3", "lits_28"]
     for case in found:
         check_mark(case.read(), MARKED_3D, 2)
@@ -136,7 +136,7 @@ def test_kits_cases_of_the_test_set_have_no_segmentation(tmp_path):
     for number in (209, 210, 299):
         write_kits(tmp_path, number)
     (tmp_path / "case_00210" / "segmentation.nii.gz").unlink()
-    assert [case.patient for case in datasets.cases("kits19", tmp_path)] == ["case_00209", "case_00299"]
+    assert [case.patient for case in datasets.cases_of("kits19", tmp_path)] == ["case_00209", "case_00299"]
 
 
 @pytest.mark.parametrize("name", ["imaging.nii.gz", "segmentation.nii.gz"])
@@ -202,7 +202,7 @@ def test_pancreas_a_label_without_images_is_no_case(tmp_path):
     for number in (82, 2):
         write_pancreas(tmp_path, number)
     write_nifti(tmp_path / "TCIA_pancreas_labels-02-05-2017" / "label0025.nii.gz", labels_3d(1))
-    assert [case.patient for case in datasets.cases("nih_pancreas", tmp_path)] == ["PANCREAS_0002", "PANCREAS_0082"]
+    assert [case.patient for case in datasets.cases_of("nih_pancreas", tmp_path)] == ["PANCREAS_0002", "PANCREAS_0082"]
 
 
 def test_pancreas_a_patient_without_a_label_is_refused(tmp_path):

@@ -80,7 +80,7 @@ def test_mr_patients_come_in_the_order_of_their_numbers(chaos):
         write_mr_patient(chaos / "MR" / number)
     (chaos / "MR" / ".cache").mkdir()
     for root in (chaos, chaos / "MR"):
-        assert [case.patient for case in datasets.cases("chaos_mr", root)] == ["mr_1", "mr_2", "mr_10"]
+        assert [case.patient for case in datasets.cases_of("chaos_mr", root)] == ["mr_1", "mr_2", "mr_10"]
 
 
 @pytest.mark.parametrize(

@@ -73,35 +73,35 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path, image, label, m
     write(tmp_path / "images" / image, SCAN)
     (write_volume if label.endswith("nii.gz") else write)(tmp_path / "labels" / label, np.stack([ORGAN] * 3, axis=-1))
     with pytest.raises(InputError, match=message):
-        datasets.cases("folder", tmp_path)
+        datasets.cases_of("folder", tmp_path)
 
 
 def test_labels_without_image_and_doubled_files_are_refused(tmp_path):
     for folder, name in [("images", "a.png"), ("labels", "a.png"), ("labels", "b_mask.png")]:
         write(tmp_path / folder / name, ORGAN)
     with pytest.raises(InputError, match="b_mask.png' has no image in 'images'"):
-        datasets.cases("folder", tmp_path)
+        datasets.cases_of("folder", tmp_path)
     (tmp_path / "labels" / "b_mask.png").rename(tmp_path / "labels" / "a_mask.png")  # which of the two is meant?
     with pytest.raises(InputError, match="a_mask.png' has no image in 'images'"):
-        datasets.cases("folder", tmp_path)
+        datasets.cases_of("folder", tmp_path)
     (tmp_path / "labels" / "a_mask.png").unlink()
     write(tmp_path / "images" / "a_0000.png", ORGAN)
     with pytest.raises(InputError, match="Case 'a' lies in .* more than once"):
-        datasets.cases("folder", tmp_path)
+        datasets.cases_of("folder", tmp_path)
     write(tmp_path / "images" / "a.tif", ORGAN)
     with pytest.raises(InputError, match="a.tif' lies there under another ending too"):
-        datasets.cases("folder", tmp_path)
+        datasets.cases_of("folder", tmp_path)
 
 
 def test_wrong_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match="There is no folder '.*labels'. Give a folder with images"):
-        datasets.cases("folder", tmp_path)
+        datasets.cases_of("folder", tmp_path)
     with pytest.raises(InputError, match="both looked for in 'labels'"):
-        datasets.cases("folder", tmp_path, images="labels")
+        datasets.cases_of("folder", tmp_path, images="labels")
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()
     with pytest.raises(InputError, match="No cases"):
-        datasets.cases("folder", tmp_path)
+        datasets.cases_of("folder", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,14 @@ def test_label_maps_that_are_none_are_refused(tmp_path, labels, spacing, message
     with pytest.raises(InputError, match=message):
         by_id("folder", tmp_path)["a"].read()
     with pytest.raises(InputError, match="threshold is for pictures and 'a.nii.gz' is a volume"):
-        datasets.cases("folder", tmp_path, threshold=127)
+        datasets.cases_of("folder", tmp_path, threshold=127)
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path):
     for folder in ("images", "labels"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.nii.gz").write_text("damaged")
-    (case,) = datasets.cases("folder", tmp_path)
+    (case,) = datasets.cases_of("folder", tmp_path)
     with pytest.raises(InputError, match="'a.nii.gz' is damaged"):
         case.read()
 
@@ -153,8 +153,12 @@ def test_a_folder_can_tell_patients_by_their_names(tmp_path):
         for name in ("anna_1", "anna_2", "bert_1"):
             image = sitk.GetImageFromArray(np.eye(4, dtype=np.uint8))
             sitk.WriteImage(image, str(tmp_path / folder / f"{name}.png"))
-    assert [case.patient for case in datasets.cases("folder", tmp_path, patient="[a-z]+")] == ["anna", "anna", "bert"]
+    assert [case.patient for case in datasets.cases_of("folder", tmp_path, patient="[a-z]+")] == [
+        "anna",
+        "anna",
+        "bert",
+    ]
     with pytest.raises(InputError, match="finds no patient in the name 'anna_1'"):
-        datasets.cases("folder", tmp_path, patient="[0-9]+")
+        datasets.cases_of("folder", tmp_path, patient="[0-9]+")
     with pytest.raises(InputError, match="not a regular expression"):
-        datasets.cases("folder", tmp_path, patient="[")
+        datasets.cases_of("folder", tmp_path, patient="[")

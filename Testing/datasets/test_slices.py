@@ -1,4 +1,4 @@
-"""From cases to batches: the cache of slices, the data set, the order, and random changes."""
+"""From cases to batches: the cache of slices, the data set, and the order."""
 
 import json
 from dataclasses import replace
@@ -7,20 +7,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
-from made_up.balls import a_ball, write_task
+from made_up.balls import write_task
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.preprocess import SliceStack
 from training import datasets
 from training.learning.recipe import Source, read_recipe
-from training.sample_case import cut
-from training.slices.augment import Augmentation, Sample
+from training.slices.augment import Augmentation
 from training.slices.cache import SliceCache, relabelled
-from training.slices.case import Case, Labelled
-from training.slices.dataset import Draw, SliceDataset, one_hot
+from training.slices.case import Labelled
+from training.slices.dataset import Draw, SliceDataset
 from training.slices.module import SliceModule
 from training.slices.split import Split
 
@@ -39,7 +37,7 @@ def a_cache(recipe, root, folder, **changes):
 
 
 def test_the_cache_keeps_what_the_network_will_see(recipe, a_decathlon_task, tmp_path):
-    case = datasets.cases("msd", a_decathlon_task)[1]
+    case = datasets.cases_of("msd", a_decathlon_task)[1]
     cache = a_cache(recipe, a_decathlon_task, tmp_path)
     cache.prepare([case], slices=True)
     [cached] = cache.cases([case])
@@ -78,7 +76,7 @@ def test_a_long_case_is_cached_in_small_runs(recipe, a_decathlon_task, tmp_path,
 
 
 def test_a_case_is_read_once(recipe, a_decathlon_task, tmp_path):
-    cases = datasets.cases("msd", a_decathlon_task)[:2]
+    cases = datasets.cases_of("msd", a_decathlon_task)[:2]
     a_cache(recipe, a_decathlon_task, tmp_path).prepare(cases, slices=True)
     unreadable = [replace(case, read=lambda case=case: reread(case)) for case in cases]
     a_cache(recipe, a_decathlon_task, tmp_path).prepare(unreadable, slices=True)
@@ -86,7 +84,7 @@ def test_a_case_is_read_once(recipe, a_decathlon_task, tmp_path):
 
 def test_another_preprocessing_or_other_files_are_another_cache(recipe, tmp_path):
     root = write_task(tmp_path / "task", count=1)
-    cases = datasets.cases("msd", root)
+    cases = datasets.cases_of("msd", root)
     a_cache(recipe, root, tmp_path).prepare(cases, slices=True)
     other = replace(recipe.preprocessing, pixel_spacing=3.0)
     others = [a_cache(recipe, root, tmp_path, preprocessing=other)]
@@ -99,7 +97,7 @@ def test_another_preprocessing_or_other_files_are_another_cache(recipe, tmp_path
 
 
 def test_the_cache_can_be_moved(recipe, a_decathlon_task, tmp_path, monkeypatch):
-    cases = datasets.cases("msd", a_decathlon_task)[:1]
+    cases = datasets.cases_of("msd", a_decathlon_task)[:1]
     monkeypatch.chdir(tmp_path)
     a_cache(recipe, a_decathlon_task, Path("here")).prepare(cases, slices=True)
     Path("here").rename("there")
@@ -108,7 +106,7 @@ def test_the_cache_can_be_moved(recipe, a_decathlon_task, tmp_path, monkeypatch)
 
 
 def test_a_cache_that_was_cut_off_is_made_again(recipe, a_decathlon_task, tmp_path, monkeypatch):
-    cases = datasets.cases("msd", a_decathlon_task)[:1]
+    cases = datasets.cases_of("msd", a_decathlon_task)[:1]
     cache = a_cache(recipe, a_decathlon_task, tmp_path)
     with monkeypatch.context() as cut_off:
         cut_off.setattr(json, "dumps", lambda _facts: 1 / 0)
@@ -130,7 +128,7 @@ def test_labels_of_the_data_set_become_those_of_the_model():
 
 
 def test_an_unknown_label_is_refused_with_the_case(recipe, a_decathlon_task, tmp_path):
-    [case, *_] = datasets.cases("msd", a_decathlon_task)
+    [case, *_] = datasets.cases_of("msd", a_decathlon_task)
     volume, label_map = case.read()
     strange = replace(case, read=lambda: Labelled(volume, label_map * 7))
     with pytest.raises(InputError, match="'case_0' holds label 7"):
@@ -152,7 +150,7 @@ def test_an_unknown_label_is_refused_with_the_case(recipe, a_decathlon_task, tmp
 def test_a_case_of_which_nothing_can_be_seen_is_refused(window, scale, message, recipe, a_decathlon_task, tmp_path):
     percentiles = None if window else (0.5, 99.5)
     seen = replace(recipe.preprocessing, window=window, percentiles=percentiles)
-    [case, *_] = datasets.cases("msd", a_decathlon_task)
+    [case, *_] = datasets.cases_of("msd", a_decathlon_task)
     volume, label_map = case.read()
     case = replace(case, read=lambda: Labelled(replace(volume, voxels=volume.voxels * scale), label_map))
     cache = a_cache(recipe, a_decathlon_task, tmp_path, preprocessing=seen)
@@ -188,12 +186,12 @@ def test_a_full_disk_is_one_sentence(recipe, a_decathlon_task, tmp_path, monkeyp
 
     monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
     with pytest.raises(InputError, match="No space left on device"):
-        a_cache(recipe, a_decathlon_task, tmp_path).prepare(datasets.cases("msd", a_decathlon_task), slices=True)
+        a_cache(recipe, a_decathlon_task, tmp_path).prepare(datasets.cases_of("msd", a_decathlon_task), slices=True)
 
 
 @pytest.fixture
 def cached(recipe, a_decathlon_task, tmp_path):
-    cases = datasets.cases("msd", a_decathlon_task)[:2]
+    cases = datasets.cases_of("msd", a_decathlon_task)[:2]
     cache = a_cache(recipe, a_decathlon_task, tmp_path)
     cache.prepare(cases, slices=True)
     return cache.cases(cases)
@@ -220,7 +218,7 @@ def test_training_draws_the_share_of_the_recipe(recipe, a_decathlon_task, tmp_pa
 
 
 def test_slices_of_a_reversed_stack_are_named_as_they_are_stored(cached, recipe, tmp_path, a_decathlon_task):
-    case = datasets.cases("msd", a_decathlon_task)[0]
+    case = datasets.cases_of("msd", a_decathlon_task)[0]
     volume, label_map = case.read()
     downwards = Volume(volume.voxels[::-1], volume.affine @ np.diag([1, 1, -1, 1]))
     case = replace(case, read=lambda: Labelled(downwards, label_map[::-1]))
@@ -252,7 +250,7 @@ def test_neighbours_come_from_the_same_case(cached, recipe, within, seen):
 def test_training_and_prediction_see_the_same_neighbours(recipe, a_decathlon_task, tmp_path):
     """The cache holds single slices, whatever the network sees."""
     recipe = replace(recipe, preprocessing=replace(recipe.preprocessing, neighbours=1), options={"in_channels": 3})
-    case = datasets.cases("msd", a_decathlon_task)[1]
+    case = datasets.cases_of("msd", a_decathlon_task)[1]
     cache = a_cache(recipe, a_decathlon_task, tmp_path)
     cache.prepare([case], slices=True)
     dataset = SliceDataset(cache.cases([case]), Augmentation(), recipe.preprocessing)
@@ -286,143 +284,3 @@ def test_a_number_decides_how_a_slice_is_changed(cached, recipe):
     dataset[Draw(0, 99)]  # whatever came before
     assert torch.equal(dataset[Draw(4, 1)].image, again[Draw(4, 1)].image)
     assert not torch.equal(dataset[Draw(4, 1)].image, dataset[Draw(4, 2)].image)
-
-
-# random changes
-
-
-def test_augmentation_moves_image_and_labels_together():
-    """A bright disc is its own label; wherever it lands, both must agree but for a thin rim."""
-    j, i = np.mgrid[:64, :64]
-    disc = torch.from_dlpack(((j - 30) ** 2 + (i - 34) ** 2 < 144).astype(np.float32))[None]
-    changes = Augmentation(
-        size=(48, 40), flips=("vertical", "horizontal"), rotation=20, scaling=0.25, shear=0.1, shift=0.1,
-        gamma=(0.6, 1.6), gain=0.25, blur=0.5, noise=0.5,
-    )  # fmt: skip
-    transform = changes.transform()
-    different = set()
-    for seed in range(20):
-        image, target, name = transform(Sample(0.2 + 0.6 * disc, disc.long(), "a"), seed)
-        assert (image.shape, target.shape, name) == ((1, 48, 40), (1, 48, 40), "a")
-        assert image.min() >= 0
-        assert image.max() <= 1
-        assert image[target == 1].mean() - image[target == 0].mean() > 0.2
-        different.add(int(target.sum()))
-    assert len(different) > 10
-
-
-@pytest.mark.parametrize(
-    ("changes", "turned"),
-    [({"flips": ("vertical",)}, lambda x: x.flip(1)), ({"flips": ("horizontal",)}, lambda x: x.flip(2))],
-)
-def test_flips_turn_what_they_say(changes, turned):
-    image = torch.arange(12.0).reshape(1, 3, 4) / 12
-    transform = Augmentation(**changes).transform()
-    results = [transform(Sample(image, (image > 0.5).long(), ""), seed) for seed in range(30)]
-    as_it_is = [torch.equal(result.image, image) for result in results]
-    assert 5 < sum(as_it_is) < 25
-    for result, same in zip(results, as_it_is, strict=True):
-        expected = image if same else turned(image)
-        torch.testing.assert_close(result.image, expected)
-        assert torch.equal(result.target, (expected > 0.5).long())
-
-
-def test_without_changes_a_slice_stays_as_it_is():
-    image = torch.rand(1, 5, 7)
-    result = Augmentation().transform()(Sample(image, torch.ones(1, 5, 7).long(), ""), 3)
-    assert torch.equal(result.image, image)
-
-
-def test_one_hot_targets():
-    target = torch.tensor([[[[0, 1], [2, 0]]]])
-    assert one_hot(target, 1).tolist() == [[[[0, 1], [1, 0]]]]
-    assert one_hot(target, 3)[0].argmax(0).tolist() == [[0, 1], [2, 0]]
-
-
-# the sample case
-
-
-def test_a_sample_keeps_its_place_in_the_patient():
-    voxels, labels = a_ball(1)
-    affine = np.array([[0, 0, -2.0, 3], [1.5, 0, 0, -7], [0, -1, 0, 50], [0, 0, 0, 1]])
-    images = cut(Labelled(Volume(voxels, affine), labels), margin=2.0)
-    corner = images["image"].GetOrigin()
-    first = np.argwhere(voxels == sitk.GetArrayFromImage(images["image"])[0, 0, 0])
-    places = [(affine @ [*index[::-1], 1])[:3] * [-1, -1, 1] for index in first]
-    assert any(np.allclose(place, corner) for place in places)
-    assert sitk.GetArrayFromImage(images["labels"]).sum() == labels.sum()
-    with pytest.raises(InputError, match="no labels"):
-        cut(Labelled(Volume(voxels, affine), labels * 0), margin=2.0)
-
-
-# cases
-
-
-def test_a_decathlon_task_without_its_description(a_decathlon_task):
-    cases = datasets.cases("msd", a_decathlon_task)
-    assert [(case.id, case.patient) for case in cases] == [(f"case_{n}",) * 2 for n in range(4)]
-    voxels, labels = a_ball(2)
-    volume, label_map = cases[2].read()
-    np.testing.assert_array_equal(volume.voxels, voxels)
-    np.testing.assert_array_equal(label_map, labels)
-    assert volume.spacing == pytest.approx((1.5, 1.5, 4.0))
-
-
-def test_a_decathlon_task_with_its_description_has_the_cases_that_it_lists(tmp_path):
-    root = write_task(tmp_path / "task", count=3)
-    entries = [{"image": f"./imagesTr/case_{n}.nii.gz", "label": f"./labelsTr/case_{n}.nii.gz"} for n in (2, 0)]
-    (root / "dataset.json").write_text(json.dumps({"training": entries}))
-    assert [case.id for case in datasets.cases("msd", root)] == ["case_0", "case_2"]
-    (root / "dataset.json").write_text("{}")
-    with pytest.raises(InputError, match="not the description of a Decathlon task"):
-        datasets.cases("msd", root)
-
-
-def test_wrong_roots_names_and_options_are_one_sentence(a_decathlon_task, tmp_path):
-    with pytest.raises(InputError, match=r"No cases in .*medicaldecathlon\.com.*imagesTr"):
-        datasets.cases("msd", tmp_path)
-    with pytest.raises(InputError, match=r"no folder .*medicaldecathlon\.com"):
-        datasets.cases("msd", tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no data set 'mds'.*msd"):
-        datasets.cases("mds", tmp_path)
-    with pytest.raises(InputError, match="no option 'sequence'"):
-        datasets.cases("msd", a_decathlon_task, sequence="T2")
-
-
-def test_an_image_without_labels_is_refused(tmp_path):
-    root = write_task(tmp_path / "task", count=2)
-    (root / "labelsTr/case_1.nii.gz").unlink()
-    with pytest.raises(InputError, match="'case_1' lacks its image or its label map"):
-        datasets.cases("msd", root)
-
-
-@pytest.mark.parametrize("name", datasets.names())
-def test_every_reader_says_where_to_get_its_data(name):
-    reader = datasets.reader(name)
-    assert reader.SOURCE.endswith(".")
-    assert all(isinstance(value, int) and isinstance(meaning, str) for value, meaning in reader.LABELS.items())
-
-
-def test_a_case_twice_is_refused(tmp_path, monkeypatch):
-    twice = Case("a", "a", tuple)
-    monkeypatch.setattr(datasets.reader("msd"), "cases", lambda _root: iter([twice, twice]))
-    with pytest.raises(InputError, match="'a' lies in .* more than once"):
-        datasets.cases("msd", tmp_path)
-
-
-def test_another_curve_of_tones_keeps_their_order():
-    image = torch.linspace(0, 1, 64).reshape(1, 8, 8)
-    transform = Augmentation(tones=1.0).transform()
-    one, other = (transform(Sample(image, torch.zeros(1, 8, 8).long(), ""), seed).image.flatten() for seed in (1, 2))
-    for changed in (one, other):
-        assert (changed.diff() >= 0).all()
-        assert (changed - image.flatten()).abs().max() > 0.02
-    assert not torch.equal(one, other)
-
-
-def test_changing_slices_leaves_monai_as_it_was():
-    from monai.data import get_track_meta
-
-    before = get_track_meta()
-    Augmentation(rotation=10).transform()(Sample(torch.rand(1, 8, 8), torch.ones(1, 8, 8).long(), ""), 1)
-    assert get_track_meta() == before

@@ -10,11 +10,14 @@ import torch
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks import cost
-from Testing.benchmarks import around, compare, inputs, peers, plot, roofline
-from Testing.benchmarks.contest import Contest
-from Testing.benchmarks.peers import Peer, Setting
-from Testing.benchmarks.tables import Agreement
-from Testing.benchmarks.turns import in_turns
+from Testing.benchmarks.measuring import inputs
+from Testing.benchmarks.measuring.turns import in_turns
+from Testing.benchmarks.network_alone import roofline
+from Testing.benchmarks.others import compare, peers, plot
+from Testing.benchmarks.others.contest import Contest
+from Testing.benchmarks.others.peers import Peer, Setting
+from Testing.benchmarks.others.tables import Agreement
+from Testing.benchmarks.whole_runs import around
 
 CPU = torch.device("cpu")
 EVERYBODY = pytest.mark.parametrize(
@@ -62,7 +65,7 @@ def test_an_output_that_differs_gets_no_time(a_contest, monkeypatch):
         logits = peers.PAPERS.network_alone(network, setting)
         return lambda slices: -logits(slices)
 
-    monkeypatch.setattr("Testing.benchmarks.peers.ours.network_alone", opposite)
+    monkeypatch.setattr("Testing.benchmarks.others.peers.ours.network_alone", opposite)
     table = a_contest.network_alone([peers.PAPERS, peers.OURS])
     row = only_row_of(table, peers.OURS)
     assert row.seconds is None
@@ -116,7 +119,7 @@ def test_turns_change_who_is_first_and_call_the_rare_once():
 
 def test_the_roofline_counts_what_the_cost_counts():
     found = roofline.operations("anunet", 64, torch.float32)
-    macs = cost.measure("anunet", 64, num_classes=inputs.CLASSES).macs
+    macs = cost.measure_network("anunet", 64, num_classes=inputs.CLASSES).macs
     assert sum(operation.flops for operation in found) == 2 * macs
 
 

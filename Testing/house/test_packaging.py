@@ -141,14 +141,14 @@ def test_every_file_compiles(installed):
 def test_the_library_works_where_slicer_has_it(installed):
     code = (
         "import json; from AttnSegLib import networks; from AttnSegLib.models import catalog; "
-        "from AttnSegLib.inference import predictor, self_check; "
+        "from AttnSegLib.inference import predictor; from AttnSegLib.inference.checks import self_check; "
         "network = networks.create('anunet'); models = catalog.load_models(); "
         "predictor.SlicePredictor.from_model(models[0]); "
-        "print(json.dumps([catalog.__file__, networks.names(), [m.id for m in models]]))"
+        "print(json.dumps([catalog.__file__, networks.network_names(), [m.id for m in models]]))"
     )
     file, names, models = json.loads(python(code, installed))
     assert Path(file).is_relative_to(installed)
-    assert names == networks.names()
+    assert names == networks.network_names()
     assert models == [spec.id for spec in load_models(resource_folder("Models"))]
 
 

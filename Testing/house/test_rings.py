@@ -39,7 +39,7 @@ RULES = {
     ),
     "Training is headless": ("training/trust.py", "AttnSegLib.mrml.session"),
     "Slicer has no matplotlib: only the picture of a run imports it, for the command line": (
-        "AttnSegLib/inference/preflight.py",
+        "AttnSegLib/inference/checks/preflight.py",
         "matplotlib",
     ),
     "Slicer has neither MONAI nor transformers: only some baselines import them": (
@@ -64,8 +64,8 @@ def test_every_rule_is_kept_here_and_broken_by_an_import_against_it(tmp_path):
 @pytest.mark.parametrize(
     ("path", "module"),
     [
-        ("AttnSegLib/networks/baselines/pan.py", "torchvision"),
-        ("AttnSegLib/networks/baselines/pan.py", "segmentation_models_pytorch"),
+        ("AttnSegLib/networks/baselines/on_backbones/pan.py", "torchvision"),
+        ("AttnSegLib/networks/baselines/on_backbones/pan.py", "segmentation_models_pytorch"),
         ("AttnSeg/AttnSeg.py", "training.train"),
         ("AttnSeg/AttnSeg.py", "torch"),
         ("training/train.py", "timm"),

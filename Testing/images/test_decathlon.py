@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from AttnSegLib.__main__ import main
 from AttnSegLib.images import decathlon
 from AttnSegLib.images.volume import Volume, read_label_map, read_volume, to_image
-from AttnSegLib.inference import preflight
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import Preprocessing
@@ -85,7 +85,7 @@ def task(tmp_path):
 
 def test_the_reader_gives_true_directions_and_the_same_voxels(task):
     stored = read_volume(task / "imagesTr" / "la_003.nii.gz")
-    [case] = datasets.cases("msd", task)
+    [case] = datasets.cases_of("msd", task)
     volume, label_map = case.read()
     expected = TRUE.copy()
     expected[:3, 3] = (20, 40, 30)
@@ -101,14 +101,14 @@ def test_the_reader_leaves_right_headers_alone(task, a_decathlon_task):
     for folder in ("imagesTr", "labelsTr"):
         path = task / folder / "la_003.nii.gz"
         write(path, read_volume(path).voxels, TRUE)
-    [heart] = datasets.cases("msd", task)
-    [ball, *_] = datasets.cases("msd", a_decathlon_task)
+    [heart] = datasets.cases_of("msd", task)
+    [ball, *_] = datasets.cases_of("msd", a_decathlon_task)
     np.testing.assert_allclose(heart.read().volume.affine, TRUE, atol=1e-6)
     np.testing.assert_allclose(np.diag(ball.read().volume.affine), [-1.5, -1.5, 4, 1])
 
 
 def test_label_maps_that_others_made_of_the_files_as_downloaded_can_be_scored(task, tmp_path):
-    [case] = datasets.cases("msd", task)
+    [case] = datasets.cases_of("msd", task)
     volume, label_map = case.read()
     for number, affine in enumerate((volume.affine, read_volume(task / "imagesTr" / "la_003.nii.gz").affine)):
         write(tmp_path / f"theirs{number}" / "la_003.nii.gz", label_map, affine)

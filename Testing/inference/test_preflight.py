@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from AttnSegLib.images.volume import Volume, read_volume
-from AttnSegLib.inference import preflight
-from AttnSegLib.inference.preflight import Effort
+from AttnSegLib.inference.checks import preflight
+from AttnSegLib.inference.checks.preflight import Effort
 from AttnSegLib.models.catalog import CARD, find_model, load_card, resource_folder
 
 MR_VOXELS = np.arange(8000, dtype=np.int16).reshape(20, 20, 20)

@@ -8,7 +8,7 @@ from torch import nn
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference import device
-from AttnSegLib.inference.device import Compute, describe
+from AttnSegLib.inference.device import Compute, describe_device
 from AttnSegLib.inference.runner import Runner, is_out_of_memory
 from AttnSegLib.networks.output import SegmentationOutput
 
@@ -114,8 +114,8 @@ def test_bfloat16_is_taken_where_the_cpu_computes_in_it(monkeypatch):
 
 @pytest.mark.usefixtures("eight_threads")
 def test_the_device_is_told_with_its_number_format():
-    assert describe(CPU, torch.bfloat16) == "cpu (8 threads, bfloat16)"
-    assert describe(torch.device("mps"), torch.float32) == "mps (float32)"
+    assert describe_device(CPU, torch.bfloat16) == "cpu (8 threads, bfloat16)"
+    assert describe_device(torch.device("mps"), torch.float32) == "mps (float32)"
 
 
 def test_logits_come_from_the_wanted_format():

@@ -96,7 +96,7 @@ def test_an_unknown_case_is_refused_before_the_training(train):
 
 
 def test_a_case_is_found_by_its_id(a_decathlon_task):
-    cases = datasets.cases("msd", a_decathlon_task)
+    cases = datasets.cases_of("msd", a_decathlon_task)
     assert find_case(cases, "case_2") is cases[2]
     with pytest.raises(InputError, match="no case 'case_22'"):
         find_case(cases, "case_22")

@@ -28,7 +28,7 @@ WHOLE += [["modern/afnet", "modern/left_atrium-mr", change] for change in CHANGE
 @pytest.mark.parametrize("names", WHOLE, ids=" + ".join)
 def test_our_recipes_are_whole(names):
     recipe = read_recipe(names)
-    assert recipe.dataset.name in datasets.names()
+    assert recipe.dataset.name in datasets.dataset_names()
     assert [label.value for label in recipe.labels] == list(range(1, len(recipe.labels) + 1))
     classes = recipe.options["num_classes"]
     assert classes in (1, len(recipe.labels) + 1)

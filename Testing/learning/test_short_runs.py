@@ -48,7 +48,7 @@ def test_after_100_steps_the_export_is_as_good_as_the_last_weights(a_decathlon_t
     last = content | {"state_dict": content["current_model_state"]}
     model = Model("last weights", predictor_of(last, _ON_CPU.compute))
     truth = Truth(
-        [case for case in datasets.cases("msd", a_decathlon_task) if case.id == "case_3"],
+        [case for case in datasets.cases_of("msd", a_decathlon_task) if case.id == "case_3"],
         read_recipe([str(recipe)]).dataset,
         read_recipe([str(recipe)]).labels,
     )

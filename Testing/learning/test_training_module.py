@@ -11,7 +11,7 @@ from AttnSegLib.errors import InputError
 from training.learning.checkpoints import SafeCheckpointIO, _Kept
 from training.learning.module import SegmentationModule
 from training.learning.recipe import read_recipe
-from training.slices.augment import Sample
+from training.slices.augment import LabelledSlice
 from training.slices.split import Parts
 
 
@@ -23,7 +23,7 @@ def module(a_recipe):
 
 def a_batch():
     torch.manual_seed(1)
-    return Sample(torch.rand(2, 1, 32, 32), torch.zeros(2, 1, 32, 32).long(), ["slice 1 of a", "slice 7 of b"])
+    return LabelledSlice(torch.rand(2, 1, 32, 32), torch.zeros(2, 1, 32, 32).long(), ["slice 1 of a", "slice 7 of b"])
 
 
 @pytest.mark.filterwarnings("ignore:You are trying to `self.log")

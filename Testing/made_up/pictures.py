@@ -25,7 +25,7 @@ def write_volume(path, voxels, spacing=(1.0, 2.0, 3.0)):
 
 
 def by_id(*args, **options):
-    return {case.id: case for case in datasets.cases(*args, **options)}
+    return {case.id: case for case in datasets.cases_of(*args, **options)}
 
 
 def truncate(path):

@@ -63,14 +63,14 @@ def grey_mask(grey, marked):
 
 
 def only_case(name, root, **options):
-    (case,) = datasets.cases(name, root, **options)
+    (case,) = datasets.cases_of(name, root, **options)
     return case
 
 
 def refusal(name, root, **options):
     """The message with which a data set is refused, on listing or on reading."""
     with pytest.raises(InputError) as caught:
-        [case.read() for case in datasets.cases(name, root, **options)]
+        [case.read() for case in datasets.cases_of(name, root, **options)]
     message = str(caught.value)
     assert message.endswith(".")
     assert "\n" not in message

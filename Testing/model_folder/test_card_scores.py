@@ -14,7 +14,7 @@ from AttnSegLib.models.catalog import CARD, Code, Label, load_card
 from training.export import Form, export, main
 from training.learning.recipe import read_recipe
 from training.model_folder import card_scores
-from training.model_folder.card_scores import Look, labels_missed
+from training.model_folder.card_scores import CardScoring, labels_missed
 from training.scoring.scores import Found, score
 from training.slices.case import Case, Labelled
 
@@ -73,7 +73,7 @@ def scored(a_model_folder, a_recipe, monkeypatch):
             return [replace(one, dice=dice[one.model][one.label == "spleen"]) for one in scores]
 
         monkeypatch.setattr(card_scores, "evaluate", evaluate)
-        return card_scores.card_scores(spec, read_recipe([str(a_recipe)]), Look([case], are_test, precise))
+        return card_scores.card_scores(spec, read_recipe([str(a_recipe)]), CardScoring([case], are_test, precise))
 
     return made
 

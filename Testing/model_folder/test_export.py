@@ -126,7 +126,7 @@ def test_an_installed_model_is_found_and_listed(exported, capsys):
     shutil.copytree(exported, user_folder() / MODEL)
     assert find_model(MODEL).folder == user_folder() / MODEL
     assert attnseg(["models"]) == 0
-    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith(MODEL)]
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.split()[0] == MODEL]
     assert "A ball in noise (ANU-Net); Dice 0." in line
     assert "CC0-1.0" in line
 

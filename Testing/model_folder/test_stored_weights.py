@@ -107,7 +107,7 @@ def test_fewer_bits_make_smaller_files(written):
     assert written(network, 8).stat().st_mode & 0o777 == 0o644
 
 
-@pytest.mark.parametrize("name", [name for name in networks.names() if name not in networks.baseline_names()])
+@pytest.mark.parametrize("name", [name for name in networks.network_names() if name not in networks.baseline_names()])
 def test_a_network_of_8_bits_takes_its_weights_back(name, written):
     torch.manual_seed(0)
     network = networks.create(name, width=4)

@@ -58,7 +58,7 @@ def ids(node):
 def test_segments_are_named_coloured_coded_and_exact(segmentations, volume, spec, label_map):
     import slicer
 
-    change = segmentations.write_segmentation(None, volume, label_map, spec)
+    change = segmentations.write_segmentation_node(None, volume, label_map, spec)
     node = change.node
     assert change.created
     assert node.GetName() == "scan segmentation"
@@ -78,7 +78,7 @@ def test_the_grid_is_the_volumes_bit_for_bit(segmentations, volume, spec, label_
     import slicer
     import vtk
 
-    node = segmentations.write_segmentation(None, volume, label_map, spec).node
+    node = segmentations.write_segmentation_node(None, volume, label_map, spec).node
     image = node.GetBinaryLabelmapInternalRepresentation("left_atrium")
     matrix, expected = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
@@ -95,12 +95,12 @@ def test_parent_transforms_are_honoured(segmentations, volume, spec, label_map):
     turned = np.array([[0, -1, 0, 10.0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(turned))
     volume.SetAndObserveTransformNodeID(transform.GetID())
-    node = segmentations.write_segmentation(None, volume, label_map, spec).node
+    node = segmentations.write_segmentation_node(None, volume, label_map, spec).node
     assert node.GetTransformNodeID() == transform.GetID()
     np.testing.assert_array_equal(voxels_of(node, "left_atrium", volume), label_map == 1)
     elsewhere = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")  # not under the transform
     elsewhere.CreateDefaultDisplayNodes()
-    segmentations.write_segmentation(elsewhere, volume, label_map, spec)
+    segmentations.write_segmentation_node(elsewhere, volume, label_map, spec)
     np.testing.assert_array_equal(voxels_of(elsewhere, "left_atrium", volume), label_map == 1)
 
 
@@ -128,7 +128,7 @@ def with_two_of_the_users_own(volume):
 
 def test_segments_of_others_stay_as_they_are(segmentations, volume, spec, label_map):
     node, labels = with_two_of_the_users_own(volume)
-    change = segmentations.write_segmentation(node, volume, label_map, spec)
+    change = segmentations.write_segmentation_node(node, volume, label_map, spec)
     assert ids(node)[:2] == ["left_atrium", "tumour"]
     assert len(ids(node)) == 4
     np.testing.assert_array_equal(voxels_of(node, "left_atrium", volume), labels == 1)
@@ -143,10 +143,10 @@ def test_segments_of_others_stay_as_they_are(segmentations, volume, spec, label_
 
 def test_a_second_run_replaces_ours_and_undo_brings_them_back(segmentations, volume, spec, label_map):
     node, labels = with_two_of_the_users_own(volume)
-    segmentations.write_segmentation(node, volume, label_map, spec)
+    segmentations.write_segmentation_node(node, volume, label_map, spec)
     before = ids(node)
     second = np.roll(label_map, 1, axis=2)
-    change = segmentations.write_segmentation(node, volume, second, spec)
+    change = segmentations.write_segmentation_node(node, volume, second, spec)
     assert ids(node) == before
     ours = segmentations.own_segment_id(node, spec.labels[0], spec)
     np.testing.assert_array_equal(voxels_of(node, ours, volume), second == 1)
@@ -157,8 +157,8 @@ def test_a_second_run_replaces_ours_and_undo_brings_them_back(segmentations, vol
 
 
 def test_another_model_has_segments_of_its_own(segmentations, volume, spec, label_map):
-    node = segmentations.write_segmentation(None, volume, label_map, spec).node
-    segmentations.write_segmentation(node, volume, np.zeros_like(label_map), dataclasses.replace(spec, id="other"))
+    node = segmentations.write_segmentation_node(None, volume, label_map, spec).node
+    segmentations.write_segmentation_node(node, volume, np.zeros_like(label_map), dataclasses.replace(spec, id="other"))
     assert len(ids(node)) == 4
     np.testing.assert_array_equal(voxels_of(node, "left_atrium", volume), label_map == 1)
 
@@ -166,24 +166,24 @@ def test_another_model_has_segments_of_its_own(segmentations, volume, spec, labe
 def test_undo_of_a_new_node_removes_it_and_of_a_lost_one_does_nothing(segmentations, volume, spec, label_map):
     import slicer
 
-    change = segmentations.write_segmentation(None, volume, label_map, spec)
+    change = segmentations.write_segmentation_node(None, volume, label_map, spec)
     change.undo()
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
     change.undo()
 
 
 def test_an_empty_result_is_an_empty_segment(segmentations, volume, spec, label_map):
-    node = segmentations.write_segmentation(None, volume, np.zeros_like(label_map), spec).node
+    node = segmentations.write_segmentation_node(None, volume, np.zeros_like(label_map), spec).node
     assert ids(node) == ["left_atrium", "right_atrium"]
     assert voxels_of(node, "left_atrium", volume).shape == SHAPE
     assert not voxels_of(node, "left_atrium", volume).any()
-    segmentations.write_segmentation(node, volume, label_map, spec)
+    segmentations.write_segmentation_node(node, volume, label_map, spec)
     np.testing.assert_array_equal(voxels_of(node, "left_atrium", volume), label_map == 1)
 
 
 @pytest.mark.parametrize(("axis", "index"), [(0, 2), (1, 3), (2, 4)])
 def test_merging_replaces_just_these_slices(segmentations, volume, spec, label_map, axis, index):
-    node = segmentations.write_segmentation(None, volume, label_map, spec).node
+    node = segmentations.write_segmentation_node(None, volume, label_map, spec).node
     other = np.full(SHAPE, 2, np.uint8)
     expected = label_map.copy()
     where = tuple(index if a == axis else slice(None) for a in range(3))
@@ -196,19 +196,19 @@ def test_merging_replaces_just_these_slices(segmentations, volume, spec, label_m
 
 
 def test_a_surface_that_was_shown_follows(segmentations, volume, spec, label_map):
-    node = segmentations.write_segmentation(None, volume, label_map, spec).node
+    node = segmentations.write_segmentation_node(None, volume, label_map, spec).node
     segmentations.show_surface(node, True)
     before = node.GetClosedSurfaceInternalRepresentation("left_atrium").GetNumberOfPoints()
     grown = label_map.copy()
     grown[0:4, 1:5, 0:5] = 1
-    segmentations.write_segmentation(node, volume, grown, spec)
+    segmentations.write_segmentation_node(node, volume, grown, spec)
     assert node.GetClosedSurfaceInternalRepresentation("left_atrium").GetNumberOfPoints() > before
 
 
 def test_it_survives_saving_and_reading_back(segmentations, volume, spec, label_map, tmp_path):
     import slicer
 
-    node = segmentations.write_segmentation(None, volume, label_map, spec).node
+    node = segmentations.write_segmentation_node(None, volume, label_map, spec).node
     assert slicer.util.saveNode(node, str(tmp_path / "x.seg.nrrd"), {})
     again = slicer.util.loadSegmentation(str(tmp_path / "x.seg.nrrd"), {})
     np.testing.assert_array_equal(voxels_of(again, "left_atrium", volume), label_map == 1)

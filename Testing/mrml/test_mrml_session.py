@@ -69,7 +69,7 @@ def test_a_node_that_is_deleted_during_a_run(session, target, scene, which):
     assert worker_of(session).cancels == 1
     assert not session.is_busy
     assert scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeNode") == 0
-    worker_of(session).say(events.Cancelled(None))
+    worker_of(session).say(events.JobCancelled(None))
     assert session.poll() == []
 
 
@@ -104,7 +104,7 @@ def test_a_query_gives_way_and_the_last_one_waits(session, target):
     assert session.is_segmenting
     assert worker_of(session).cancels == 1
     assert len(worker_of(session).requests) == 2  # the process is still busy with the query
-    worker_of(session).say(events.Cancelled(worker_of(session).job))
+    worker_of(session).say(events.JobCancelled(worker_of(session).job))
     session.poll()
     assert len(worker_of(session).requests) == 3
     assert ends(session, np.ones(SHAPE, np.uint8))
@@ -120,7 +120,7 @@ def test_the_volume_is_read_again_only_when_it_changed(session, volume):
 
 
 def test_speed_is_learnt_from_whole_runs_only(session, target):
-    from AttnSegLib.inference.preflight import expected_gmacs
+    from AttnSegLib.inference.checks.preflight import expected_gmacs
 
     session.show_maps(target, ["self"], whole=False)
     ends(session)

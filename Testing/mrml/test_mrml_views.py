@@ -77,7 +77,7 @@ def test_a_heat_map_lies_on_the_volume_with_a_fixed_range(scene, volume, spec):
     from AttnSegLib.mrml import heat_maps, volumes
 
     coefficients = np.linspace(0, 0.5, np.prod(SHAPE)).reshape(SHAPE).astype(np.float16)
-    node = heat_maps.write_heat_map(volume, coefficients, spec, "gate 0,1")
+    node = heat_maps.write_heat_map_node(volume, coefficients, spec, "gate 0,1")
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), coefficients.astype(np.float32))
     np.testing.assert_allclose(volumes.node_affine(node), volumes.node_affine(volume), rtol=1e-14)
     display = node.GetDisplayNode()
@@ -88,7 +88,7 @@ def test_a_heat_map_lies_on_the_volume_with_a_fixed_range(scene, volume, spec):
     assert color[0] > 0.95  # Inferno ends in a pale yellow
     assert color[2] == pytest.approx(0.64, abs=0.02)
     assert count(scene, "vtkMRMLScalarVolumeNode") == 2
-    heat_maps.write_heat_map(volume, coefficients, spec, "gate 0,1")
+    heat_maps.write_heat_map_node(volume, coefficients, spec, "gate 0,1")
     assert count(scene, "vtkMRMLScalarVolumeNode") == 2
 
 
@@ -99,7 +99,7 @@ def test_one_slice_of_a_heat_map_lies_where_it_belongs(volume, spec):
 
     coefficients = np.random.default_rng(0).random(SHAPE)
     region = Region((2, 1, 3), (3, 6, 7))
-    node = heat_maps.write_heat_map(volume, coefficients, spec, "gate 0,1", region)
+    node = heat_maps.write_heat_map_node(volume, coefficients, spec, "gate 0,1", region)
     np.testing.assert_allclose(slicer.util.arrayFromVolume(node), coefficients[region.slices], rtol=1e-6)
     corner = volumes.node_affine(node) @ [0, 0, 0, 1]
     np.testing.assert_allclose(corner, volumes.node_affine(volume) @ [3, 1, 2, 1], atol=1e-12)
@@ -110,7 +110,7 @@ def test_showing_and_hiding_heat_maps(scene, volume, spec):
 
     from AttnSegLib.mrml import heat_maps
 
-    node = heat_maps.write_heat_map(volume, np.ones(SHAPE), spec, "gate 0,1")
+    node = heat_maps.write_heat_map_node(volume, np.ones(SHAPE), spec, "gate 0,1")
     heat_maps.show_heat_map(node, 0.7, 0.25)
     assert {c.GetForegroundVolumeID() for c in composites(scene)} == {node.GetID()}
     assert {c.GetForegroundOpacity() for c in composites(scene)} == {0.7}
@@ -144,7 +144,7 @@ def test_all_maps_are_a_sequence_in_order(scene, volume, spec):
 def test_volume_rendering_needs_its_module(volume, spec):
     from AttnSegLib.mrml import heat_maps
 
-    node = heat_maps.write_heat_map(volume, np.ones(SHAPE), spec, "gate 0,1")
+    node = heat_maps.write_heat_map_node(volume, np.ones(SHAPE), spec, "gate 0,1")
     with pytest.raises(InputError, match="not there in this application"):
         heat_maps.show_volume_rendering(node, True)
 

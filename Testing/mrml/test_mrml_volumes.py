@@ -38,7 +38,7 @@ def under(node, matrix):
 def test_a_volume_is_read_bit_for_bit_and_not_copied(volumes, a_node):
     import slicer
 
-    volume = volumes.read_volume(a_node)
+    volume = volumes.read_volume_node(a_node)
     np.testing.assert_array_equal(volumes.node_affine(a_node), volume.affine)
     np.testing.assert_allclose(volume.affine, OBLIQUE, rtol=1e-15)
     slicer.util.arrayFromVolume(a_node)[1, 2, 3] = 999
@@ -49,7 +49,7 @@ def test_a_volume_is_read_bit_for_bit_and_not_copied(volumes, a_node):
 def test_parent_transforms_count_for_the_place_and_not_for_the_grid(volumes, a_node):
     quarter = np.array([[0, -1, 0, 10], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     under(a_node, quarter)
-    np.testing.assert_allclose(volumes.read_volume(a_node).affine, quarter @ OBLIQUE, atol=1e-12)
+    np.testing.assert_allclose(volumes.read_volume_node(a_node).affine, quarter @ OBLIQUE, atol=1e-12)
     np.testing.assert_allclose(volumes.node_affine(a_node), OBLIQUE, rtol=1e-15)
 
 
@@ -59,7 +59,7 @@ def test_the_modality_comes_from_the_subject_hierarchy(volumes, a_node):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), a_node)
     hierarchy.SetItemAttribute(item, "DICOM.Modality", "MR")
-    assert volumes.read_volume(a_node).modality == "MR"
+    assert volumes.read_volume_node(a_node).modality == "MR"
 
 
 def made(kind, voxels, affine=None):
@@ -90,16 +90,16 @@ GREY = np.arange(27, dtype=np.float32).reshape(3, 3, 3)
 )
 def test_what_can_not_be_segmented_is_refused(volumes, kind, voxels, sentence):
     with pytest.raises(InputError, match=sentence) as refusal:
-        volumes.read_volume(made(kind, voxels))
+        volumes.read_volume_node(made(kind, voxels))
     assert "\n" not in str(refusal.value)
 
 
 def test_no_volume_and_sheared_volumes_are_refused(volumes, a_node):
     with pytest.raises(InputError, match="Choose a volume first"):
-        volumes.read_volume(None)
+        volumes.read_volume_node(None)
     under(a_node, [[1, 0.3, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     with pytest.raises(InputError, match="sheared"):
-        volumes.read_volume(a_node)
+        volumes.read_volume_node(a_node)
 
 
 def test_a_non_linear_transform_is_refused_with_what_to_do(volumes, a_node):
@@ -111,7 +111,7 @@ def test_a_non_linear_transform_is_refused_with_what_to_do(volumes, a_node):
     transform.SetAndObserveTransformToParent(vtk.vtkThinPlateSplineTransform())
     a_node.SetAndObserveTransformNodeID(transform.GetID())
     with pytest.raises(InputError, match="harden"):
-        volumes.read_volume(a_node)
+        volumes.read_volume_node(a_node)
 
 
 def test_the_mark_changes_with_voxels_grid_and_transform(volumes, a_node):

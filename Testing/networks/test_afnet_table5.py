@@ -18,9 +18,9 @@ from torch.overrides import TorchFunctionMode
 
 from AttnSegLib import networks
 from AttnSegLib.networks.attention import SelfAttention
-from AttnSegLib.networks.baselines.attentionr2unet import AttentionR2UNet
+from AttnSegLib.networks.baselines.unets.attentionr2unet import AttentionR2UNet
 from AttnSegLib.networks.blocks import DoubleConv, halve, resize
-from AttnSegLib.networks.cost import measure
+from AttnSegLib.networks.cost import measure_network
 from AttnSegLib.networks.papers import afnet
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU, nn.Dropout2d, SelfAttention)
@@ -110,7 +110,7 @@ def _nothing_is_computed():
 
 def test_da_block():
     """CBAM's poolings and sigmoids are modules. A basic block of ResNet has one ReLU module, called twice."""
-    block = afnet.Block(512, 512, afnet.DualAttention(512, serial=False, title="a"))
+    block = afnet.AFNetBlock(512, 512, afnet.DualAttention(512, serial=False, title="a"))
     row = counted(block, 512, 224, modules=(MEAN, MAXIMUM, torch.sigmoid))
     assert row.megabytes == pytest.approx(490.3909, abs=5e-5)  # printed: 490.39
     assert row.gflops == pytest.approx(236.8935, abs=5e-5)  # 236.89
@@ -267,8 +267,8 @@ def test_multiply_accumulates_of_af_net(monkeypatch, size, as_printed, shared_on
     """As Eq. 4 and 6 are printed; with shared convolutions computed once; and with GFF's 1x1 before up-sampling."""
     low_resolution = ((512, 128, 32), (128, 64, 16), (64, 64, 8), (64, 64, 4))  # channels of the 1x1, and its stride
     saved = 3 * sum(high * out * (size // stride) ** 2 for high, out, stride in low_resolution)
-    assert measure("afnet", size, in_channels=3).macs == shared_once - saved
+    assert measure_network("afnet", size, in_channels=3).macs == shared_once - saved
     monkeypatch.setattr(afnet, "GlobalFusion", GlobalFusionAsPrinted)
-    assert measure("afnet", size, in_channels=3).macs == shared_once
+    assert measure_network("afnet", size, in_channels=3).macs == shared_once
     monkeypatch.setattr(afnet, "MultiScaleFusion", MultiScaleFusionAsPrinted)
-    assert measure("afnet", size, in_channels=3).macs == as_printed
+    assert measure_network("afnet", size, in_channels=3).macs == as_printed

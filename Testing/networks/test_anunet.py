@@ -124,7 +124,7 @@ def test_gradients_reach_every_parameter(options):
 
 
 def test_is_listed_and_refuses_what_it_does_not_know():
-    assert "anunet" in networks.names()
+    assert "anunet" in networks.network_names()
     with pytest.raises(InputError, match="no network 'anunett'.*anunet"):
         networks.create("anunett")
     with pytest.raises(InputError, match="no option 'depth'.*width"):

@@ -44,11 +44,11 @@ def test_all_systems_of_the_papers_tables_are_listed():
         "attentionr2unet", "attentionunet", "cbamunet", "cenet", "daf", "danet", "deeplabv3plus", "fcn", "hrnet",
         "msunet", "pan", "r2unet", "segformer", "seunet", "unet", "unetplusplus",
     ]  # fmt: skip
-    assert set(networks.baseline_names()) < set(networks.names())
+    assert set(networks.baseline_names()) < set(networks.network_names())
 
 
 def test_listing_needs_neither_torch_nor_the_libraries():
-    code = "import sys; from AttnSegLib import networks; networks.names(); print(*sys.modules)"
+    code = "import sys; from AttnSegLib import networks; networks.network_names(); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert not {"torch", "monai", "transformers"} & set(run.stdout.split())
 
@@ -110,7 +110,7 @@ def test_has_the_parameters_of_its_reference(name, options, parameters):
 def test_costs_what_its_reference_costs(name, gflops):
     """Which says, unlike parameters, at which size a layer works."""
     create(name)
-    assert 2 * cost.measure(name, 256).macs / 1e9 == pytest.approx(gflops, abs=0.001)
+    assert 2 * cost.measure_network(name, 256).macs / 1e9 == pytest.approx(gflops, abs=0.001)
 
 
 @pytest.mark.parametrize(
@@ -186,25 +186,26 @@ def test_refuses_a_backbone_that_does_not_exist(name):
 )
 def test_says_what_to_install_when_a_library_is_missing(name, module, library, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(sys.modules, f"AttnSegLib.networks.baselines.{name}", raising=False)
+    room = "on_backbones" if name == "segformer" else "unets"
+    monkeypatch.delitem(sys.modules, f"AttnSegLib.networks.baselines.{room}.{name}", raising=False)
     with pytest.raises(InputError, match=rf"'{name}' needs {library}; install it: pip install 'attnseg\[baselines\]'"):
         networks.create(name)
 
 
 def test_the_table_says_so_too(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.segformer", raising=False)
-    monkeypatch.setattr(networks, "names", lambda: ["fcn", "segformer"])
+    monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.on_backbones.segformer", raising=False)
+    monkeypatch.setattr(networks, "network_names", lambda: ["fcn", "segformer"])
     monkeypatch.setattr(networks, "baseline_names", lambda: ["fcn", "segformer"])
-    _head, fcn, segformer, _note = cost.table(baselines=True)
+    _head, fcn, segformer, _note = cost.cost_table(baselines=True)
     assert "32,940,481" in fcn
     assert "pip install" in segformer
-    assert len(cost.table()) == 2
+    assert len(cost.cost_table()) == 2
 
 
 def test_other_missing_modules_are_not_hidden(monkeypatch):
     monkeypatch.setitem(sys.modules, "AttnSegLib.networks.resnet", None)
-    monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.fcn", raising=False)
+    monkeypatch.delitem(sys.modules, "AttnSegLib.networks.baselines.on_backbones.fcn", raising=False)
     with pytest.raises(ModuleNotFoundError, match="_resnet"):
         networks.create("fcn")
 

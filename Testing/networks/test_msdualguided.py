@@ -12,12 +12,12 @@ MATRIX = (SIDE * SIDE) ** 2 * 4  # bytes: 324 MiB
 # In a process of its own: the largest size a process ever had can't be set back.
 PROGRAM = f"""
 import resource, torch
-from AttnSegLib.networks.papers.msdualguided import PositionAttention
+from AttnSegLib.networks.papers.msdualguided import MSDualGuidedPositionAttention
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-attention = PositionAttention(64, "a")
+attention = MSDualGuidedPositionAttention(64, "a")
 torch.nn.init.ones_(attention.gamma)
 attention(torch.rand(1, 64, 8, 8)).sum().backward()
 x = torch.rand(1, 64, {SIDE}, {SIDE})

@@ -10,7 +10,7 @@ from AttnSegLib import networks
 pytest.importorskip("onnxscript", reason="pip install 'attnseg[dev]'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'attnseg[dev]'")
 
-OF_PAPERS = [name for name in networks.names() if name not in networks.baseline_names()]
+OF_PAPERS = [name for name in networks.network_names() if name not in networks.baseline_names()]
 
 
 @pytest.fixture(params=OF_PAPERS)

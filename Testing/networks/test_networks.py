@@ -12,11 +12,11 @@ from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import Preprocessing
 from AttnSegLib.networks.attention import AttentionRecorder, attention_maps, channel_coefficients
-from AttnSegLib.networks.cost import measure
+from AttnSegLib.networks.cost import measure_network
 from AttnSegLib.networks.output import SegmentationOutput
 
 
-@pytest.fixture(params=networks.names())
+@pytest.fixture(params=networks.network_names())
 def name(request):
     try:
         networks.network_class(request.param)
@@ -159,7 +159,7 @@ def test_marks_attention_in_networks_of_its_own_only(create):
 
 
 def test_its_cost_can_be_counted(name):
-    cost = measure(name, 64, width=4)
+    cost = measure_network(name, 64, width=4)
     network = networks.create(name, width=4)
     assert cost.parameters == sum(p.numel() for p in network.parameters())
     assert cost.macs > 0
@@ -174,4 +174,4 @@ def test_refuses_an_option_that_it_does_not_have(name):
 
 def test_position_attention_of_a_large_slice_keeps_no_matrix():
     """At 512 x 512 each of the eight maps would take 1 GiB."""
-    assert measure("msdualguided", 512).peak_bytes < 1e9
+    assert measure_network("msdualguided", 512).peak_bytes < 1e9

@@ -1,14 +1,13 @@
-"""The other four networks against the numbers and formulas of their papers; ANU-Net has a file of its own."""
+"""Networks against the numbers and formulas of their papers; ANU-Net and EC-CaM-UNet have files of their own."""
 
 import pytest
 import torch
 
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.folding import folded
-from AttnSegLib.networks.attention import attention_maps, channel_coefficients
+from AttnSegLib.networks.attention import attention_maps
 from AttnSegLib.networks.blocks import resize
-from AttnSegLib.networks.papers import afnet, eccamunet, msdualguided, omeganet
+from AttnSegLib.networks.papers import afnet, msdualguided, omeganet
 
 
 def count(module):
@@ -60,7 +59,7 @@ def test_parameter_counts(name, options, parameters):
 @pytest.mark.parametrize(("channels", "parameters"), [(64, 74_594), (128, 297_570), (256, 1_188_962), (512, 4_753_506)])
 def test_afnet_block_counts(channels, parameters):
     attention = afnet.DualAttention(channels, serial=False, title="a")
-    assert count(afnet.Block(channels, channels, attention)) == parameters
+    assert count(afnet.AFNetBlock(channels, channels, attention)) == parameters
 
 
 def test_afnet_fusion_counts():
@@ -129,14 +128,14 @@ def test_omeganet_part_counts():
 def test_omeganet_channel_attention_as_printed_is_the_identity_and_ours_is_not():
     torch.manual_seed(0)
     m = torch.rand(1, 8, 64, 64)
-    printed, ours = omeganet.ChannelAttention("none", "a"), omeganet.ChannelAttention("balanced", "a")
+    printed, ours = omeganet.OmegaNetChannelAttention("none", "a"), omeganet.OmegaNetChannelAttention("balanced", "a")
     torch.testing.assert_close(printed(m), 2 * m)
     assert not torch.allclose(ours(m), 2 * m, rtol=0.1)
 
 
 def test_omeganet_position_attention_sums_to_1_over_the_dense_features():
     torch.manual_seed(0)
-    attention = omeganet.PositionAttention(8, "pool", "level 0").eval()
+    attention = omeganet.OmegaNetPositionAttention(8, "pool", "level 0").eval()
     seen = []
     for marked in attention.maps:
         marked.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
@@ -162,67 +161,6 @@ def test_omeganet_ablations_build(row):
     assert len(output.auxiliary) == row.get("dual", True)
 
 
-# EC-CaM-UNet
-
-
-def test_eccamunet_part_counts():
-    network = on_meta("eccamunet")
-    assert count(network.encoder) == 31_420_608
-    assert count(network.bottom.attention) == 673
-    assert count(network.bottom.multi_scale) == 8_917_504
-    assert count(network.bottom.merge) == 2_099_200
-    assert count(network.ups) == 2_786_240
-    assert count(network.blocks) == 9_404_160
-    assert count(network.side) == 1_131_185
-
-
-def test_eccamunet_folded_encoder_counts():
-    assert count(folded(networks.create("eccamunet")).encoder) == 18_842_048
-
-
-@pytest.mark.parametrize("scale", [None, 1.0])
-def test_eccamunet_attention_equals_equation_4(scale):
-    torch.manual_seed(0)
-    attention = eccamunet.CollaborativeAttention(6, cc=True, sc=True, scale=scale).eval()
-    e = torch.rand(2, 6, 3, 4)
-    flat = e.flatten(2)
-    s = torch.softmax((16 / 6 if scale is None else scale) * flat.transpose(1, 2) @ flat, dim=2)
-    weighted = (attention.weights(e) * e).flatten(2)
-    expected = (s @ weighted.transpose(1, 2)).transpose(1, 2).reshape(e.shape) + e
-    torch.testing.assert_close(attention(e), expected, rtol=1e-5, atol=1e-5)
-
-
-ROWS_OF_ECCAMUNET_TABLE_2 = [
-    "",
-    "cc",
-    "sc",
-    "mus",
-    "ec",
-    "dws",
-    "cc sc",
-    "cc sc mus",
-    "cc sc mus ec",
-    "cc sc mus ec dws",
-]
-
-
-@pytest.mark.parametrize("row", [*ROWS_OF_ECCAMUNET_TABLE_2, "cc sc mus ec dws"])
-def test_eccamunet_ablations_build(row):
-    options = {part: part in row.split() for part in ("cc", "sc", "mus", "ec", "dws")}
-    network = networks.create("eccamunet", width=4, **options).eval()
-    output = network(torch.rand(1, 1, 32, 48))
-    assert output.logits.shape == (1, 1, 32, 48)
-    assert len(output.auxiliary) == options["dws"]
-    assert bool(attention_maps(network)) == options["sc"]
-    assert bool(channel_coefficients(network)) == options["cc"]
-
-
-@pytest.mark.parametrize("fusion", ["sum", "series"])
-def test_eccamunet_fusions_build_without_the_merging_convolution(fusion):
-    assert networks.create("eccamunet", width=4, fusion=fusion).eval()(torch.rand(1, 1, 32, 48)).logits.isfinite().all()
-    assert count(on_meta("eccamunet", fusion=fusion)) == 55_759_635 - 2_099_200
-
-
 # MS-Dual-Guided
 
 
@@ -238,7 +176,9 @@ def test_msdualguided_part_counts():
     assert count(network.last_heads[0]) == 325
 
 
-@pytest.mark.parametrize("attention", [msdualguided.PositionAttention, msdualguided.ChannelAttention])
+@pytest.mark.parametrize(
+    "attention", [msdualguided.MSDualGuidedPositionAttention, msdualguided.MSDualGuidedChannelAttention]
+)
 def test_msdualguided_attention_starts_as_the_identity(attention):
     x = torch.randn(2, 16, 5, 6)
     torch.testing.assert_close(attention(16, "a")(x), x)
@@ -246,7 +186,7 @@ def test_msdualguided_attention_starts_as_the_identity(attention):
 
 def test_msdualguided_position_attention_equals_equations_2_and_3():
     torch.manual_seed(0)
-    attention = msdualguided.PositionAttention(16, "a")
+    attention = msdualguided.MSDualGuidedPositionAttention(16, "a")
     torch.nn.init.constant_(attention.gamma, 0.7)
     x = torch.randn(2, 16, 5, 6)
     q, k, v = (convolution(x).flatten(2) for convolution in (attention.query, attention.key, attention.value))

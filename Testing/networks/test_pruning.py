@@ -20,7 +20,7 @@ def spec(a_model_folder):
 
 
 def test_parameters_fall_level_by_level(spec, a_decathlon_task):
-    truth = Truth(datasets.cases("msd", a_decathlon_task)[:1], Source("msd"), spec.labels)
+    truth = Truth(datasets.cases_of("msd", a_decathlon_task)[:1], Source("msd"), spec.labels)
     lines = pruning_table(spec, truth, Compute("cpu")).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:6]] == ["| L1", "| L2", "| L3", "| L4"]
     whole = networks.create("anunet", width=2)

@@ -145,7 +145,7 @@ def test_progress_and_finished_slices_are_shown(widget, ui, worker):
     assert not ui.applyButton.enabled
     assert ui.cancelButton.enabled
     worker.job.label_map[2] = 1
-    worker.say(events.Slices(worker.job, 0, [2, 3], 2, 6, 8.0))
+    worker.say(events.SlicesDone(worker.job, 0, [2, 3], 2, 6, 8.0))
     widget.panel.poll()
     assert (ui.progressBar.value, ui.progressBar.maximum) == (2, 6)
     assert "2 of 6 slices, 8 s left" in ui.statusLabel.text
@@ -189,11 +189,11 @@ def test_undo_of_the_first_run_removes_the_new_segmentation(widget, ui):
 def test_cancel_leaves_everything_as_it_was(widget, ui, worker, a_node):
     before = segmented(widget)
     ui.applyButton.click()
-    worker.say(events.Slices(worker.job, 0, [0], 1, 6, 8.0))
+    worker.say(events.SlicesDone(worker.job, 0, [0], 1, 6, 8.0))
     widget.panel.poll()
     ui.cancelButton.click()
     assert worker.cancels == 1
-    worker.say(events.Cancelled(worker.job))
+    worker.say(events.JobCancelled(worker.job))
     widget.panel.poll()
     np.testing.assert_array_equal(voxels_of(before, a_node), a_block())
     assert "as it was" in ui.statusLabel.text
@@ -203,7 +203,7 @@ def test_cancel_leaves_everything_as_it_was(widget, ui, worker, a_node):
 
 def test_a_failure_is_one_sentence_and_its_detail_is_logged(widget, ui, worker, caplog):
     ui.applyButton.click()
-    worker.say(events.Failed(worker.job, "The weights are damaged; get them again.", "Traceback: line 7"))
+    worker.say(events.JobFailed(worker.job, "The weights are damaged; get them again.", "Traceback: line 7"))
     widget.panel.poll()
     assert "The weights are damaged; get them again." in ui.statusLabel.text
     assert "line 7" not in ui.statusLabel.text

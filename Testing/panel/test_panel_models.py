@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from panel_at_work import MODULE, ROOT
 
+from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.worker import events
 
 # models and setup
@@ -118,7 +119,7 @@ def test_check_setup_tells_the_cure_and_offers_torch(widget, ui, worker):
     ui.setupSection.collapsed = False
     ui.checkButton.click()
     job = worker.job
-    findings = (events.Finding("SimpleITK", True, "2.5"), events.Finding("torch", False, "not there", "install it"))
+    findings = (Finding("SimpleITK", True, "2.5"), Finding("torch", False, "not there", "install it"))
     worker.say(events.Checked(job, findings))
     widget.panel.poll()
     assert "not there" in ui.setupLabel.text

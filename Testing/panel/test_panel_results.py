@@ -46,7 +46,7 @@ def test_comparison_with_a_reference(widget, ui, worker, parameters):
     parameters.reference = reference
     ui.compareButton.click()
     np.testing.assert_array_equal(worker.compared[0], worker.compared[1])
-    scores = metrics.compare(worker.compared[0] > 0, worker.compared[1] > 0, (1.0, 1.0, 1.0)).as_dict()
+    scores = metrics.compare_masks(worker.compared[0] > 0, worker.compared[1] > 0, (1.0, 1.0, 1.0)).as_dict()
     worker.say(events.Compared(worker.job, scores | {"hd95_mm": None}))
     widget.panel.poll()
     rows = [[ui.compareTable.item(r, c).text() for c in (0, 1)] for r in range(7)]

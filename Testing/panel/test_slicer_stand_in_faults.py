@@ -40,7 +40,7 @@ def test_a_forgotten_connection_of_the_scene_shows(open_panel, an_example_module
 
 
 def test_an_attribute_without_effect_is_found(a_panel):
-    from slicer_stand_in.pythonqt import stray_attributes
+    from slicer_stand_in.widgets.pythonqt import stray_attributes
 
     a_panel.ui.runButton.enable = True
     assert stray_attributes(a_panel.parent) == ["QPushButton runButton.enable"]

@@ -82,21 +82,21 @@ def test_surface_distances_are_in_mm(two_plates):
     there, back = metrics.surface_distances(reference, prediction, (1.0, 1.0, 2.5))
     np.testing.assert_allclose(there, np.full(9, 3 * 2.5), rtol=1e-6)
     np.testing.assert_allclose(np.sort(back), [*[3 * 2.5] * 9, 5 * 2.5], rtol=1e-6)
-    scores = metrics.compare(reference, prediction, (1.0, 1.0, 2.5))
+    scores = metrics.compare_masks(reference, prediction, (1.0, 1.0, 2.5))
     assert scores.mean_surface_distance_mm == pytest.approx((18 * 7.5 + 12.5) / 19)
 
 
 def test_hd95_is_the_larger_of_both_directions(two_plates):
     reference, prediction = two_plates
     expected = np.percentile([*[7.5] * 9, 12.5], 95)
-    assert metrics.compare(reference, prediction, (1.0, 1.0, 2.5)).hd95_mm == pytest.approx(expected)
-    assert metrics.compare(prediction, reference, (1.0, 1.0, 2.5)).hd95_mm == pytest.approx(expected)
+    assert metrics.compare_masks(reference, prediction, (1.0, 1.0, 2.5)).hd95_mm == pytest.approx(expected)
+    assert metrics.compare_masks(prediction, reference, (1.0, 1.0, 2.5)).hd95_mm == pytest.approx(expected)
 
 
 def test_the_spacing_belongs_to_i_j_k():
     reference, prediction = np.zeros((2, 4, 4, 9), bool)
     reference[1, 1, 1] = prediction[1, 1, 6] = True  # five voxels apart along i
-    assert metrics.compare(reference, prediction, (0.5, 7.0, 9.0)).hd95_mm == pytest.approx(2.5)
+    assert metrics.compare_masks(reference, prediction, (0.5, 7.0, 9.0)).hd95_mm == pytest.approx(2.5)
 
 
 def test_a_solid_only_counts_its_shell():
@@ -121,17 +121,17 @@ def test_with_an_open_border_a_mask_goes_on_beyond_the_volume():
 
 
 def test_the_largest_surface_distance(two_plates):
-    assert metrics.compare(*two_plates, (1.0, 1.0, 2.5)).max_surface_distance_mm == pytest.approx(12.5)
-    assert math.isnan(metrics.compare(REFERENCE, EMPTY, (1.0, 1.0, 1.0)).max_surface_distance_mm)
+    assert metrics.compare_masks(*two_plates, (1.0, 1.0, 2.5)).max_surface_distance_mm == pytest.approx(12.5)
+    assert math.isnan(metrics.compare_masks(REFERENCE, EMPTY, (1.0, 1.0, 1.0)).max_surface_distance_mm)
 
 
 def test_compare_gives_both_ways_to_count_empty_slices_and_both_units(two_plates):
-    scores = metrics.compare(REFERENCE, PREDICTION, (1.0, 1.0, 1.0))
+    scores = metrics.compare_masks(REFERENCE, PREDICTION, (1.0, 1.0, 1.0))
     assert (scores.slice_dice, scores.slice_dice_all) == (0.25, 0.25)
-    scores = metrics.compare(REFERENCE, REFERENCE & PREDICTION, (1.0, 1.0, 1.0))
+    scores = metrics.compare_masks(REFERENCE, REFERENCE & PREDICTION, (1.0, 1.0, 1.0))
     assert scores.slice_dice == pytest.approx(2 * 2 / (4 + 2))
     assert scores.slice_dice_all == pytest.approx((2 / 3 + 1) / 2)
-    scores = metrics.compare(*two_plates, (1.0, 1.0, 2.5), slice_axis=1)
+    scores = metrics.compare_masks(*two_plates, (1.0, 1.0, 2.5), slice_axis=1)
     assert scores.mean_surface_distance_voxels == pytest.approx((18 * 3 + 5) / 19)
     assert scores.mean_surface_distance_mm == pytest.approx((18 * 7.5 + 12.5) / 19)
     assert scores.slice_dice == 0
@@ -139,10 +139,10 @@ def test_compare_gives_both_ways_to_count_empty_slices_and_both_units(two_plates
 
 
 def test_compare_says_none_where_a_value_is_undefined():
-    scores = metrics.compare(REFERENCE, EMPTY, (1.0, 1.0, 1.0)).as_dict()
+    scores = metrics.compare_masks(REFERENCE, EMPTY, (1.0, 1.0, 1.0)).as_dict()
     assert scores["dice"] == 0
     assert scores["hd95_mm"] is scores["mean_surface_distance_mm"] is scores["max_surface_distance_mm"] is None
-    both_empty = metrics.compare(EMPTY, EMPTY, (1.0, 1.0, 1.0)).as_dict()
+    both_empty = metrics.compare_masks(EMPTY, EMPTY, (1.0, 1.0, 1.0)).as_dict()
     assert both_empty["dice"] == 1
     assert both_empty["hd95_mm"] == both_empty["mean_surface_distance_mm"] == 0
 
@@ -150,6 +150,6 @@ def test_compare_says_none_where_a_value_is_undefined():
 def test_the_surface_of_a_single_slice_is_its_outline():
     j, i = np.mgrid[:80, :80]
     large, small = (((j - 40) ** 2 + (i - 40) ** 2 < radius**2)[None] for radius in (30, 20))
-    scores = metrics.compare(large, small, (1.0, 1.0, 1.0))
+    scores = metrics.compare_masks(large, small, (1.0, 1.0, 1.0))
     assert scores.mean_surface_distance_mm == pytest.approx(10, abs=0.5)
     assert scores.hd95_mm == pytest.approx(10, abs=0.5)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.preprocess import Preprocessing
 from AttnSegLib.models.catalog import Code, Label
-from AttnSegLib.results.overview import Overview, _choose_slices, _draw_image, draw_maps, write_overview
+from AttnSegLib.results.overview import Overview, _choose_slices, _draw_image, draw_slice_with_maps, write_overview
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
 RED = Label(1, "Red organ", (255, 0, 0), ANATOMY, ANATOMY)
@@ -58,7 +58,7 @@ def test_dollars_in_the_text_of_a_card_are_no_formula(tmp_path, a_stack, label_m
     label = Label(1, text, (255, 0, 0), ANATOMY, ANATOMY)
     overview = Overview(text, a_stack, label_map, (label,), {text: np.zeros(label_map.shape, np.float16)})
     write_overview(tmp_path / "a.png", overview)
-    draw_maps(overview, 4).savefig(tmp_path / "b.png")
+    draw_slice_with_maps(overview, 4).savefig(tmp_path / "b.png")
     assert (tmp_path / "b.png").is_file()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from AttnSegLib.models.catalog import Code, Label
-from AttnSegLib.results.segmentation_file import terminology_entry, write_heat_map, write_segmentation
+from AttnSegLib.results.segmentation_file import terminology_entry, write_heat_map_file, write_segmentation_file
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
 LABELS = (
@@ -61,7 +61,7 @@ def terminology_of(slicer, segment):
 @pytest.fixture
 def a_segmentation(a_scene, tmp_path, label_map):
     path = tmp_path / "case.seg.nrrd"
-    write_segmentation(path, label_map, OBLIQUE, LABELS)
+    write_segmentation_file(path, label_map, OBLIQUE, LABELS)
     node = load(a_scene, "vtkMRMLSegmentationNode", "vtkMRMLSegmentationStorageNode", path)
     return node.GetSegmentation()
 
@@ -99,7 +99,7 @@ def test_opens_with_the_right_voxels_in_the_right_place(a_segmentation, label_ma
 
 def test_an_empty_segment_is_still_there(a_scene, tmp_path):
     path = tmp_path / "empty.seg.nrrd"
-    write_segmentation(path, np.zeros((2, 3, 4), np.uint8), np.eye(4), LABELS)
+    write_segmentation_file(path, np.zeros((2, 3, 4), np.uint8), np.eye(4), LABELS)
     node = load(a_scene, "vtkMRMLSegmentationNode", "vtkMRMLSegmentationStorageNode", path)
     assert node.GetSegmentation().GetNumberOfSegments() == 2
 
@@ -110,7 +110,7 @@ def test_heat_map_opens_as_volume_in_the_right_place(a_scene, tmp_path):
 
     coefficients = np.random.default_rng(0).random((4, 5, 6)).astype(np.float16)
     path = tmp_path / "heat.nrrd"
-    write_heat_map(path, coefficients, OBLIQUE)
+    write_heat_map_file(path, coefficients, OBLIQUE)
     node = load(a_scene, "vtkMRMLScalarVolumeNode", "vtkMRMLNRRDStorageNode", path)
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
@@ -121,4 +121,4 @@ def test_heat_map_opens_as_volume_in_the_right_place(a_scene, tmp_path):
 
 def test_writing_to_a_full_disk_is_an_error(tmp_path):
     with pytest.raises(OSError, match="failed"):
-        write_heat_map(tmp_path / "missing" / "heat.nrrd", np.zeros((2, 3, 4)), np.eye(4))
+        write_heat_map_file(tmp_path / "missing" / "heat.nrrd", np.zeros((2, 3, 4)), np.eye(4))

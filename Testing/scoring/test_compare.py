@@ -13,11 +13,11 @@ from PIL import Image
 
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
-from training.compare import Comparison, main
+from training.compare import NetworkComparison, main
 from training.learning import scored_run
 from training.learning.recipe import read_recipe
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row, title_of
-from training.scoring.comparison_report import Compared, RowCost, difference, tables
+from training.scoring.comparison_report import ComparedNetworks, RowCost, comparison_tables, difference
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
 
@@ -30,14 +30,14 @@ def some_scores(title, *dice, cases=("a", "b", "c")):
 
 
 def compared(scores, patients):
-    return Compared(scores, patients, predictors={}, logs={}, truth=None)
+    return ComparedNetworks(scores, patients, predictors={}, logs={}, truth=None)
 
 
 # What is compared
 
 
 def test_every_network_is_there_and_no_two_rows_are_the_same():
-    assert {row(title).network for title in ROWS} == set(networks.names())
+    assert {row(title).network for title in ROWS} == set(networks.network_names())
     keys = [(row(title).network, tuple(sorted(row(title).options.items())), row(title).level) for title in ROWS]
     assert len(set(keys)) == len(keys)
 
@@ -52,7 +52,7 @@ def test_networks_are_of_about_one_size(title):
 
 def test_every_network_has_a_title():
     assert [title_of(name) for name in ("omeganet", "unet")] == ["Omega-Net", "U-Net"]
-    assert len({title_of(name) for name in networks.names()}) == len(networks.names())
+    assert len({title_of(name) for name in networks.network_names()}) == len(networks.network_names())
 
 
 @pytest.mark.parametrize("title", ABLATIONS)
@@ -82,7 +82,7 @@ def test_what_ec_cam_unets_paper_prints_stands_beside():
 
 def test_every_row_has_the_same_recipe_but_for_its_network():
     recipe = read_recipe(["modern/left_atrium-mr", "comparison/one-for-all"])
-    wanted = Comparison(recipe, None, None, [0], RunOptions())
+    wanted = NetworkComparison(recipe, None, None, [0], RunOptions())
     one, other = wanted.recipe_of("ANU-Net", 3), wanted.recipe_of("U-Net + CBAM", 3)
     assert (one.network, one.options["width"], one.options["num_classes"]) == ("anunet", 16, 1)
     assert (one.optimisation, one.split, one.augmentation) == (other.optimisation, other.split, other.augmentation)
@@ -123,7 +123,7 @@ def cells_of(compared, seeds):
     """The cells of each row of the table by column. seeds: of each row, their number."""
     logs = {title: dict.fromkeys(range(count)) for title, count in seeds.items()}
     of_all = replace(compared, predictors=dict.fromkeys(seeds), logs=logs)
-    text = tables(of_all, dict.fromkeys(seeds, RowCost(1, 1, 1.0)))
+    text = comparison_tables(of_all, dict.fromkeys(seeds, RowCost(1, 1, 1.0)))
     assert "p (Holm): corrected for all rows of this table" in text
     head, *lines = [[cell.strip(" *") for cell in line.split("|")] for line in text.splitlines() if "|" in line]
     return {line[1]: dict(zip(head, line, strict=True)) for line in lines}
@@ -154,7 +154,7 @@ def test_a_row_may_have_more_seeds_than_another():
 
 def test_folders_of_runs_keep_their_names(a_recipe, tmp_path):
     """Comparisons go on where they stopped, also with a later version."""
-    wanted = Comparison(read_recipe([str(a_recipe)]), tmp_path, tmp_path, [0], RunOptions())
+    wanted = NetworkComparison(read_recipe([str(a_recipe)]), tmp_path, tmp_path, [0], RunOptions())
     places = {title: str(wanted.run_of(title, 0).table.relative_to(tmp_path)) for title in ROWS}
     assert places["Omega-Net"] == "omeganet-channel_scale=mean-width=12/seed-0/scores.csv"
     assert places["ANU-Net: L2"] == "anunet-width=16/seed-0/scores-L2.csv"

@@ -10,7 +10,7 @@ from PIL import Image
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.preprocess import Preprocessing
 from AttnSegLib.models.catalog import CARD, Code, Label
-from AttnSegLib.results.overview import Overview, draw_maps
+from AttnSegLib.results.overview import Overview, draw_slice_with_maps
 from training import gallery
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
@@ -32,7 +32,7 @@ def an_overview():
 def test_nothing_of_a_picture_is_cut_off(an_overview):
     tall = replace(an_overview, attention={**an_overview.attention, "four\nlines\nhigh\nhere": np.zeros((5, 20, 40))})
     for overview in (an_overview, tall):
-        figure = draw_maps(overview, 2)
+        figure = draw_slice_with_maps(overview, 2)
         figure.draw_without_rendering()
         panels = figure.axes[: 1 + len(overview.attention)]
         assert [axes.get_title() for axes in panels] == ["segmentation", *overview.attention]

@@ -1,29 +1,27 @@
-"""The papers' tables: what is printed, what stands beside it, and one table from the data set to the page."""
+"""The papers' tables: what stands beside the printed numbers, and one table from the data set to the page."""
 
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from made_up.balls import write_task
 
-from AttnSegLib.errors import InputError
 from training import reproduce
 from training.learning import scored_run
-from training.learning.recipe import RECIPES, read_recipe
-from training.papers.columns import COLUMNS
-from training.papers.printed import _ORGANS, DATASETS, Column, Cost, printed
-from training.papers.systems import published, system, tables
-from training.reproduce import BUDGETS, Budget, Table, compare, main, recipe_for
+from training.learning.recipe import read_recipe
+from training.papers.printed import DATASETS, Column, SystemCost, printed
+from training.papers.systems import published, system, table_names
+from training.reproduce import BUDGETS, Budget, TableToMake, main, ours_beside_printed, recipe_for
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
 
 ROOT = Path(__file__).parents[2]
 ZERO = {field.name: {"int": 0, "float": 0.0, "str": ""}[field.type] for field in fields(Score)}
-COST = Cost(1_500_000, 0.02)
+COST = SystemCost(1_500_000, 0.02)
 
 
 def is_about(paper, table, dataset):
@@ -32,7 +30,7 @@ def is_about(paper, table, dataset):
     return paper == "ms-dual-guided" or shown in parts or any(shown in part.metrics for part in parts.values())
 
 
-EVERY = [(paper, table, dataset) for paper in DATASETS for table in tables(paper) for dataset in DATASETS[paper]]
+EVERY = [(paper, table, dataset) for paper in DATASETS for table in table_names(paper) for dataset in DATASETS[paper]]
 PRINTED = [one for one in EVERY if is_about(*one)]
 
 
@@ -41,82 +39,7 @@ def a_score(**values):
 
 
 def a_table(paper="ec-cam-unet", name="table4", dataset="heart", budget=BUDGETS["full"]):
-    return Table(paper, name, dataset, Path(), Path(), budget, RunOptions())
-
-
-# What is printed
-
-
-def test_every_printed_table_but_that_of_cost_belongs_to_a_recipe():
-    left = {(paper, table) for paper, table, _ in EVERY} - {(paper, table) for paper, table, _ in PRINTED}
-    assert left == {("af-net", "table5")}
-    for paper in DATASETS:
-        assert {path.stem for path in (RECIPES / paper).glob("*.toml")} - {"common"} == set(DATASETS[paper])
-
-
-@pytest.mark.parametrize(("paper", "table", "dataset"), PRINTED)
-def test_every_table_has_rows_and_columns_that_we_can_fill(paper, table, dataset):
-    page = printed(paper, table, dataset)
-    names = {column.name for column in page.columns}
-    assert page.title
-    for method, values in page.rows.items():
-        assert system(paper, method)
-        assert values.keys() <= names
-        assert any(value is not None for value in values.values())
-    score = a_score(dice=0.5, label="liver")
-    every_organ = [replace(score, label=organ) for organ in _ORGANS.values()]
-    for column in page.columns:
-        assert column.score in COLUMNS[paper] or column.score in ("time", "parameters")
-        column.of(paper, every_organ, COST)
-
-
-@pytest.mark.parametrize(
-    ("paper", "table", "dataset", "method", "column", "value"),
-    [
-        ("ec-cam-unet", "table1", "heart", "EC-CaM-UNet", "DSC", 79.32),
-        ("ec-cam-unet", "table4", "heart", "BCE", "DSC", 73.13),
-        ("af-net", "table2", "liver", "CE-Net", "DICE", 0.921),
-        ("af-net", "table1", "aorta", "U-Net", "SEN", None),
-    ],
-)
-def test_values_are_those_of_the_paper(paper, table, dataset, method, column, value):
-    assert printed(paper, table, dataset).rows[method][column] == value
-
-
-@pytest.mark.parametrize("table", ["table3", "table4"])
-@pytest.mark.parametrize("dataset", DATASETS["ec-cam-unet"])
-def test_data_sets_side_by_side_are_told_apart(table, dataset):
-    page = printed("ec-cam-unet", table, dataset)
-    assert page.columns == (Column("DSC", "percent", "DSC"),)
-    shown = DATASETS["ec-cam-unet"][dataset]
-    for row in published("ec-cam-unet", table)["DSC"].rows:
-        assert page.rows[row.method] == {"DSC": row.values[shown]}
-
-
-@pytest.mark.parametrize("table", ["table1", "table2"])
-def test_organs_are_columns_of_each_score(table):
-    page = printed("ms-dual-guided", table, "chaos")
-    names = [column.name for column in page.columns]
-    assert (len(names), names[0], names[-1]) == (15, "DSC Liver", "MSD Mean")
-    assert {column.unit for column in page.columns[:10]} == {"percent"}
-    assert {column.unit for column in page.columns[10:]} == {"voxels"}
-    assert all(set(names) == set(values) for values in page.rows.values())
-    assert {label.id for label in read_recipe(["ms-dual-guided/chaos"]).labels} == set(_ORGANS.values())
-
-
-@pytest.mark.parametrize(
-    ("paper", "table", "dataset", "words"),
-    [
-        ("anu-net", "table6", "liver-mr", "not about 'liver-mr' but about: liver-ct"),
-        ("af-net", "table1", "lung", "not about 'lung' but about: aorta"),
-        ("af-net", "table5", "aorta", "not about 'aorta' but about: cost alone"),
-        ("omega-net", "table1", "heart", "no data set 'heart'; choose one of: kidney, pancreas, liver"),
-        ("omega-net", "table2", "liver", "no table of omega-net called 'table2'; choose one of: table1"),
-    ],
-)
-def test_what_is_not_printed_is_refused(paper, table, dataset, words):
-    with pytest.raises(InputError, match=words):
-        printed(paper, table, dataset)
+    return TableToMake(paper, name, dataset, Path(), Path(), budget, RunOptions())
 
 
 # Our columns
@@ -150,7 +73,7 @@ def test_a_page_shows_ours_beside_the_printed_values():
     wanted = a_table("af-net", "table1", "aorta", Budget(epochs=3))
     page = printed("af-net", "table1", "aorta")
     scores = [a_score(dice=0.5, iou=1 / 3, auc=float("nan"), tp=1, fp=1, fn=1, tn=997)]
-    text = compare(wanted, page, {"U-Net": (scores, COST)})
+    text = ours_beside_printed(wanted, page, {"U-Net": (scores, COST)})
     assert text.startswith("# af-net, table1: Comparison on the aorta data, on aorta\n")
     assert "Ours / printed, on 1 test cases; cut down to 3 epochs: a rehearsal, not a result." in text
     assert "| method | ACC | SEN | PRE | F1 | AUC | mIoU | DICE |" in text

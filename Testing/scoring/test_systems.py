@@ -10,11 +10,11 @@ from AttnSegLib import networks
 from AttnSegLib.errors import InputError
 from training.learning.losses import LOSSES
 from training.papers import systems
-from training.papers.systems import System, published, system, tables
+from training.papers.systems import System, published, system, table_names
 
 PAPERS = list(systems.SYSTEMS)
 OF_COST = ("af-net", "table5")
-TRAINABLE = [(paper, table) for paper in PAPERS for table in tables(paper) if (paper, table) != OF_COST]
+TRAINABLE = [(paper, table) for paper in PAPERS for table in table_names(paper) if (paper, table) != OF_COST]
 
 # What each paper feeds in and gets out: channels, classes.
 SIZES = {"af-net": (3, 1), "omega-net": (1, 2), "ec-cam-unet": (1, 1), "ms-dual-guided": (1, 5), "anu-net": (1, 1)}
@@ -25,7 +25,7 @@ def rows(paper, table):
 
 
 def methods(paper):
-    return {row.method for table in tables(paper) if (paper, table) in TRAINABLE for row in rows(paper, table)}
+    return {row.method for table in table_names(paper) if (paper, table) in TRAINABLE for row in rows(paper, table)}
 
 
 def value(paper, table, group, method, metric):
@@ -183,7 +183,7 @@ def test_the_papers_claims_follow():
 @pytest.mark.parametrize("paper", PAPERS)
 def test_means_of_the_organs_are_printed_means(paper):
     """Of the tables that have one; within what rounding allows."""
-    for table in tables(paper):
+    for table in table_names(paper):
         for row in rows(paper, table):
             if "Mean" in row.values:
                 *organs, mean = row.values.values()
@@ -192,7 +192,7 @@ def test_means_of_the_organs_are_printed_means(paper):
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_tables_are_complete(paper):
-    for table in tables(paper):
+    for table in table_names(paper):
         for group, part in published(paper, table).items():
             assert part.group == group
             assert part.title
@@ -208,7 +208,7 @@ def test_tables_are_complete(paper):
 
 
 def test_the_tables_are_those_that_have_results():
-    assert {paper: tables(paper) for paper in PAPERS} == {
+    assert {paper: table_names(paper) for paper in PAPERS} == {
         "af-net": ["table1", "table2", "table3", "table4", "table5"],
         "omega-net": ["table1"],
         "ec-cam-unet": ["table1", "table2", "table3", "table4", "table5"],
@@ -224,7 +224,7 @@ def test_the_tables_are_those_that_have_results():
         (lambda: system("v-net", "U-Net"), "There is no paper called 'v-net'; choose one of: af-net, omega-net"),
         (lambda: system("omega-net", "CE-Net"), "There is no system of omega-net called 'CE-Net'; .*: FCN, U-Net"),
         (lambda: system("af-net", "FPA"), "There is no system of af-net called 'FPA'"),
-        (lambda: tables("v-net"), "There is no paper called 'v-net'"),
+        (lambda: table_names("v-net"), "There is no paper called 'v-net'"),
         (lambda: published("v-net", "table1"), "There is no paper called 'v-net'"),
         (lambda: published("anu-net", "table1"), "There is no table of anu-net called 'table1'; .*: table2, table3"),
     ],

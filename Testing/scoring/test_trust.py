@@ -150,7 +150,7 @@ def test_what_is_measured_is_not_measured_again(a_trained_model, a_decathlon_tas
     assert trust.main(arguments) == 0
     first = capsys.readouterr().out
     asked = []
-    monkeypatch.setattr(trust, "measure", lambda folder, **_: asked.append(folder.name))
+    monkeypatch.setattr(trust, "measure_trust", lambda folder, **_: asked.append(folder.name))
     assert trust.main(arguments) == 0
     assert (capsys.readouterr().out, asked) == (first, [])
     assert trust.main([*arguments, "--case", "case_1"]) == 0  # other cases

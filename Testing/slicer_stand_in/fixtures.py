@@ -36,7 +36,8 @@ def open_panel(scene):  # noqa: ARG001 - the panel is closed before the scene is
     attribute that was set on a widget and means nothing there (`button.enable = True`) makes the test fail.
     """
     start_qt()
-    from . import gui, pythonqt
+    from . import gui
+    from .widgets import pythonqt
 
     panels = []
 

@@ -44,7 +44,7 @@ def start() -> headless.Application:
     if reason:
         raise RuntimeError(reason)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    from . import pythonqt
+    from .widgets import pythonqt
 
     application = headless.start()
     qt, ctk = pythonqt.install()
@@ -147,9 +147,9 @@ def _answer_file_dialogs(qt, answers):
 
 
 def _add_widgets(qt, ctk):
-    from .ui_files import QUiLoader
-    from .widgets_ctk import CTK
-    from .widgets_mrml import MRML
+    from .widgets.ctk_widgets import CTK
+    from .widgets.mrml_widgets import MRML
+    from .widgets.ui_files import QUiLoader
 
     def missing(name):
         def refuse(self, *args, **kwargs):
@@ -175,10 +175,10 @@ def _add_python_modules():
         slicer.__path__.append(str(Path(source, "Base", "Python", "slicer")))
         sys.path.append(str(Path(source, "Modules", "Scripted", "SampleData")))
         return
-    from . import i18n, sample_data
+    from .python_modules import i18n, sample_data
 
     sys.modules.update({"slicer.i18n": i18n, "SampleData": sample_data})
-    from . import parameters, scripted_module
+    from .python_modules import parameters, scripted_module
 
     sys.modules.update({"slicer.parameterNodeWrapper": parameters, "slicer.ScriptedLoadableModule": scripted_module})
     slicer.i18n, slicer.parameterNodeWrapper, slicer.ScriptedLoadableModule = i18n, parameters, scripted_module

@@ -92,7 +92,7 @@ def test_cancel_is_soon_and_the_worker_goes_on(warm, large, spec, a_volume):
     warm.cancel()
     found = follow(warm)
     assert time.monotonic() - begin < 1
-    assert isinstance(found[-1], events.Cancelled)
+    assert isinstance(found[-1], events.JobCancelled)
     assert found[-1].job is job
     finished(warm, a_volume, Request(spec, device="cpu"))
 
@@ -106,7 +106,7 @@ def test_a_process_that_does_not_stop_is_ended(spec, a_volume, large):
         os.kill(worker._process._process.pid, signal.SIGSTOP)  # it can't even listen
         begin = time.monotonic()
         worker.cancel()
-        assert isinstance(follow(worker)[-1], events.Cancelled)
+        assert isinstance(follow(worker)[-1], events.JobCancelled)
         assert time.monotonic() - begin < 1
         finished(worker, a_volume, Request(spec, device="cpu"))
     finally:
@@ -215,7 +215,7 @@ def test_comparing_two_masks(warm):
     reference, prediction = rng.random((2, 6, 7, 8)) > 0.6
     warm.compare(reference, prediction, (1.0, 2.0, 3.0))
     (compared,) = [event for event in follow(warm) if isinstance(event, events.Compared)]
-    assert compared.scores == pytest.approx(metrics.compare(reference, prediction, (1.0, 2.0, 3.0)).as_dict())
+    assert compared.scores == pytest.approx(metrics.compare_masks(reference, prediction, (1.0, 2.0, 3.0)).as_dict())
     warm.poll()
 
 

@@ -18,12 +18,12 @@ from AttnSegLib.errors import InputError
 from training.slices.case import Case
 
 
-def names() -> list[str]:
-    """Names that `cases` knows, in alphabetical order."""
+def dataset_names() -> list[str]:
+    """Names that `cases_of` knows, in alphabetical order."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
-def cases(name: str, root: Path, **options: Any) -> list[Case]:
+def cases_of(name: str, root: Path, **options: Any) -> list[Case]:
     """The cases of a data set under its root folder.
 
     Raises `InputError` for a name, an option or a layout that is not known, or if a case appears twice.
@@ -53,6 +53,6 @@ def settings(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def reader(name: str) -> ModuleType:
     """The module that reads a data set. Raises `InputError` for a name that is not known."""
-    if name not in names():
-        raise InputError(f"There is no data set '{name}'; choose one of: {', '.join(names())}.")
+    if name not in dataset_names():
+        raise InputError(f"There is no data set '{name}'; choose one of: {', '.join(dataset_names())}.")
     return import_module(f"{__name__}.{name}")

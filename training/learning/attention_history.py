@@ -22,7 +22,7 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import SliceStack
-from AttnSegLib.results.segmentation_file import write_heat_map
+from AttnSegLib.results.segmentation_file import write_heat_map_file
 from training.learning.module import SegmentationModule
 from training.scoring.figures import save_small
 from training.slices.cache import read_labelled
@@ -56,7 +56,7 @@ class AttentionHistory(Callback):
         for title, coefficients in prediction.attention.items():
             path = self._folder / _plain(title) / f"epoch_{epoch:03d}.nrrd"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_heat_map(path, coefficients, volume.affine)
+            write_heat_map_file(path, coefficients, volume.affine)
         write_strip(self._folder, titles, predictor.preprocessing.stack(volume), label_map)
 
 

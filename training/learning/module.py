@@ -19,7 +19,7 @@ from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.results import metrics
 from training.learning.losses import LOSSES
 from training.learning.recipe import Recipe, from_dict
-from training.slices.augment import Sample
+from training.slices.augment import LabelledSlice
 from training.slices.cache import read_labelled
 from training.slices.dataset import one_hot
 from training.slices.module import NOBODY
@@ -68,7 +68,7 @@ class SegmentationModule(lightning.LightningModule):
         self._restored: dict[str, Any] | None = None  # the state of `plateau`, which is made after a checkpoint is read
         self._scores: dict[str, float] = {}
 
-    def training_step(self, batch: Sample, index: int) -> Tensor:
+    def training_step(self, batch: LabelledSlice, index: int) -> Tensor:
         # What chance there is in a network depends on these alone: an interrupted run goes on as it would have.
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
         output = self.network(batch.image.to(memory_format=torch.channels_last))

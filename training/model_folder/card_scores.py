@@ -23,7 +23,7 @@ Scores = dict[str, list[Score]]
 
 
 @dataclass(frozen=True)
-class Look:
+class CardScoring:
     """What the scores of a card are made of.
 
     cases: to predict. are_test: whether these are test cases, or a few that were trained on, since there are no test
@@ -37,23 +37,23 @@ class Look:
     may_find_nothing: bool = False
 
 
-def card_scores(spec: ModelSpec, recipe: Recipe, look: Look) -> dict[str, Any]:
+def card_scores(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> dict[str, Any]:
     """The `scores` of a card, with what 8 bits cost if the weights are stored so.
 
     Raises `InputError` if a label is found in no case, if 8 bits cost too much, or if a case can't be read.
     """
-    scores = _evaluated(spec, recipe, look)
+    scores = _evaluated(spec, recipe, scoring)
     missed = labels_missed(scores["shipped"], spec.labels)
-    if missed and not look.may_find_nothing:
+    if missed and not scoring.may_find_nothing:
         raise InputError(
             f"The model finds nothing, or almost nothing, of {' and '.join(repr(label.name) for label in missed)} in "
-            f"{'its test cases' if look.are_test else 'cases that it was trained on'}; train it longer, or export it "
-            "all the same by --even-if-it-finds-nothing."
+            f"{'its test cases' if scoring.are_test else 'cases that it was trained on'}; train it longer, or export "
+            "it all the same by --even-if-it-finds-nothing."
         )
-    card: dict[str, Any] = _of_test(scores, recipe, look) if look.are_test else {"summary": "not scored"}
+    card: dict[str, Any] = _of_test(scores, recipe, scoring) if scoring.are_test else {"summary": "not scored"}
     if missed:
         card["found_in_no_case"] = [label.name for label in missed]
-    return card | (_cost_of_8_bits(scores, spec.labels, look) if look.in_32_bits else {})
+    return card | (_cost_of_8_bits(scores, spec.labels, scoring) if scoring.in_32_bits else {})
 
 
 def labels_missed(scores: Sequence[Score], labels: Sequence[Label]) -> list[Label]:
@@ -67,22 +67,22 @@ def labels_missed(scores: Sequence[Score], labels: Sequence[Label]) -> list[Labe
     return missed
 
 
-def _evaluated(spec: ModelSpec, recipe: Recipe, look: Look) -> Scores:
+def _evaluated(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> Scores:
     """As shipped; for test cases without post-processing, too, so that everyone can see what it does; in 32 bits."""
     predictors = {"shipped": SlicePredictor.from_model(spec)}
-    if look.are_test:
+    if scoring.are_test:
         predictors["plain"] = SlicePredictor.from_model(replace(spec, largest_component=False))
-    if look.in_32_bits:
-        predictors["in_32_bits"] = look.in_32_bits
+    if scoring.in_32_bits:
+        predictors["in_32_bits"] = scoring.in_32_bits
     models = [Model(name, predictor, flips=recipe.test_flips) for name, predictor in predictors.items()]
-    scores = evaluate(models, Truth(look.cases, recipe.dataset, spec.labels))
+    scores = evaluate(models, Truth(scoring.cases, recipe.dataset, spec.labels))
     return {name: [one for one in scores if one.model == name] for name in predictors}
 
 
-def _of_test(scores: Scores, recipe: Recipe, look: Look) -> dict[str, Any]:
+def _of_test(scores: Scores, recipe: Recipe, scoring: CardScoring) -> dict[str, Any]:
     shipped, plain = scores["shipped"], scores["plain"]
     return {
-        "summary": f"Dice {_mean_dice(shipped):.3f} on {len({case.patient for case in look.cases})} test patients",
+        "summary": f"Dice {_mean_dice(shipped):.3f} on {len({case.patient for case in scoring.cases})} test patients",
         "meaning": "Dice of whole volumes, empty slices included, on patients that were never trained on and that "
         "chose nothing" + (", with flips" if recipe.test_flips else ""),
         "mean_dice": round(_mean_dice(shipped), 4),
@@ -91,7 +91,7 @@ def _of_test(scores: Scores, recipe: Recipe, look: Look) -> dict[str, Any]:
     }
 
 
-def _cost_of_8_bits(scores: Scores, labels: Sequence[Label], look: Look) -> dict[str, Any]:
+def _cost_of_8_bits(scores: Scores, labels: Sequence[Label], scoring: CardScoring) -> dict[str, Any]:
     """Raises `InputError` if it is too much."""
     lost = _dice_lost(scores)
     if lost >= _MOST_LOST:
@@ -102,7 +102,7 @@ def _cost_of_8_bits(scores: Scores, labels: Sequence[Label], look: Look) -> dict
     return {
         "dice_lost_by_8_bits": round(lost, 4),
         "dice_lost_by_8_bits_meaning": "mean Dice with the weights in 32 bits, less that with these, on "
-        + ("the test patients" if look.are_test else "cases that it was trained on, since there are no test cases"),
+        + ("the test patients" if scoring.are_test else "cases that it was trained on, since there are no test cases"),
         "dice_lost_by_8_bits_of_labels": {label.id: round(_dice_lost(_of_label(scores, label)), 4) for label in labels},
     }
 

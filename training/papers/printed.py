@@ -9,7 +9,7 @@ import numpy as np
 
 from AttnSegLib.errors import InputError
 from training.papers.columns import paper_columns
-from training.papers.systems import Table, published
+from training.papers.systems import PrintedPart, published
 from training.scoring.scores import Score
 
 # The name of each recipe of a paper, and what the paper's tables call its data set.
@@ -25,7 +25,7 @@ _ORGANS = {"Liver": "liver", "Kidney R": "right_kidney", "Kidney L": "left_kidne
 
 
 @dataclass(frozen=True)
-class Cost:
+class SystemCost:
     """What a row costs. parameters: number; seconds: for one slice, network and all around it."""
 
     parameters: int
@@ -41,7 +41,7 @@ class Column:
     score: str
     organ: str = ""
 
-    def of(self, paper: str, scores: Sequence[Score], cost: Cost) -> float:
+    def of(self, paper: str, scores: Sequence[Score], cost: SystemCost) -> float:
         """Our value, in the column's unit. "Mean" is the mean over organs."""
         if self.score == "parameters":
             return cost.parameters / 1e6
@@ -83,7 +83,7 @@ def printed(paper: str, table: str, dataset: str) -> Printed:
     raise InputError(f"{table} of {paper} is not about '{dataset}' but about: {', '.join(others) or 'cost alone'}.")
 
 
-def _by_score_and_organ(parts: dict[str, Table]) -> Printed:
+def _by_score_and_organ(parts: dict[str, PrintedPart]) -> Printed:
     columns: list[Column] = []
     rows: dict[str, dict[str, float | None]] = {}
     for score, part in parts.items():
@@ -94,5 +94,5 @@ def _by_score_and_organ(parts: dict[str, Table]) -> Printed:
     return Printed(first.title, tuple(columns), rows, first.notes)
 
 
-def _units(part: Table) -> list[tuple[str, str]]:
+def _units(part: PrintedPart) -> list[tuple[str, str]]:
     return list(zip(part.metrics, part.units, strict=True))

@@ -33,7 +33,7 @@ class System:
 
 
 @dataclass(frozen=True)
-class Row:
+class PrintedRow:
     """What is printed for a method, by metric: None where there is a dash. std: standard deviations, if printed."""
 
     method: str
@@ -42,14 +42,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class PrintedPart:
     """The part of a printed table on one data set or score, the group. metrics: its columns. notes: on all parts."""
 
     title: str
     group: str
     metrics: tuple[str, ...]
     units: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PrintedRow, ...]
     notes: tuple[str, ...]
 
 
@@ -60,19 +60,19 @@ def system(paper: str, method: str) -> System:
     return _chosen(baselines | own, method, f"system of {paper}")
 
 
-def tables(paper: str) -> list[str]:
+def table_names(paper: str) -> list[str]:
     """A paper's tables of results. AF-Net's table5 is of cost; the blocks in it are no systems."""
     return list(_chosen(_printed(), paper, "paper"))
 
 
-def published(paper: str, table: str) -> dict[str, Table]:
+def published(paper: str, table: str) -> dict[str, PrintedPart]:
     """The parts of a printed table by group. Raises `InputError` for an unknown one."""
     whole = _chosen(_chosen(_printed(), paper, "paper"), table, f"table of {paper}")
     parts = {}
     for group, part in whole["groups"].items():
-        rows = tuple(Row(**row) for row in part["rows"])
+        rows = tuple(PrintedRow(**row) for row in part["rows"])
         metrics, units = tuple(part["metrics"]), tuple(part["units"])
-        parts[group] = Table(whole["title"], group, metrics, units, rows, tuple(whole["notes"]))
+        parts[group] = PrintedPart(whole["title"], group, metrics, units, rows, tuple(whole["notes"]))
     return parts
 
 

@@ -15,7 +15,7 @@ from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.networks.cost import measure
+from AttnSegLib.networks.cost import measure_network
 from training.evaluate import evaluate
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
 from training.scoring.candidates import Model
@@ -25,7 +25,7 @@ from training.scoring.qualitative import QualitativePage, qualitative
 from training.scoring.report import Examples
 from training.scoring.scores import Score, write_scores
 from training.scoring.significance import holm, p_text
-from training.scoring.summary import number, summarise, table
+from training.scoring.summary import markdown_table, number, summarise
 from training.scoring.truth import Truth
 
 _METRICS = ("dice", "slice_dice", "slice_dice_all", "recall", "precision", "hd95_mm", "mean_surface_distance_mm")
@@ -40,7 +40,7 @@ _FAR = 0.2  # Dice under the median: such networks would press all others togeth
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ComparedNetworks:
     """Rows of the comparison. scores: of models named as the rows; patients: of their cases. By title, predictors: the
     trained networks of one seed; logs: the metrics.csv of each seed. truth: what they were scored against."""
 
@@ -65,10 +65,10 @@ class RowCost:
     seconds: float
 
 
-def write_report(compared: Compared, out: Path, pictures: Path) -> str:
+def write_comparison_report(compared: ComparedNetworks, out: Path, pictures: Path) -> str:
     """Write scores.csv, training.csv and summary.md into a folder, and pictures into another; returns the tables."""
     costs = measure_costs(compared)
-    text = tables(compared, costs)
+    text = comparison_tables(compared, costs)
     write_scores(out / "scores.csv", compared.scores)
     write_logs(out / "training.csv", compared.logs)
     (out / "summary.md").write_text(text, encoding="utf-8")
@@ -106,7 +106,7 @@ def write_logs(path: Path, logs: Mapping[str, Mapping[int, Path]]) -> None:
                 written.add(log)
 
 
-def measure_costs(compared: Compared) -> dict[str, RowCost]:
+def measure_costs(compared: ComparedNetworks) -> dict[str, RowCost]:
     """Of each row: times as medians of rounds in which all take their turn, on the middle slices of a case."""
     volume = compared.truth.read(compared.truth.cases[0]).volume
     seconds: dict[str, list[float]] = {title: [] for title in compared.predictors}
@@ -117,12 +117,12 @@ def measure_costs(compared: Compared) -> dict[str, RowCost]:
     for title, predictor in compared.predictors.items():
         chosen, size = row(title), max(predictor.preprocessing.stack(volume).model_size)
         level = {"level": chosen.level} if chosen.level else {}
-        cost = measure(chosen.network, size, **chosen.options, **level)
+        cost = measure_network(chosen.network, size, **chosen.options, **level)
         costs[title] = RowCost(cost.parameters, cost.macs, float(np.median(seconds[title][1:])))  # the first is cold
     return costs
 
 
-def tables(compared: Compared, costs: Mapping[str, RowCost]) -> str:
+def comparison_tables(compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> str:
     """The networks, then the ablations, in Markdown, the best Dice first."""
     parts = []
     for heading, group in (("The five, and what they are compared with", FIVE | BASELINES), ("Ablations", ABLATIONS)):
@@ -131,7 +131,7 @@ def tables(compared: Compared, costs: Mapping[str, RowCost]) -> str:
     return "\n".join(parts)
 
 
-def difference(compared: Compared, title: str) -> tuple[float, float, float] | None:
+def difference(compared: ComparedNetworks, title: str) -> tuple[float, float, float] | None:
     """How much higher the Dice of a row is than the reference's: mean over patients, half the width of its 95 %
     confidence interval, and p, by the paired t-test. Several seeds of a patient become their mean first. None if there
     are fewer than two patients.
@@ -150,7 +150,7 @@ def difference(compared: Compared, title: str) -> tuple[float, float, float] | N
     return mean, half, p
 
 
-def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> None:
+def cost_plot(path: Path, compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> None:
     """Write a PNG: mean Dice of each network against its operations; those that are far below the others, by name."""
     figure = Figure(figsize=(8.5, 5.0), layout="constrained", dpi=150)
     axes = figure.subplots()
@@ -178,12 +178,12 @@ def cost_plot(path: Path, compared: Compared, costs: Mapping[str, RowCost]) -> N
     figure.savefig(path, format="png")
 
 
-def _point(title: str, color: str, compared: Compared, costs: Mapping[str, RowCost]) -> Point:
+def _point(title: str, color: str, compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> Point:
     dice = float(np.mean(list(_by_patient(compared, title).values())))
     return Point(title, costs[title].macs / 1e9, dice, color)
 
 
-def _table(titles: Sequence[str], compared: Compared, costs: Mapping[str, RowCost]) -> str:
+def _table(titles: Sequence[str], compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> str:
     scores = [one for one in compared.scores if one.model in titles]
     rows = {line.model: line for line in summarise(scores, _METRICS, compared.patients)}
     reference = costs.get(REFERENCE)
@@ -208,10 +208,10 @@ def _table(titles: Sequence[str], compared: Compared, costs: Mapping[str, RowCos
         )
     differences = [f"Dice minus {REFERENCE}'s", "p", "p (Holm)"]
     head = ["network", "seeds", *_HEAD, *differences, "parameters (M)", "MACs (G)", "time", "printed Dice (%)"]
-    return table(head, body, 1)
+    return markdown_table(head, body, 1)
 
 
-def _by_patient(compared: Compared, title: str) -> dict[str, float]:
+def _by_patient(compared: ComparedNetworks, title: str) -> dict[str, float]:
     """The mean Dice of each patient."""
     found: dict[str, list[float]] = {}
     for one in compared.scores:
@@ -223,11 +223,9 @@ def _by_patient(compared: Compared, title: str) -> dict[str, float]:
 def _time(predictor: SlicePredictor, volume: Volume) -> float:
     """Seconds for one of the slices in the middle."""
     shape = volume.voxels.shape
-    start, stop = [0, 0, 0], list(shape)
     axis = predictor.preprocessing.stack(volume).axes[0]
-    start[axis] = max(0, (shape[axis] - _TIMED) // 2)
-    stop[axis] = min(shape[axis], start[axis] + _TIMED)
-    region = Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+    first = max(0, (shape[axis] - _TIMED) // 2)
+    stop = min(shape[axis], first + _TIMED)
     begin = time.perf_counter()
-    predictor.predict(volume, PredictionOptions(region=region))
-    return (time.perf_counter() - begin) / (stop[axis] - start[axis])
+    predictor.predict(volume, PredictionOptions(region=Region((0, 0, 0), shape).cut(axis, first, stop)))
+    return (time.perf_counter() - begin) / (stop - first)

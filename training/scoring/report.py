@@ -16,7 +16,7 @@ from training.scoring.figures import box_plots, convergence
 from training.scoring.qualitative import QualitativePage, QualitativeRow, qualitative
 from training.scoring.scores import Found, Score, write_scores
 from training.scoring.significance import tests_markdown, wilcoxon
-from training.scoring.summary import markdown, summarise, table
+from training.scoring.summary import markdown, markdown_table, summarise
 from training.slices.case import Labelled
 
 _ROWS = 4  # cases on the page of examples
@@ -74,7 +74,7 @@ class Extras:
     patients: dict[str, str] = field(default_factory=dict)
 
 
-def write_report(out: Path, scores: Sequence[Score], examples: Examples, extras: Extras) -> list[str]:
+def write_evaluation_report(out: Path, scores: Sequence[Score], examples: Examples, extras: Extras) -> list[str]:
     """Write everything into a folder; returns the lines to print."""
     out.mkdir(parents=True, exist_ok=True)
     write_scores(out / "scores.csv", scores)
@@ -101,4 +101,4 @@ def columns_markdown(paper: str, scores: Sequence[Score]) -> str:
         columns = paper_columns(paper, [one for one in scores if (one.model, one.label) == (model, label)])
         names = list(columns)
         body.append([model, label, *("n/a" if math.isnan(value) else f"{value:.4f}" for value in columns.values())])
-    return table(["model", "label", *names], body, 2) + f"\n{NOTES[paper]}\n"
+    return markdown_table(["model", "label", *names], body, 2) + f"\n{NOTES[paper]}\n"

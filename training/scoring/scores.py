@@ -15,7 +15,7 @@ from training.slices.case import Labelled
 
 
 @dataclass(frozen=True)
-class Score(metrics.Comparison):
+class Score(metrics.MaskComparison):
     """Agreement on one label of one case, over the whole volume, empty slices included; NaN where undefined.
 
     model: its id. tp, fp, fn, tn: voxels, so that scores can be pooled. auc: area under the ROC curve of the voxels'
@@ -69,7 +69,7 @@ def read_scores(path: Path) -> list[Score]:
 def _score(found: Found, truth: Labelled, label: Label, slice_axis: int) -> Score:
     reference, prediction = truth.label_map == label.value, found.label_map == label.value
     probability = found.probabilities.get(label.value)
-    comparison = metrics.compare(reference, prediction, truth.volume.spacing, slice_axis)
+    comparison = metrics.compare_masks(reference, prediction, truth.volume.spacing, slice_axis)
     return Score(
         **asdict(comparison),
         model=found.model,

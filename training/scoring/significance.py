@@ -10,7 +10,7 @@ import numpy as np
 
 from AttnSegLib.errors import InputError
 from training.scoring.scores import Score
-from training.scoring.summary import by_key, number, table, title
+from training.scoring.summary import by_key, markdown_table, number, title
 
 _FEWEST = 6  # with 5 pairs the signed-rank test can't come below 0.05
 _RESAMPLES = 10_000
@@ -78,7 +78,7 @@ def tests_markdown(tests: Sequence[Test]) -> str:
         dagger = " †" if one.left_out else ""
         pair, counts = f"{one.first} minus {one.second}", [f"{one.n}{dagger}", str(one.patients)]
         body.append([pair, title(one.metric), *counts, mean, f"{low} to {high}", p_text(one.p), p_text(one.p_holm)])
-    text = table(head, body, 2) + (
+    text = markdown_table(head, body, 2) + (
         "\np: two-sided Wilcoxon signed-rank test; p (Holm): corrected for all pairs of this table; CI: bootstrap over "
         "patients.\n"
     )

@@ -35,7 +35,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """A model on one label, or on all (`MEAN`): there, a case's value is the mean over its labels where defined.
 
     cases: how many. spreads: by metric. pooled: dice, iou, precision and recall of the voxels of all cases added up;
@@ -61,7 +61,7 @@ def title(metric: str) -> str:
 
 def summarise(
     scores: Sequence[Score], metrics: Sequence[str] = METRICS, patients: Mapping[str, str] | None = None
-) -> list[Row]:
+) -> list[SummaryRow]:
     """A row for each model and label, in the order of the scores; after several of one model, their mean.
 
     patients: from case to patient, whose cases become their mean first; without it every case is a patient of its own.
@@ -78,7 +78,7 @@ def summarise(
     return rows
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[SummaryRow]) -> str:
     """A GitHub table of rows with the same metrics."""
     metrics = list(rows[0].spreads) if rows else []
     head = ["model", "label", "cases", *map(title, metrics), *(f"pooled {title(name)}" for name in _POOLED)]
@@ -90,7 +90,8 @@ def markdown(rows: Sequence[Row]) -> str:
         left_out = [(metric, spread.undefined) for metric, spread in row.spreads.items() if spread.undefined]
         notes += [f"{row.model}, {row.label}, {title(metric)}: {n}" for metric, n in left_out]
     text = (
-        table(head, body, 2) + "\nMean ± standard deviation over cases; pooled: of the voxels of all cases added up.\n"
+        markdown_table(head, body, 2)
+        + "\nMean ± standard deviation over cases; pooled: of the voxels of all cases added up.\n"
     )
     return text + (f"\n† Undefined values, left out: {'; '.join(notes)}.\n" if notes else "")
 
@@ -104,13 +105,13 @@ def by_key(scores: Iterable[Score]) -> dict[tuple[str, str, str], Score]:
     return found
 
 
-def _row(label: str, scores: list[Score], metrics: Sequence[str], patients: Mapping[str, str]) -> Row:
+def _row(label: str, scores: list[Score], metrics: Sequence[str], patients: Mapping[str, str]) -> SummaryRow:
     counts: dict[str, Counts] = {}
     for one in scores:
         counts[one.label] = counts.get(one.label, Counts(0, 0, 0, 0)) + one.counts
     pooled = {name: float(np.mean([getattr(sums, name) for sums in counts.values()])) for name in _POOLED}
     spreads = {metric: _spread(scores, metric, patients) for metric in metrics}
-    return Row(scores[0].model, label, len({one.case for one in scores}), spreads, pooled)
+    return SummaryRow(scores[0].model, label, len({one.case for one in scores}), spreads, pooled)
 
 
 def _spread(scores: list[Score], metric: str, patients: Mapping[str, str]) -> Spread:
@@ -136,7 +137,7 @@ def _cell(metric: str, spread: Spread) -> str:
     return number(metric, spread.mean) + sd + (" †" if spread.undefined else "")
 
 
-def table(head: list[str], body: list[list[str]], names: int) -> str:
+def markdown_table(head: list[str], body: list[list[str]], names: int) -> str:
     """A table whose first columns, so many, hold names, and the others numbers."""
     rule = [":--"] * names + ["--:"] * (len(head) - names)
     lines = [[cell.replace("|", "\\|") for cell in line] for line in (head, rule, *body)]

@@ -71,7 +71,7 @@ def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> T
         _check_meanings(spec, meanings)
     labels = wanted.labels or tuple(map(tuple, known.get("labels") or ())) or None
     source = Source(name, {**known.get("options", {}), **wanted.options}, labels)
-    cases = datasets.cases(name, root, **source.options)
+    cases = datasets.cases_of(name, root, **source.options)
     ids = wanted.cases or training.get("test_cases") or [case.id for case in cases]
     if spec is not None and training.get("training_cases") and not (wanted.cases or training.get("test_cases")):
         raise InputError(f"Model '{spec.id}' has no test cases: it was trained on this data set; say which to score.")
@@ -120,4 +120,4 @@ def _is_own(spec: ModelSpec, root: Path, wanted: Wanted) -> bool:
     if wanted.dataset != name or datasets.settings(name, options | wanted.options) != datasets.settings(name, options):
         return False
     cases = spec.training.get("test_cases") or spec.training.get("training_cases", [])
-    return set(cases) <= {case.id for case in datasets.cases(name, root, **options)}
+    return set(cases) <= {case.id for case in datasets.cases_of(name, root, **options)}

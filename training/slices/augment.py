@@ -24,7 +24,7 @@ from torch import Tensor
 from AttnSegLib.errors import InputError
 
 
-class Sample(NamedTuple):
+class LabelledSlice(NamedTuple):
     """A slice (C, H, W), float32 in [0, 1]; its labels (1, H, W), int64; its name for messages: "slice 12 of
     case_3"."""
 
@@ -64,15 +64,15 @@ class Augmentation:
         if self.shift and self.size is None:
             raise InputError("An augmentation with a shift needs a size, of which the shift is a share.")
 
-    def transform(self) -> Callable[[Sample, int], Sample]:
+    def transform(self) -> Callable[[LabelledSlice, int], LabelledSlice]:
         """What changes a sample at random; the number decides how, so that the same number gives the same result."""
         steps = Compose([*self._geometry(), *self._intensities()])
 
-        def changed(sample: Sample, seed: int) -> Sample:
+        def changed(sample: LabelledSlice, seed: int) -> LabelledSlice:
             steps.set_random_state(seed)
             with _plain_tensors():
                 result = steps({"image": sample.image, "target": sample.target.float()})
-            return Sample(result["image"].clamp(0.0, 1.0), result["target"].long(), sample.name)
+            return LabelledSlice(result["image"].clamp(0.0, 1.0), result["target"].long(), sample.name)
 
         return changed
 

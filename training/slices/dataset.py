@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.preprocess import Preprocessing
-from training.slices.augment import Augmentation, Sample
+from training.slices.augment import Augmentation, LabelledSlice
 from training.slices.cache import CachedCase, to_tensor
 
 
@@ -24,7 +24,7 @@ class Draw(NamedTuple):
     seed: int
 
 
-class SliceDataset(Dataset[Sample]):
+class SliceDataset(Dataset[LabelledSlice]):
     """All slices of some cases, empty ones included, in order of cases and slices, changed at random.
 
     preprocessing: says which channels a slice has. Raises `InputError` if the slices are of different sizes and the
@@ -42,7 +42,7 @@ class SliceDataset(Dataset[Sample]):
         self._preprocessing = preprocessing
         self._starts = np.cumsum([0, *(len(case.counts) for case in cases)])
         self._augmentation = augmentation
-        self._transform: Callable[[Sample, int], Sample] | None = None
+        self._transform: Callable[[LabelledSlice, int], LabelledSlice] | None = None
         self._open: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def __len__(self) -> int:
@@ -53,11 +53,11 @@ class SliceDataset(Dataset[Sample]):
         """Whether there is a label in each slice."""
         return np.array([any(counts) for case in self._cases for counts in case.counts])
 
-    def __getitem__(self, draw: Draw) -> Sample:
+    def __getitem__(self, draw: Draw) -> LabelledSlice:
         self._transform = self._transform or self._augmentation.transform()
         return self._transform(self.plain(draw.number), draw.seed)
 
-    def plain(self, index: int) -> Sample:
+    def plain(self, index: int) -> LabelledSlice:
         """A slice as it is, with its neighbours if the network sees them; its name counts as the file does, from 0."""
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         within = index - int(self._starts[number])
@@ -66,7 +66,7 @@ class SliceDataset(Dataset[Sample]):
         images, targets = self._open[number]
         image = to_tensor(images[self._preprocessing.with_neighbours([within], len(images))[0]]).float()
         name = f"slice {self._cases[number].stored[within]} of {self._cases[number].id}"
-        return Sample(
+        return LabelledSlice(
             image.expand(self._preprocessing.in_channels, -1, -1), to_tensor(targets[within])[None].long(), name
         )
 

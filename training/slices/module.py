@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from AttnSegLib.errors import InputError
 from training import datasets
 from training.learning.recipe import Recipe
-from training.slices.augment import Sample
+from training.slices.augment import LabelledSlice
 from training.slices.cache import CachedCase, SliceCache
 from training.slices.dataset import Pool, Share, ShuffledSlices, SliceDataset
 from training.slices.split import Parts, refuse_shared_images
@@ -21,7 +21,7 @@ NOBODY = -1
 
 def deal(recipe: Recipe, root: Path) -> Parts:
     """The cases of a recipe's data set in its split. Raises `InputError` for a layout or a split that does not work."""
-    return recipe.split.deal(datasets.cases(recipe.dataset.name, root, **recipe.dataset.options))
+    return recipe.split.deal(datasets.cases_of(recipe.dataset.name, root, **recipe.dataset.options))
 
 
 class SliceModule(lightning.LightningDataModule):
@@ -54,7 +54,7 @@ class SliceModule(lightning.LightningDataModule):
             self._cache.cases(self.parts.training), self.recipe.augmentation, self.recipe.preprocessing
         )
 
-    def train_dataloader(self) -> DataLoader[Sample]:
+    def train_dataloader(self) -> DataLoader[LabelledSlice]:
         assert self.trainer is not None
         trainer = self.trainer
         share = Share(trainer.global_rank, trainer.world_size)

@@ -1,5 +1,7 @@
 """The networks that the papers compare theirs with, under the same contract; one file each.
 
+U-Nets are in unets/; networks that stand on a backbone, such as a ResNet, are in on_backbones/.
+
 From MONAI and transformers where these have them, else written here. Why not from timm or segmentation_models_pytorch:
 docs/decisions/0004-torchvision.md. All start with random weights, and nothing is ever downloaded.
 """

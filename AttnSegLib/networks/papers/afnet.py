@@ -67,7 +67,7 @@ class DualAttention(nn.Module):
         return self.spatial_map(torch.sigmoid(self.convolution(pooled)))
 
 
-class Block(nn.Module):
+class AFNetBlock(nn.Module):
     """DA-block, Fig. 3: ResNet-34's basic block with attention before the shortcut is added."""
 
     def __init__(self, in_channels: int, channels: int, attention: nn.Module):
@@ -162,7 +162,7 @@ class AFNet(nn.Module):
             before = [channels[max(number - 2, 0)], *[c] * (blocks - 1)]
             self.layers.append(
                 nn.Sequential(
-                    *(Block(i, c, _attention(attention, c, number, n)) for n, i in enumerate(before, start=1))
+                    *(AFNetBlock(i, c, _attention(attention, c, number, n)) for n, i in enumerate(before, start=1))
                 )
             )
         self.mff = MultiScaleFusion(channels[3]) if mff else nn.Identity()

@@ -37,7 +37,7 @@ ATTENTIONS = {"daf": ("none",), "pam": ("position",), "cam": ("channel",), "dual
 GUIDANCE, RECONSTRUCTION = 0.25, 0.1  # Eq. 11
 
 
-class PositionAttention(nn.Module):
+class MSDualGuidedPositionAttention(nn.Module):
     """PAM, Eq. 2 and 3: (N, C, H, W) to the same; every position looks at every position."""
 
     def __init__(self, channels: int, title: str):
@@ -55,7 +55,7 @@ class PositionAttention(nn.Module):
         return self.gamma * seen + x
 
 
-class ChannelAttention(nn.Module):
+class MSDualGuidedChannelAttention(nn.Module):
     """CAM, Eq. 4 and 5: (N, C, H, W) to the same; every channel looks at the channels least like it."""
 
     def __init__(self, _channels: int, title: str):
@@ -79,7 +79,7 @@ class NoAttention(nn.Identity):
         super().__init__()
 
 
-BRANCHES = {"position": PositionAttention, "channel": ChannelAttention, "none": NoAttention}
+BRANCHES = {"position": MSDualGuidedPositionAttention, "channel": MSDualGuidedChannelAttention, "none": NoAttention}
 
 
 class Autoencoder(nn.Module):

@@ -94,7 +94,7 @@ class SelectedFeatures(nn.Module):
 DENSE: dict[str, type[PooledFeatures] | type[SelectedFeatures]] = {"pool": PooledFeatures, "select": SelectedFeatures}
 
 
-class PositionAttention(nn.Module):
+class OmegaNetPositionAttention(nn.Module):
     """Dense spatial position attention (DSPA): each position looks at the K columns of D. (N, C, H, W) to the same."""
 
     def __init__(self, channels: int, dense: str, title: str):
@@ -111,7 +111,7 @@ class PositionAttention(nn.Module):
         return (d @ a.transpose(1, 2)).reshape(m.shape) + m  # Eq. 11
 
 
-class ChannelAttention(nn.Module):
+class OmegaNetChannelAttention(nn.Module):
     """Channel attention (CA): each channel looks at all channels. (N, C, H, W) to the same."""
 
     def __init__(self, scale: str, title: str):
@@ -174,8 +174,8 @@ class OmegaNet(nn.Module):
         if mdsa:
             for level, c in enumerate(skips):
                 self.attention[level] = nn.Sequential(
-                    PositionAttention(2 * c, dense, f"level {level}"),
-                    ChannelAttention(channel_scale, f"level {level}"),
+                    OmegaNetPositionAttention(2 * c, dense, f"level {level}"),
+                    OmegaNetChannelAttention(channel_scale, f"level {level}"),
                 )
 
     def forward(self, x: Tensor) -> SegmentationOutput:

@@ -28,7 +28,7 @@ _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class MapsPicture:
     """What to show of a case. organ: mask; maps: title to coefficients, all (D, H, W); contrasts: of the maps."""
 
     title: str
@@ -38,36 +38,36 @@ class Look:
     contrasts: Mapping[str, float]
 
 
-def draw_maps(path: Path, look: Look) -> None:
+def draw_map_contrasts(path: Path, picture: MapsPicture) -> None:
     """Write a PNG: the slice with most of the organ, its outline in blue, the maps from 0 to 1 and their contrast."""
-    stack = look.stack
-    number = int(stack.view(look.organ).sum(axis=(1, 2)).argmax())
+    stack = picture.stack
+    number = int(stack.view(picture.organ).sum(axis=(1, 2)).argmax())
     height, width = (n * stack.volume.spacing[2 - a] for n, a in zip(stack.native_size, stack.axes[1:], strict=True))
-    columns = min(_COLUMNS, 1 + len(look.maps))
-    rows = -(-(1 + len(look.maps)) // columns)
+    columns = min(_COLUMNS, 1 + len(picture.maps))
+    rows = -(-(1 + len(picture.maps)) // columns)
     size = (_INCHES * columns + 0.8, (_INCHES * height / width + 0.45) * rows + 0.35)
     figure = Figure(figsize=size, layout="constrained", dpi=90)
     grid = figure.subplots(rows, columns, squeeze=False)
     lower, upper = stack.preprocessing.intensity_range(stack.volume)
     extent = (0.0, width, 0.0, height)
-    outline = stack.view(look.organ)[number]
+    outline = stack.view(picture.organ)[number]
     grid.flat[0].imshow(
         stack.view(stack.volume.voxels)[number], "gray", vmin=lower, vmax=upper, origin="lower", extent=extent
     )
     grid.flat[0].set_title("image", fontsize=7)
-    for axes, (title, values) in zip(grid.flat[1:], look.maps.items(), strict=False):
+    for axes, (title, values) in zip(grid.flat[1:], picture.maps.items(), strict=False):
         coefficients = stack.view(values)[number].astype(np.float32)
         axes.imshow(coefficients, _MAP, vmin=0, vmax=1, origin="lower", extent=extent)
-        axes.set_title(f"{fill(_short(title), 24)}\ncontrast {look.contrasts[title]:.2f}", fontsize=7)
-    for axes in grid.flat[: 1 + len(look.maps)]:
+        axes.set_title(f"{fill(_short(title), 24)}\ncontrast {picture.contrasts[title]:.2f}", fontsize=7)
+    for axes in grid.flat[: 1 + len(picture.maps)]:
         _outline(axes, outline, (width, height))
         axes.set(xticks=[], yticks=[], xlim=(width, 0), ylim=(0, height))  # as the overview hangs slices
-    for axes in grid.flat[1 + len(look.maps) :]:
+    for axes in grid.flat[1 + len(picture.maps) :]:
         axes.set_visible(False)
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), _MAP), ax=grid, fraction=0.03, pad=0.01)
     bar.set_label("coefficient", fontsize=7)
     bar.ax.tick_params(labelsize=7)
-    figure.suptitle(fill(look.title, 25 * columns, break_on_hyphens=False), fontsize=9)
+    figure.suptitle(fill(picture.title, 25 * columns, break_on_hyphens=False), fontsize=9)
     save_small(figure, path)
 
 

@@ -1,0 +1,72 @@
+"""What a panel needs to know before a run: the volume, the slices, the region, and what to read before Apply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.orientation import Region, slice_orientation
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.checks import preflight
+from AttnSegLib.mrml import volumes
+from AttnSegLib.mrml.news import Target
+from AttnSegLib.worker.events import Result
+
+
+class Preparation:
+    """Keeps the volume that was read last, and how fast the devices of this machine are."""
+
+    def __init__(self) -> None:
+        self._volumes: dict[str, tuple[Any, Volume]] = {}  # by node id: mark of its contents, and what was read
+        self._speeds: dict[str, float] = {}  # GMAC/s by device
+
+    def volume(self, node: Any) -> Volume:
+        """The volume in a node; read again only when the node has changed."""
+        if node is None:
+            raise InputError("Choose a volume first.")
+        mark = volumes.contents_mark(node)
+        known = self._volumes.get(node.GetID())
+        if known is None or known[0] != mark:
+            volume = volumes.read_volume_node(node)
+            self._volumes = {node.GetID(): (mark, volume)}  # one volume is kept, not a scene's worth
+        return self._volumes[node.GetID()][1]
+
+    def slice_axis(self, target: Target) -> int:
+        """Array axis of the slices that the model sees."""
+        return slice_orientation(self.volume(target.volume_node).affine, target.spec.plane).axes[0]
+
+    def preflight(self, target: Target) -> list[preflight.Remark]:
+        """What to read before Apply."""
+        device = "cpu" if target.device == "auto" else target.device
+        effort = preflight.Effort(device, target.flips, self._speeds.get(device))
+        return preflight.inspect(self.volume(target.volume_node), target.spec, effort)
+
+    def region(self, target: Target, roi: Any, slices: tuple[int, int | None]) -> Region | None:
+        """What an ROI node (or None) and a range of slices, first and last (None: to the end), leave of the volume."""
+        shape = self.volume(target.volume_node).voxels.shape
+        axis = self.slice_axis(target)
+        first, last = slices[0], shape[axis] - 1 if slices[1] is None else slices[1]
+        whole = roi is None and (first, last) == (0, shape[axis] - 1)
+        if whole:
+            return None
+        if not 0 <= first <= last < shape[axis]:
+            raise InputError(
+                f"The volume has slices 0 to {shape[axis] - 1}, and not {first} to {last}; correct the range."
+            )
+        region = Region((0, 0, 0), shape) if roi is None else volumes.region_of_roi(roi, target.volume_node)
+        region = region.cut(axis, max(region.start[axis], first), min(region.stop[axis], last + 1))
+        region.check(shape)
+        return region
+
+    def slice_region(self, target: Target, index: int) -> Region:
+        """One slice of the volume, by its stored index."""
+        shape = self.volume(target.volume_node).voxels.shape
+        return Region((0, 0, 0), shape).cut(self.slice_axis(target), index, index + 1)
+
+    def learn_speed(self, target: Target, result: Result) -> None:
+        """Remember how fast this device is, if the result is that of a whole network over the whole volume."""
+        volume = self.volume(target.volume_node)
+        if target.level is None and result.slices == preflight.len_slices(volume, target.spec):
+            work = preflight.expected_gmacs(volume, target.spec, flips=target.flips)
+            kind = "cpu" if target.device == "auto" and result.device.startswith("cpu") else target.device
+            self._speeds[kind] = work / max(result.seconds, 1e-3)

@@ -1,0 +1,101 @@
+"""The worker's process as its client sees it: started, written to, listened to, and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+import subprocess
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.worker import protocol
+
+_LAST_LINES = 40  # of its standard error, for the log
+
+
+class ChildProcess:
+    """A worker's process, with threads that read what it says, since reading waits. python: the interpreter to run.
+
+    Raises `InputError` if it can't be started.
+    """
+
+    def __init__(self, python: str):
+        library = str(Path(__file__).resolve().parents[2])
+        code = f"import sys; sys.path.insert(0, {library!r}); from AttnSegLib.worker.process import main; main()"
+        hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows no console pops up
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(
+                [python, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, creationflags=hidden
+            )
+        except OSError as error:
+            raise InputError(
+                f"The worker can't be started with '{python}' ({error.strerror}); reinstall AttnSeg."
+            ) from error
+        self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._reader.start()
+        self._listener.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is gone."""
+        return self._process.poll() is not None
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; one that has ended gets none, and its reader reports the end."""
+        try:
+            protocol.send(self._process.stdin, message)  # type: ignore[arg-type]  # it is a pipe
+        except OSError:
+            return  # it has ended, which the reader reports
+
+    def next_message(self) -> dict[str, Any] | None:
+        """The next of its messages, None if there is none now; after its end one that says "ended"."""
+        try:
+            return self._messages.get_nowait()
+        except queue.Empty:
+            return None
+
+    def kill(self) -> None:
+        """End it at once, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(OSError):  # what it did not take in any more
+            self._process.stdin.close()  # type: ignore[union-attr]  # it is a pipe
+
+    def _read(self) -> None:
+        """Messages until the process ends, then a last one that says so."""
+        stream: Any = self._process.stdout
+        try:
+            while (message := protocol.receive(stream)) is not None:
+                self._messages.put(message)
+        except ValueError:  # half a message, or none of ours
+            self._process.kill()
+        stream.close()
+        code = self._process.wait()
+        self._listener.join(timeout=0.2)
+        self._messages.put({"say": "ended", "code": code, "lines": "".join(self._last_lines)})
+
+    def _listen(self) -> None:
+        stream: Any = self._process.stderr
+        for line in stream:
+            self._last_lines.append(line.decode(errors="replace"))
+        stream.close()
+
+
+def why_it_ended(code: int) -> str:
+    """A sentence for the user about the exit code of a process that was not asked to end."""
+    if code == -getattr(signal, "SIGKILL", 9):
+        return (
+            "The computation was stopped by the system, most likely because memory ran out; close other programs or "
+            "choose a smaller region, and run again."
+        )
+    if code < 0:
+        return f"The computation crashed (signal {-code}); run again, and report it if it happens again."
+    return f"The computation ended unexpectedly (exit code {code}); 'Check setup' may tell why."

@@ -1,0 +1,1 @@
+"""AttnSeg against what its users would take instead."""

@@ -1,0 +1,1 @@
+"""Stand-ins for Slicer's own modules in Python, such as `slicer.parameterNodeWrapper`."""
