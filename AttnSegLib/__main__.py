@@ -165,7 +165,7 @@ def _slices_to_check(report: dict) -> str:
 
 
 def _models(options: argparse.Namespace) -> int:
-    models = catalog.load_models()
+    models = catalog.load_models(notify=_warn)
     if options.json:
         print(json.dumps([dataclasses.asdict(spec) for spec in models], indent=2, default=str))
         return 0
@@ -175,6 +175,10 @@ def _models(options: argparse.Namespace) -> int:
         for spec in group:
             print(f"  {spec.id:{width}}  {spec.title}; {spec.scores['summary']}; weights {spec.licence}")
     return 0
+
+
+def _warn(sentence: str) -> None:
+    print(f"Warning: {sentence}", file=sys.stderr)
 
 
 def _networks(options: argparse.Namespace) -> int:

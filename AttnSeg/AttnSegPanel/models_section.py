@@ -22,6 +22,7 @@ class ModelsSection:
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
         self._download: model_store.Download | None = None
+        self._said = ""  # of the last import, download or deletion
         self.ui.modelTable.connect("itemSelectionChanged()", self.show_card)
         self.ui.downloadButton.connect("clicked(bool)", self.download)
         self.ui.importFolderButton.connect("clicked(bool)", self.import_folder)
@@ -36,6 +37,7 @@ class ModelsSection:
 
     def refresh(self) -> None:
         show_rows(self.ui.modelTable, [[m.title, _dice(m), _state(m)] for m in self.panel.models])
+        self._show_sentences()
         self._show_buttons()
 
     def receive(self, _update: Any) -> None:
@@ -92,7 +94,12 @@ class ModelsSection:
                 self.panel.reload_models()
 
     def _say(self, sentence: str) -> None:
-        self.ui.modelsLabel.text = escape(sentence)
+        self._said = sentence
+        self._show_sentences()
+
+    def _show_sentences(self) -> None:
+        sentences = [self._said] * bool(self._said) + self.panel.unreadable
+        self.ui.modelsLabel.text = "<br>".join(map(escape, sentences))
 
     def _show_buttons(self) -> None:
         spec = self.selected

@@ -33,7 +33,9 @@ class Panel:
         self.ui = ui
         self.session = session
         self.parameters: Any = None
-        self.models = _by_score(catalog.load_models())
+        self.models: list[catalog.ModelSpec] = []
+        self.unreadable: list[str] = []  # a sentence for each model that can't be shown
+        self._load_models()
         self.input = InputSection(self)
         self.result = ResultSection(self)
         self.attention = AttentionSection(self)
@@ -66,7 +68,7 @@ class Panel:
 
     def reload_models(self) -> None:
         """Look again which models there are."""
-        self.models = _by_score(self.attempt(catalog.load_models) or [])
+        self._load_models()
         self.refresh()
 
     @property
@@ -85,6 +87,10 @@ class Panel:
         flips = chosen.flips and self.spec.mirrored
         spec = self.spec.in_plane(chosen.plane) if chosen.plane else self.spec
         return Target(chosen.inputVolume, spec, chosen.device, chosen.level or None, flips)
+
+    def _load_models(self) -> None:
+        self.unreadable = []
+        self.models = _by_score(catalog.load_models(notify=self.unreadable.append))
 
     def attempt(self, action: Callable[[], Any]) -> Any:
         """Do something that may refuse with a sentence for the user, and show that sentence; returns its result."""

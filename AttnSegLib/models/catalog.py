@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -166,21 +167,25 @@ def user_folder() -> Path:
     return data / "AttnSeg" / "Models"
 
 
-def load_models(folder: Path | None = None) -> list[ModelSpec]:
+def load_models(folder: Path | None = None, notify: Callable[[str], None] | None = None) -> list[ModelSpec]:
     """The cards of all model folders, by id: the bundled models and the user's, or those in `folder`.
 
-    Where the user has a model with the id of a bundled one, the bundled one counts. Raises `InputError` for a card that
-    can't be understood; one of the user's is left out instead, with a line in the log, since it must not hide the rest.
+    Where the user has a model with the id of a bundled one, the bundled one counts. A model whose card can't be
+    understood is left out, since it must not hide the others.
+
+    Args:
+        folder: to look in; for a card there that can't be understood, `InputError` is raised.
+        notify: gets a sentence for each model that is left out; without it, the log does.
     """
     if folder:
         return [load_card(path) for path in _cards(folder).values()]
-    models = {path.parent.name: load_card(path) for path in _cards(resource_folder("Models")).values()}
-    for name, path in _cards(user_folder()).items():
+    models = []
+    for _, path in sorted(_usual_cards().items()):
         try:
-            models.setdefault(name, load_card(path))
+            models.append(load_card(path))
         except InputError as error:
-            logging.getLogger(__name__).warning("%s It lies in '%s'.", error, path.parent)
-    return [models[name] for name in sorted(models)]
+            (notify or logging.getLogger(__name__).warning)(f"{error} It lies in '{path.parent}'.")
+    return models
 
 
 def find_model(model_id: str, folder: Path | None = None) -> ModelSpec:
@@ -188,7 +193,7 @@ def find_model(model_id: str, folder: Path | None = None) -> ModelSpec:
 
     Looks where `load_models` does. Raises `InputError` listing the right ids.
     """
-    cards = _cards(folder) if folder else _cards(user_folder()) | _cards(resource_folder("Models"))
+    cards = _cards(folder) if folder else _usual_cards()
     if model_id in cards:
         return load_card(cards[model_id])
     if (Path(model_id) / CARD).is_file():
@@ -230,6 +235,11 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _usual_cards() -> dict[str, Path]:
+    """The user's and, with a better right to an id, the bundled ones."""
+    return _cards(user_folder()) | _cards(resource_folder("Models"))
 
 
 def _cards(folder: Path) -> dict[str, Path]:

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 from AttnSegLib.__main__ import main
+from AttnSegLib.models import catalog
+from AttnSegLib.models.catalog import CARD
 from training.papers.comparison import title_of
 
 SHIPPED = "anunet-left_atrium-mr"
@@ -25,6 +27,18 @@ def test_models_are_listed_for_people(capsys):
     group = lines.index("Left atrium in MR")
     below = [line.split()[0] for line in lines[group + 1 : group + 6]]
     assert SHIPPED in below
+
+
+def test_a_damaged_card_is_told_beside_the_list(a_model_folder, monkeypatch, capsys):
+    (a_model_folder.parent / "broken").mkdir()
+    (a_model_folder.parent / "broken" / CARD).write_text("{")
+    monkeypatch.setattr(catalog, "resource_folder", lambda _name: a_model_folder.parent)
+    assert main(["models", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert [model["id"] for model in json.loads(printed.out)] == ["tiny"]
+    assert printed.err.startswith("Warning: The card of model 'broken' is damaged; install the model again.")
+    assert main(["check"]) == 2
+    assert "PROBLEM models: The card of model 'broken' is damaged" in capsys.readouterr().out
 
 
 def test_networks_are_listed_with_their_counts(capsys):

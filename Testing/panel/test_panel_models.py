@@ -48,6 +48,23 @@ def test_what_a_card_says_is_shown_as_it_is_and_never_obeyed(widget, ui):
     assert "<img" not in ui.statusLabel.text
 
 
+def test_a_damaged_card_costs_its_model_and_not_the_panel(a_model_folder, open_panel, monkeypatch):
+    from AttnSegLib.models import catalog
+
+    broken = a_model_folder.parent / "broken"
+    broken.mkdir()
+    (broken / catalog.CARD).write_text("{")
+    real = catalog.resource_folder
+    found = {"Models": a_model_folder.parent}
+    monkeypatch.setattr(catalog, "resource_folder", lambda name: found.get(name) or real(name))
+    widget = open_panel(MODULE)
+    assert [spec.id for spec in widget.panel.models] == ["tiny"]
+    assert "card of model &#x27;broken&#x27; is damaged; install the model again" in widget.ui.modelsLabel.text
+    (broken / catalog.CARD).unlink()
+    widget.panel.reload_models()
+    assert widget.ui.modelsLabel.text == ""
+
+
 def test_importing_and_deleting_a_model(ui, a_model_folder, tmp_path, monkeypatch):
     import slicer
 

@@ -79,7 +79,11 @@ def _gpu() -> Finding:
 def _models() -> Finding:
     from AttnSegLib.models.catalog import load_models, sha256_of
 
-    models = [model for model in load_models() if not model.url or model.is_available]  # others are not fetched yet
+    damaged: list[str] = []
+    models = load_models(notify=damaged.append)
+    if damaged:
+        return Finding("models", False, " ".join(damaged), _CURES["models"])
+    models = [model for model in models if not model.url or model.is_available]  # others are not fetched yet
     bad = [m.id for m in models if not m.weights_path.is_file() or sha256_of(m.weights_path) != m.sha256]
     if bad:
         return Finding("models", False, f"damaged weights: {', '.join(bad)}", _CURES["models"])
