@@ -69,7 +69,7 @@ def test_check_names_what_is_wrong(monkeypatch, capsys):
     monkeypatch.setattr("torch.from_dlpack", unavailable)
     assert main(["check"]) == 2
     printed = capsys.readouterr().out
-    assert "PROBLEM bridge: Numpy is not available" in printed
+    assert "PROBLEM numpy and torch: Numpy is not available" in printed
     assert "cure: install builds of numpy and torch that fit each other" in printed
 
 
