@@ -21,6 +21,7 @@ class AttentionSection:
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
         self._shown: Any = None  # the heat map in the views
+        self._look: tuple[float, float] | None = None  # its opacity and threshold, as they were last set
         self._point: views.QueryPoint | None = None
         self.ui.mapBox.connect("activated(int)", self.map_chosen)
         self.ui.wholeVolumeButton.connect("clicked(bool)", self.show_whole_volume)
@@ -41,12 +42,16 @@ class AttentionSection:
         self.ui.queryButton.enabled = ready and bool(spec.facts.queries)
         alive = self._shown is not None and self._shown.GetScene() is not None
         self.ui.hideMapsButton.enabled = self.ui.renderingBox.enabled = alive
-        if alive:
-            heat_maps.show_heat_map(self._shown, parameters.opacity, parameters.threshold)
+        look = (parameters.opacity, parameters.threshold)
+        if alive and look != self._look:
+            self._look = look
+            heat_maps.adjust_heat_map(self._shown, *look)
 
     def receive(self, update: Any) -> None:
         if isinstance(update, Mapped):
             self._shown = update.node
+            self._look = (self.panel.parameters.opacity, self.panel.parameters.threshold)
+            heat_maps.show_heat_map(self._shown, *self._look)
             self.ui.attentionLabel.text = _("{title}: coefficients from 0 to 1, shown from {low:.2f} up.").format(
                 title=escape(update.title), low=self.panel.parameters.threshold
             )

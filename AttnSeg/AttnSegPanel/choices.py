@@ -32,7 +32,9 @@ def chosen(box: Any) -> Any:
 
 
 def show_rows(table: Any, rows: Sequence[Sequence[str]]) -> None:
-    """Fill a table with texts; numbers to the right."""
+    """Fill a table with texts, numbers to the right; nothing happens if it shows them already."""
+    if _shown_rows(table) == [list(texts) for texts in rows]:
+        return
     table.setRowCount(len(rows))
     for row, texts in enumerate(rows):
         for column, text in enumerate(texts):
@@ -42,3 +44,8 @@ def show_rows(table: Any, rows: Sequence[Sequence[str]]) -> None:
             table.setItem(row, column, item)
     table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     table.resizeRowsToContents()
+
+
+def _shown_rows(table: Any) -> list[list[str]]:
+    cells = [[table.item(row, column) for column in range(table.columnCount)] for row in range(table.rowCount)]
+    return [[cell.text() for cell in row if cell is not None] for row in cells]

@@ -19,6 +19,7 @@ class Preparation:
     def __init__(self) -> None:
         self._volumes: dict[str, tuple[Any, Volume]] = {}  # by node id: mark of its contents, and what was read
         self._speeds: dict[str, float] = {}  # GMAC/s by device
+        self._remarks: tuple[Any, list[preflight.Remark]] = (None, [])  # what they are about, and they themselves
 
     def volume(self, node: Any) -> Volume:
         """The volume in a node; read again only when the node has changed."""
@@ -36,10 +37,14 @@ class Preparation:
         return slice_orientation(self.volume(target.volume_node).affine, target.spec.plane).axes[0]
 
     def preflight(self, target: Target) -> list[preflight.Remark]:
-        """What to read before Apply."""
+        """What to read before Apply; a panel asks often, so it is found again only if something has changed."""
         device = "cpu" if target.device == "auto" else target.device
         effort = preflight.Effort(device, target.flips, self._speeds.get(device))
-        return preflight.inspect(self.volume(target.volume_node), target.spec, effort)
+        volume, spec = self.volume(target.volume_node), target.spec
+        about = (volume, spec, spec.known_plane, effort)
+        if about != self._remarks[0]:
+            self._remarks = (about, preflight.inspect(volume, spec, effort))
+        return self._remarks[1]
 
     def region(self, target: Target, roi: Any, slices: tuple[int, int | None]) -> Region | None:
         """What an ROI node (or None) and a range of slices, first and last (None: to the end), leave of the volume."""

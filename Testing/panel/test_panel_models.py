@@ -19,7 +19,19 @@ def test_the_list_of_models_shows_their_cards(widget, ui):
     assert not ui.downloadButton.enabled
 
 
-def test_what_a_card_says_is_shown_as_it_is_and_never_obeyed(widget, ui):
+def test_the_list_of_models_is_made_again_only_if_there_are_others(widget, ui):
+    ui.modelTable.item(0, 0).setToolTip("the same item")
+    widget.panel.refresh()
+    assert ui.modelTable.item(0, 0).toolTip() == "the same item"
+    widget.panel.models = widget.panel.models[::-1]
+    widget.panel.refresh()
+    assert [ui.modelTable.item(row, 0).text() for row in range(ui.modelTable.rowCount)] == [
+        spec.title for spec in widget.panel.models
+    ]
+    assert ui.modelTable.item(0, 0).toolTip() == ""
+
+
+def test_what_a_card_says_is_shown_as_it_is_and_never_obeyed(widget, ui, a_node):
     import dataclasses
 
     from AttnSegLib.mrml.news import Mapped
@@ -40,7 +52,7 @@ def test_what_a_card_says_is_shown_as_it_is_and_never_obeyed(widget, ui):
     assert ui.cardText.toPlainText().count(trap) == 8
     assert "<img" not in ui.cardText.html
     assert "<img" not in ui.preflightLabel.text  # it names the licence
-    widget.panel.attention.receive(Mapped(None, trap))
+    widget.panel.attention.receive(Mapped(a_node, trap))
     assert "<img" not in ui.attentionLabel.text
     widget.panel.model_list._say(trap)  # as what went wrong with a download names the address in the card
     assert "<img" not in ui.modelsLabel.text
