@@ -140,7 +140,7 @@ class _Service:
         from AttnSegLib.inference.predictor import SlicePredictor
 
         spec = load_card(Path(request["card"])).in_plane(request["plane"])
-        key = (request["card"], spec.sha256, spec.plane, *request["compute"], request["level"])
+        key = (request["card"], spec, *request["compute"], request["level"])  # the whole card: all of it decides
         if self._predictor is None or self._predictor[0] != key:
             self._predictor = None  # room for the next one
             predictor = SlicePredictor.from_model(spec, Compute(*request["compute"]), level=request["level"])

@@ -1,5 +1,6 @@
 """The worker: a real process, tiny models, and everything that can go wrong with it."""
 
+import json
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import CARD, find_model
+from AttnSegLib.models.catalog import CARD, find_model, load_card
 from AttnSegLib.results import metrics
 from AttnSegLib.worker import events
 from AttnSegLib.worker.client import Request, Worker
@@ -83,6 +84,18 @@ def test_the_same_volume_is_copied_once_and_the_model_stays_loaded(warm, spec, a
     _, reversed_map, _ = finished(warm, other, Request(spec, device="cpu"))
     assert warm._block["name"] != block
     assert reversed_map.shape == label_map.shape
+
+
+def test_a_card_that_changed_under_the_same_weights_counts(warm, spec, a_volume):
+    _, before, _ = finished(warm, a_volume, Request(spec, device="cpu"))
+    card = json.loads((spec.folder / CARD).read_text())
+    card["preprocessing"]["size"] = [64, 64]
+    (spec.folder / CARD).write_text(json.dumps(card))
+    changed = load_card(spec.folder / CARD)
+    expected = SlicePredictor.from_model(changed, Compute("cpu")).predict(a_volume).label_map
+    assert (expected != before).any()
+    _, after, _ = finished(warm, a_volume, Request(changed, device="cpu"))
+    np.testing.assert_array_equal(after, expected)
 
 
 def test_cancel_is_soon_and_the_worker_goes_on(warm, large, spec, a_volume):
