@@ -8,6 +8,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 BENCH := .venv-bench/bin
 BENCH_PIP := $(subst $(BIN),$(BENCH),$(PIP))
+# Files of tests side by side, in the order of conftest.py: a process for each core, but no more than memory is for.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
 SAMPLE := Resources/Samples/abdomen_mr
 
@@ -32,10 +34,10 @@ demo: install
 	@echo "Look at demo-output/overview.png, or open demo-output/segmentation.seg.nrrd in 3D Slicer."
 
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: install
 	$(BIN)/ruff check .

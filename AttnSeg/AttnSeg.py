@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import qt
 import slicer
@@ -29,10 +29,18 @@ for _place in (_FOLDER, _FOLDER.parent):  # in a checkout the library lies besid
         sys.path.append(str(_place))
 
 from AttnSegLib.errors import InputError  # noqa: E402
-from AttnSegLib.models.catalog import find_model, resource_folder  # noqa: E402
-from AttnSegLib.mrml.news import Segmented, Stopped, Target  # noqa: E402
+from AttnSegLib.inference.prediction import ComputeOptions  # noqa: E402
+from AttnSegLib.models.catalog import find_model  # noqa: E402
+from AttnSegLib.models.places import resource_folder  # noqa: E402
+from AttnSegLib.mrml.news import Segmented, Target  # noqa: E402
 from AttnSegLib.mrml.session import Session  # noqa: E402
+from AttnSegLib.worker.messages import JobCancelled, JobFailed, Request  # noqa: E402
 from AttnSegPanel import samples  # noqa: E402
+
+if TYPE_CHECKING:
+    from AttnSegLib.mrml.protocols import SegmentationNode, VolumeNode
+    from AttnSegPanel.panel import Panel
+    from AttnSegPanel.widgets import Parameters
 
 _POLL_MS = 30
 
@@ -87,12 +95,13 @@ class AttnSegParameterNode:
 class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Keeps panel, parameter node and timer together; the panel does the rest."""
 
+    logic: AttnSegLogic
+    panel: Panel
+
     def __init__(self, parent: Any = None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic: AttnSegLogic | None = None
-        self.panel: Any = None
-        self._parameterNodeGuiTag: Any = None
+        self._parameterNodeGuiTag: int | None = None
 
     def setup(self) -> None:
         """Build the panel; no torch is loaded and no process started."""
@@ -126,7 +135,7 @@ class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self) -> None:
         """The user goes to another module; a run goes on."""
-        if self.panel.parameters is not None:
+        if self.panel.is_open:
             self.panel.parameters.disconnectGui(self._parameterNodeGuiTag)
             self._parameterNodeGuiTag = None
 
@@ -157,10 +166,10 @@ class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.panel.spec is None and self.panel.models:
             parameters.modelId = self.panel.models[0].id
 
-    def setParameterNode(self, node: AttnSegParameterNode | None) -> None:
+    def setParameterNode(self, node: Parameters | None) -> None:
         """Connect another parameter node, or none, with the widgets."""
-        old = self.panel.parameters
-        if old is not None:
+        if self.panel.is_open:
+            old = self.panel.parameters
             if self._parameterNodeGuiTag is not None:
                 old.disconnectGui(self._parameterNodeGuiTag)
             self.removeObserver(old, vtk.vtkCommand.ModifiedEvent, self.panel.refresh)
@@ -179,21 +188,30 @@ class AttnSegLogic(ScriptedLoadableModuleLogic):
         ScriptedLoadableModuleLogic.__init__(self)
         self.session = Session(python=_python())
 
-    def getParameterNode(self) -> AttnSegParameterNode:
+    def getParameterNode(self) -> Parameters:
         """The scene's choices."""
-        return AttnSegParameterNode(super().getParameterNode())
+        wrapper: Any = AttnSegParameterNode  # its decorator makes the constructor
+        node: Parameters = wrapper(super().getParameterNode())
+        return node
 
-    def segment(self, volume_node: Any, model_id: str, segmentation_node: Any = None, device: str = "auto") -> Any:
+    def segment(
+        self,
+        volume_node: VolumeNode,
+        model_id: str,
+        segmentation_node: SegmentationNode | None = None,
+        device: str = "auto",
+    ) -> SegmentationNode:
         """Segment and wait for the result, with the application alive meanwhile; returns the segmentation node.
 
         Raises `InputError` with one sentence if it can't be done.
         """
-        self.session.segment(Target(volume_node, find_model(model_id), device=device), segmentation=segmentation_node)
+        request = Request(find_model(model_id), compute=ComputeOptions(device))
+        self.session.segment(Target(volume_node, request), segmentation=segmentation_node)
         while True:
             for update in self.session.poll():
                 if isinstance(update, Segmented):
                     return update.node
-                if isinstance(update, Stopped):
+                if isinstance(update, JobCancelled | JobFailed):
                     raise InputError(update.sentence)
             slicer.app.processEvents()
             time.sleep(0.02)

@@ -131,6 +131,9 @@ class _Bar:
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 
+    def noticed(self, _sentence: str) -> None:
+        """`segment` tells of notices."""
+
     def cancelled(self) -> bool:
         return False  # Ctrl-C comes as an exception
 
@@ -141,7 +144,7 @@ def _leave_at_once(_signal: int, _frame: object) -> None:
     os._exit(_INTERRUPTED)
 
 
-def _print_report(report: dict, folder: Path) -> None:
+def _print_report(report: dict[str, Any], folder: Path) -> None:
     for part in report["segments"]:
         print(f"{part['name']}: {part['volume_ml']:.1f} mL in {part['slices']} slice{'s' * (part['slices'] != 1)}")
         scores = report.get("agreement_with_reference", {}).get(part["id"])
@@ -156,7 +159,7 @@ def _print_report(report: dict, folder: Path) -> None:
     print(f"Results are in {folder.resolve()}/")
 
 
-def _slices_to_check(report: dict) -> str:
+def _slices_to_check(report: dict[str, Any]) -> str:
     found = [str(part["index"]) for part in report["slices_to_check"]]
     count = report["input"]["shape_kji"][report["slices"]["stored_axis_kji"]]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
@@ -165,20 +168,18 @@ def _slices_to_check(report: dict) -> str:
 
 
 def _models(options: argparse.Namespace) -> int:
-    models = catalog.load_models(notify=_warn)
+    models = catalog.load_models()
     if options.json:
         print(json.dumps([dataclasses.asdict(spec) for spec in models], indent=2, default=str))
         return 0
+    if not models:
+        print(catalog.NO_MODELS)
     width = max((len(spec.id) for spec in models), default=0)
     for finds, group in groupby(sorted(models, key=lambda spec: spec.finds), key=lambda spec: spec.finds):
         print(finds)
         for spec in group:
-            print(f"  {spec.id:{width}}  {spec.title}; {spec.scores['summary']}; weights {spec.licence}")
+            print(f"  {spec.id:{width}}  {spec.title}; {spec.scores.summary}; weights {spec.licence}")
     return 0
-
-
-def _warn(sentence: str) -> None:
-    print(f"Warning: {sentence}", file=sys.stderr)
 
 
 def _networks(options: argparse.Namespace) -> int:

@@ -1,16 +1,15 @@
-"""Fixtures that several tests share."""
+"""Fixtures that several tests share, and how tests run side by side."""
 
 import json
 import os
-import subprocess
-import sys
+from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from made_up.balls import RECIPE, write_task
+from made_up.commands import run_here
 from panel_at_work import a_node as a_node
 from panel_at_work import parameters as parameters
 from panel_at_work import ui as ui
@@ -25,8 +24,20 @@ from slicer_stand_in.fixtures import scene as scene
 
 from AttnSegLib import networks
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.models.catalog import CARD, sha256_of
+from AttnSegLib.models.card_file import CARD, FORMAT
+from AttnSegLib.models.catalog import sha256_of
 from AttnSegLib.networks.cost import network_facts
+from training import train
+
+# A thread for each process: they run side by side, and numbers then don't depend on how many cores there are.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that no process has a long one left when the others are done."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +72,7 @@ def a_model_folder(tmp_path):
     anatomy = {"scheme": "SCT", "value": "123037004", "meaning": "Anatomical Structure"}
     atrium = {"scheme": "SCT", "value": "82471001", "meaning": "Left atrium"}
     card = {
+        "format": FORMAT,
         "id": "tiny",
         "title": "A tiny model for tests",
         "network": "anunet",
@@ -92,18 +104,12 @@ def a_decathlon_task(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def a_checkpoint(a_decathlon_task, tmp_path_factory):
-    """Of a training on `a_decathlon_task` that is long enough to find the balls, in a process of its own: Lightning
-    warns a lot."""
+    """Of a training on `a_decathlon_task` that is long enough to find the balls."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "recipe.toml").write_text(RECIPE.replace("epochs = 2", "epochs = 20"))
-    arguments = [folder / "recipe.toml", "--root", a_decathlon_task, "--out", folder / "run", "--workers", "0"]
-    subprocess.run(
-        [sys.executable, "-m", "training.train", *map(str, arguments), "--accelerator", "cpu"],
-        capture_output=True,
-        cwd=Path(__file__).parents[1],
-        env=dict(os.environ, OMP_NUM_THREADS="1"),
-        check=True,
-    )
+    arguments = [folder / "recipe.toml", "--root", a_decathlon_task, "--out", folder / "run"]
+    ended = run_here(train.main, *arguments, "--workers", "0", "--accelerator", "cpu")
+    assert ended.code == 0, ended.said
     return folder / "run" / "best.ckpt"
 
 

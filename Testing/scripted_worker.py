@@ -2,13 +2,16 @@
 
 import numpy as np
 
-from AttnSegLib.worker import events
+from AttnSegLib.results.measures import Measure
+from AttnSegLib.results.slices_to_check import SliceToCheck
+from AttnSegLib.worker import messages
 
 
 class Job:
     """As `worker.client.Job`."""
 
-    def __init__(self, shape, titles):
+    def __init__(self, number, shape, titles):
+        self.number = number
         self.label_map = np.zeros(shape, np.uint8)
         self.attention = {title: np.full(shape, 0.75, np.float16) for title in titles}
         self.released = False
@@ -23,8 +26,8 @@ class ScriptedWorker:
     def __init__(self, _python=None):
         self.requests = []
         self.job = None
-        self.cancels = self.closed = 0
-        self._events = []
+        self.jobs = self.cancels = self.closed = 0
+        self._said = []
 
     @property
     def is_busy(self):
@@ -32,20 +35,22 @@ class ScriptedWorker:
 
     def segment(self, volume, request):
         self.requests.append(request)
-        self.job = Job(volume.voxels.shape, request.options.attention)
-        return self.job
+        return self._begin(volume.voxels.shape, request.options.attention)
 
     def compare(self, reference, prediction, spacing):
         self.compared = reference, prediction, spacing
-        self.job = Job((1, 1, 1), ())
-        return self.job
+        return self._begin((1, 1, 1), ())
 
     def check(self):
-        self.job = Job((1, 1, 1), ())
+        return self._begin((1, 1, 1), ())
+
+    def _begin(self, shape, titles):
+        self.jobs += 1
+        self.job = Job(self.jobs, shape, titles)
         return self.job
 
     def poll(self):
-        now, self._events = self._events, []
+        now, self._said = self._said, []
         return now
 
     def cancel(self):
@@ -55,9 +60,9 @@ class ScriptedWorker:
         self.closed += 1
         self.job = None
 
-    def say(self, event):
-        self._events.append(event)
-        if not isinstance(event, (events.Ready, events.SlicesDone)):
+    def say(self, message):
+        self._said.append(message)
+        if not isinstance(message, messages.Ready | messages.SlicesDone | messages.Notice):
             self.job = None
 
     def finish(self, label_map=None, notices=()):
@@ -65,6 +70,9 @@ class ScriptedWorker:
         job = self.job
         if label_map is not None:
             job.label_map[...] = label_map
-        measure = events.Measure("left_atrium", "Left atrium", 12.34, 3, 100.0, 7.0)
-        doubts = (events.SliceToCheck(3, 0.75, 0.1), events.SliceToCheck(1, 0.2, 0.0))
-        self.say(events.Result(job, 1.5, 0.1, len(job.label_map), 0, "cpu (2 threads)", notices, (measure,), doubts))
+        measure = Measure("left_atrium", "Left atrium", 12.34, 3, 100.0, 7.0, (0.0, 400.0))
+        doubts = (SliceToCheck(3, 0.75, 0.1), SliceToCheck(1, 0.2, 0.0))
+        errors = {one.index: one.expected_error for one in doubts}
+        device = "cpu (2 threads)"
+        done = len(job.label_map)
+        self.say(messages.Result(job.number, 1.5, 0.1, done, 0, device, notices, errors, (measure,), doubts))

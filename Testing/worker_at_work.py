@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from AttnSegLib.models.catalog import CARD, load_card
-from AttnSegLib.worker import events
+from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.worker import messages, protocol
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path("/dev/shm")
@@ -19,14 +19,23 @@ def spec(a_model_folder):
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_in_shared_memory():
-    before = set(SHARED.glob("psm_*")) if SHARED.is_dir() else set()
+def nothing_is_left_in_shared_memory(monkeypatch):
+    """Of what was made here: other tests, and Slicer itself, may have memory of their own."""
+    made = []
+
+    def create(*arguments):
+        memory, array = make(*arguments)
+        made.append(memory.name)
+        return memory, array
+
+    make = protocol.create_block
+    monkeypatch.setattr(protocol, "create_block", create)
     yield
-    assert not SHARED.is_dir() or set(SHARED.glob("psm_*")) <= before
+    assert not SHARED.is_dir() or [name for name in made if (SHARED / name).exists()] == []
 
 
 def follow(worker, until=None, seconds=PATIENCE):
-    """All events until the job has ended or `until` says so."""
+    """All messages until the job has ended or `until` says so."""
     found, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         new = worker.poll()
@@ -40,14 +49,14 @@ def follow(worker, until=None, seconds=PATIENCE):
 
 
 def is_slices(event):
-    return isinstance(event, events.SlicesDone)
+    return isinstance(event, messages.SlicesDone)
 
 
 def finished(worker, volume, request):
     """Run a job and return its result; its arrays are copied and let go."""
     job = worker.segment(volume, request)
     result = follow(worker)[-1]
-    assert isinstance(result, events.Result), result
+    assert isinstance(result, messages.Result), result
     label_map, attention = job.label_map.copy(), {title: a.copy() for title, a in job.attention.items()}
     job.release()
     return result, label_map, attention
@@ -58,5 +67,5 @@ def failure(worker, volume, request):
     worker.segment(volume, request)
     failed = follow(worker)[-1]
     worker.poll()
-    assert isinstance(failed, events.JobFailed), failed
+    assert isinstance(failed, messages.JobFailed), failed
     return failed

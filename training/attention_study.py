@@ -11,11 +11,12 @@ import numpy as np
 from tqdm import tqdm
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import ModelSpec, find_model
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import find_model
 from training.scoring.attention.deletion import Deletion, Eraser, mean_dice, read_deletions, write_deletions
 from training.scoring.attention.figures import MapsPicture, draw_deletions, draw_map_contrasts
 from training.scoring.attention.scores import (
@@ -82,9 +83,9 @@ class _Study:
         for case in tqdm(self._truth.cases, unit="case", disable=None):
             labelled = self._truth.read(case)
             volume, label_map = labelled
-            stack = self._predictor.preprocessing.stack(volume)
+            stack = SliceStack.of(volume, self._predictor.preprocessing)
             eraser = Eraser(self._predictor, self._compute, labelled)
-            for title, coefficients in self._maps(volume):
+            for title, coefficients in self._maps(stack):
                 scores.append(score_map(case.id, title, stack, coefficients, label_map > 0))
                 if title in self._spec.attention:
                     deletions += eraser.curves(case.id, title, coefficients)
@@ -93,12 +94,12 @@ class _Study:
         write_deletions(folder / "deletion.csv", deletions)
         self._draw(scores)
 
-    def _maps(self, volume: Volume) -> Iterator[tuple[str, np.ndarray]]:
+    def _maps(self, stack: SliceStack) -> Iterator[tuple[str, np.ndarray]]:
         """Title and coefficients (D, H, W) of all maps, some at a time: all of a large volume would fill the memory."""
         titles = self._predictor.attention_titles
         for first in range(0, len(titles), _AT_ONCE):
             options = PredictionOptions(attention=tuple(titles[first : first + _AT_ONCE]))
-            yield from self._predictor.predict(volume, options).attention.items()
+            yield from self._predictor.predict_stack(stack, options).attention.items()
 
     def _shown(self, means: dict[str, dict[str, float]]) -> tuple[str, ...]:
         """All maps, or of very many the default ones and those in which the organ stands out most."""
@@ -111,10 +112,10 @@ class _Study:
         volume, label_map = self._truth.read(self._truth.cases[0])
         means = mean_over_cases(scores)
         titles = self._shown(means)
-        maps = self._predictor.predict(volume, PredictionOptions(attention=titles)).attention
+        found = self._predictor.predict(volume, PredictionOptions(attention=titles))
         contrasts = {title: numbers["contrast"] for title, numbers in means.items()}
-        stack = self._predictor.preprocessing.stack(volume)
-        picture = MapsPicture(f"{self._spec.title}: {self._truth.cases[0].id}", stack, label_map > 0, maps, contrasts)
+        title = f"{self._spec.title}: {self._truth.cases[0].id}"
+        picture = MapsPicture(title, found.stack, label_map > 0, found.attention, contrasts)
         draw_map_contrasts(self._pictures / f"maps-{self._spec.id}.png", picture)
 
 

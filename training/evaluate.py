@@ -12,8 +12,10 @@ from tqdm import tqdm
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import CARD, find_model
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.preprocessing import Preprocessing
 from training import datasets
 from training.papers.columns import COLUMNS
 from training.scoring.candidates import Candidate, Folder, Model
@@ -68,7 +70,7 @@ def evaluate(candidates: Sequence[Candidate], truth: Truth, examples: Examples |
     for number, case in enumerate(tqdm(truth.cases, unit="case", disable=None)):
         labelled = truth.read(case)
         found = [candidate.find(case.id, labelled.volume) for candidate in candidates]
-        stack = next(filter(None, (candidate.stack(labelled.volume) for candidate in candidates)), None)
+        stack = next((one.stack for one in found if one.stack is not None), None)
         for one in found:  # all along the slices of the first that has any, so that they can be compared
             scores += score(one, labelled, truth.labels, stack.axes[0] if stack else 0)
         if examples is not None and number in examples.wanted(len(truth.cases)):
@@ -79,7 +81,7 @@ def evaluate(candidates: Sequence[Candidate], truth: Truth, examples: Examples |
 def seconds_per_slice(scores: Sequence[Score], truth: Truth, preprocessing: Preprocessing) -> float:
     """What one model took on all cases, by the number of its slices in them."""
     seconds = {one.case: one.seconds for one in scores}
-    return sum(seconds.values()) / sum(len(preprocessing.stack(case.read().volume)) for case in truth.cases)
+    return sum(seconds.values()) / sum(len(SliceStack.of(case.read().volume, preprocessing)) for case in truth.cases)
 
 
 def _candidate(name: str, options: argparse.Namespace) -> Candidate:

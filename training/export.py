@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,13 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.inference.checks.contrast import lacks_contrast
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import CARD, ModelSpec, load_card, sha256_of, user_folder
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import FirstWeights, ModelSpec, ScoreFacts, TrainingFacts
+from AttnSegLib.models.card_file import CARD, load_card, write_card
+from AttnSegLib.models.catalog import sha256_of
+from AttnSegLib.models.places import user_folder
 from AttnSegLib.networks.cost import network_facts
+from AttnSegLib.typed_json import from_json
 from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.model_folder.bundle import bundle_metadata
@@ -59,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    print(f"{folder}: {load_card(folder / CARD).scores['summary']}")
+    print(f"{folder}: {load_card(folder / CARD).scores.summary}")
     return 0
 
 
@@ -88,20 +93,13 @@ def export(checkpoint: Path, root: Path, models: Path, form: Form, *, model_id: 
 def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None:
     recipe, ids = from_dict(content["hyper_parameters"]["recipe"]), content["hyper_parameters"]["cases"]
     write_weights(network_of(content), form.bits, folder / _WEIGHTS)
-    card = _card(recipe, folder, ids) | {"scores": {"summary": "not scored"}}
     found = datasets.cases_of(recipe.dataset.name, root, **recipe.dataset.options)
-    card["training"]["optimisation"]["precision"] = content["hyper_parameters"]["precision"]  # instead of "auto"
-    if start := content["hyper_parameters"].get("start"):
-        card["training"]["start"] = start  # whose patients the weights have seen, too
-    card["training"]["epochs_done"] = content["epoch"] + 1  # fewer than the recipe's if it was the best, or interrupted
-    card["training"] |= _extent(recipe, [case for case in found if case.id in ids["training"]][:_LOOKED_AT])
-    _write_json(folder / CARD, card)
-    spec = load_card(folder / CARD)
+    facts = _with_extent(_training_facts(content), recipe, [case for case in found if case.id in ids["training"]])
+    spec = _written(_spec(recipe, folder, facts), folder)
     precise = predictor_of(content, Compute(), largest_component=spec.largest_component) if form.bits == 8 else None
-    look = CardScoring(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
-    _write_json(folder / CARD, card | {"scores": card_scores(spec, recipe, look)})
-    spec = load_card(folder / CARD)
-    _write_json(folder / "metadata.json", bundle_metadata(spec))
+    scoring = CardScoring(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
+    spec = _written(replace(spec, scores=card_scores(spec, recipe, scoring)), folder)
+    (folder / "metadata.json").write_text(json.dumps(bundle_metadata(spec), indent=2) + "\n", encoding="utf-8")
     (folder / "ATTRIBUTION.md").write_text(_attribution(spec, recipe), encoding="utf-8")
     if form.onnx:
         network = SlicePredictor.from_model(spec, Compute("cpu", precision="float32")).network
@@ -119,28 +117,50 @@ def _cases_to_score(found: list[Case], ids: dict[str, list[str]], root: Path) ->
     return cases if ids["test"] else cases[:_TRIED]
 
 
-def _extent(recipe: Recipe, training: list[Case]) -> dict[str, float]:
-    """The coarsest pixel, and the smallest and the largest side of a slice, in mm, that were trained on, and in CT the
-    share of scans with a contrast agent, so that users are warned of what is beyond; of some of the cases, since
-    reading all may take long."""
+def _written(spec: ModelSpec, folder: Path) -> ModelSpec:
+    """The model as users will read it from the card that is written here."""
+    write_card(spec, folder)
+    return load_card(folder / CARD)
+
+
+def _training_facts(content: dict[str, Any]) -> TrainingFacts:
+    known = content["hyper_parameters"]
+    recipe, ids, start = from_dict(known["recipe"]), known["cases"], known.get("start")
+    return TrainingFacts(
+        data=recipe.card["data_source"],
+        training_cases=tuple(ids["training"]),
+        validation_cases=tuple(ids["validation"]),
+        test_cases=tuple(ids["test"]),
+        dataset=recipe.dataset,
+        augmentation=asdict(recipe.augmentation),
+        optimisation=asdict(replace(recipe.optimisation, precision=known["precision"])),  # instead of "auto"
+        start=from_json(FirstWeights, start) if start else None,  # whose patients the weights have seen, too
+        epochs_done=content["epoch"] + 1,
+    )
+
+
+def _with_extent(facts: TrainingFacts, recipe: Recipe, training: list[Case]) -> TrainingFacts:
+    """With the coarsest pixel, and the smallest and the largest side of a slice, that were trained on, and in CT the
+    share of scans with a contrast agent; of some of the cases, since reading all may take long."""
     pixels: list[float] = []
     sides: list[float] = []
     enhanced: list[bool] = []
-    for case in training:
+    for case in training[:_LOOKED_AT]:
         volume = case.read().volume
-        stack = recipe.preprocessing.stack(volume)
+        stack = SliceStack.of(volume, recipe.preprocessing)
         spacing = [volume.spacing[2 - axis] for axis in stack.axes[1:]]
         pixels.append(max(spacing))
         sides += [n * mm for n, mm in zip(stack.native_size, spacing, strict=True)]
         enhanced.append(not lacks_contrast(volume))
     if not training:
-        return {}
-    share = {"share_with_contrast": round(sum(enhanced) / len(enhanced), 3)}
-    return (share if recipe.card["modality"] == "CT" else {}) | {
-        "largest_pixel_mm": round(max(pixels), 3),
-        "smallest_slice_mm": round(min(sides), 1),
-        "largest_slice_mm": round(max(sides), 1),
-    }
+        return facts
+    return replace(
+        facts,
+        largest_pixel_mm=round(max(pixels), 3),
+        smallest_slice_mm=round(min(sides), 1),
+        largest_slice_mm=round(max(sides), 1),
+        share_with_contrast=round(sum(enhanced) / len(enhanced), 3) if recipe.card["modality"] == "CT" else None,
+    )
 
 
 def _model_id(recipe: Recipe) -> str:
@@ -153,25 +173,29 @@ def _checked_id(model_id: str) -> str:
     return model_id
 
 
-def _card(recipe: Recipe, folder: Path, cases: dict[str, list[str]]) -> dict[str, Any]:
-    own = {key: value for key, value in recipe.card.items() if key not in ("data_source", "variant")}
-    settings = recipe.as_dict()
-    return own | {
-        "id": folder.name,
-        "title": f"{recipe.card['title']} ({recipe.card['variant']})",
-        "network": recipe.network,
-        "options": recipe.options,
-        "facts": asdict(network_facts(recipe.network, **recipe.options)),
-        "preprocessing": settings["preprocessing"],
-        "mirrored": recipe.test_flips or {"vertical", "horizontal"} <= set(recipe.augmentation.flips),
-        "weights": _WEIGHTS,
-        "sha256": sha256_of(folder / _WEIGHTS),
-        "training": {
-            "data": recipe.card["data_source"],
-            **{f"{part}_cases": ids for part, ids in cases.items()},
-            **{name: settings[name] for name in ("dataset", "augmentation", "optimisation")},
-        },
-    }
+def _spec(recipe: Recipe, folder: Path, facts: TrainingFacts) -> ModelSpec:
+    """All but the scores."""
+    own = recipe.card
+    return ModelSpec(
+        id=folder.name,
+        title=f"{own['title']} ({own['variant']})",
+        network=recipe.network,
+        options=recipe.options,
+        organ=own["organ"],
+        modality=own["modality"],
+        labels=recipe.labels,
+        preprocessing=recipe.preprocessing,
+        attention=tuple(own["attention"]),
+        facts=network_facts(recipe.network, **recipe.options),
+        largest_component=own["largest_component"],
+        weights=_WEIGHTS,
+        sha256=sha256_of(folder / _WEIGHTS),
+        licence=own["licence"],
+        reference=own["reference"],
+        training=facts,
+        scores=ScoreFacts("not scored"),
+        mirrored=recipe.test_flips or {"vertical", "horizontal"} <= set(recipe.augmentation.flips),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -198,13 +222,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
 def _attribution(spec: ModelSpec, recipe: Recipe) -> str:
-    start = spec.training.get("start")
-    before = f"Before that, on: {start['data']}.\n" if start else ""
+    start = spec.training.start
+    before = f"Before that, on: {start.data}.\n" if start else ""
     return (
         f"# {spec.title}\n\n"
         f"The weights in this folder were trained on: {recipe.card['data_source']}.\n"

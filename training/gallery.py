@@ -16,7 +16,10 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import read_label_map, read_volume
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import ModelSpec, find_model, resource_folder
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.places import resource_folder
 from AttnSegLib.results.overview import Overview, draw_slice_with_maps
 from training.scoring.figures import save_small
 from training.scoring.truth import truth_of
@@ -46,14 +49,14 @@ def draw(spec: ModelSpec, case: str, labelled: Labelled, path: Path) -> None:
     """Write the picture of one model. case: as the picture calls it."""
     predictor = SlicePredictor.from_model(spec)
     volume, reference = labelled
-    stack = predictor.preprocessing.stack(volume)
+    stack = SliceStack.of(volume, predictor.preprocessing)
     number = int((stack.view(reference) > 0).sum(axis=(1, 2)).argmax())
     voxel = _middle(reference, stack.axes[0], stack.orientation.stored_index(number, reference.shape))
-    prediction = predictor.predict(volume, PredictionOptions(attention=spec.attention))
+    prediction = predictor.predict_stack(stack, PredictionOptions(attention=spec.attention))
     maps = dict(prediction.attention)
     for title in spec.attention:
         if title in spec.facts.queries:
-            looked = predictor.predict(volume, PredictionOptions(attention=(title,), query=voxel))
+            looked = predictor.predict_stack(stack, PredictionOptions(attention=(title,), query=voxel))
             maps[f"{title},\nfrom the middle"] = looked.attention[title]
     shown = Overview(f"{spec.title}: {case}", stack, prediction.label_map, spec.labels, maps, reference)
     save_small(draw_slice_with_maps(shown, number), path)

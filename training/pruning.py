@@ -12,7 +12,8 @@ from AttnSegLib import networks
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import ModelSpec, find_model
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import find_model
 from training.evaluate import evaluate, seconds_per_slice
 from training.papers.columns import paper_columns
 from training.scoring.candidates import Model

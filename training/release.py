@@ -8,15 +8,18 @@ Resources/Models.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import CARD, ModelSpec, find_model, load_card, load_models, sha256_of, user_folder
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.card_file import CARD, load_card, write_card
+from AttnSegLib.models.catalog import find_model, load_models, sha256_of
+from AttnSegLib.models.places import user_folder
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file knows: the same model makes the same file
 SUMS = "SHA256SUMS"
@@ -71,9 +74,7 @@ def _release(spec: ModelSpec, out: Path, address: str) -> list[Path]:
     card.mkdir(parents=True)
     for path in others:
         shutil.copyfile(path, card / path.name)
-    values = json.loads((card / CARD).read_text(encoding="utf-8"))
-    values |= {"url": f"{address}/{weights.name}", "size_bytes": weights.stat().st_size}
-    (card / CARD).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    write_card(replace(spec, url=f"{address}/{weights.name}", size_bytes=weights.stat().st_size), card)
     load_card(card / CARD)
     return [weights, whole]
 

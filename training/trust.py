@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         for spec in [find_model(name) for name in options.models]:
-            trained = tuple(spec.training.get("training_cases", ()))
+            trained = spec.training.training_cases
             if options.training_cases and not trained:
                 raise InputError(f"The card of '{spec.id}' does not tell which cases it was trained on.")
             cases = trained if options.training_cases else tuple(options.case or ())
@@ -75,7 +75,7 @@ def measure_trust(folder: Path, predictor: SlicePredictor, truth: Truth) -> None
     for case in tqdm(truth.cases, unit="case", disable=None):
         volume, label_map = truth.read(case)
         prediction = predictor.predict(volume, PredictionOptions(probabilities=True))
-        slices += trust_of(case.id, predictor.preprocessing.stack(volume), label_map, prediction)
+        slices += trust_of(case.id, prediction.stack, label_map, prediction)
         for label in truth.labels:
             reference, found = label_map == label.value, prediction.label_map == label.value
             probability = prediction.probabilities[label.value]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
 from AttnSegLib.mrml import heat_maps, views
-from AttnSegLib.mrml.news import Mapped
+from AttnSegLib.mrml.news import Mapped, News
+from AttnSegLib.mrml.protocols import VolumeNode
 from AttnSegPanel.choices import chosen, fill_box, select
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class AttentionSection:
 
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
-        self._shown: Any = None  # the heat map in the views
+        self._shown: VolumeNode | None = None  # the heat map in the views
         self._look: tuple[float, float] | None = None  # its opacity and threshold, as they were last set
         self._point: views.QueryPoint | None = None
         self.ui.mapBox.connect("activated(int)", self.map_chosen)
@@ -39,15 +40,15 @@ class AttentionSection:
         idle = not self.panel.session.is_busy
         self.ui.mapBox.enabled = self.ui.sequenceButton.enabled = ready and idle
         self.ui.wholeVolumeButton.enabled = ready and idle and bool(chosen(self.ui.mapBox))
-        self.ui.queryButton.enabled = ready and bool(spec.facts.queries)
-        alive = self._shown is not None and self._shown.GetScene() is not None
-        self.ui.hideMapsButton.enabled = self.ui.renderingBox.enabled = alive
+        self.ui.queryButton.enabled = ready and spec is not None and bool(spec.facts.queries)
+        shown = self._shown if self._shown is not None and self._shown.GetScene() is not None else None
+        self.ui.hideMapsButton.enabled = self.ui.renderingBox.enabled = shown is not None
         look = (parameters.opacity, parameters.threshold)
-        if alive and look != self._look:
+        if shown is not None and look != self._look:
             self._look = look
-            heat_maps.adjust_heat_map(self._shown, *look)
+            heat_maps.adjust_heat_map(shown, *look)
 
-    def receive(self, update: Any) -> None:
+    def receive(self, update: News) -> None:
         if isinstance(update, Mapped):
             self._shown = update.node
             self._look = (self.panel.parameters.opacity, self.panel.parameters.threshold)
@@ -87,8 +88,9 @@ class AttentionSection:
 
     def show_rendering(self, shown: bool) -> None:
         """The map in the 3D view."""
-        if self._shown is not None:
-            self.panel.attempt(lambda: heat_maps.show_volume_rendering(self._shown, shown))
+        node = self._shown
+        if node is not None:
+            self.panel.attempt(lambda: heat_maps.show_volume_rendering(node, shown))
 
     def toggle_query(self, placing: bool) -> None:
         """Place a point, and follow it."""

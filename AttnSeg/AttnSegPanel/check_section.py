@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.mrml import views
-from AttnSegLib.mrml.news import Segmented
+from AttnSegLib.mrml.news import News, Segmented
 from AttnSegPanel.choices import show_rows
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class CheckSection:
     def refresh(self) -> None:
         self.ui.redoButton.enabled = self._last is not None and not self.panel.session.is_busy
 
-    def receive(self, update: Any) -> None:
+    def receive(self, update: News) -> None:
         if isinstance(update, Segmented) and update.whole:
             self._last = update
             rows = [[f"{s.index}", f"{s.expected_error:.2f}", f"{s.area_jump:.2f}"] for s in update.result.to_check]

@@ -7,8 +7,10 @@ from typing import Any
 
 import qt
 
+from AttnSegPanel.widgets import ComboBox, TableWidget
 
-def fill_box(box: Any, choices: Sequence[tuple[str, Any]]) -> None:
+
+def fill_box(box: ComboBox, choices: Sequence[tuple[str, Any]]) -> None:
     """Show these (text, value) pairs in a combo box; nothing happens if it shows them already."""
     if [(box.itemText(i), box.itemData(i)) for i in range(box.count)] == list(choices):
         return
@@ -19,19 +21,19 @@ def fill_box(box: Any, choices: Sequence[tuple[str, Any]]) -> None:
     box.blockSignals(blocked)
 
 
-def select(box: Any, value: Any) -> None:
+def select(box: ComboBox, value: Any) -> None:
     """Choose the entry with this value, without telling anyone; none if there is no such entry."""
     blocked = box.blockSignals(True)
     box.setCurrentIndex(box.findData(value))
     box.blockSignals(blocked)
 
 
-def chosen(box: Any) -> Any:
+def chosen(box: ComboBox) -> Any:
     """Value of the entry that is chosen, None if there is none."""
     return box.itemData(box.currentIndex) if box.currentIndex >= 0 else None
 
 
-def show_rows(table: Any, rows: Sequence[Sequence[str]]) -> None:
+def show_rows(table: TableWidget, rows: Sequence[Sequence[str]]) -> None:
     """Fill a table with texts, numbers to the right; nothing happens if it shows them already."""
     if _shown_rows(table) == [list(texts) for texts in rows]:
         return

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.mrml import views
-from AttnSegLib.mrml.news import Segmented, Started, Stopped, Working
+from AttnSegLib.mrml.news import News, Segmented
+from AttnSegLib.worker.messages import JobCancelled, JobFailed, Ready, SlicesDone
 from AttnSegPanel.choices import chosen, fill_box, select
 
 if TYPE_CHECKING:
@@ -39,20 +40,20 @@ class InputSection:
         self._show_remarks()
         self._show_state()
 
-    def receive(self, update: Any) -> None:
-        if isinstance(update, Started):
+    def receive(self, update: News) -> None:
+        if isinstance(update, Ready):
             cards = [(f"{name} ({free} MB free)" if free else name, device) for device, name, free in update.devices]
             self._devices = [(_("Automatic"), "auto"), *cards]
-        elif isinstance(update, Working):
+        elif isinstance(update, SlicesDone):
             self.ui.progressBar.maximum = update.total
             self.ui.progressBar.value = update.done
             self.panel.say(_progress(update))
         elif isinstance(update, Segmented):
-            if self.panel.parameters is not None:
+            if self.panel.is_open:
                 self.panel.parameters.segmentation = update.node
             seconds, device = update.result.seconds, update.result.device
             self.panel.say(_("Done in {seconds:.1f} s on {device}.").format(seconds=seconds, device=device))
-        if isinstance(update, (Segmented, Stopped)):
+        if isinstance(update, (Segmented, JobCancelled, JobFailed)):
             self._show_state()
 
     def organ_chosen(self, _index: int) -> None:
@@ -132,9 +133,6 @@ def _remark(remark: preflight.Remark) -> str:
     return f'<span style="color:#c77700">&#9888; {text}</span>' if remark.is_warning else text
 
 
-def _progress(update: Working) -> str:
-    if update.seconds_left is None:
-        return _("{done} of {total} slices").format(done=update.done, total=update.total)
-    return _("{done} of {total} slices, {seconds:.0f} s left").format(
-        done=update.done, total=update.total, seconds=update.seconds_left
-    )
+def _progress(update: SlicesDone) -> str:
+    sentence = _("{done} of {total} slices, {seconds:.0f} s left")
+    return str(sentence.format(done=update.done, total=update.total, seconds=update.seconds_left))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import qt
 from slicer.i18n import tr as _
 
 from AttnSegLib.models import store as model_store
-from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.mrml.news import News
 from AttnSegPanel.choices import show_rows
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class ModelsSection:
         self._show_sentences()
         self._show_buttons()
 
-    def receive(self, _update: Any) -> None:
+    def receive(self, _update: News) -> None:
         """Nothing that the session reports concerns the list."""
 
     def poll(self) -> None:
@@ -82,7 +83,7 @@ class ModelsSection:
     def delete(self, _checked: bool = False) -> None:
         """Remove a model that was downloaded or imported."""
         spec = self.selected
-        if spec is not None and self.panel.attempt(lambda: model_store.delete(spec) or True):
+        if spec is not None and self.panel.attempt(lambda: _deleted(spec)):
             self._say(_("The model '{id}' was removed.").format(id=spec.id))
             self.panel.reload_models()
 
@@ -111,14 +112,19 @@ class ModelsSection:
 
 def _dice(spec: ModelSpec) -> str:
     """As the card of a model made by `training.export` says it; others tell their scores in words."""
-    return f"{spec.scores['mean_dice']:.3f}" if "mean_dice" in spec.scores else ""
+    return "" if spec.scores.mean_dice is None else f"{spec.scores.mean_dice:.3f}"
 
 
 def _state(spec: ModelSpec) -> str:
-    return _("here") if spec.is_available else _("not downloaded")
+    return str(_("here") if spec.is_available else _("not downloaded"))
 
 
-def _path(answer: Any) -> str:
+def _deleted(spec: ModelSpec) -> bool:
+    model_store.delete(spec)
+    return True
+
+
+def _path(answer: str | tuple[str, str]) -> str:
     """Qt's bindings answer with a path or with a path and a filter."""
     return answer[0] if isinstance(answer, tuple) else answer
 
@@ -130,8 +136,8 @@ def _card(spec: ModelSpec) -> str:
         _("Organ"): spec.organ,
         _("Modality"): spec.modality,
         _("Network"): f"{spec.network} ({spec.reference})",
-        _("Scores"): spec.scores["summary"],
-        _("Trained on"): f"{trained.get('data', '?')}; {len(trained.get('training_cases', ()))} patients",
+        _("Scores"): spec.scores.summary,
+        _("Trained on"): f"{trained.data or '?'}; {len(trained.training_cases)} patients",
         _("Licence of the weights"): spec.licence,
         _("Size"): f"{spec.size_bytes / 1e6:.1f} MB" if spec.size_bytes else _("unknown"),
     }

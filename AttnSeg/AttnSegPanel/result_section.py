@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from AttnSegLib.mrml import segmentations
-from AttnSegLib.mrml.news import Segmented
-from AttnSegLib.worker.events import Compared, Measure
+from AttnSegLib.mrml.news import News, Segmented
+from AttnSegLib.results.measures import Measure
+from AttnSegLib.worker.messages import Compared
 from AttnSegPanel.choices import show_rows
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class ResultSection:
             has_result and parameters.reference is not None and not self.panel.session.is_busy
         )
 
-    def receive(self, update: Any) -> None:
+    def receive(self, update: News) -> None:
         if isinstance(update, Segmented):
             self._last = update
             if update.whole:  # of one slice done again, the table would tell half
@@ -93,11 +94,10 @@ class ResultSection:
 
     def compare(self, _checked: bool = False) -> None:
         """Agreement of the model's first segment with the reference."""
-        parameters = self.panel.parameters
-        self.panel.attempt(
-            lambda: self.panel.session.compare(self.panel.target(), parameters.segmentation, parameters.reference)
-        )
-        self.panel.refresh()
+        ours, reference = self.panel.parameters.segmentation, self.panel.parameters.reference
+        if ours is not None and reference is not None:
+            self.panel.attempt(lambda: self.panel.session.compare(self.panel.target(), ours, reference))
+            self.panel.refresh()
 
 
 def _row(measure: Measure) -> list[str]:

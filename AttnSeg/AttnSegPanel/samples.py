@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from AttnSegLib.models.catalog import resource_folder
+from AttnSegLib.models.places import resource_folder
 
 _URL = "https://raw.githubusercontent.com/AttnSeg/SlicerAttnSeg/main/Resources/Samples/"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib.worker.events import Checked
+from AttnSegLib.inference.checks.finding import Finding
+from AttnSegLib.mrml.news import News
+from AttnSegLib.worker.messages import Checked
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -25,7 +27,7 @@ class SetupSection:
     def refresh(self) -> None:
         self.ui.checkButton.enabled = not self.panel.session.is_busy
 
-    def receive(self, update: Any) -> None:
+    def receive(self, update: News) -> None:
         if isinstance(update, Checked):
             self.ui.setupLabel.text = "<br>".join(_finding(finding) for finding in update.findings)
             self.ui.installButton.visible = any(f.name == "torch" and not f.ok for f in update.findings)
@@ -44,7 +46,7 @@ class SetupSection:
             self.ui.setupLabel.text = _("Install the extension 'PyTorch' in the Extensions Manager, restart Slicer.")
             return
         logic = PyTorchUtils.PyTorchUtilsLogic()
-        if logic.installTorch(askConfirmation=True, torchVersionRequirement=">=2.2") is None:
+        if logic.installTorch(askConfirmation=True, torchVersionRequirement=">=2.5") is None:
             self.ui.setupLabel.text = _("PyTorch was not installed; the log tells why.")
             return
         self.panel.session.restart_worker()
@@ -52,7 +54,7 @@ class SetupSection:
         self.check()
 
 
-def _finding(finding: Any) -> str:
+def _finding(finding: Finding) -> str:
     mark = (
         '<span style="color:#2e7d32">&#10003;</span>' if finding.ok else '<span style="color:#c62828">&#10007;</span>'
     )

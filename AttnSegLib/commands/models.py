@@ -1,14 +1,21 @@
-"""The commands that change which models there are: `attnseg models import`, `download` and `delete`."""
+"""The commands that change which models there are: `attnseg models import`, `download` and `delete`.
+
+Only they import the store: http and zip files would double the time that listing the models takes.
+"""
 
 from __future__ import annotations
 
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models import store
-from AttnSegLib.models.catalog import ModelSpec, find_model, load_models
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import find_model, load_models
+
+if TYPE_CHECKING:
+    from AttnSegLib.models.download import Download
 
 _PAUSE = 0.1  # s between looks at a download
 
@@ -32,6 +39,8 @@ def add_to(models: argparse.ArgumentParser) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
+    from AttnSegLib.models import store
+
     before = [(model, model.is_available) for model in load_models()]
     spec = store.import_model(options.path, overwrite=options.overwrite)
     hint = "" if spec.is_available else f" Its weights are still to be fetched: attnseg models download {spec.id}"
@@ -43,12 +52,16 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _delete(options: argparse.Namespace) -> int:
+    from AttnSegLib.models import store
+
     store.delete(find_model(options.id))
     print(f"Deleted model '{options.id}'.")
     return 0
 
 
 def _download(options: argparse.Namespace) -> int:
+    from AttnSegLib.models import store
+
     spec = find_model(options.id)
     if spec.is_available:
         print(f"The weights of model '{spec.id}' are here already: {spec.weights_path}")
@@ -58,7 +71,7 @@ def _download(options: argparse.Namespace) -> int:
     return 0
 
 
-def _wait(download: store.Download, spec: ModelSpec) -> None:
+def _wait(download: Download, spec: ModelSpec) -> None:
     """Show how it goes on until it has ended. Raises `InputError` with the reason if it failed."""
     from tqdm import tqdm
 

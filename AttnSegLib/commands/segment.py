@@ -17,11 +17,12 @@ from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import Prediction, PredictionOptions, Watch
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing, SliceStack
-from AttnSegLib.models.catalog import ModelSpec, find_model
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import find_model
 from AttnSegLib.networks.attention import attention_maps
+from AttnSegLib.results.measures import measure_segments
 from AttnSegLib.results.overview import Overview, write_overview
-from AttnSegLib.results.report import compare_with_reference, doubtful_slices, measure_segments, versions
+from AttnSegLib.results.report import REPORT_FORMAT, compare_with_reference, doubtful_slices, versions
 from AttnSegLib.results.results_folder import (
     OVERVIEW,
     REPORT,
@@ -31,8 +32,9 @@ from AttnSegLib.results.results_folder import (
     write_run_report,
 )
 from AttnSegLib.results.segmentation_file import write_heat_map_file, write_segmentation_file
+from AttnSegLib.typed_json import to_json
 from AttnSegLib.worker import blocking
-from AttnSegLib.worker.client import Request
+from AttnSegLib.worker.messages import Request
 
 
 @dataclass(frozen=True)
@@ -81,34 +83,48 @@ def segment(
         note(volume.notices)
         note(preflight.warnings(volume, spec))
         reading = time.perf_counter() - start
-        prediction = (_predict_in_worker if request.worker else _predict)(request, spec, volume, watch)
-        note(prediction.notices)
+        predict = _predict_in_worker if request.worker else _predict
+        prediction = predict(request, spec, volume, _Follower(watch, note))
         if not prediction.label_map.any():
             note([f"Nothing was found: is it the right scan for '{spec.id}', and is the organ in it?"])
-        stack = Preprocessing(**spec.preprocessing).stack(volume)
-        report = _report(request, spec, stack, prediction, reference)
+        report = _report(request, spec, prediction, reference)
         report["notices"] = notices
         start = time.perf_counter()
-        _write_images(folder, spec, stack, prediction, reference)
+        _write_images(folder, spec, prediction, reference)
         writing = time.perf_counter() - start
         report["seconds"] = {"read": reading, "predict": prediction.seconds, "write": writing}
         write_run_report(folder / REPORT, report)
     return report
 
 
-def _predict(request: SegmentRequest, spec: ModelSpec, volume: Volume, watch: Watch | None) -> Prediction:
+class _Follower:
+    """Passes on how the prediction goes on, if anyone wants to know, and notes what it says."""
+
+    def __init__(self, watch: Watch | None, note: Callable[[Iterable[str]], None]):
+        self._watch, self._note = watch, note
+
+    def finished(self, stored_indices: list[int], done: int, total: int) -> None:
+        if self._watch is not None:
+            self._watch.finished(stored_indices, done, total)
+
+    def noticed(self, sentence: str) -> None:
+        self._note([sentence])
+
+    def cancelled(self) -> bool:
+        return self._watch is not None and self._watch.cancelled()
+
+
+def _predict(request: SegmentRequest, spec: ModelSpec, volume: Volume, watch: Watch) -> Prediction:
     predictor = SlicePredictor.from_model(spec, request.compute, level=request.level)
     return predictor.predict(volume, _options(request, spec, predictor.attention_titles), watch)
 
 
-def _predict_in_worker(request: SegmentRequest, spec: ModelSpec, volume: Volume, watch: Watch | None) -> Prediction:
-    compute = request.compute
+def _predict_in_worker(request: SegmentRequest, spec: ModelSpec, volume: Volume, watch: Watch) -> Prediction:
     pruned = {} if request.level is None else {"level": request.level}
     with torch.device("meta"):  # only its titles are wanted
         titles = list(attention_maps(networks.create(spec.network, **spec.options | pruned)))
     options = _options(request, spec, titles)
-    order = Request(spec, options, compute.device, request.level, compute.batch_size, compute.precision)
-    return blocking.predict(volume, order, watch)
+    return blocking.predict(volume, Request(spec, options, request.compute, request.level), watch)
 
 
 def _options(request: SegmentRequest, spec: ModelSpec, available: list[str]) -> PredictionOptions:
@@ -128,9 +144,11 @@ def _attention_titles(request: SegmentRequest, spec: ModelSpec, available: list[
 
 
 def _report(
-    request: SegmentRequest, spec: ModelSpec, stack: SliceStack, prediction: Prediction, reference: np.ndarray | None
+    request: SegmentRequest, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None
 ) -> dict[str, Any]:
+    stack = prediction.stack
     report: dict[str, Any] = {
+        "format": REPORT_FORMAT,
         "model": {
             "id": spec.id,
             "sha256": spec.sha256,
@@ -144,7 +162,7 @@ def _report(
             "plane_was_chosen": request.plane is not None,
             "stored_axis_kji": stack.axes[0],
         },
-        "segments": measure_segments(stack, prediction.label_map, spec.labels),
+        "segments": to_json(measure_segments(stack, prediction.label_map, spec.labels)),
         "slices_to_check": doubtful_slices(stack, prediction.label_map, prediction.expected_error),
         "attention": {title: attention_file(title) for title in prediction.attention},
         "device": prediction.device,
@@ -164,9 +182,8 @@ def _describe_input(path: Path, volume: Volume) -> dict[str, Any]:
     }
 
 
-def _write_images(
-    folder: Path, spec: ModelSpec, stack: SliceStack, prediction: Prediction, reference: np.ndarray | None
-) -> None:
+def _write_images(folder: Path, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None) -> None:
+    stack = prediction.stack
     affine = stack.volume.affine
     write_segmentation_file(folder / SEGMENTATION, prediction.label_map, affine, spec.labels)
     for title, coefficients in prediction.attention.items():

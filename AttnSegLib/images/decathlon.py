@@ -21,4 +21,4 @@ def is_mislabelled_heart(shape: tuple[int, ...], affine: np.ndarray) -> bool:
 
 def true_affine(affine: np.ndarray) -> np.ndarray:
     """Affine (4x4, RAS, mm) of such a scan with its true directions; a turn, so that left and right stay apart."""
-    return _TURN @ affine
+    return np.asarray(_TURN @ affine)

@@ -11,4 +11,4 @@ ACQUIRED = "acquired"  # across the axis with the largest spacing; if no spacing
 def check_plane(plane: str) -> None:
     """Raises `InputError` if there is no such plane."""
     if plane != ACQUIRED and plane not in PLANES:
-        raise InputError(f"There is no slice plane '{plane}'; choose from: {', '.join([ACQUIRED, *PLANES])}.")
+        raise InputError(f"There is no slice plane {plane!r}; choose from: {', '.join([ACQUIRED, *PLANES])}.")

@@ -136,12 +136,12 @@ def _read_file(path: Path) -> sitk.Image:
         reader.ReadImageInformation()
         _check_header(reader, path)
         if reader.GetImageIO() != "NiftiImageIO":
-            return reader.Execute()
+            return _image_of(reader)
         _check_nifti_axes(reader, path)
         stored = math.prod(reader.GetSize()), int(_field(reader, "datatype")), int(_field(reader, "bitpix"))
         with ThreadPoolExecutor(1) as beside:
             finite = beside.submit(nifti.voxels_are_finite, path, *stored)
-            image = reader.Execute()
+            image = _image_of(reader)
         if not finite.result():
             raise InputError(_not_finite(f"'{path.name}'"))
         return image
@@ -149,6 +149,11 @@ def _read_file(path: Path) -> sitk.Image:
         if "orthonormal" in str(error):
             raise InputError(_sheared(f"'{path.name}'")) from error
         raise InputError(f"'{path.name}' is damaged, truncated or not what its name says; copy it again.") from error
+
+
+def _image_of(reader: sitk.ImageFileReader) -> sitk.Image:
+    image: sitk.Image = reader.Execute()
+    return image
 
 
 def _image_io(path: Path) -> str:
@@ -180,7 +185,7 @@ def _check_header(reader: sitk.ImageFileReader, path: Path) -> None:
 def _check_nifti_axes(reader: sitk.ImageFileReader, path: Path) -> None:
     """ITK mixes pixdim with an sform that contradicts it."""
     if _field(reader, "sform_code") > 0:
-        sform = np.array([reader.GetMetaData(f"srow_{axis}").split() for axis in "xyz"], dtype=float)
+        sform = np.array([reader.GetMetaData(f"srow_{axis}").split() for axis in "xyz"], dtype=np.float64)
         _check_axes(sform, f"'{path.name}'")
         spacing = [abs(_field(reader, f"pixdim[{n}]")) for n in (1, 2, 3)]
         if not np.allclose(np.linalg.norm(sform[:, :3], axis=0), spacing, rtol=1e-3):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.inference.prediction import ComputeOptions
 
 DEVICES = "auto, cpu, cuda, cuda:0, ..., mps"
 _PIXELS_IN_LANE = 2**17  # of a CPU: two slices of 256 x 256 (docs/decisions/0009-engine.md)
@@ -17,17 +18,8 @@ _PIXELS_ON_CARD = 2**21  # 32 of 256 x 256
 
 
 @dataclass(frozen=True)
-class Compute:
-    """How to run a network.
-
-    device: "auto" takes a CUDA card if there is one, else Apple's GPU, else the CPU.
-    batch_size: slices at once, on a CPU those of all lanes together; None takes what suits the device.
-    precision: "float32", "bfloat16", or "auto": bfloat16 on devices that are fast at it, else float32.
-    """
-
-    device: str = "auto"
-    batch_size: int | None = None
-    precision: str = "auto"
+class Compute(ComputeOptions):
+    """How to run a network, and what that means on this machine."""
 
     def resolve_device(self) -> torch.device:
         """The device itself. Raises `InputError` for one that torch does not know or this machine does not have."""
@@ -87,7 +79,7 @@ def describe_device(device: torch.device, dtype: torch.dtype) -> str:
 def fast_at_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 rather than emulating it."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # older ones can't tell
         known = torch.cpu.get_capabilities()
         return bool(known.get("avx512_bf16") or known.get("amx_bf16"))

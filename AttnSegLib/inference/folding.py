@@ -22,7 +22,8 @@ def folded(network: nn.Module) -> nn.Module:
     twin = copy.deepcopy(network).eval()
     with torch.no_grad():
         _fold(twin)
-    return twin.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    twin.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    return twin
 
 
 def set_precision(network: nn.Module, dtype: torch.dtype) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from AttnSegLib.images.orientation import Region
+
+if TYPE_CHECKING:
+    from AttnSegLib.inference.preprocess import SliceStack
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,28 @@ class PredictionOptions:
     probabilities: bool = False
 
 
+@dataclass(frozen=True)
+class ComputeOptions:
+    """How to run a network; what it means on a machine, `device.Compute` finds out.
+
+    device: "auto" takes a CUDA card if there is one, else Apple's GPU, else the CPU.
+    batch_size: slices at once, on a CPU those of all lanes together; None takes what suits the device.
+    precision: "float32", "bfloat16", or "auto": bfloat16 on devices that are fast at it, else float32.
+    """
+
+    device: str = "auto"
+    batch_size: int | None = None
+    precision: str = "auto"
+
+
 class Watch(Protocol):
     """Someone who follows a prediction."""
 
     def finished(self, stored_indices: list[int], done: int, total: int) -> None:
         """These slices were written; `done` of `total` are."""
+
+    def noticed(self, sentence: str) -> None:
+        """Something to tell the user now, such as a fall-back to the CPU; the result's notices have it, too."""
 
     def cancelled(self) -> bool:
         """Whether to stop; asked before every batch, and now and then while one is waited for."""
@@ -58,12 +78,14 @@ class Canvas:
 class Prediction:
     """What a model says about a volume, on the volume's own grid.
 
-    label_map: (D, H, W) uint8. attention: title to coefficients (D, H, W), float16. probabilities: label to (D, H, W),
-    float16, if asked for; post-processing does not change them. seconds: time spent. device: in words. expected_error:
-    stored index of a slice to 1 - the Dice that the network's own probabilities let expect, before post-processing.
-    notices: sentences for the user, such as a fall-back to the CPU.
+    stack: the slices of the volume, as the model saw them. label_map: (D, H, W) uint8. attention: title to coefficients
+    (D, H, W), float16. probabilities: label to (D, H, W), float16, if asked for; post-processing does not change them.
+    seconds: time spent. device: in words. expected_error: stored index of a slice to 1 - the Dice that the network's
+    own probabilities let expect, before post-processing. notices: sentences for the user, such as a fall-back to the
+    CPU.
     """
 
+    stack: SliceStack
     label_map: np.ndarray
     attention: dict[str, np.ndarray]
     seconds: float

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from AttnSegLib import networks
 from AttnSegLib.errors import Cancelled, InputError
@@ -21,7 +21,7 @@ from AttnSegLib.inference.cpu_memory import memory_kept
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.postprocess import keep_largest_component
 from AttnSegLib.inference.prediction import Canvas, Prediction, PredictionOptions, Watch
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.inference.probabilities import (
     NUMBER_OF_FLIPS,
     expected_error,
@@ -31,12 +31,14 @@ from AttnSegLib.inference.probabilities import (
     probabilities_of,
 )
 from AttnSegLib.inference.runner import Runner, is_out_of_memory
-from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.models.weights import load_weights
 from AttnSegLib.networks.attention import AttentionRecorder, attention_maps
 
 _EVERYTHING = PredictionOptions()
 _PATIENCE = 0.1  # seconds between two looks at whether to stop
+_UNBUILDABLE = (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError)  # what wrong options lead to
 
 
 @dataclass(frozen=True)
@@ -76,24 +78,14 @@ class SlicePredictor:
 
         Raises `InputError` if the weights are damaged or do not fit, or if the network can't be pruned so.
         """
-        try:
-            network = networks.create(spec.network, **spec.options)
-            preprocessing = Preprocessing(**spec.preprocessing)
-        except InputError:
-            raise
-        except (TypeError, ValueError) as error:  # a field of the wrong name or type
-            raise InputError(f"The card of model '{spec.id}' is damaged; install the model again.") from error
-        try:
-            network.load_state_dict(load_weights(spec.weights_path, spec.sha256))
-        except RuntimeError as error:
-            raise InputError(f"The weights of model '{spec.id}' do not fit its network; install it again.") from error
+        network = _trained_network(spec)
         if level is not None:
             if not hasattr(network, "pruned"):
                 raise InputError(f"The network of model '{spec.id}' can't be pruned; leave the level out.")
             network = network.pruned(level)  # type: ignore[operator]
         return cls(
             network,
-            preprocessing,
+            spec.preprocessing,
             compute,
             # MB per megapixel are bytes per pixel
             Traits(spec.largest_component, spec.mirrored, bytes_per_pixel=spec.facts.mb_per_megapixel),
@@ -116,7 +108,21 @@ class SlicePredictor:
         watch: Watch | None = None,
         into: Canvas | None = None,
     ) -> Prediction:
-        """Segment a volume. into: where to write instead of into new arrays.
+        """Segment a volume. Whoever asks several things of one volume keeps its stack and uses `predict_stack`.
+
+        Raises as that.
+        """
+        return self.predict_stack(SliceStack.of(volume, self.preprocessing), options, watch, into)
+
+    def predict_stack(
+        self,
+        stack: SliceStack,
+        options: PredictionOptions = _EVERYTHING,
+        watch: Watch | None = None,
+        into: Canvas | None = None,
+    ) -> Prediction:
+        """Segment the volume of a stack that was made by this predictor's `preprocessing`. into: where to write instead
+        of into new arrays.
 
         Raises `Cancelled`, and `InputError` for an attention map that the network does not have, for a region or a
         query outside the volume, or for flips of which the network knows nothing.
@@ -125,8 +131,8 @@ class SlicePredictor:
             raise InputError("This model was never trained on mirrored slices and is wrong on them; leave flips out.")
         begin = time.perf_counter()
         titles = self._known_maps(options.attention)
-        plan = Plan.of(self.preprocessing.stack(volume), options)
-        canvas = into or Canvas.blank(volume.voxels.shape, titles)
+        plan = Plan.of(stack, options)
+        canvas = into or Canvas.blank(stack.volume.voxels.shape, titles)
         errors: dict[int, float] = {}
         notices: list[str] = []
         with (
@@ -146,7 +152,7 @@ class SlicePredictor:
         seconds = time.perf_counter() - begin
         device = self.runner.name
         return Prediction(
-            canvas.label_map, canvas.attention, seconds, device, errors, tuple(notices), canvas.probabilities
+            stack, canvas.label_map, canvas.attention, seconds, device, errors, tuple(notices), canvas.probabilities
         )
 
     def _known_maps(self, titles: Iterable[str]) -> list[str]:
@@ -170,7 +176,7 @@ class SlicePredictor:
                     left = left[len(batch.numbers) :]
                     yield batch
             if left:
-                job.notices.append(self.runner.shrink(count * size * job.views))
+                job.notice(self.runner.shrink(count * size * job.views))
 
     def _side_by_side(self, wanted: list[int], count: int, size: int, job: _Job) -> Generator[Batch | None, None, None]:
         """None if memory ran out for a batch. A card is at the next batch when one is handed out."""
@@ -229,6 +235,12 @@ class _Job:
         """How often the network sees each slice."""
         return NUMBER_OF_FLIPS if self.options.flips else 1
 
+    def notice(self, sentence: str) -> None:
+        """Tell whoever follows, now and with the result."""
+        self.notices.append(sentence)
+        if self.watch is not None:
+            self.watch.noticed(sentence)
+
     def stop_if_cancelled(self) -> None:
         """Raises `Cancelled`."""
         if self.watch is not None and self.watch.cancelled():
@@ -240,6 +252,29 @@ class _Job:
             self.stop_if_cancelled()
             wait([batch], timeout=_PATIENCE)
         return batch.result()
+
+
+def _trained_network(spec: ModelSpec) -> nn.Module:
+    """Raises `InputError` if the card describes none, or if the weights are damaged or those of another."""
+    try:
+        with torch.device("meta"):  # a card may ask for more than any memory can hold
+            plan = networks.create(spec.network, **spec.options)
+    except InputError:
+        raise
+    except _UNBUILDABLE as error:
+        raise InputError(
+            f"The card of model '{spec.id}' is damaged (its network can't be built so); get the model again."
+        ) from error
+    weights = load_weights(spec.weights_path, spec.sha256)
+    if _shapes(weights) != _shapes(plan.state_dict()):
+        raise InputError(f"The weights of model '{spec.id}' do not fit its network; install it again.")
+    network = networks.create(spec.network, **spec.options)
+    network.load_state_dict(weights)
+    return network
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items()}
 
 
 def _check_multiple(network: nn.Module, preprocessing: Preprocessing) -> None:

@@ -1,13 +1,12 @@
-"""The one definition of how a volume becomes slices for a network, and how maps of those slices come back.
+"""The one place where a volume becomes slices for a network, and where maps of those slices come back.
 
-A model's card carries it; training and inference share it.
+Training and inference share it; a model's `Preprocessing` says how.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -15,104 +14,32 @@ from torch import Tensor
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import SliceOrientation, slice_orientation
-from AttnSegLib.images.planes import check_plane
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.models.preprocessing import LARGEST, Preprocessing
 
 Range = tuple[float, float]
-_LARGEST = 8192  # pixels a side: no scan of a body comes near, but one whose spacing is not in mm goes far beyond
-_RANGES: WeakKeyDictionary[Volume, dict[Range, Range]] = WeakKeyDictionary()  # percentiles of large volumes are slow
 
 
-@dataclass(frozen=True)
-class Preprocessing:
-    """From volume to slices.
-
-    plane: "axial", "coronal" or "sagittal" by the volume's affine, or "acquired": across the axis with the largest
-        spacing, the one with the best in-plane resolution; axial if no spacing is the largest. Within a slice, rows and
-        columns run along the two other anatomical axes, each towards right, anterior or superior; rows follow the later
-        of the two. So it does not matter how a file stores its axes.
-    pixel_spacing: in-plane, mm; None keeps the volume's own. size: instead of it, height and width in pixels, as most
-        papers do, whatever the shape of the field of view.
-    window: intensities (lower, upper) mapped to 0 and 1 and clipped, in HU for CT.
-    percentiles: instead of a window, the volume's own percentiles (lower, upper), for MR; those of each slice by itself
-        with `per_slice`.
-    adaptive_threshold: side in pixels (odd) of the neighbourhood whose mean is a pixel's threshold: the slice becomes
-        the mean of itself and of its thresholded self. AF-Net has such a step for contrast, without a formula.
-    channels: a slice is given to the network this many times, for networks that expect colour.
-    neighbours: a slice is given together with this many slices before and after it as further channels, in their order,
-        itself in the middle; beyond the ends of the volume, the first and the last slice are repeated.
-    multiple: height and width are padded with 0 at the far ends to a multiple of this.
-    """
-
-    plane: str
-    pixel_spacing: float | None = None
-    window: tuple[float, float] | None = None
-    percentiles: tuple[float, float] | None = None
-    multiple: int = 16
-    size: tuple[int, int] | None = None
-    per_slice: bool = False
-    adaptive_threshold: int | None = None
-    channels: int = 1
-    neighbours: int = 0
-
-    def __post_init__(self) -> None:
-        check_plane(self.plane)
-        if (self.window is None) == (self.percentiles is None):
-            raise InputError("Preprocessing needs either a window or percentiles.")
-        if self.pixel_spacing is not None and not (
-            isinstance(self.pixel_spacing, int | float) and self.pixel_spacing > 0
-        ):
-            raise InputError(f"The pixel_spacing {self.pixel_spacing!r} is not a number of mm above 0.")
-        if self.size is not None and not (isinstance(self.size, tuple | list) and len(self.size) == 2):
-            raise InputError(f"The size {self.size!r} is not a height and a width in pixels, such as [256, 256].")
-        if self.size is not None and self.pixel_spacing is not None:
-            raise InputError("Preprocessing needs either a pixel_spacing or a size, not both.")
-        if self.per_slice and self.percentiles is None:
-            raise InputError("Only percentiles can be taken per slice; leave per_slice out, or give percentiles.")
-        if not (isinstance(self.neighbours, int) and self.neighbours >= 0):
-            raise InputError(f"The neighbours {self.neighbours!r} are not a number of slices: 0, 1, 2, ...")
-        if self.neighbours and self.channels > 1:
-            raise InputError("A slice is given either with its neighbours or several times; leave out one of them.")
-        lower, upper = self.window or self.percentiles or (0.0, 0.0)
-        if not lower < upper:
-            raise InputError(f"The intensities from {lower} to {upper} are no range; the first must be the smaller.")
-
-    @property
-    def in_channels(self) -> int:
-        """Channels that a slice has for the network."""
-        return self.channels * (2 * self.neighbours + 1)
-
-    def with_neighbours(self, indices: list[int], count: int) -> np.ndarray:
-        """(n, 2 neighbours + 1) indices: for each slice, of `count`, those that are given together with it."""
-        return np.clip(np.add.outer(indices, np.arange(-self.neighbours, self.neighbours + 1)), 0, count - 1)
-
-    def stack(self, volume: Volume) -> SliceStack:
-        """The slices of a volume, made batch by batch."""
-        return SliceStack(self, volume, slice_orientation(volume.affine, self.plane))
-
-    def intensity_range(self, volume: Volume) -> tuple[float, float]:
-        """The intensities that become 0 and 1."""
-        if self.percentiles is None:
-            return self.window or (0.0, 1.0)
-        ranges, wanted = _RANGES.setdefault(volume, {}), (self.percentiles[0], self.percentiles[1])
-        if wanted not in ranges:
-            lower, upper = np.percentile(volume.voxels, wanted)
-            if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
-                lower, upper = volume.voxels.min(), volume.voxels.max()
-            ranges[wanted] = float(lower), float(upper if upper > lower else lower + 1.0)  # 0 all over, and no NaN
-        return ranges[wanted]
+def with_neighbours(neighbours: int, indices: list[int], count: int) -> np.ndarray:
+    """(n, 2 neighbours + 1) indices: for each slice, of `count`, those that are given together with it."""
+    return np.clip(np.add.outer(indices, np.arange(-neighbours, neighbours + 1)), 0, count - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class SliceStack:
-    """The slices of one volume, and the way back to its grid."""
+    """The slices of one volume, and the way back to its grid. Keep it: percentiles of a large volume take a second."""
 
     preprocessing: Preprocessing
     volume: Volume
     orientation: SliceOrientation
 
+    @classmethod
+    def of(cls, volume: Volume, preprocessing: Preprocessing) -> SliceStack:
+        """The slices of a volume, made batch by batch."""
+        return cls(preprocessing, volume, slice_orientation(volume.affine, preprocessing.plane))
+
     def __len__(self) -> int:
-        return self.volume.voxels.shape[self.axes[0]]
+        return int(self.volume.voxels.shape[self.axes[0]])
 
     @property
     def axes(self) -> tuple[int, int, int]:
@@ -141,7 +68,7 @@ class SliceStack:
         height, width = (
             max(1, round(n * mm / spacing)) for n, mm in zip(self.native_size, (rows, columns), strict=True)
         )
-        if max(height, width) > _LARGEST:
+        if max(height, width) > LARGEST:
             raise InputError(
                 f"The spacing of {rows:.5g} x {columns:.5g} mm makes slices of {height} x {width} pixels; check it."
             )
@@ -155,21 +82,29 @@ class SliceStack:
         )
         return height, width
 
+    @cached_property
+    def intensity_range(self) -> Range:
+        """The intensities that become 0 and 1, unless percentiles are taken per slice: then those of all slices."""
+        if self.preprocessing.percentiles is None:
+            return self.preprocessing.window or (0.0, 1.0)
+        lower, upper = np.percentile(self.volume.voxels, self.preprocessing.percentiles)
+        if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
+            lower, upper = self.volume.voxels.min(), self.volume.voxels.max()
+        return float(lower), float(upper if upper > lower else lower + 1.0)  # 0 all over, and no NaN
+
     def slices(self, indices: list[int]) -> Tensor:
         """(n, in_channels, H, W) float32 in [0, 1], as the network sees them."""
         return self.prepare(*self.read(indices))
 
     def single_slices(self, indices: list[int]) -> Tensor:
         """(n, 1, H, W) float32 in [0, 1], each slice once and without neighbours."""
-        alone = replace(self.preprocessing, channels=1, neighbours=0)
-        return replace(self, preprocessing=alone).slices(indices)
+        return self.prepare(*self._with_ranges(self.view(self.volume.voxels)[indices][:, None]))[:, :1]
 
     def read(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         """Slices and their neighbours (n, 2 neighbours + 1, H, W) float32 as the volume holds them, and of each the
         intensities (n, 2 neighbours + 1, 2) that become 0 and 1."""
-        together = self.preprocessing.with_neighbours(indices, len(self))
-        pixels = self.view(self.volume.voxels)[together].astype(np.float32)
-        return torch.from_dlpack(pixels), torch.from_dlpack(self._ranges(pixels).astype(np.float32))
+        together = with_neighbours(self.preprocessing.neighbours, indices, len(self))
+        return self._with_ranges(self.view(self.volume.voxels)[together])
 
     def prepare(self, pixels: Tensor, ranges: Tensor) -> Tensor:
         """From what `read` gives, on whatever device it is by now, to (n, in_channels, H, W) as the network sees it."""
@@ -211,16 +146,16 @@ class SliceStack:
         height, width = self.resampled_size
         return _resize(maps[..., :height, :width], self.native_size)
 
+    def _with_ranges(self, voxels: np.ndarray) -> tuple[Tensor, Tensor]:
+        pixels = voxels.astype(np.float32)
+        return torch.from_dlpack(pixels), torch.from_dlpack(self._ranges(pixels).astype(np.float32))
+
     def _ranges(self, pixels: np.ndarray) -> np.ndarray:
         """(n, C, 2); a slice that has one value only becomes 0 if ranges are taken per slice."""
         if not self.preprocessing.per_slice or self.preprocessing.percentiles is None:
-            return np.broadcast_to(self._intensity_range, (*pixels.shape[:2], 2))
+            return np.broadcast_to(self.intensity_range, (*pixels.shape[:2], 2))
         lower, upper = np.percentile(pixels, self.preprocessing.percentiles, axis=(2, 3))
         return np.stack([lower, np.where(upper > lower, upper, lower + 1)], axis=2)
-
-    @cached_property
-    def _intensity_range(self) -> Range:
-        return self.preprocessing.intensity_range(self.volume)
 
     def _pad(self, pixels: Tensor) -> Tensor:
         height, width = self.model_size

@@ -53,4 +53,4 @@ def expected_error(logits: Tensor) -> Tensor:
         right = (share * labelled).sum(dim=(1, 2))
         sizes = share.sum(dim=(1, 2)) + labelled.sum(dim=(1, 2))
         scores.append(1 - (2 * right + _SPECK) / (sizes + _SPECK))
-    return torch.stack(scores).mean(dim=0)
+    return torch.stack(scores).mean(dim=0).nan_to_num(nan=1.0)  # NaN: of probabilities that are none

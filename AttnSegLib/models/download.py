@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from AttnSegLib import __version__
 from AttnSegLib.errors import Cancelled, InputError
-from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.card import ModelSpec
 
 LARGEST = 4 * 2**30  # bytes; more than this is no model of ours, whatever the server says
 _CHUNK = 2**16  # bytes

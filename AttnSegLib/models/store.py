@@ -16,11 +16,14 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import CARD, ModelSpec, load_card, resource_folder, sha256_of
-from AttnSegLib.models.catalog import user_folder as user_folder
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.models.catalog import sha256_of
 from AttnSegLib.models.download import LARGEST, writing_failed
 from AttnSegLib.models.download import Download as Download
 from AttnSegLib.models.download import DownloadState as DownloadState
+from AttnSegLib.models.places import resource_folder
+from AttnSegLib.models.places import user_folder as user_folder
 
 MOST_FILES = 100
 _CHUNK = 2**20  # bytes
@@ -171,10 +174,7 @@ def _copy(entry: _Entry, target: Path) -> None:
 
 def _checked(path: Path, folder: Path) -> ModelSpec:
     """The card of a copied model. Raises `InputError` if it, or the weights, are not sound."""
-    try:
-        spec = load_card(folder / CARD)
-    except InputError as error:
-        raise InputError(f"The card in '{path.name}' is damaged or of another version; get the model again.") from error
+    spec = load_card(folder / CARD, f"in '{path.name}'")
     weights = folder / spec.weights
     if not weights.is_file():
         if spec.url:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import slicer
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
-from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml.nodes import color_table, composites, fill_volume_node, nodes_of_class
+from AttnSegLib.mrml.protocols import Node, Scene, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside
 
 _MAP = "AttnSeg.map"  # attribute of a heat map: the title of its attention map
@@ -29,8 +28,8 @@ _INFERNO_POINTS = (  # eight equal steps of the colour map, for a scene without 
 
 
 def write_heat_map_node(
-    volume_node: Any, coefficients: np.ndarray, spec: ModelSpec, title: str, region: Region | None = None
-) -> Any:
+    volume_node: VolumeNode, coefficients: np.ndarray, spec: ModelSpec, title: str, region: Region | None = None
+) -> VolumeNode:
     """Coefficients (D, H, W) as a scalar volume, ready to be laid over the image: fixed range 0 to 1, Inferno.
 
     region: keep only this box, so that one slice of a large volume is light. A heat map of the same model and title
@@ -53,8 +52,8 @@ def write_heat_map_node(
 
 
 def heat_map_sequence(
-    volume_node: Any, maps: dict[str, np.ndarray], spec: ModelSpec, region: Region | None = None
-) -> Any:
+    volume_node: VolumeNode, maps: dict[str, np.ndarray], spec: ModelSpec, region: Region | None = None
+) -> VolumeNode:
     """All maps of a run, title to (D, H, W), as a sequence to scroll through; returns the heat map that follows it."""
     scene = volume_node.GetScene()
     sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", f"attention of {spec.id}")
@@ -73,7 +72,7 @@ def heat_map_sequence(
     return shown
 
 
-def show_heat_map(node: Any, opacity: float, threshold: float) -> None:
+def show_heat_map(node: VolumeNode, opacity: float, threshold: float) -> None:
     """Lay a heat map over the image in all slice views; coefficients below the threshold are transparent."""
     for composite in composites(node.GetScene()):
         composite.SetForegroundVolumeID(node.GetID())
@@ -82,7 +81,7 @@ def show_heat_map(node: Any, opacity: float, threshold: float) -> None:
         slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
 
 
-def adjust_heat_map(node: Any, opacity: float, threshold: float) -> None:
+def adjust_heat_map(node: VolumeNode, opacity: float, threshold: float) -> None:
     """Change how a heat map looks where it is shown; views that show something else by now stay as they are."""
     display = node.GetDisplayNode()
     display.SetThreshold(threshold, 1e6)
@@ -92,7 +91,7 @@ def adjust_heat_map(node: Any, opacity: float, threshold: float) -> None:
             composite.SetForegroundOpacity(opacity)
 
 
-def hide_heat_maps(scene: Any) -> None:
+def hide_heat_maps(scene: Scene) -> None:
     """Take all heat maps out of the slice views; they stay in the scene."""
     for composite in composites(scene):
         shown = scene.GetNodeByID(composite.GetForegroundVolumeID() or "")
@@ -100,7 +99,7 @@ def hide_heat_maps(scene: Any) -> None:
             composite.SetForegroundVolumeID(None)
 
 
-def show_volume_rendering(node: Any, shown: bool) -> None:
+def show_volume_rendering(node: VolumeNode, shown: bool) -> None:
     """Show or hide a heat map in 3D. Raises `InputError` where the application can't render volumes."""
     module = getattr(slicer.modules, "volumerendering", None)
     if module is None:
@@ -111,14 +110,14 @@ def show_volume_rendering(node: Any, shown: bool) -> None:
     display.SetVisibility(shown)
 
 
-def _known_heat_map(scene: Any, spec: ModelSpec, title: str) -> Any:
+def _known_heat_map(scene: Scene, spec: ModelSpec, title: str) -> VolumeNode | None:
     for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
         if node.GetAttribute(_MAP) == title and node.GetAttribute("AttnSeg.model") == spec.id:
             return node
     return None
 
 
-def _style(node: Any) -> None:
+def _style(node: VolumeNode) -> None:
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(_heat_colors(node.GetScene()).GetID())
@@ -127,7 +126,7 @@ def _style(node: Any) -> None:
     display.SetInterpolate(True)
 
 
-def _heat_colors(scene: Any) -> Any:
+def _heat_colors(scene: Scene) -> Node:
     """Slicer's Inferno, or where it is not there a table that looks the same."""
     known = scene.GetNodeByID(_INFERNO) or scene.GetFirstNodeByName("AttnSeg heat")
     if known is not None:

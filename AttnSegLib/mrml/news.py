@@ -1,47 +1,41 @@
-"""What is asked of a session, and the news it gives: one small type for each, or the worker's own. No Qt, no torch."""
+"""What is asked of a session, and its news: the worker's messages, and what these can't say. No Qt, no torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.mrml.protocols import SegmentationNode, VolumeNode
 from AttnSegLib.mrml.segmentations import Change
-from AttnSegLib.worker.events import Checked, Compared, Result
+from AttnSegLib.worker.messages import (
+    Checked,
+    Compared,
+    JobCancelled,
+    JobFailed,
+    Notice,
+    Ready,
+    Request,
+    Result,
+    SlicesDone,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What to compute on, and how. volume_node: a scalar volume; level: of a pruned network, None for the whole."""
+    """What to compute on, and how. volume_node: a scalar volume; request: for all of it."""
 
-    volume_node: Any
-    spec: ModelSpec
-    device: str = "auto"
-    level: int | None = None
-    flips: bool = False
+    volume_node: VolumeNode
+    request: Request
 
+    @property
+    def spec(self) -> ModelSpec:
+        """The model."""
+        return self.request.spec
 
-@dataclass(frozen=True, eq=False)
-class Started:
-    """The worker is up. devices: (name for `Target.device`, in words, free memory in MB or None)."""
-
-    devices: tuple[tuple[str, str, int | None], ...]
-
-
-@dataclass(frozen=True)
-class Working:
-    """Slices done and in all; seconds_left: None until it can be told."""
-
-    done: int
-    total: int
-    seconds_left: float | None
-
-
-@dataclass(frozen=True)
-class Remarked:
-    """A sentence for the user, such as a fall-back to the CPU."""
-
-    sentence: str
+    def asking(self, **options: Any) -> Request:
+        """The request with other `PredictionOptions`."""
+        return replace(self.request, options=replace(self.request.options, **options))
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +43,7 @@ class Segmented:
     """A segmentation was written. change: undoes it. whole: all that was asked for, not one slice done again."""
 
     target: Target
-    node: Any
+    node: SegmentationNode
     change: Change
     result: Result
     whole: bool = True
@@ -59,17 +53,8 @@ class Segmented:
 class Mapped:
     """Attention maps were written. node: the heat map that is shown; title: its map."""
 
-    node: Any
+    node: VolumeNode
     title: str
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """Nothing was written. sentence: for the user; detail: for the log; by_user: cancelled."""
-
-    sentence: str
-    detail: str = ""
-    by_user: bool = False
-
-
-News = Started | Working | Remarked | Segmented | Mapped | Compared | Checked | Stopped
+News = Ready | SlicesDone | Notice | Compared | Checked | JobCancelled | JobFailed | Segmented | Mapped

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import slicer
 import vtk
 
+from AttnSegLib.mrml.protocols import CompositeNode, Node, Scene, SliceNode, VolumeNode
 
-def color_table(scene: Any, name: str, colors: Sequence[tuple[float, float, float, float]]) -> Any:
+
+def color_table(scene: Scene, name: str, colors: Sequence[tuple[float, float, float, float]]) -> Node:
     """A new, hidden colour table, RGBA from 0 to 1 by value."""
     node = slicer.vtkMRMLColorTableNode()
     node.SetTypeToUser()
@@ -24,7 +26,7 @@ def color_table(scene: Any, name: str, colors: Sequence[tuple[float, float, floa
     return scene.AddNode(node)
 
 
-def fill_volume_node(node: Any, voxels: np.ndarray, affine: np.ndarray) -> None:
+def fill_volume_node(node: VolumeNode, voxels: np.ndarray, affine: np.ndarray) -> None:
     """Give a volume node voxels (D, H, W) on the grid of an affine (4x4, index to mm, RAS)."""
     matrix = vtk.vtkMatrix4x4()
     for row, column in itertools.product(range(4), range(4)):
@@ -33,12 +35,18 @@ def fill_volume_node(node: Any, voxels: np.ndarray, affine: np.ndarray) -> None:
     slicer.util.updateVolumeFromArray(node, voxels)
 
 
-def composites(scene: Any) -> list[Any]:
+def composites(scene: Scene) -> list[CompositeNode]:
     """What decides which volumes the slice views show, one a view."""
     return list(nodes_of_class(scene, "vtkMRMLSliceCompositeNode"))
 
 
-def nodes_of_class(scene: Any, kind: str) -> Iterator[Any]:
+@overload
+def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLScalarVolumeNode"]) -> Iterator[VolumeNode]: ...
+@overload
+def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLSliceCompositeNode"]) -> Iterator[CompositeNode]: ...
+@overload
+def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLSliceNode"]) -> Iterator[SliceNode]: ...
+def nodes_of_class(scene: Scene, kind: str) -> Iterator[Any]:
     """All nodes of a class, as `vtkMRMLSliceNode`."""
     for number in range(scene.GetNumberOfNodesByClass(kind)):
         yield scene.GetNthNodeByClass(number, kind)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region, slice_orientation
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.mrml import volumes
 from AttnSegLib.mrml.news import Target
-from AttnSegLib.worker.events import Result
+from AttnSegLib.mrml.protocols import RoiNode, VolumeNode
+from AttnSegLib.worker.messages import Result
 
 
 class Preparation:
     """Keeps the volume that was read last, and how fast the devices of this machine are."""
 
     def __init__(self) -> None:
-        self._volumes: dict[str, tuple[Any, Volume]] = {}  # by node id: mark of its contents, and what was read
+        self._volumes: dict[str, tuple[volumes.ContentsMark, Volume]] = {}  # by node id: what was read
         self._speeds: dict[str, float] = {}  # GMAC/s by device
-        self._remarks: tuple[Any, list[preflight.Remark]] = (None, [])  # what they are about, and they themselves
+        self._remarks: tuple[object, list[preflight.Remark]] = (None, [])  # what they are about, and they themselves
 
-    def volume(self, node: Any) -> Volume:
+    def volume(self, node: VolumeNode | None) -> Volume:
         """The volume in a node; read again only when the node has changed."""
         if node is None:
             raise InputError("Choose a volume first.")
@@ -38,15 +37,15 @@ class Preparation:
 
     def preflight(self, target: Target) -> list[preflight.Remark]:
         """What to read before Apply; a panel asks often, so it is found again only if something has changed."""
-        device = "cpu" if target.device == "auto" else target.device
-        effort = preflight.Effort(device, target.flips, self._speeds.get(device))
+        device = "cpu" if target.request.compute.device == "auto" else target.request.compute.device
+        effort = preflight.Effort(device, target.request.options.flips, self._speeds.get(device))
         volume, spec = self.volume(target.volume_node), target.spec
         about = (volume, spec, spec.known_plane, effort)
         if about != self._remarks[0]:
             self._remarks = (about, preflight.inspect(volume, spec, effort))
         return self._remarks[1]
 
-    def region(self, target: Target, roi: Any, slices: tuple[int, int | None]) -> Region | None:
+    def region(self, target: Target, roi: RoiNode | None, slices: tuple[int, int | None]) -> Region | None:
         """What an ROI node (or None) and a range of slices, first and last (None: to the end), leave of the volume."""
         shape = self.volume(target.volume_node).voxels.shape
         axis = self.slice_axis(target)
@@ -70,8 +69,9 @@ class Preparation:
 
     def learn_speed(self, target: Target, result: Result) -> None:
         """Remember how fast this device is, if the result is that of a whole network over the whole volume."""
-        volume = self.volume(target.volume_node)
-        if target.level is None and result.slices == preflight.len_slices(volume, target.spec):
-            work = preflight.expected_gmacs(volume, target.spec, flips=target.flips)
-            kind = "cpu" if target.device == "auto" and result.device.startswith("cpu") else target.device
+        volume, request = self.volume(target.volume_node), target.request
+        if request.level is None and result.slices == preflight.len_slices(volume, target.spec):
+            work = preflight.expected_gmacs(volume, target.spec, flips=request.options.flips)
+            device = request.compute.device
+            kind = "cpu" if device == "auto" and result.device.startswith("cpu") else device
             self._speeds[kind] = work / max(result.seconds, 1e-3)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import slicer
 
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.models.card import Label
 from AttnSegLib.mrml.nodes import color_table, composites, fill_volume_node
+from AttnSegLib.mrml.protocols import Node, Scene, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine
 
 _PREVIEW_OPACITY = 0.6
@@ -18,7 +18,7 @@ _PREVIEW_OPACITY = 0.6
 class Preview:
     """The finished slices of a run as a label layer in all slice views, until `remove`."""
 
-    def __init__(self, volume_node: Any, labels: Sequence[Label]):
+    def __init__(self, volume_node: VolumeNode, labels: Sequence[Label]):
         scene = volume_node.GetScene()
         self._node = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "AttnSeg preview")
         self._node.SetHideFromEditors(True)
@@ -54,6 +54,6 @@ class Preview:
         self._before = []
 
 
-def _label_colors(scene: Any, labels: Sequence[Label]) -> Any:
+def _label_colors(scene: Scene, labels: Sequence[Label]) -> Node:
     colors = [(0.0, 0.0, 0.0, 0.0), *((r / 255, g / 255, b / 255, 1.0) for r, g, b in (one.color for one in labels))]
     return color_table(scene, "AttnSeg preview", colors)

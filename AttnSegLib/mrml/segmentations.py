@@ -12,7 +12,8 @@ import vtk
 from vtk.util import numpy_support
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import Label, ModelSpec
+from AttnSegLib.models.card import Label, ModelSpec
+from AttnSegLib.mrml.protocols import Segment, SegmentationNode, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside, world_affine
 from AttnSegLib.results.segmentation_file import terminology_entry
 
@@ -29,8 +30,8 @@ class Change:
     before: segment id to a copy of the segment, None where there was none; created: the node is new.
     """
 
-    node: Any
-    before: dict[str, Any]
+    node: SegmentationNode
+    before: dict[str, Segment | None]
     created: bool
 
     def undo(self) -> None:
@@ -49,16 +50,18 @@ class Change:
         _refresh(self.node)
 
 
-def write_segmentation_node(segmentation_node: Any, volume_node: Any, label_map: np.ndarray, spec: ModelSpec) -> Change:
+def write_segmentation_node(
+    segmentation_node: SegmentationNode | None, volume_node: VolumeNode, label_map: np.ndarray, spec: ModelSpec
+) -> Change:
     """Write labels (D, H, W) uint8 on the volume's grid as segments of a segmentation node, or of a new one for None.
 
     Only segments that an earlier run of this model wrote are replaced; all others stay as they are. Raises `InputError`
     if the node is under a transform that its segments can't follow.
     """
     created = segmentation_node is None
-    node = _new_segmentation(volume_node) if created else segmentation_node
+    node = _new_segmentation(volume_node) if segmentation_node is None else segmentation_node
     grid = _grid_in(node, volume_node)
-    before: dict[str, Any] = {}
+    before: dict[str, Segment | None] = {}
     for label in spec.labels:
         segment_id = own_segment_id(node, label, spec)
         if segment_id is None:
@@ -72,7 +75,11 @@ def write_segmentation_node(segmentation_node: Any, volume_node: Any, label_map:
 
 
 def merge_slices(
-    segmentation_node: Any, volume_node: Any, label_map: np.ndarray, spec: ModelSpec, place: tuple[int, Sequence[int]]
+    segmentation_node: SegmentationNode,
+    volume_node: VolumeNode,
+    label_map: np.ndarray,
+    spec: ModelSpec,
+    place: tuple[int, Sequence[int]],
 ) -> Change:
     """Replace single slices of this model's segments. place: array axis of the slices, and their stored indices."""
     axis, indices = place
@@ -86,7 +93,7 @@ def merge_slices(
     return write_segmentation_node(segmentation_node, volume_node, merged, spec)
 
 
-def own_segment_id(segmentation_node: Any, label: Label, spec: ModelSpec) -> str | None:
+def own_segment_id(segmentation_node: SegmentationNode, label: Label, spec: ModelSpec) -> str | None:
     """Id of the segment that this model wrote for a label; None if there is none."""
     segmentation = segmentation_node.GetSegmentation()
     for number in range(segmentation.GetNumberOfSegments()):
@@ -96,15 +103,15 @@ def own_segment_id(segmentation_node: Any, label: Label, spec: ModelSpec) -> str
     return None
 
 
-def labels_of_segment(segmentation_node: Any, segment_id: str, volume_node: Any) -> np.ndarray:
+def labels_of_segment(segmentation_node: SegmentationNode, segment_id: str, volume_node: VolumeNode) -> np.ndarray:
     """(D, H, W) uint8 of a segment on the volume's grid, 1 inside."""
     array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, volume_node)
     if array is None or array.size == 0:  # an empty segment
         return np.zeros(volume_node.GetImageData().GetDimensions()[::-1], np.uint8)
-    return array
+    return np.asarray(array)
 
 
-def show_surface(segmentation_node: Any, shown: bool) -> None:
+def show_surface(segmentation_node: SegmentationNode, shown: bool) -> None:
     """Show or hide the segmentation in 3D views; the surface is made when it is first shown."""
     if shown:
         segmentation_node.CreateClosedSurfaceRepresentation()
@@ -112,7 +119,7 @@ def show_surface(segmentation_node: Any, shown: bool) -> None:
         segmentation_node.RemoveClosedSurfaceRepresentation()
 
 
-def _new_segmentation(volume_node: Any) -> Any:
+def _new_segmentation(volume_node: VolumeNode) -> SegmentationNode:
     scene = volume_node.GetScene()
     name = scene.GenerateUniqueName(f"{volume_node.GetName()} segmentation")
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
@@ -122,7 +129,7 @@ def _new_segmentation(volume_node: Any) -> Any:
     return node
 
 
-def _add_segment(node: Any, label: Label, spec: ModelSpec) -> str:
+def _add_segment(node: SegmentationNode, label: Label, spec: ModelSpec) -> str:
     segmentation = node.GetSegmentation()
     segment_id = segmentation.GenerateUniqueSegmentID(label.id)
     red, green, blue = (c / 255 for c in label.color)
@@ -134,20 +141,20 @@ def _add_segment(node: Any, label: Label, spec: ModelSpec) -> str:
     return segment_id
 
 
-def _copy(node: Any, segment_id: str) -> Any:
+def _copy(node: SegmentationNode, segment_id: str) -> Segment:
     node.GetSegmentation().SeparateSegmentLabelmap(segment_id)  # a layer shared with others would be copied whole
-    copy = slicer.vtkSegment()
+    copy: Segment = slicer.vtkSegment()
     copy.DeepCopy(node.GetSegmentation().GetSegment(segment_id))
     return copy
 
 
-def _replace(node: Any, segment_id: str, image: Any) -> None:
+def _replace(node: SegmentationNode, segment_id: str, image: Any) -> None:
     segmentation = node.GetSegmentation()
     segmentation.SeparateSegmentLabelmap(segment_id)
     segmentation.GetSegment(segment_id).AddRepresentation(_LABEL_MAP, image)
 
 
-def _grid_in(segmentation_node: Any, volume_node: Any) -> np.ndarray:
+def _grid_in(segmentation_node: SegmentationNode, volume_node: VolumeNode) -> np.ndarray:
     """The volume's grid in the coordinates of the segmentation node, which may be under another transform."""
     parent = segmentation_node.GetParentTransformNode()
     if parent is not None and not parent.IsTransformToWorldLinear():
@@ -157,7 +164,7 @@ def _grid_in(segmentation_node: Any, volume_node: Any) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     if parent is not None:
         parent.GetMatrixTransformToWorld(matrix)
-    return np.linalg.inv(slicer.util.arrayFromVTKMatrix(matrix)) @ world_affine(volume_node)
+    return np.asarray(np.linalg.inv(slicer.util.arrayFromVTKMatrix(matrix)) @ world_affine(volume_node))
 
 
 def _oriented_image(label_map: np.ndarray, value: int, grid: np.ndarray) -> Any:
@@ -197,7 +204,7 @@ def _box(label_map: np.ndarray, value: int) -> tuple[slice, slice, slice] | None
     return k, j, i
 
 
-def _refresh(node: Any) -> None:
+def _refresh(node: SegmentationNode) -> None:
     """Tell everyone, and make the surface again if there was one."""
     segmentation = node.GetSegmentation()
     had_surface = segmentation.ContainsRepresentation(_SURFACE)
@@ -208,6 +215,6 @@ def _refresh(node: Any) -> None:
     node.Modified()
 
 
-def _tag(segment: Any, name: str) -> str:
+def _tag(segment: Segment, name: str) -> str:
     value = vtk.reference("")
     return str(value) if segment.GetTag(name, value) else ""

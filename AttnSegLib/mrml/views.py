@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import slicer
 
 from AttnSegLib.mrml.nodes import nodes_of_class
+from AttnSegLib.mrml.protocols import VolumeNode
 from AttnSegLib.mrml.volumes import world_affine
 
 
-def slice_in_view(volume_node: Any, axis: int) -> int:
+def slice_in_view(volume_node: VolumeNode, axis: int) -> int:
     """Stored index along an array axis of the slice that is in view; the middle one if there is no view."""
     affine = world_affine(volume_node)
     length = volume_node.GetImageData().GetDimensions()[2 - axis]
@@ -28,7 +28,7 @@ def slice_in_view(volume_node: Any, axis: int) -> int:
     return min(max(index, 0), length - 1)
 
 
-def jump_to_slice(volume_node: Any, axis: int, index: int) -> None:
+def jump_to_slice(volume_node: VolumeNode, axis: int, index: int) -> None:
     """Show a slice, by its stored index along an array axis, in all slice views."""
     place = world_affine(volume_node) @ [*_middle(volume_node, axis, index), 1]
     slicer.vtkMRMLSliceNode.JumpAllSlices(
@@ -36,7 +36,7 @@ def jump_to_slice(volume_node: Any, axis: int, index: int) -> None:
     )
 
 
-def _middle(volume_node: Any, axis: int, index: int) -> np.ndarray:
+def _middle(volume_node: VolumeNode, axis: int, index: int) -> np.ndarray:
     """(i, j, k) of the middle of the slice at an index along an array axis."""
     middle = (np.array(volume_node.GetImageData().GetDimensions()) - 1) / 2
     middle[2 - axis] = index
@@ -46,7 +46,7 @@ def _middle(volume_node: Any, axis: int, index: int) -> np.ndarray:
 class QueryPoint:
     """A point that the user places and drags in the views; `moved` gets its voxel (k, j, i) while that is there."""
 
-    def __init__(self, volume_node: Any, moved: Callable[[tuple[int, int, int]], None]):
+    def __init__(self, volume_node: VolumeNode, moved: Callable[[tuple[int, int, int]], None]):
         self._volume_node, self._moved = volume_node, moved
         scene = volume_node.GetScene()
         self.node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "where does this look?")
@@ -73,7 +73,7 @@ class QueryPoint:
             if node is not None and node.GetScene() is not None:
                 node.GetScene().RemoveNode(node)
 
-    def _follow(self, *_: Any) -> None:
+    def _follow(self, *_: object) -> None:
         if self.node.GetNumberOfDefinedControlPoints() == 0 or self._volume_node.GetScene() is None:
             return
         place = [0.0, 0.0, 0.0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import slicer
 import vtk
@@ -12,13 +10,18 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images import volume as volumes
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.mrml.protocols import Hierarchy, Node, PlacedNode, RoiNode, VolumeNode
+
+ContentsMark = tuple[int, bytes, str | None, bytes]  # compared, never looked into
 
 
-def read_volume_node(node: Any) -> Volume:
+def read_volume_node(node: VolumeNode | None) -> Volume:
     """The volume in a scalar volume node; voxels are not copied. affine: to the world, through parent transforms.
 
     Raises `InputError` for what can't be segmented.
     """
+    if node is None:
+        raise InputError("Choose a volume first.")
     _check_kind(node)
     volume = Volume(slicer.util.arrayFromVolume(node), world_affine(node), _modality(node))
     if min(volume.voxels.shape) < 2:
@@ -27,31 +30,31 @@ def read_volume_node(node: Any) -> Volume:
     return volume
 
 
-def node_affine(node: Any) -> np.ndarray:
+def node_affine(node: VolumeNode) -> np.ndarray:
     """4x4, index (i, j, k, 1) to mm, RAS, as the node itself has it, without parent transforms."""
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     return np.array(slicer.util.arrayFromVTKMatrix(matrix))
 
 
-def world_affine(node: Any) -> np.ndarray:
+def world_affine(node: VolumeNode) -> np.ndarray:
     """4x4, index (i, j, k) to mm, RAS, where the user sees the volume: through linear parent transforms."""
     matrix = vtk.vtkMatrix4x4()
     parent = node.GetParentTransformNode()
     if parent is None:
         return node_affine(node)
     parent.GetMatrixTransformToWorld(matrix)
-    return np.array(slicer.util.arrayFromVTKMatrix(matrix)) @ node_affine(node)
+    return np.asarray(slicer.util.arrayFromVTKMatrix(matrix) @ node_affine(node))
 
 
-def contents_mark(node: Any) -> tuple:
+def contents_mark(node: VolumeNode) -> ContentsMark:
     """Something that changes when voxels, grid or place of a volume node do."""
     image = node.GetImageData()
     place = world_affine(node).tobytes()  # a transform node's own time does not change with its matrix
     return (image.GetMTime() if image else 0, node_affine(node).tobytes(), node.GetTransformNodeID(), place)
 
 
-def region_of_roi(roi: Any, volume_node: Any) -> Region:
+def region_of_roi(roi: RoiNode, volume_node: VolumeNode) -> Region:
     """The box of voxels around an ROI node. Raises `InputError` if none lies in it."""
     to_world = np.array(slicer.util.arrayFromVTKMatrix(roi.GetObjectToWorldMatrix()))
     half = np.array(roi.GetSize()) / 2
@@ -66,7 +69,7 @@ def region_of_roi(roi: Any, volume_node: Any) -> Region:
     return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
-def place_beside(node: Any, volume_node: Any) -> None:
+def place_beside(node: PlacedNode, volume_node: VolumeNode) -> None:
     """Put a node into the volume's study in the subject hierarchy, and under its parent transform."""
     node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
     hierarchy = _hierarchy(volume_node)
@@ -75,9 +78,7 @@ def place_beside(node: Any, volume_node: Any) -> None:
     hierarchy.CreateItem(parent, node)  # moves it if it is there already
 
 
-def _check_kind(node: Any) -> None:
-    if node is None:
-        raise InputError("Choose a volume first.")
+def _check_kind(node: VolumeNode) -> None:
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise InputError("This is a label map, not a scan; choose the scan that it was made from.")
     image = node.GetImageData() if node.IsA("vtkMRMLScalarVolumeNode") else None
@@ -90,11 +91,12 @@ def _check_kind(node: Any) -> None:
         raise InputError("The volume is under a non-linear transform; harden the transform or take the volume out.")
 
 
-def _modality(node: Any) -> str | None:
+def _modality(node: Node) -> str | None:
     hierarchy = _hierarchy(node)
     item = hierarchy.GetItemByDataNode(node)
     return (hierarchy.GetItemAttribute(item, "DICOM.Modality") or None) if item else None
 
 
-def _hierarchy(node: Any) -> Any:
-    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+def _hierarchy(node: Node) -> Hierarchy:
+    hierarchy: Hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    return hierarchy

@@ -52,7 +52,7 @@ def resize(x: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> 
     return nn.functional.interpolate(x, size, mode="bilinear", align_corners=align_corners)
 
 
-def full_precision(x: Tensor) -> AbstractContextManager:
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
     """Switches mixed precision off: for sums over all pixels, which overflow half precision."""
     if x.is_meta:  # has no mixed precision to switch off
         return nullcontext()

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import NetworkFacts
+from AttnSegLib.models.card import NetworkFacts
 from AttnSegLib.networks.attention import SelfAttention, attention_maps
 
 _SIZE = 512  # pixels; self-attention grows faster than the slice, so a card overrates it for smaller slices
@@ -102,9 +102,9 @@ class _LiveBytes(TorchDispatchMode):
     """Follows the storages that operations make until they are freed."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's has no types
         self.alive = self.peak = 0
-        self._known: dict[int, weakref.ref] = {}
+        self._known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -119,7 +119,7 @@ class _LiveBytes(TorchDispatchMode):
         if key in self._known:
             return
 
-        def forget(_reference: weakref.ref) -> None:
+        def forget(_reference: object) -> None:
             self.alive -= size
             del self._known[key]
 

@@ -86,7 +86,7 @@ def slice_dice(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     reference_area, prediction_area = reference.sum(axis=(1, 2)), prediction.sum(axis=(1, 2))
     overlap = (reference & prediction).sum(axis=(1, 2))
     with np.errstate(invalid="ignore"):
-        return 2 * overlap / (reference_area + prediction_area)
+        return np.asarray(2 * overlap / (reference_area + prediction_area))
 
 
 def surface_distances(
@@ -193,11 +193,11 @@ def _surface(mask: np.ndarray, *, open_border: bool) -> np.ndarray:
         within[:-1] &= along[1:]
         if not open_border:
             within[[0, -1]] = False
-    return mask & ~inner
+    return np.asarray(mask & ~inner)
 
 
 def _distance_to(surface: np.ndarray, spacing: Spacing) -> np.ndarray:
     image = sitk.GetImageFromArray(surface.astype(np.uint8))
     image.SetSpacing(spacing)
     distance = sitk.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
-    return np.maximum(sitk.GetArrayFromImage(distance), 0.0)
+    return np.asarray(np.maximum(sitk.GetArrayFromImage(distance), 0.0))

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from AttnSegLib.inference.preprocess import SliceStack
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.models.card import Label
 
 _COLUMNS = 5
 _INCHES = 2.2  # side of one slice
@@ -118,7 +118,7 @@ def _extent(stack: SliceStack) -> tuple[float, float, float, float]:
 
 def _draw_image(axes: Axes, overview: Overview, index: int) -> None:
     stack = overview.stack
-    lower, upper = stack.preprocessing.intensity_range(stack.volume)
+    lower, upper = stack.intensity_range
     pixels = stack.view(stack.volume.voxels)[index]
     height, width = _physical_size(stack)
     axes.imshow(pixels, "gray", vmin=lower, vmax=upper, origin="lower", extent=_extent(stack))

@@ -12,18 +12,11 @@ import torch
 
 from AttnSegLib import __version__
 from AttnSegLib.inference.preprocess import SliceStack
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.models.card import Label
 from AttnSegLib.results import metrics
 from AttnSegLib.results.slices_to_check import slices_to_check
 
-
-def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> list[dict[str, Any]]:
-    """Volume in mL, area in mm2 of each slice as they are stored, and intensity of each label's segment."""
-    row_spacing, column_spacing = (stack.volume.spacing[2 - axis] for axis in stack.axes[1:])
-    return [
-        {"id": label.id, "name": label.name} | _measure(stack, label_map == label.value, row_spacing * column_spacing)
-        for label in labels
-    ]
+REPORT_FORMAT = 1  # of `report.json`; a change that breaks programs which read it needs the next number
 
 
 def compare_with_reference(reference: np.ndarray, label_map: np.ndarray, labels: Sequence[Label]) -> dict[str, Any]:
@@ -51,18 +44,6 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "SimpleITK": sitk.Version.VersionString(),
-    }
-
-
-def _measure(stack: SliceStack, mask: np.ndarray, pixel_area: float) -> dict[str, Any]:
-    areas = mask.sum(axis=stack.axes[1:]) * pixel_area
-    inside = stack.volume.voxels[mask]
-    return {
-        "volume_ml": round(int(mask.sum()) * stack.volume.voxel_volume, 3),
-        "slices": int((areas > 0).sum()),
-        "mean_intensity": round(float(inside.mean()), 3) if inside.size else None,
-        "sd_intensity": round(float(inside.std()), 3) if inside.size else None,
-        "slice_area_mm2": [round(float(area), 2) for area in areas],
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from AttnSegLib.images.volume import to_image
-from AttnSegLib.models.catalog import Code, Label
+from AttnSegLib.models.card import Code, Label
 
 TERMINOLOGY_CONTEXT = "Segmentation category and type - DICOM master list"
 _REGION_CONTEXT = "Anatomic codes - DICOM master list"

@@ -9,9 +9,10 @@ import numpy as np
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import Prediction, Watch
-from AttnSegLib.worker import events
-from AttnSegLib.worker.client import Request, Worker
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.job import Job
+from AttnSegLib.worker.messages import JobCancelled, JobFailed, Message, Notice, Request, Result, SlicesDone
 
 _PAUSE = 0.01  # s between looks
 
@@ -25,11 +26,10 @@ def predict(volume: Volume, request: Request, watch: Watch | None = None) -> Pre
     try:
         job = worker.segment(volume, request)
         while True:
-            for event in worker.poll():
-                prediction = _follow(event, job, watch)
-                if prediction is not None:
-                    job.release()
-                    return prediction
+            for message in worker.poll():
+                _follow(message, watch)
+                if isinstance(message, Result):
+                    return _prediction(SliceStack.of(volume, request.spec.preprocessing), job, message)
             if watch is not None and watch.cancelled():
                 worker.cancel()
             time.sleep(_PAUSE)
@@ -37,15 +37,27 @@ def predict(volume: Volume, request: Request, watch: Watch | None = None) -> Pre
         worker.close()
 
 
-def _follow(event: events.Event, job: Job, watch: Watch | None) -> Prediction | None:
-    if isinstance(event, events.SlicesDone) and watch is not None:
-        watch.finished(event.indices, event.done, event.total)
-    if isinstance(event, events.JobCancelled):
+def _follow(message: Message, watch: Watch | None) -> None:
+    if isinstance(message, JobCancelled):
         raise Cancelled
-    if isinstance(event, events.JobFailed):
-        raise InputError(event.sentence)
-    if isinstance(event, events.Result):
-        attention = {title: np.array(coefficients) for title, coefficients in job.attention.items()}
-        errors = {entry.index: entry.expected_error for entry in event.to_check}
-        return Prediction(np.array(job.label_map), attention, event.seconds, event.device, errors, event.notices)
-    return None
+    if isinstance(message, JobFailed):
+        raise InputError(message.sentence)
+    if isinstance(message, SlicesDone) and watch is not None:
+        watch.finished(list(message.indices), message.done, message.total)
+    if isinstance(message, Notice) and watch is not None:
+        watch.noticed(message.sentence)
+
+
+def _prediction(stack: SliceStack, job: Job, result: Result) -> Prediction:
+    prediction = Prediction(
+        stack,
+        np.array(job.label_map),
+        {title: np.array(coefficients) for title, coefficients in job.attention.items()},
+        result.seconds,
+        result.device,
+        result.expected_error,
+        result.notices,
+        {label: np.array(probability) for label, probability in job.probabilities.items()},
+    )
+    job.release()
+    return prediction

@@ -8,13 +8,24 @@ import signal
 import subprocess
 import threading
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.worker import protocol
+from AttnSegLib.worker.messages import Message
 
 _LAST_LINES = 40  # of its standard error, for the log
+_NOT_OURS = "The worker said something that AttnSeg does not understand; restart Slicer, and run again."
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The process is gone. sentence: why, for the user; lines: its last ones, for the log."""
+
+    sentence: str
+    lines: str
 
 
 class ChildProcess:
@@ -36,7 +47,7 @@ class ChildProcess:
             raise InputError(
                 f"The worker can't be started with '{python}' ({error.strerror}); reinstall AttnSeg."
             ) from error
-        self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Message | Ended] = queue.SimpleQueue()
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -48,15 +59,15 @@ class ChildProcess:
         """Whether it is gone."""
         return self._process.poll() is not None
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: Message) -> None:
         """Send a message; one that has ended gets none, and its reader reports the end."""
         try:
             protocol.send(self._process.stdin, message)  # type: ignore[arg-type]  # it is a pipe
         except OSError:
             return  # it has ended, which the reader reports
 
-    def next_message(self) -> dict[str, Any] | None:
-        """The next of its messages, None if there is none now; after its end one that says "ended"."""
+    def next_message(self) -> Message | Ended | None:
+        """The next of its messages, None if there is none now; after the last one `Ended`."""
         try:
             return self._messages.get_nowait()
         except queue.Empty:
@@ -72,15 +83,17 @@ class ChildProcess:
     def _read(self) -> None:
         """Messages until the process ends, then a last one that says so."""
         stream: Any = self._process.stdout
+        sentence = ""
         try:
             while (message := protocol.receive(stream)) is not None:
                 self._messages.put(message)
-        except ValueError:  # half a message, or none of ours
+        except ValueError:
+            sentence = _NOT_OURS
             self._process.kill()
         stream.close()
         code = self._process.wait()
         self._listener.join(timeout=0.2)
-        self._messages.put({"say": "ended", "code": code, "lines": "".join(self._last_lines)})
+        self._messages.put(Ended(sentence or _why(code), "".join(self._last_lines)))
 
     def _listen(self) -> None:
         stream: Any = self._process.stderr
@@ -89,7 +102,7 @@ class ChildProcess:
         stream.close()
 
 
-def why_it_ended(code: int) -> str:
+def _why(code: int) -> str:
     """A sentence for the user about the exit code of a process that was not asked to end."""
     if code == -getattr(signal, "SIGKILL", 9):
         return (

@@ -3,8 +3,8 @@
 >>> worker = Worker()
 >>> job = worker.segment(volume, Request(spec))
 >>> while worker.is_busy:  # in a panel: a timer
-...     for event in worker.poll():
-...         ...  # SlicesDone while it runs; then Result, JobCancelled or JobFailed
+...     for message in worker.poll():
+...         ...  # SlicesDone and Notice while it runs; then Result, JobCancelled or JobFailed
 >>> job.label_map
 >>> worker.close()
 
@@ -16,34 +16,38 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import time
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.prediction import PredictionOptions
-from AttnSegLib.models.catalog import CARD, ModelSpec
-from AttnSegLib.worker import events, protocol
-from AttnSegLib.worker.child import ChildProcess, why_it_ended
-from AttnSegLib.worker.events import Event, Ready
+from AttnSegLib.worker import protocol
+from AttnSegLib.worker.child import ChildProcess, Ended
 from AttnSegLib.worker.job import Job
+from AttnSegLib.worker.messages import (
+    VERSION,
+    Attached,
+    Block,
+    CancelOrder,
+    CheckOrder,
+    CompareOrder,
+    Hello,
+    JobCancelled,
+    JobFailed,
+    Message,
+    Notice,
+    OfJob,
+    Order,
+    Ready,
+    Request,
+    Result,
+    Row,
+    SegmentOrder,
+    SlicesDone,
+)
 
 _PATIENCE = 0.5  # s for a cancelled job to stop by itself
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to predict, with which model, where. level: of a pruned network; device, batch_size, precision: as in
-    `device.Compute`."""
-
-    spec: ModelSpec
-    options: PredictionOptions = field(default_factory=PredictionOptions)
-    device: str = "auto"
-    level: int | None = None
-    batch_size: int | None = None
-    precision: str = "auto"
 
 
 class Worker:
@@ -61,7 +65,7 @@ class Worker:
         self._jobs = 0
         self._cancel_until: float | None = None
         self._volume: Volume | None = None  # the one whose voxels the worker holds
-        self._block: dict[str, Any] = {}
+        self._block = Block("", (), "")
         self._retired: list[Job] = []
         self._loose: list[Any] = []  # memories to let go when the worker has attached them
 
@@ -78,40 +82,44 @@ class Worker:
         attention_blocks = {}
         for title in request.options.attention:
             job.attention[title], attention_blocks[title] = job.share(shape, np.float16)
-        message = {
-            "card": str(request.spec.folder / CARD),
-            "plane": request.spec.plane,
-            "voxels": self._share_voxels(volume),
-            "affine": volume.affine.tolist(),
-            "modality": volume.modality,
-            "label_map": label_block,
-            "attention": attention_blocks,
-            "options": asdict(request.options),
-            "compute": [request.device, request.batch_size, request.precision],
-            "level": request.level,
-        }
-        return self._start("segment", job, message)
+        probability_blocks = {}
+        for label in request.spec.labels if request.options.probabilities else ():
+            job.probabilities[label.value], probability_blocks[label.value] = job.share(shape, np.float16)
+        order = SegmentOrder(
+            job.number,
+            request,
+            folder=str(request.spec.folder.absolute()),
+            voxels=self._share_voxels(volume),
+            affine=_rows(volume.affine),
+            modality=volume.modality,
+            label_map=label_block,
+            attention=attention_blocks,
+            probabilities=probability_blocks,
+        )
+        return self._start(job, order)
 
     def compare(self, reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]) -> Job:
         """Scores of `metrics.compare_masks`. reference, prediction: (D, H, W) masks; spacing: mm along i, j, k."""
         job = self._new_job()
-        blocks = {}
-        for name, mask in (("reference", reference), ("prediction", prediction)):
-            array, blocks[name] = job.share(mask.shape, np.uint8)
+        blocks = []
+        for mask in (reference, prediction):
+            array, block = job.share(mask.shape, np.uint8)
             array[...] = mask > 0
-        return self._start("compare", job, {**blocks, "spacing": list(spacing)})
+            blocks.append(block)
+        return self._start(job, CompareOrder(job.number, blocks[0], blocks[1], spacing))
 
     def check(self) -> Job:
         """Run the self-diagnosis."""
-        return self._start("check", self._new_job(), {})
+        job = self._new_job()
+        return self._start(job, CheckOrder(job.number))
 
-    def poll(self) -> list[Event]:
-        """What happened since the last call; never waits. The arrays of a job that came to nothing are let go at the
-        next call, so that the events before its end can still be followed."""
+    def poll(self) -> list[Message]:
+        """What the worker told since the last call; never waits. The arrays of a job that came to nothing are let go at
+        the next call, so that the messages before its end can still be followed."""
         retired, self._retired = self._retired, []
         for job in retired:
             job.release()
-        found: list[Event] = []
+        found: list[Message] = []
         while self._process is not None:
             message = self._process.next_message()
             if message is None:
@@ -125,7 +133,7 @@ class Worker:
         """Ask the job to stop; if it does not within half a second, its process is ended."""
         if self._job is not None and self._process is not None and self._cancel_until is None:
             self._cancel_until = time.monotonic() + _PATIENCE
-            self._process.send({"do": "cancel", "job": self._job.number})
+            self._process.send(CancelOrder(self._job.number))
 
     def close(self) -> None:
         """End the process and let everything go."""
@@ -145,13 +153,13 @@ class Worker:
         self._jobs += 1
         return Job(self._jobs)
 
-    def _start(self, what: str, job: Job, message: dict[str, Any]) -> Job:
+    def _start(self, job: Job, order: Order) -> Job:
         self._job, self._cancel_until = job, None
         if self._process is not None:
-            self._process.send({"do": what, "job": job.number, **message})
+            self._process.send(order)
         return job
 
-    def _share_voxels(self, volume: Volume) -> dict[str, Any]:
+    def _share_voxels(self, volume: Volume) -> Block:
         if volume is not self._volume:
             self._forget_voxels()
             memory, array = protocol.create_block(volume.voxels.shape, volume.voxels.dtype)
@@ -161,30 +169,32 @@ class Worker:
             self._loose.append(memory)
         return self._block
 
-    def _understand(self, message: dict[str, Any]) -> list[Event]:
-        what = message["say"]
-        if what == "ended":
+    def _understand(self, message: Message | Ended) -> list[Message]:
+        if isinstance(message, Ended):
             return self._mourn(message)
-        if what == "hello" and message["protocol"] != protocol.VERSION:
+        if isinstance(message, Hello) and message.version != VERSION:
             return self._give_up("The worker is of another version of AttnSeg; restart Slicer.")
-        if what == "ready":
-            return [Ready(tuple((name, words, free) for name, words, free in message["devices"]))]
+        if isinstance(message, Ready):
+            return [message]
         job = self._job
-        if job is None or message.get("job") != job.number:
+        if job is None or not isinstance(message, OfJob) or message.job != job.number:
             return []  # of a job that was given up
-        if what == "attached":
+        if isinstance(message, Attached):
             job.unname()
             self._drop_loose()
-        event = events.from_message(message, job)
-        if isinstance(event, events.JobFailed):
-            self._forget_voxels()  # it may not have got as far as attaching them
-        if event is not None and not isinstance(event, events.SlicesDone):
-            self._job, self._cancel_until = None, None
-            if not isinstance(event, events.Result):
-                self._retired.append(job)
-        return [] if event is None else [event]
+            return []
+        if not isinstance(message, SlicesDone | Notice):
+            self._end(job, message)
+        return [message]
 
-    def _mourn(self, message: dict[str, Any]) -> list[Event]:
+    def _end(self, job: Job, last: Message) -> None:
+        if isinstance(last, JobFailed):
+            self._forget_voxels()  # it may not have got as far as attaching them
+        self._job, self._cancel_until = None, None
+        if not isinstance(last, Result):
+            self._retired.append(job)
+
+    def _mourn(self, end: Ended) -> list[Message]:
         """The process has ended, wanted or not."""
         job, cancelled = self._job, self._cancel_until is not None
         self._job = None
@@ -193,17 +203,15 @@ class Worker:
             return []
         self._retired.append(job)
         self._cancel_until = None
-        if cancelled:
-            return [events.JobCancelled(job)]
-        return [events.JobFailed(job, why_it_ended(message["code"]), message["lines"])]
+        return [JobCancelled(job.number) if cancelled else JobFailed(job.number, end.sentence, end.lines)]
 
-    def _give_up(self, sentence: str) -> list[Event]:
+    def _give_up(self, sentence: str) -> list[Message]:
         job, self._job = self._job, None
         self.close()
         if job is None:
             return []
         self._retired.append(job)
-        return [events.JobFailed(job, sentence)]
+        return [JobFailed(job.number, sentence)]
 
     def _forget_job(self) -> None:
         job, self._job, self._cancel_until = self._job, None, None
@@ -220,3 +228,8 @@ class Worker:
         for memory in loose:
             memory.close()
             memory.unlink()
+
+
+def _rows(affine: np.ndarray) -> tuple[Row, Row, Row, Row]:
+    first, second, third, fourth = ((float(a), float(b), float(c), float(d)) for a, b, c, d in affine)
+    return first, second, third, fourth

@@ -7,20 +7,23 @@ from typing import Any
 import numpy as np
 
 from AttnSegLib.worker import protocol
+from AttnSegLib.worker.messages import Block
 
 
 class Job:
-    """One thing that the worker does. label_map (D, H, W) uint8 and attention, title to (D, H, W) float16, are views of
-    memory that the worker writes into; copy what is to outlive `release`."""
+    """One thing that the worker does. number: as messages name it. label_map (D, H, W) uint8, attention, title to
+    (D, H, W) float16, and probabilities, label to (D, H, W) float16, are views of memory that the worker writes into;
+    copy what is to outlive `release`."""
 
     def __init__(self, number: int):
         self.number = number
         self.label_map = np.zeros((0, 0, 0), np.uint8)
         self.attention: dict[str, np.ndarray] = {}
+        self.probabilities: dict[int, np.ndarray] = {}
         self._memories: list[Any] = []
         self._named: list[Any] = []
 
-    def share(self, shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    def share(self, shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, Block]:
         """A new array that the worker sees too, and what to tell it."""
         memory, array = protocol.create_block(shape, dtype)
         self._memories.append(memory)
@@ -36,7 +39,7 @@ class Job:
     def release(self) -> None:
         """Let the memory go."""
         self.unname()
-        self.label_map, self.attention = np.zeros((0, 0, 0), np.uint8), {}
+        self.label_map, self.attention, self.probabilities = np.zeros((0, 0, 0), np.uint8), {}, {}
         memories, self._memories = self._memories, []
         for memory in memories:
             try:

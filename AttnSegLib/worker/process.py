@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import sys
 import threading
 import time
 import traceback
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from AttnSegLib.errors import Cancelled, InputError
-from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.prediction import Canvas, PredictionOptions
-from AttnSegLib.models.catalog import load_card
+from AttnSegLib.inference.prediction import Canvas
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.worker import protocol
+from AttnSegLib.worker.messages import (
+    VERSION,
+    Attached,
+    Block,
+    CancelOrder,
+    Checked,
+    Compared,
+    CompareOrder,
+    Hello,
+    JobCancelled,
+    JobFailed,
+    Message,
+    Notice,
+    Order,
+    Ready,
+    Result,
+    SegmentOrder,
+    SlicesDone,
+)
+
+if TYPE_CHECKING:  # torch may be missing, which the first job will tell
+    from AttnSegLib.inference.predictor import SlicePredictor
+    from AttnSegLib.inference.preprocess import SliceStack
+
+_Key = TypeVar("_Key")
 
 
 def main() -> None:
@@ -33,187 +59,211 @@ class _Service:
     def __init__(self, output: Any):
         self._output = output
         self._sending = threading.Lock()
-        self._requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
-        self._volume: tuple[str, Any, Volume] | None = None  # name, shared memory, volume
-        self._predictor: tuple[tuple, Any] | None = None  # of the last model and settings
+        self._volume: tuple[Block, Any, Volume] | None = None  # the last: its voxels' block and shared memory
+        self._stack: SliceStack | None = None  # of the last volume, with its percentiles
+        self._predictor: tuple[tuple[Any, ...], Any] | None = None  # of the last model and settings
 
     def run(self) -> None:
-        self._say("hello", protocol=protocol.VERSION)
+        self.say(Hello(VERSION))
         threading.Thread(target=self._listen, daemon=True).start()
-        self._say("ready", devices=_devices())
+        self.say(Ready(_devices()))
         while True:
-            request = self._requests.get()
-            self._serve(request)
+            self._serve(self._orders.get())
 
     def _listen(self) -> None:
-        """Take requests in at once, so that a cancel and the client's end are noticed in the middle of a run."""
+        """Take orders in at once, so that a cancel and the client's end are noticed in the middle of a run."""
         while True:
-            request = protocol.receive(sys.stdin.buffer)
-            if request is None:
+            try:
+                order = protocol.receive(sys.stdin.buffer)
+            except ValueError as error:
+                print(f"The worker does not understand its client: {error}.", file=sys.stderr, flush=True)
+                os._exit(1)
+            if order is None:
                 os._exit(0)
-            if request["do"] == "cancel":
-                self._cancelled.add(request["job"])
-            else:
-                self._requests.put(request)
+            if isinstance(order, CancelOrder):
+                self._cancelled.add(order.job)
+            elif isinstance(order, Order):
+                self._orders.put(order)
 
-    def _say(self, what: str, **fields: Any) -> None:
+    def say(self, message: Message) -> None:
         with self._sending:
             try:
-                protocol.send(self._output, {"say": what, **fields})
+                protocol.send(self._output, message)
             except OSError:  # the client is gone
                 os._exit(0)
 
-    def _serve(self, request: dict[str, Any]) -> None:
-        job = request["job"]
+    def _serve(self, order: Order) -> None:
         try:
-            {"segment": self._segment, "compare": self._compare, "check": self._check}[request["do"]](job, request)
+            if isinstance(order, SegmentOrder):
+                self._segment(order)
+            elif isinstance(order, CompareOrder):
+                self._compare(order)
+            else:
+                self._check(order)
         except Cancelled:
-            self._say("cancelled", job=job)
+            self.say(JobCancelled(order.job))
         except InputError as error:
-            self._say("failed", job=job, sentence=str(error), detail="")
+            self.say(JobFailed(order.job, str(error)))
         except ImportError as error:
             sentence = f"{_first_line(error)}; 'Check setup' tells how to install what is missing."
-            self._say("failed", job=job, sentence=sentence, detail=traceback.format_exc())
+            self.say(JobFailed(order.job, sentence, traceback.format_exc()))
         except Exception as error:  # nobody above could tell the user
             sentence = (
                 f"The computation failed ({type(error).__name__}: {_first_line(error)}); the log has the details."
             )
-            self._say("failed", job=job, sentence=sentence, detail=traceback.format_exc())
+            self.say(JobFailed(order.job, sentence, traceback.format_exc()))
 
-    def _segment(self, job: int, request: dict[str, Any]) -> None:
-        from AttnSegLib.results.report import measure_segments
+    def _segment(self, order: SegmentOrder) -> None:
+        from AttnSegLib.results.measures import measure_segments
         from AttnSegLib.results.slices_to_check import slices_to_check
 
-        volume = self._attach_volume(request)
-        held = [protocol.attach(block) for block in (request["label_map"], *request["attention"].values())]
-        canvas = Canvas(held[0][1], dict(zip(request["attention"], (array for _, array in held[1:]), strict=True)))
-        self._say("attached", job=job)
-        predictor, spec = self._load(request)
-        stack = predictor.preprocessing.stack(volume)
-        watch = _Watch(self, job, stack.axes[0])
-        prediction = predictor.predict(volume, _options(request["options"]), watch, canvas)
-        to_check = slices_to_check(canvas.label_map, stack.orientation, prediction.expected_error)
-        self._say(
-            "result",
-            job=job,
-            seconds=prediction.seconds,
-            seconds_to_first_slice=watch.seconds_to_first_slice,
-            slices=watch.done,
-            axis=stack.axes[0],
-            device=prediction.device,
-            notices=prediction.notices,
-            measures=measure_segments(stack, canvas.label_map, spec.labels),
-            to_check=[asdict(entry) for entry in to_check],
+        request, memories = order.request, _Memories()
+        volume = self._attach_volume(order)
+        canvas = Canvas(
+            memories.array(order.label_map), memories.arrays(order.attention), memories.arrays(order.probabilities)
+        )
+        self.say(Attached(order.job))
+        predictor = self._load(order)
+        stack = self._stack_of(volume, request.spec.preprocessing)
+        watch = _Watch(self, order.job, stack.axes[0])
+        prediction = predictor.predict_stack(stack, request.options, watch, canvas)
+        self.say(
+            Result(
+                order.job,
+                seconds=prediction.seconds,
+                seconds_to_first_slice=watch.seconds_to_first_slice,
+                slices=watch.done,
+                axis=stack.axes[0],
+                device=prediction.device,
+                notices=prediction.notices,
+                expected_error=prediction.expected_error,
+                measures=measure_segments(stack, canvas.label_map, request.spec.labels),
+                to_check=tuple(slices_to_check(canvas.label_map, stack.orientation, prediction.expected_error)),
+            )
         )
         del canvas, prediction
-        _let_go(held)
+        memories.let_go()
 
-    def _compare(self, job: int, request: dict[str, Any]) -> None:
+    def _compare(self, order: CompareOrder) -> None:
         from AttnSegLib.results.metrics import compare_masks
 
-        held = [protocol.attach(request[key]) for key in ("reference", "prediction")]
-        self._say("attached", job=job)
-        i, j, k = request["spacing"]
-        self._say("compared", job=job, scores=compare_masks(held[0][1] > 0, held[1][1] > 0, (i, j, k)).as_dict())
-        _let_go(held)
+        memories = _Memories()
+        reference, prediction = memories.array(order.reference), memories.array(order.prediction)
+        self.say(Attached(order.job))
+        scores = compare_masks(reference > 0, prediction > 0, order.spacing).as_dict()
+        self.say(Compared(order.job, scores))
+        del reference, prediction
+        memories.let_go()
 
-    def _check(self, job: int, _request: dict[str, Any]) -> None:
+    def _check(self, order: Order) -> None:
         from AttnSegLib.inference.checks.self_check import check_setup
 
-        self._say("checked", job=job, findings=[asdict(finding) for finding in check_setup()])
+        self.say(Checked(order.job, tuple(check_setup())))
 
-    def _attach_volume(self, request: dict[str, Any]) -> Volume:
-        block = request["voxels"]
-        if self._volume is None or self._volume[0] != block["name"]:
-            if self._volume is not None:
-                memory = self._volume[1]
-                self._volume = None
-                _let_go([(memory, np.empty(0))])
-            memory, voxels = protocol.attach(block)
-            volume = Volume(voxels, np.array(request["affine"]), request["modality"])
-            self._volume = (block["name"], memory, volume)
+    def _attach_volume(self, order: SegmentOrder) -> Volume:
+        if self._volume is None or self._volume[0] != order.voxels:
+            before, self._volume, self._stack = self._volume, None, None
+            if before is not None:
+                memory = before[1]
+                del before
+                _close(memory)
+            memory, voxels = protocol.attach(order.voxels)
+            self._volume = (order.voxels, memory, Volume(voxels, np.array(order.affine), order.modality))
         return self._volume[2]
 
-    def _load(self, request: dict[str, Any]) -> tuple[Any, Any]:
+    def _stack_of(self, volume: Volume, preprocessing: Preprocessing) -> SliceStack:
+        from AttnSegLib.inference.preprocess import SliceStack
+
+        if self._stack is None or self._stack.preprocessing != preprocessing:
+            self._stack = SliceStack.of(volume, preprocessing)
+        return self._stack
+
+    def _load(self, order: SegmentOrder) -> SlicePredictor:
         from AttnSegLib.inference.device import Compute
         from AttnSegLib.inference.predictor import SlicePredictor
 
-        spec = load_card(Path(request["card"])).in_plane(request["plane"])
-        key = (request["card"], spec, *request["compute"], request["level"])  # the whole card: all of it decides
+        request, key = order.request, (order.folder, order.request.spec, order.request.compute, order.request.level)
         if self._predictor is None or self._predictor[0] != key:
             self._predictor = None  # room for the next one
-            predictor = SlicePredictor.from_model(spec, Compute(*request["compute"]), level=request["level"])
+            spec = replace(request.spec, folder=Path(order.folder))
+            predictor = SlicePredictor.from_model(spec, Compute(**vars(request.compute)), level=request.level)
             self._predictor = (key, predictor)
-        return self._predictor[1], spec
+        return self._predictor[1]
 
     def cancelled(self, job: int) -> bool:
         return job in self._cancelled
 
 
 class _Watch:
-    """Tells the client of finished slices."""
+    """Tells the client how the prediction goes on."""
 
     def __init__(self, service: _Service, job: int, axis: int):
         self._service, self._job, self._axis = service, job, axis
         self._begin = time.perf_counter()
-        self.seconds_to_first_slice: float | None = None
+        self.seconds_to_first_slice = 0.0
         self.done = 0
 
     def finished(self, stored_indices: list[int], done: int, total: int) -> None:
         spent = time.perf_counter() - self._begin
-        if self.seconds_to_first_slice is None:
+        if not self.done:
             self.seconds_to_first_slice = spent
         self.done = done
-        self._service._say(
-            "slices",
-            job=self._job,
-            axis=self._axis,
-            indices=stored_indices,
-            done=done,
-            total=total,
-            seconds_left=spent / done * (total - done),
-        )
+        left = spent / done * (total - done)
+        self._service.say(SlicesDone(self._job, self._axis, tuple(stored_indices), done, total, left))
+
+    def noticed(self, sentence: str) -> None:
+        self._service.say(Notice(self._job, sentence))
 
     def cancelled(self) -> bool:
         return self._service.cancelled(self._job)
 
 
-def _options(fields: dict[str, Any]) -> PredictionOptions:
-    region = fields["region"] and Region(tuple(fields["region"]["start"]), tuple(fields["region"]["stop"]))
-    query = fields["query"] and tuple(fields["query"])
-    return PredictionOptions(tuple(fields["attention"]), region, fields["start"], fields["flips"], query)
+class _Memories:
+    """Shared memory of a job."""
+
+    def __init__(self) -> None:
+        self._attached: list[Any] = []
+
+    def array(self, block: Block) -> np.ndarray:
+        memory, array = protocol.attach(block)
+        self._attached.append(memory)
+        return array
+
+    def arrays(self, blocks: Mapping[_Key, Block]) -> dict[_Key, np.ndarray]:
+        return {key: self.array(block) for key, block in blocks.items()}
+
+    def let_go(self) -> None:
+        """Once nobody needs the arrays any more."""
+        for memory in self._attached:
+            _close(memory)
 
 
-def _devices() -> list[tuple[str, str, int | None]]:
+def _close(memory: Any) -> None:
+    with contextlib.suppress(BufferError):  # an array is still about; the memory goes with it
+        memory.close()
+
+
+def _devices() -> tuple[tuple[str, str, int | None], ...]:
     """CUDA cards and Apple's GPU, with free memory in MB; none if torch is missing, which the first job will tell."""
     try:
         import torch
 
         from AttnSegLib.inference import predictor  # noqa: F401  # so that the first job need not wait for it
     except ImportError:
-        return []
+        return ()
     found: list[tuple[str, str, int | None]] = []
     for number in range(torch.cuda.device_count()):
         free, _ = torch.cuda.mem_get_info(number)
         found.append((f"cuda:{number}", torch.cuda.get_device_name(number), free // 2**20))
     if torch.backends.mps.is_available():
         found.append(("mps", "Apple GPU", None))
-    return found
+    return tuple(found)
 
 
 def _first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
-
-
-def _let_go(held: list[tuple[Any, np.ndarray]]) -> None:
-    memories = [memory for memory, _ in held]
-    held.clear()
-    for memory in memories:
-        try:
-            memory.close()
-        except BufferError:  # an array is still about; the memory goes with it
-            continue
 
 
 if __name__ == "__main__":

@@ -1,24 +1,12 @@
-"""What client and worker say to each other. Standard library and numpy only.
+"""How `messages` travel between client and worker. Standard library and numpy only.
 
 Transport: the worker's standard input and output, two pipes that no other program can open: nothing listens anywhere,
 so nobody has to prove who he is. A message is one JSON object on a line; nothing is ever unpickled. Voxels and results
 lie in shared memory and are named in messages. Whatever else the worker prints goes to its standard error.
 
-The worker begins with {"say": "hello", "protocol": VERSION}; the client ends one of another version. Then, when
-torch is loaded, {"say": "ready", "devices": [[name, words, free MB or null], ...]}.
-
-Client to worker:
-    {"do": "segment", "job": 1, "card": path, "plane": text, "voxels": block, "affine": 4 rows,
-     "modality": null or text, "label_map": block, "attention": {title: block}, "options": {...},
-     "compute": [device, batch size, precision], "level": null or number}
-    {"do": "compare", "job": 2, "reference": block, "prediction": block, "spacing": [i, j, k] in mm}
-    {"do": "check", "job": 3}
-    {"do": "cancel", "job": 1}      at any time
-A block is {"name": of the shared memory, "shape": [D, H, W], "dtype": as numpy writes it}. Voxels of a name that the
-worker has seen in the message before are still there and need not be sent again.
-
-Worker to client, each with "job": attached (the client may let the voxels go), slices (axis, indices, done, total,
-seconds_left), notice (sentence), result, compared (scores), checked (findings), cancelled, failed (sentence, detail).
+The worker begins with `Hello`, and the client ends one of another version. Then, when torch is loaded, `Ready`. Jobs
+come one at a time, and end with `Result`, `Compared`, `Checked`, `JobCancelled` or `JobFailed`. At the job's `Attached`
+the client may let the names of its shared memory go.
 """
 
 from __future__ import annotations
@@ -30,24 +18,25 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-VERSION = 2
+from AttnSegLib.worker.messages import Block, Message, message_from_json, message_to_json
 
 
-def send(stream: BinaryIO, message: dict[str, Any]) -> None:
+def send(stream: BinaryIO, message: Message) -> None:
     """Send a message. Raises `OSError` if the other side is gone."""
-    stream.write(json.dumps(message).encode() + b"\n")
+    stream.write(json.dumps(message_to_json(message), allow_nan=False).encode() + b"\n")
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> dict[str, Any] | None:
-    """Wait for a message; None if the other side is gone. Raises `ValueError` for what is no message."""
+def receive(stream: BinaryIO) -> Message | None:
+    """Wait for a message; None if the other side is gone. Raises `ValueError` for what is no message of ours."""
     line = stream.readline()
-    if not line:
+    if not line.endswith(b"\n"):  # nothing more, or it was ended in the middle of a message
         return None
-    message = json.loads(line)
-    if not isinstance(message, dict):
-        raise ValueError("a message must be an object")
-    return message
+    try:
+        content = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("it has too many things in one another") from error
+    return message_from_json(content)
 
 
 def create_block(shape: tuple[int, ...], dtype: Any) -> tuple[shared_memory.SharedMemory, np.ndarray]:
@@ -57,17 +46,17 @@ def create_block(shape: tuple[int, ...], dtype: Any) -> tuple[shared_memory.Shar
     return memory, np.ndarray(shape, dtype, memory.buf)
 
 
-def attach(block: dict[str, Any]) -> tuple[shared_memory.SharedMemory, np.ndarray]:
+def attach(block: Block) -> tuple[shared_memory.SharedMemory, np.ndarray]:
     """Shared memory that another process made and will unlink, and the array in it."""
     if sys.version_info >= (3, 13):
-        memory = shared_memory.SharedMemory(block["name"], track=False)
+        memory = shared_memory.SharedMemory(block.name, track=False)
     else:
-        memory = shared_memory.SharedMemory(block["name"])
+        memory = shared_memory.SharedMemory(block.name)
         if sys.platform != "win32":  # before Python 3.13 whoever attaches becomes responsible for unlinking, too
             resource_tracker.unregister(memory._name, "shared_memory")  # type: ignore[attr-defined]
-    return memory, np.ndarray(tuple(block["shape"]), block["dtype"], memory.buf)
+    return memory, np.ndarray(block.shape, block.dtype, memory.buf)
 
 
-def describe_block(memory: shared_memory.SharedMemory, array: np.ndarray) -> dict[str, Any]:
+def describe_block(memory: shared_memory.SharedMemory, array: np.ndarray) -> Block:
     """How a message names an array in shared memory."""
-    return {"name": memory.name, "shape": list(array.shape), "dtype": array.dtype.str}
+    return Block(memory.name, array.shape, array.dtype.str)

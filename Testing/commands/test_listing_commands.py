@@ -6,7 +6,7 @@ from pathlib import Path
 
 from AttnSegLib.__main__ import main
 from AttnSegLib.models import catalog
-from AttnSegLib.models.catalog import CARD
+from AttnSegLib.models.card_file import CARD
 from training.papers.comparison import title_of
 
 SHIPPED = "anunet-left_atrium-mr"
@@ -36,7 +36,7 @@ def test_a_damaged_card_is_told_beside_the_list(a_model_folder, monkeypatch, cap
     assert main(["models", "--json"]) == 0
     printed = capsys.readouterr()
     assert [model["id"] for model in json.loads(printed.out)] == ["tiny"]
-    assert printed.err.startswith("Warning: The card of model 'broken' is damaged; install the model again.")
+    assert printed.err.startswith("Warning: The card of model 'broken' is damaged (it is not JSON); get")
     assert main(["check"]) == 2
     assert "PROBLEM models: The card of model 'broken' is damaged" in capsys.readouterr().out
 

@@ -13,8 +13,9 @@ from made_up.balls import write_task
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import Source
 from training import datasets
-from training.learning.recipe import Source, read_recipe
+from training.learning.recipe import read_recipe
 from training.slices.augment import Augmentation
 from training.slices.cache import SliceCache, relabelled
 from training.slices.case import Labelled
@@ -41,7 +42,7 @@ def test_the_cache_keeps_what_the_network_will_see(recipe, a_decathlon_task, tmp
     cache = a_cache(recipe, a_decathlon_task, tmp_path)
     cache.prepare([case], slices=True)
     [cached] = cache.cases([case])
-    stack = recipe.preprocessing.stack(case.read().volume)
+    stack = SliceStack.of(case.read().volume, recipe.preprocessing)
     images, targets = cached.slices()
     np.testing.assert_allclose(images, stack.slices(list(range(9)))[:, 0], atol=6e-4)  # half precision
     np.testing.assert_array_equal(targets, stack.targets(case.read().label_map, list(range(9)), 1))
@@ -255,7 +256,7 @@ def test_training_and_prediction_see_the_same_neighbours(recipe, a_decathlon_tas
     cache.prepare([case], slices=True)
     dataset = SliceDataset(cache.cases([case]), Augmentation(), recipe.preprocessing)
     trained = torch.stack([dataset.plain(number).image for number in range(9)])
-    predicted = recipe.preprocessing.stack(case.read().volume).slices(list(range(9)))
+    predicted = SliceStack.of(case.read().volume, recipe.preprocessing).slices(list(range(9)))
     torch.testing.assert_close(trained, predicted, atol=6e-4, rtol=0)  # half precision
     single = replace(recipe, preprocessing=replace(recipe.preprocessing, neighbours=0), options={})
     assert len(a_cache(single, a_decathlon_task, tmp_path).cases([case])) == 1  # shared

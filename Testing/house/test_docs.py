@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _PATH = re.compile(r"(?<![\w/.-])((?:AttnSegLib|AttnSeg|Resources|Testing|docs|training)/[\w./-]*[\w/])(?![\w*<{$-])")
-_MADE = {"AttnSegLib/new.py", "AttnSegLib/error.py", "Resources/new.txt", "AttnSegLib/Resources"}  # by packaging
+_MADE_UP = re.compile(r"\w+/((room|datasets)/)?(room|one|two|three|four|a|b|new|error)(\.py|\.txt)?")  # by tests
 
 
 def test_every_path_that_is_named_exists():
@@ -17,8 +17,8 @@ def test_every_path_that_is_named_exists():
     for name in listed:
         if Path(name).suffix in {".md", ".py", ".txt", ".toml", ".yml"} and name != "CHANGELOG.md":
             text = (ROOT / name).read_text(encoding="utf-8")
-            for path in set(_PATH.findall(text)) - _MADE:
-                if not (ROOT / path).exists():
+            for path in set(_PATH.findall(text)):
+                if not ((ROOT / path).exists() or (name.startswith("Testing/house/") and _MADE_UP.fullmatch(path))):
                     missing.setdefault(path, []).append(name)
     assert missing == {}
 

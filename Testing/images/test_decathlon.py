@@ -13,8 +13,11 @@ from AttnSegLib.images.volume import Volume, read_label_map, read_volume, to_ima
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import CARD, find_model, resource_folder
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.places import resource_folder
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.results import metrics
 from training import datasets
 from training.scoring.candidates import Folder
@@ -93,7 +96,7 @@ def test_the_reader_gives_true_directions_and_the_same_voxels(task):
     assert np.linalg.det(volume.affine[:3, :3]) > 0  # nothing is mirrored
     np.testing.assert_array_equal(volume.voxels, stored.voxels)
     np.testing.assert_array_equal(label_map, stored.voxels > 300)
-    sagittal = Preprocessing("sagittal", percentiles=(1, 99)).stack(volume)
+    sagittal = SliceStack.of(volume, Preprocessing("sagittal", percentiles=(1, 99)))
     np.testing.assert_array_equal(sagittal.view(volume.voxels), stored.voxels)  # as the models know the slices
 
 
@@ -134,10 +137,10 @@ def test_a_file_straight_from_the_decathlon_gets_one_sentence_with_the_cure(netw
 def test_no_plane_is_advised_that_would_turn_the_slices():
     scan, spec = a_heart(), shipped("anunet")
     for plane in ("axial", "coronal"):
-        own = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"plane": plane})
+        own = dataclasses.replace(spec, preprocessing=dataclasses.replace(spec.preprocessing, plane=plane))
         [sentence] = preflight.warnings(scan, own)
         assert sentence.endswith("wrongly calls its sagittal slices axial: correct its header first.")
-    acquired = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"plane": "acquired"})
+    acquired = dataclasses.replace(spec, preprocessing=dataclasses.replace(spec.preprocessing, plane="acquired"))
     assert preflight.warnings(scan, acquired) == []  # by their distance the slices are found all the same
 
 

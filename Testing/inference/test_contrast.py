@@ -8,7 +8,7 @@ import pytest
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.checks.contrast import lacks_contrast
-from AttnSegLib.models.catalog import CARD, load_card
+from AttnSegLib.models.card_file import CARD, load_card
 
 WARNING = "no contrast agent"
 _GRID = np.diag([3.0, 3.0, 5.0, 1.0])
@@ -52,6 +52,6 @@ def test_nothing_is_said_of_what_shows_no_body():
 )
 def test_models_that_know_only_contrast_warn(a_model_folder, modality, share, liver, warns):
     spec = load_card(a_model_folder / CARD)
-    training = spec.training | ({} if share is None else {"share_with_contrast": share})
+    training = dataclasses.replace(spec.training, share_with_contrast=share)
     spec = dataclasses.replace(spec, modality=modality, training=training)
     assert any(WARNING in sentence for sentence in preflight.warnings(abdomen(liver), spec)) is warns

@@ -16,7 +16,7 @@ from AttnSegLib.inference.cpu_lanes import lanes
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionMap
 from AttnSegLib.networks.output import SegmentationOutput
 
@@ -114,7 +114,7 @@ def test_a_network_says_the_same_side_by_side(a_volume):
 
 def test_each_lane_has_its_share_of_the_threads(a_volume):
     def in_both(barrier):
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=60)
         return torch.get_num_threads()
 
     with lanes(2) as pool:
@@ -154,7 +154,7 @@ def test_a_cancel_comes_through_while_all_lanes_are_busy(a_volume):
         go_on = threading.Event()
 
         def at_work(self, _name):
-            assert self.go_on.wait(timeout=10)
+            assert self.go_on.wait(timeout=60)
 
     class Impatient(Follower):
         """Cancels as soon as every lane has begun."""

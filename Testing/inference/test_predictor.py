@@ -11,8 +11,9 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import Canvas, PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.inference.probabilities import expected_error
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionMap, ChannelCoefficients, SelfAttention
 from AttnSegLib.networks.output import SegmentationOutput
 
@@ -162,7 +163,7 @@ def test_outside_of_the_region_nothing_is_predicted(a_volume, preprocessing):
     np.testing.assert_array_equal(prediction.label_map, (a_volume.voxels > 50) & inside)
     assert (prediction.attention["brightness"][~inside] == 0).all()
     assert (prediction.attention["brightness"][inside] > 0).any()
-    axis = preprocessing.stack(a_volume).axes[0]
+    axis = SliceStack.of(a_volume, preprocessing).axes[0]
     assert sorted(watch.order) == list(range(region.start[axis], region.stop[axis]))
 
 
@@ -175,7 +176,7 @@ def test_neighbours_are_seen_beyond_batch_and_region(a_volume):
 
     predictor = SlicePredictor(Between(), Preprocessing("axial", window=(0, 100), multiple=2, neighbours=1), CPU)
     whole = predictor.predict(a_volume).label_map
-    stack = predictor.preprocessing.stack(a_volume)
+    stack = SliceStack.of(a_volume, predictor.preprocessing)
     voxels = np.pad(stack.view(a_volume.voxels).astype(float), ((1, 1), (0, 0), (0, 0)), mode="edge")
     np.testing.assert_array_equal(stack.view(whole), voxels[:-2] + voxels[2:] > 100)
     region = Region((1, 2, 3), (2, 3, 4))
@@ -209,14 +210,14 @@ def test_flips_average_the_probabilities(a_volume, preprocessing):
     assert not np.array_equal(plain.label_map, a_volume.voxels > 50)
     same = SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume, PredictionOptions(flips=True))
     np.testing.assert_array_equal(same.label_map, a_volume.voxels > 50)
-    axis = preprocessing.stack(a_volume).axes[0]
+    axis = SliceStack.of(a_volume, preprocessing).axes[0]
     assert set(flipped.expected_error) == set(plain.expected_error) == set(range(a_volume.voxels.shape[axis]))
     assert np.mean(list(flipped.expected_error.values())) > np.mean(list(plain.expected_error.values())) + 0.1
 
 
 def test_errors_are_expected_slice_by_slice(a_volume, preprocessing):
     found = SlicePredictor(Threshold(), preprocessing, CPU).predict(a_volume).expected_error
-    stack = preprocessing.stack(a_volume)
+    stack = SliceStack.of(a_volume, preprocessing)
     assert len(set(found.values())) > 1
     for stored, value in found.items():
         number = stack.orientation.stored_index(stored, a_volume.voxels.shape)
@@ -238,5 +239,5 @@ def test_a_query_shows_where_its_voxel_looks(a_volume, preprocessing):
     options = PredictionOptions(attention=("self",), query=(3, 4, 1))
     seen = SlicePredictor(LooksAtItself(), preprocessing, CPU).predict(a_volume, options).attention["self"]
     assert np.unravel_index(seen.argmax(), seen.shape) == (3, 4, 1)
-    axis = preprocessing.stack(a_volume).axes[0]
+    axis = SliceStack.of(a_volume, preprocessing).axes[0]
     assert set(np.nonzero(seen)[axis]) == {(3, 4, 1)[axis]}

@@ -17,8 +17,9 @@ from AttnSegLib.images.volume import read_label_map, read_volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import find_model, resource_folder
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.places import resource_folder
 from AttnSegLib.networks.output import SegmentationOutput
 from AttnSegLib.results import metrics
 
@@ -54,6 +55,24 @@ def test_halves_the_batch_when_memory_runs_out_and_says_so(a_volume, preprocessi
     np.testing.assert_array_equal(prediction.label_map, a_volume.voxels > 50)
     assert predictor.network.batches == [4, 2, 1, 1, 1, 1, 1, 1]
     assert [notice for notice in prediction.notices if "with 1 slice(s) at once" in notice]
+
+
+def test_whoever_follows_is_told_of_a_fall_back_when_it_happens(a_volume, preprocessing):
+    told = []
+
+    class Watch:
+        def finished(self, _stored_indices, done, _total):
+            told.append(done)
+
+        def noticed(self, sentence):
+            told.append(sentence)
+
+        def cancelled(self):
+            return False
+
+    predictor = SlicePredictor(OutOfMemoryAbove(1), preprocessing, Compute("cpu", batch_size=2))
+    prediction = predictor.predict(a_volume, watch=Watch())
+    assert told == [*prediction.notices, 1, 2, 3, 4, 5, 6]
 
 
 def test_memory_errors_of_the_cpu_are_understood_too(a_volume, preprocessing):
@@ -114,7 +133,7 @@ def test_bfloat16_leaves_a_trained_model_what_it_is():
     sample = resource_folder("Samples") / "left_atrium_mr"
     volume = read_volume(sample / "image.nrrd")
     reference = read_label_map(sample / "labels.nrrd", volume)
-    axis = Preprocessing(**spec.preprocessing).stack(volume).axes[0]
+    axis = SliceStack.of(volume, spec.preprocessing).axes[0]
     filled = np.flatnonzero(reference.any(axis=tuple({0, 1, 2} - {axis})))
     start, stop = [0, 0, 0], list(reference.shape)
     start[axis], stop[axis] = int(filled.mean()) - 3, int(filled.mean()) + 3

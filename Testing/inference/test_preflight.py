@@ -8,7 +8,10 @@ import pytest
 from AttnSegLib.images.volume import Volume, read_volume
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.checks.preflight import Effort
-from AttnSegLib.models.catalog import CARD, find_model, load_card, resource_folder
+from AttnSegLib.models.card import TrainingFacts
+from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.places import resource_folder
 
 MR_VOXELS = np.arange(8000, dtype=np.int16).reshape(20, 20, 20)
 LARGE = np.diag([5.0, 5.0, 6.0, 1.0])
@@ -40,7 +43,7 @@ def test_warns_of_another_modality_and_of_nothing_else(spec, voxels, header, mod
 
 
 def test_warns_of_coarse_pixels_and_small_slices(spec):
-    spec = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"pixel_spacing": 2.0})
+    spec = dataclasses.replace(spec, preprocessing=dataclasses.replace(spec.preprocessing, pixel_spacing=2.0))
     assert "much coarser than the 2 mm" in " ".join(preflight.warnings(Volume(MR_VOXELS, LARGE), spec))
     assert "less than 60 mm" in " ".join(preflight.warnings(Volume(MR_VOXELS, np.eye(4)), spec))
 
@@ -56,7 +59,7 @@ def test_warns_of_coarse_pixels_and_small_slices(spec):
     ],
 )
 def test_warns_if_the_plane_of_the_scan_can_not_be_told(spec, plane, spacing, warns):
-    spec = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"plane": plane})
+    spec = dataclasses.replace(spec, preprocessing=dataclasses.replace(spec.preprocessing, plane=plane))
     sentences = preflight.warnings(Volume(MR_VOXELS, np.diag([*spacing, 1.0])), spec)
     assert [("plane that the scan was acquired in can't be told" in one) for one in sentences] == [True] * warns
 
@@ -93,10 +96,10 @@ def test_looks_at_a_share_of_a_large_volume_only(spec):
 
 
 def test_what_a_model_was_trained_on_is_never_too_small_or_too_coarse(spec):
-    spec = dataclasses.replace(spec, preprocessing=spec.preprocessing | {"pixel_spacing": 0.5})
+    spec = dataclasses.replace(spec, preprocessing=dataclasses.replace(spec.preprocessing, pixel_spacing=0.5))
     crop = Volume(np.arange(8000, dtype=np.int16).reshape(20, 20, 20), np.diag([1.5, 1.5, 1.6, 1.0]), "MR")
     assert len(preflight.warnings(crop, spec)) == 2
-    seen = dataclasses.replace(spec, training={"largest_pixel_mm": 1.5, "smallest_slice_mm": 30.0})
+    seen = dataclasses.replace(spec, training=TrainingFacts(largest_pixel_mm=1.5, smallest_slice_mm=30.0))
     assert preflight.warnings(crop, seen) == []
 
 

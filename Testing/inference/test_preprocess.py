@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.preprocessing import Preprocessing
 
 
 def rotation(axis_angle):
@@ -51,7 +52,7 @@ planes = st.sampled_from(["acquired", "axial", "coronal", "sagittal"])
 def test_label_map_goes_out_and_comes_back_exactly(volume, plane):
     """At the volume's own resolution every voxel returns to where it was."""
     labels = (np.arange(volume.voxels.size) % 3).astype(np.uint8).reshape(volume.voxels.shape)
-    stack = Preprocessing(plane, window=(0, 1)).stack(volume)
+    stack = SliceStack.of(volume, Preprocessing(plane, window=(0, 1)))
     indices = list(range(len(stack)))
     targets = stack.targets(labels, indices, 2)
     returned = np.zeros_like(labels)
@@ -63,7 +64,7 @@ def test_label_map_goes_out_and_comes_back_exactly(volume, plane):
 @settings(deadline=None)
 def test_resampled_slices_cover_the_same_field_of_view(volume, plane, pixel_spacing):
     """A constant stays constant and a linear ramp keeps its middle, whatever the resolution: nothing shifts."""
-    stack = Preprocessing(plane, pixel_spacing=pixel_spacing, window=(0, 1)).stack(volume)
+    stack = SliceStack.of(volume, Preprocessing(plane, pixel_spacing=pixel_spacing, window=(0, 1)))
     height, width = stack.native_size
     ramp = torch.arange(width, dtype=torch.float32).expand(1, 1, height, width)
     small = torch.nn.functional.interpolate(
@@ -92,7 +93,7 @@ def test_slices_do_not_depend_on_how_the_file_stores_its_axes(volume, plane, ord
             turned = np.flip(turned, axis)
     assume(one_orientation_fits_best(volume.affine))
     preprocessing = Preprocessing(plane, percentiles=(1, 99))
-    one, other = preprocessing.stack(volume), preprocessing.stack(Volume(turned, affine))
+    one, other = SliceStack.of(volume, preprocessing), SliceStack.of(Volume(turned, affine), preprocessing)
     assert len(one) == len(other)
     indices = list(range(len(one)))
     torch.testing.assert_close(one.slices(indices), other.slices(indices), rtol=0, atol=0)
@@ -106,7 +107,7 @@ def a_volume():
 
 def test_planes_take_the_axis_they_name(a_volume):
     def first_slice(plane):
-        return Preprocessing(plane, window=(0, 1)).stack(a_volume).view(a_volume.voxels)[0]
+        return SliceStack.of(a_volume, Preprocessing(plane, window=(0, 1))).view(a_volume.voxels)[0]
 
     np.testing.assert_array_equal(first_slice("axial"), a_volume.voxels[0])  # rows j (anterior), columns i (right)
     np.testing.assert_array_equal(first_slice("coronal"), a_volume.voxels[:, 0])  # rows k (superior), columns i
@@ -116,17 +117,17 @@ def test_planes_take_the_axis_they_name(a_volume):
 
 def test_equal_spacing_is_sliced_axially():
     volume = Volume(np.zeros((4, 5, 6)), np.diag([1.25, 1.25, 1.25, 1]))
-    assert len(Preprocessing("acquired", window=(0, 1)).stack(volume)) == 4
+    assert len(SliceStack.of(volume, Preprocessing("acquired", window=(0, 1)))) == 4
 
 
 def test_reversed_axes_are_turned(a_volume):
     affine = a_volume.affine @ np.diag([-1.0, 1, 1, 1])
-    stack = Preprocessing("axial", window=(0, 1)).stack(Volume(a_volume.voxels, affine))
+    stack = SliceStack.of(Volume(a_volume.voxels, affine), Preprocessing("axial", window=(0, 1)))
     np.testing.assert_array_equal(stack.view(a_volume.voxels), a_volume.voxels[:, :, ::-1])
 
 
 def test_window_maps_to_0_and_1_and_clips(a_volume):
-    stack = Preprocessing("axial", window=(2, 10)).stack(a_volume)
+    stack = SliceStack.of(a_volume, Preprocessing("axial", window=(2, 10)))
     slices = stack.slices([0])
     assert slices.shape == (1, 1, 16, 16)
     np.testing.assert_allclose(slices[0, 0, :3, :4], np.clip((a_volume.voxels[0] - 2) / 8, 0, 1), atol=1e-7)
@@ -138,33 +139,40 @@ def test_a_spacing_that_is_not_in_mm_is_refused():
     """Micrometres: otherwise the refusal is one of memory."""
     scan = Volume(np.arange(2 * 64 * 32).reshape(2, 64, 32), np.diag([800.0, 500.0, 3000.0, 1.0]))
     with pytest.raises(InputError) as caught:
-        _ = Preprocessing("axial", pixel_spacing=2.0, window=(0, 1)).stack(scan).model_size
+        _ = SliceStack.of(scan, Preprocessing("axial", pixel_spacing=2.0, window=(0, 1))).model_size
     assert str(caught.value) == "The spacing of 500 x 800 mm makes slices of 16000 x 12800 pixels; check it."
-    assert Preprocessing("axial", pixel_spacing=4.0, window=(0, 1)).stack(scan).model_size == (8000, 6400)
+    assert SliceStack.of(scan, Preprocessing("axial", pixel_spacing=4.0, window=(0, 1))).model_size == (8000, 6400)
 
 
 def test_percentiles_do_not_depend_on_offset_and_gain(a_volume):
     preprocessing = Preprocessing("axial", percentiles=(5, 95))
     other = Volume(a_volume.voxels * 7 + 300, a_volume.affine)
-    torch.testing.assert_close(preprocessing.stack(a_volume).slices([0, 1]), preprocessing.stack(other).slices([0, 1]))
+    torch.testing.assert_close(
+        SliceStack.of(a_volume, preprocessing).slices([0, 1]), SliceStack.of(other, preprocessing).slices([0, 1])
+    )
 
 
 def test_a_constant_volume_becomes_zero():
-    stack = Preprocessing("axial", percentiles=(0.5, 99.5)).stack(Volume(np.full((3, 8, 8), 7, np.int16), np.eye(4)))
+    stack = SliceStack.of(
+        Volume(np.full((3, 8, 8), 7, np.int16), np.eye(4)), Preprocessing("axial", percentiles=(0.5, 99.5))
+    )
     assert not stack.prepare(*stack.read([0, 1, 2])).any()
 
 
 def test_percentiles_of_a_nearly_constant_volume_fall_back_to_its_range():
     voxels = np.zeros((10, 10, 10))
     voxels[5, 5, 5] = 8
-    assert Preprocessing("axial", percentiles=(1, 99)).intensity_range(Volume(voxels, np.eye(4))) == (0, 8)
+    assert SliceStack.of(Volume(voxels, np.eye(4)), Preprocessing("axial", percentiles=(1, 99))).intensity_range == (
+        0,
+        8,
+    )
 
 
 def test_resampling_knows_each_axis_own_spacing_and_shifts_nothing():
     """A linear image on pixels of 1 x 2 mm, seen at 1 mm and back: linear still, but for the rim."""
     k, j, i = np.mgrid[:2, :12, :10].astype(np.float32)
     volume = Volume(3 * j + 5 * i + 0 * k, np.diag([2.0, 1.0, 9.0, 1.0]))
-    stack = Preprocessing("axial", pixel_spacing=1.0, window=(0, 100), multiple=4).stack(volume)
+    stack = SliceStack.of(volume, Preprocessing("axial", pixel_spacing=1.0, window=(0, 100), multiple=4))
     assert stack.resampled_size == (12, 20)
     seen = stack.slices([0])[0, 0]
     assert seen.shape == (12, 20)
@@ -179,12 +187,14 @@ def test_targets_take_the_label_with_the_largest_share():
     label_map = np.zeros((2, 4, 4), np.uint8)
     label_map[0, :2, :2] = [[1, 1], [1, 0]]
     label_map[0, 2:, 2:] = [[2, 0], [0, 0]]
-    stack = Preprocessing("axial", pixel_spacing=2, window=(0, 1), multiple=2).stack(Volume(label_map, np.eye(4)))
+    stack = SliceStack.of(
+        Volume(label_map, np.eye(4)), Preprocessing("axial", pixel_spacing=2, window=(0, 1), multiple=2)
+    )
     assert stack.targets(label_map, [0], 2).tolist() == [[[1, 0], [0, 0]]]
 
 
 def test_refuses_labels_that_the_model_does_not_know(a_volume):
-    stack = Preprocessing("axial", window=(0, 1)).stack(a_volume)
+    stack = SliceStack.of(a_volume, Preprocessing("axial", window=(0, 1)))
     with pytest.raises(InputError, match="holds 3"):
         stack.targets(np.full(a_volume.voxels.shape, 3, np.uint8), [0], 2)
 
@@ -204,8 +214,8 @@ def test_refuses_settings_that_make_no_sense():
 def test_neighbours_are_further_channels(indices):
     """In any order of slices; the first and the last are repeated."""
     volume = Volume(np.random.default_rng(0).random((5, 16, 16), np.float32), np.diag([1.0, 1.0, 3.0, 1.0]))
-    single = Preprocessing("axial", window=(0, 1)).stack(volume).slices(list(range(5)))[:, 0]
-    seen = Preprocessing("axial", window=(0, 1), neighbours=2).stack(volume).slices(indices)
+    single = SliceStack.of(volume, Preprocessing("axial", window=(0, 1))).slices(list(range(5)))[:, 0]
+    seen = SliceStack.of(volume, Preprocessing("axial", window=(0, 1), neighbours=2)).slices(indices)
     assert seen.shape == (len(indices), 5, 16, 16)
     for index, channels in zip(indices, seen, strict=True):
         for step, channel in zip((-2, -1, 0, 1, 2), channels, strict=True):
@@ -214,5 +224,5 @@ def test_neighbours_are_further_channels(indices):
 
 def test_a_volume_of_one_slice_is_its_own_neighbour():
     volume = Volume(np.random.default_rng(0).random((1, 16, 16), np.float32), np.diag([1.0, 1.0, 3.0, 1.0]))
-    seen = Preprocessing("axial", window=(0, 1), neighbours=1).stack(volume).slices([0])
+    seen = SliceStack.of(volume, Preprocessing("axial", window=(0, 1), neighbours=1)).slices([0])
     torch.testing.assert_close(seen, torch.from_dlpack(volume.voxels[None]).expand(1, 3, -1, -1))

@@ -1,8 +1,5 @@
 """Attention over the epochs of a training: kept as volumes and pictures, and without any effect on the training."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib.image
@@ -11,35 +8,28 @@ import pytest
 import SimpleITK as sitk
 import torch
 from made_up.balls import RECIPE
+from made_up.commands import run_here
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import from_image, read_volume
 from training import datasets
+from training import train as training_command
 from training.learning.attention_history import _chosen, find_case
 from training.learning.recipe import read_checkpoint
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def train(a_decathlon_task, tmp_path_factory):
-    """Three epochs that are validated after the second; returns the folder of the run. In a process of its own."""
+    """Three epochs that are validated after the second; returns the folder of the run, and what the command said."""
     recipe = tmp_path_factory.mktemp("recipe") / "recipe.toml"
     recipe.write_text(RECIPE.replace("epochs = 2", "epochs = 3").replace("validate_every = 1", "validate_every = 2"))
 
     def train(*options, ends_with=0):
         out = tmp_path_factory.mktemp("runs") / "run"
-        given = ["--root", str(a_decathlon_task), "--out", str(out), "--workers", "0", "--accelerator", "cpu", *options]
-        result = subprocess.run(
-            [sys.executable, "-m", "training.train", str(recipe), *given],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=dict(os.environ, OMP_NUM_THREADS="1"),
-            check=False,
-        )
-        assert result.returncode == ends_with, result.stderr
-        return out, result.stderr
+        given = ["--root", a_decathlon_task, "--out", out, "--workers", "0", "--accelerator", "cpu", *options]
+        ended = run_here(training_command.main, recipe, *given)
+        assert ended.code == ends_with, ended.said
+        return out, ended.said
 
     return train
 

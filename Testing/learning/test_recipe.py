@@ -48,6 +48,12 @@ def test_a_recipe_survives_a_checkpoint(names):
     assert from_dict(json.loads(json.dumps(recipe.as_dict()))) == recipe
 
 
+def test_without_a_checkout_there_are_no_recipes(monkeypatch, tmp_path):
+    monkeypatch.setattr("training.learning.recipe.RECIPES", tmp_path / "none")
+    with pytest.raises(InputError, match="lie beside training in a checkout"):
+        read_recipe(["modern/anunet"])
+
+
 def test_what_the_papers_print_is_in_their_recipes():
     af, anu, omega = (read_recipe([name]) for name in ("af-net/liver", "anu-net/liver-ct", "omega-net/liver"))
     assert (af.preprocessing.size, af.test_flips, af.optimisation.learning_rate) == ((448, 448), True, 4e-3)

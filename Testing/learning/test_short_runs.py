@@ -5,7 +5,7 @@ import torch
 from made_up.balls import RECIPE
 
 import training.train
-from AttnSegLib.models.catalog import CARD, load_card
+from AttnSegLib.models.card_file import CARD, load_card
 from training import datasets
 from training.evaluate import evaluate
 from training.export import Form, export
@@ -44,7 +44,7 @@ def test_after_100_steps_the_export_is_as_good_as_the_last_weights(a_decathlon_t
     content = read_checkpoint(train(read_recipe([str(recipe)]), a_decathlon_task, tmp_path / "run", _ON_CPU))
     assert content["global_step"] >= 100
     folder = export(tmp_path / "run" / "last.ckpt", a_decathlon_task, tmp_path / "models", Form())
-    kept = load_card(folder / CARD).scores["mean_dice"]
+    kept = load_card(folder / CARD).scores.mean_dice
     last = content | {"state_dict": content["current_model_state"]}
     model = Model("last weights", predictor_of(last, _ON_CPU.compute))
     truth = Truth(

@@ -5,7 +5,7 @@ import torch
 from made_up.balls import RECIPE
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import CARD, load_card
+from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.weights import load_weights
 from training.learning.module import SegmentationModule
 from training.learning.recipe import read_recipe

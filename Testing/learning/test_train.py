@@ -2,34 +2,53 @@
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 from made_up.balls import RECIPE
+from made_up.commands import run_here
+from made_up.validate import mean_dice
 
 from training.learning.recipe import read_checkpoint
+from training.train import main
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
-def command(recipe, root, out, *more):
-    return [sys.executable, "-m", "training.train", str(recipe), "--root", str(root), "--out", str(out), *more]
+def begin(*arguments, **options):
+    """A process that runs Python with these arguments: few tests need one, since it takes seconds to begin."""
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    command = [sys.executable, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True, **options)
 
 
-def environment():
-    return dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT))
+def begin_run(recipe, root, out, *more, **options):
+    """A process that trains."""
+    return begin("-m", "training.train", recipe, "--root", root, "--out", out, *more, **options)
 
 
-def run(*arguments):
-    """In a process of its own: a run must be killed, and Lightning warns a lot."""
-    return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
+def end(process):
+    """What a process has written to standard output and standard error; it must end well."""
+    printed, said = process.communicate()
+    assert process.returncode == 0, said
+    return printed, said
+
+
+def wait_for_an_epoch(process, out):
+    """Until the first one is over, and the second begins."""
+    while not (out / "last.ckpt").is_file():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
 
 
 def last_row(log, column):
@@ -43,10 +62,9 @@ def whole_run(a_decathlon_task, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     recipe = folder / "recipe.toml"
     recipe.write_text(RECIPE)
-    result = run(recipe, a_decathlon_task, folder / "run", "--workers", "2")
-    assert result.returncode == 0, result.stderr
+    _, said = end(begin_run(recipe, a_decathlon_task, folder / "run", "--workers", "2"))
     for idle in ("available", "Tip", "Warning", "stopped"):
-        assert idle not in result.stderr
+        assert idle not in said
     return folder / "run"
 
 
@@ -62,17 +80,13 @@ def test_a_run_leaves_checkpoints_and_logs(whole_run):
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(whole_run, a_decathlon_task, a_recipe, tmp_path):
     out = tmp_path / "run"
-    with subprocess.Popen(
-        command(a_recipe, a_decathlon_task, out, "--workers", "2"), cwd=ROOT, env=environment(), stderr=subprocess.PIPE
-    ) as process:
-        while not (out / "last.ckpt").is_file():  # the first epoch is over, the second begins
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.005)
+    with begin_run(a_recipe, a_decathlon_task, out, "--workers", "2") as process:
+        wait_for_an_epoch(process, out)
         process.send_signal(signal.SIGKILL)
     before = read_checkpoint(out / "last.ckpt")
     assert before["epoch"] == 0
-    result = run(a_recipe, a_decathlon_task, out, "--workers", "2", "--resume")
-    assert result.returncode == 0, result.stderr
+    ended = run_here(main, a_recipe, "--root", a_decathlon_task, "--out", out, "--workers", "2", "--resume")
+    assert ended.code == 0, ended.said
     resumed, whole = (read_checkpoint(folder / "last.ckpt") for folder in (out, whole_run))
     assert resumed["epoch"] == whole["epoch"] == 1
     assert resumed["global_step"] == whole["global_step"]
@@ -89,8 +103,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(whole_run, a_decath
 
 def test_a_run_that_is_over_stays_as_it_is(whole_run, a_decathlon_task, a_recipe, tmp_path):
     out = shutil.copytree(whole_run, tmp_path / "run")
-    again = run(a_recipe, a_decathlon_task, out, "--resume")
-    assert again.returncode == 0, again.stderr
+    again = run_here(main, a_recipe, "--root", a_decathlon_task, "--out", out, "--resume")
+    assert again.code == 0, again.said
     for name in ("last.ckpt", "best.ckpt", "metrics.csv"):
         assert (out / name).read_bytes() == (whole_run / name).read_bytes()
 
@@ -101,23 +115,19 @@ def test_a_run_does_not_go_on_with_other_cases(whole_run, a_decathlon_task, a_re
     shutil.copytree(a_decathlon_task, root)
     for folder in ("imagesTr", "labelsTr"):
         (root / folder / "case_1.nii.gz").unlink()
-    again = run(a_recipe, root, out, "--resume")
-    assert again.returncode == 2
-    assert "'case_1' came or went" in again.stderr
+    again = run_here(main, a_recipe, "--root", root, "--out", out, "--resume")
+    assert again.code == 2
+    assert "'case_1' came or went" in again.said
 
 
 @pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_how_to_go_on(interrupt, a_decathlon_task, a_recipe, tmp_path):
     a_recipe.write_text(RECIPE.replace("epochs = 2", "epochs = 500"))
-    arguments = command(a_recipe, a_decathlon_task, tmp_path / "run", "--workers", "1")
-    with subprocess.Popen(
-        arguments, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        while not (tmp_path / "run" / "last.ckpt").is_file():
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.01)
+    out = tmp_path / "run"
+    with begin_run(a_recipe, a_decathlon_task, out, "--workers", "1", start_new_session=True) as process:
+        wait_for_an_epoch(process, out)
         os.killpg(process.pid, interrupt)  # as Ctrl-C and clusters do: workers get it, too
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate()
     assert process.returncode == 130
     assert "with --resume goes on" in said
     assert "Traceback" not in said
@@ -125,12 +135,13 @@ def test_an_interrupted_run_says_how_to_go_on(interrupt, a_decathlon_task, a_rec
 
 def test_what_is_in_the_folder_of_a_run_is_never_overwritten(whole_run, a_decathlon_task, a_recipe):
     before = (whole_run / "last.ckpt").read_bytes()
-    again = run(a_recipe, a_decathlon_task, whole_run)
-    assert (again.returncode, "--resume" in again.stderr) == (2, True)
+    given = [a_recipe, "--root", a_decathlon_task, "--out", whole_run]
+    again = run_here(main, *given)
+    assert (again.code, "--resume" in again.said) == (2, True)
     a_recipe.write_text(RECIPE.replace("1e-2", "1e-3"))
-    other = run(a_recipe, a_decathlon_task, whole_run, "--resume")
-    assert other.returncode == 2
-    assert "another recipe (optimisation.learning_rate: 0.01 there, 0.001 here)" in other.stderr
+    other = run_here(main, *given, "--resume")
+    assert other.code == 2
+    assert "another recipe (optimisation.learning_rate: 0.01 there, 0.001 here)" in other.said
     assert (whole_run / "last.ckpt").read_bytes() == before
 
 
@@ -144,10 +155,10 @@ def test_what_is_in_the_folder_of_a_run_is_never_overwritten(whole_run, a_decath
 )
 def test_what_lightning_cannot_do_is_one_sentence(more, precision, a_decathlon_task, a_recipe, tmp_path):
     a_recipe.write_text(RECIPE.replace("epochs = 2", f'epochs = 2\nprecision = "{precision}"'))
-    result = run(a_recipe, a_decathlon_task, tmp_path / "run", *more)
-    assert result.returncode == 2
-    assert result.stderr.startswith("Error: The run can't be set up: ")
-    assert "Traceback" not in result.stderr
+    ended = run_here(main, a_recipe, "--root", a_decathlon_task, "--out", tmp_path / "run", *more)
+    assert ended.code == 2
+    assert ended.said.startswith("Error: The run can't be set up: ")
+    assert "Traceback" not in ended.said
 
 
 @pytest.fixture(scope="module")
@@ -163,40 +174,37 @@ def a_recipe_for_an_uneven_share(tmp_path_factory):
 def two_processes(a_recipe_for_an_uneven_share, a_decathlon_task):
     """The run of two processes that Lightning starts."""
     out = a_recipe_for_an_uneven_share.with_name("run")
-    result = run(
-        a_recipe_for_an_uneven_share, a_decathlon_task, out, "--workers", "0", "--accelerator", "cpu", "--devices", "2"
-    )
-    assert result.returncode == 0, result.stderr
-    assert "MEMBER: 2/2" in result.stderr
-    assert result.stdout.count("The trained network is in") == 1
+    more = ["--workers", "0", "--accelerator", "cpu", "--devices", "2"]
+    printed, said = end(begin_run(a_recipe_for_an_uneven_share, a_decathlon_task, out, *more))
+    assert "MEMBER: 2/2" in said
+    assert printed.count("The trained network is in") == 1
     return out
 
 
-def validated(checkpoint, root, processes):
-    """The mean Dice that so many processes find, started as a cluster would."""
-    script = [str(ROOT / "Testing/made_up/validate.py"), str(checkpoint), str(root), str(processes)]
-    launcher = [
-        "-m",
-        "torch.distributed.run",
-        f"--nproc-per-node={processes}",
-        "--rdzv-backend=c10d",
-        "--rdzv-endpoint=localhost:0",
-    ]
-    result = subprocess.run(
-        [sys.executable, *launcher, *script], capture_output=True, text=True, cwd=ROOT, env=environment(), check=False
-    )
-    assert result.returncode == 0, result.stderr
-    return float(result.stdout.split("DICE")[-1])
+@pytest.fixture(scope="module")
+def found_by_two(two_processes, whole_run, a_decathlon_task):
+    """The mean Dice of the network of both runs that two processes find together, started as a cluster would."""
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d"]
+    launcher += ["--rdzv-endpoint=localhost:0"]
+    runs = [two_processes, whole_run]
+    script = [ROOT / "Testing/made_up/validate.py", 2, a_decathlon_task, *(folder / "last.ckpt" for folder in runs)]
+    printed, _ = end(begin(*launcher, *script))
+    return dict(zip(runs, map(float, re.findall(r"DICE (\S+)", printed)), strict=True))
 
 
-def test_two_processes_find_the_same_scores_as_one(two_processes, a_decathlon_task):
+def found_by_one(folder, root):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning warns a lot
+        return mean_dice(folder / "last.ckpt", root)
+
+
+def test_two_processes_find_the_same_scores_as_one(found_by_two, two_processes, a_decathlon_task):
     trained = last_row(two_processes / "metrics.csv", "dice")
     assert trained > 0.1
-    one, two = (validated(two_processes / "last.ckpt", a_decathlon_task, number) for number in (1, 2))
-    assert one == pytest.approx(two, abs=1e-6)
+    one = found_by_one(two_processes, a_decathlon_task)
+    assert one == pytest.approx(found_by_two[two_processes], abs=1e-6)
     assert one == pytest.approx(trained, abs=1e-6)  # and what was logged while training is the kept network's
 
 
-def test_more_processes_than_validation_cases(whole_run, a_decathlon_task):
-    one, two = (validated(whole_run / "last.ckpt", a_decathlon_task, number) for number in (1, 2))
-    assert one == pytest.approx(two, abs=1e-6)
+def test_more_processes_than_validation_cases(found_by_two, whole_run, a_decathlon_task):
+    assert found_by_one(whole_run, a_decathlon_task) == pytest.approx(found_by_two[whole_run], abs=1e-6)

@@ -10,7 +10,8 @@ import torch
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import CARD, Code, Label, load_card
+from AttnSegLib.models.card import Code, Label, ScoreFacts
+from AttnSegLib.models.card_file import CARD, load_card
 from training.export import Form, export, main
 from training.learning.recipe import read_recipe
 from training.model_folder import card_scores
@@ -59,7 +60,7 @@ def test_a_label_is_missed_if_it_is_found_nowhere(cases, missed):
 
 @pytest.fixture
 def scored(a_model_folder, a_recipe, monkeypatch):
-    """The `scores` of the card of a model with two labels that finds them with these Dice, (liver, spleen), in 8 and in
+    """The scores of the card of a model with two labels that finds them with these Dice, (liver, spleen), in 8 and in
     32 bits."""
     spec = replace(load_card(a_model_folder / CARD), labels=(LIVER, SPLEEN))
     precise = SlicePredictor.from_model(spec)
@@ -80,14 +81,14 @@ def scored(a_model_folder, a_recipe, monkeypatch):
 
 def test_the_card_tells_what_8_bits_cost_on_average_and_by_label(scored):
     scores = scored((0.9, 0.8), (0.9031, 0.8003))
-    assert scores["mean_dice"] == 0.85
-    assert scores["dice_lost_by_8_bits"] == 0.0017
-    assert scores["dice_lost_by_8_bits_of_labels"] == {"liver": 0.0031, "spleen": 0.0003}
-    assert scores["dice_lost_by_8_bits_meaning"].endswith("less that with these, on the test patients")
+    assert scores.mean_dice == 0.85
+    assert scores.dice_lost_by_8_bits == 0.0017
+    assert scores.dice_lost_by_8_bits_of_labels == {"liver": 0.0031, "spleen": 0.0003}
+    assert scores.dice_lost_by_8_bits_meaning.endswith("less that with these, on the test patients")
 
 
 def test_what_8_bits_win_is_a_negative_loss(scored):
-    assert scored((0.9, 0.8), (0.89, 0.8))["dice_lost_by_8_bits"] == -0.005
+    assert scored((0.9, 0.8), (0.89, 0.8)).dice_lost_by_8_bits == -0.005
 
 
 @pytest.mark.parametrize("are_test", [True, False])
@@ -98,10 +99,10 @@ def test_8_bits_that_cost_too_much_are_refused(are_test, scored):
 
 def test_without_test_cases_the_card_says_where_8_bits_were_measured(scored):
     scores = scored((0.9, 0.8), (0.901, 0.8), are_test=False)
-    assert scores["summary"] == "not scored"
-    assert "mean_dice" not in scores
-    assert scores["dice_lost_by_8_bits"] == 0.0005
-    assert scores["dice_lost_by_8_bits_meaning"].endswith("trained on, since there are no test cases")
+    assert scores.summary == "not scored"
+    assert scores.mean_dice is None
+    assert scores.dice_lost_by_8_bits == 0.0005
+    assert scores.dice_lost_by_8_bits_meaning.endswith("trained on, since there are no test cases")
 
 
 # From a trained network
@@ -157,10 +158,10 @@ def test_the_cost_of_8_bits_is_that_of_two_exports(a_checkpoint, a_decathlon_tas
         for bits in (8, 32)
     }
     eight, precise = (load_card(folders[bits] / CARD).scores for bits in (8, 32))
-    assert eight["mean_dice"] != precise["mean_dice"]
-    lost = precise["mean_dice"] - eight["mean_dice"]
-    assert eight["dice_lost_by_8_bits"] == pytest.approx(lost, abs=1.5e-4)
-    assert "dice_lost_by_8_bits" not in precise
+    assert eight.mean_dice != precise.mean_dice
+    lost = precise.mean_dice - eight.mean_dice
+    assert eight.dice_lost_by_8_bits == pytest.approx(lost, abs=1.5e-4)
+    assert precise.dice_lost_by_8_bits is None
 
 
 @pytest.mark.slow
@@ -185,14 +186,14 @@ def test_a_model_that_finds_nothing_gets_no_card_unless_told(
     )
     assert list((tmp_path / "models").iterdir()) == []
     assert command(checkpoint, EVEN_IF) == 0
-    assert card_of()["found_in_no_case"] == ["Ball"]
-    assert card_of()["summary"] == ("not scored" if without_test else "Dice 0.000 on 1 test patients")
+    assert card_of().found_in_no_case == ("Ball",)
+    assert card_of().summary == ("not scored" if without_test else "Dice 0.000 on 1 test patients")
 
 
 @pytest.mark.slow
 def test_a_model_without_test_cases_that_finds_something_gets_a_card(command, changed, card_of):
     assert command(changed(without_test=True)) == 0
-    assert card_of() == {"summary": "not scored"}
+    assert card_of() == ScoreFacts("not scored")
 
 
 @pytest.mark.slow
@@ -209,7 +210,7 @@ def test_without_test_cases_some_of_those_trained_on_are_tried(command, changed,
     monkeypatch.setattr("training.export._TRIED", 1)
     assert command(changed(without_test=True), "--weights-in", "8") == 0
     assert seen == [("shipped", "case_0"), ("in_32_bits", "case_0")]
-    assert "trained on" in card_of()["dice_lost_by_8_bits_meaning"]
+    assert "trained on" in card_of().dice_lost_by_8_bits_meaning
 
 
 @pytest.mark.slow

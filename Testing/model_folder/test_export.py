@@ -16,7 +16,10 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import read_volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import CARD, find_model, load_card, sha256_of, user_folder
+from AttnSegLib.models.card import Source
+from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.models.catalog import find_model, sha256_of
+from AttnSegLib.models.places import user_folder
 from AttnSegLib.models.store import import_model
 from training.evaluate import main as evaluate
 from training.export import Form, export, main
@@ -74,13 +77,12 @@ def test_the_card_tells_how_the_model_was_made(exported, a_checkpoint):
     assert [(label.value, label.name, label.color) for label in spec.labels] == [(1, "Ball", (255, 0, 0))]
     assert "gate 0,0" in spec.facts.maps
     training = spec.training
-    assert training["training_cases"] == ["case_0", "case_1"]
-    assert (training["validation_cases"], training["test_cases"]) == (["case_2"], ["case_3"])
-    assert training["dataset"] == {"name": "msd", "options": {}, "labels": None}
-    assert training["optimisation"]["epochs"] == 20
-    extent = [training[name] for name in ("largest_pixel_mm", "smallest_slice_mm", "largest_slice_mm")]
-    assert extent == [1.5, 45.0, 51.0]
-    assert training["epochs_done"] == read_checkpoint(a_checkpoint)["epoch"] + 1
+    assert training.training_cases == ("case_0", "case_1")
+    assert (training.validation_cases, training.test_cases) == (("case_2",), ("case_3",))
+    assert training.dataset == Source("msd")
+    assert training.optimisation["epochs"] == 20
+    assert (training.largest_pixel_mm, training.smallest_slice_mm, training.largest_slice_mm) == (1.5, 45.0, 51.0)
+    assert training.epochs_done == read_checkpoint(a_checkpoint)["epoch"] + 1
 
 
 def test_the_metadata_file_names_the_labels(exported):
@@ -92,7 +94,7 @@ def test_the_metadata_file_names_the_labels(exported):
 
 def test_the_metadata_file_names_neighbouring_slices(exported):
     spec = load_card(exported / CARD)
-    metadata = bundle_metadata(replace(spec, preprocessing=spec.preprocessing | {"neighbours": 1}))
+    metadata = bundle_metadata(replace(spec, preprocessing=replace(spec.preprocessing, neighbours=1)))
     image = metadata["network_data_format"]["inputs"]["image"]
     assert image["channel_def"] == {"0": "slice -1", "1": "slice", "2": "slice +1"}
     assert image["num_channels"] == 3
@@ -102,12 +104,12 @@ def test_the_cards_scores_are_those_of_an_evaluation(exported, a_decathlon_task,
     assert evaluate([str(exported), "--root", str(a_decathlon_task), "--out", str(tmp_path), "--device", "cpu"]) == 0
     [score] = read_scores(tmp_path / "scores.csv")
     scores = load_card(exported / CARD).scores
-    [entry] = scores["cases"]
+    [entry] = scores.cases
     assert score.dice > 0.2  # it has learnt something
-    assert (entry["case"], entry["label"]) == (score.case, score.label) == ("case_3", "ball")
-    assert entry["dice"] == scores["mean_dice"] == pytest.approx(score.dice, abs=1e-3)
-    assert entry["reference_ml"] == pytest.approx(score.reference_ml, abs=0.06)
-    assert scores["summary"] == f"Dice {scores['mean_dice']:.3f} on 1 test patients"
+    assert (entry.case, entry.label) == (score.case, score.label) == ("case_3", "ball")
+    assert entry.dice == scores.mean_dice == pytest.approx(score.dice, abs=1e-3)
+    assert entry.reference_ml == pytest.approx(score.reference_ml, abs=0.06)
+    assert scores.summary == f"Dice {scores.mean_dice:.3f} on 1 test patients"
 
 
 def test_the_exported_network_says_what_the_trained_one_says(exported, a_checkpoint, a_decathlon_task):
@@ -150,8 +152,8 @@ def test_a_model_in_8_bits_is_imported_released_and_run(command, a_decathlon_tas
     spec = import_model(tmp_path / "made" / MODEL)
     volume = read_volume(a_decathlon_task / "imagesTr" / "case_3.nii.gz")
     label_map = SlicePredictor.from_model(find_model(MODEL)).predict(volume).label_map
-    [entry] = spec.scores["cases"]
-    assert (label_map == 1).sum() * volume.voxel_volume == pytest.approx(entry["volume_ml"], abs=0.06)
+    [entry] = spec.scores.cases
+    assert (label_map == 1).sum() * volume.voxel_volume == pytest.approx(entry.volume_ml, abs=0.06)
     assert [path.name for path in release([spec], tmp_path / "assets", "https://example.org")][1] == f"{MODEL}.zip"
 
 

@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import CARD, load_card, resource_folder
+from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.models.places import resource_folder
 from AttnSegLib.models.store import import_model
 from training.release import SUMS, main, release
 

@@ -18,7 +18,7 @@ from test_model_store import home as home
 
 from AttnSegLib.models import download
 from AttnSegLib.models import store as model_store
-from AttnSegLib.models.catalog import CARD, load_card
+from AttnSegLib.models.card_file import CARD, load_card
 
 
 def unreachable(server, _monkeypatch):

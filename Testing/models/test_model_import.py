@@ -13,7 +13,9 @@ from test_model_store import home as home
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.models import store as model_store
-from AttnSegLib.models.catalog import CARD, find_model, resource_folder
+from AttnSegLib.models.card_file import CARD, FORMAT
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.places import resource_folder
 
 
 def zipped(folder, path, top="", extra=()):
@@ -86,8 +88,8 @@ def damage(folder, kind):
         (folder / CARD).unlink()
     elif kind == "damaged card":
         (folder / CARD).write_text('{"id": "tiny"')
-    elif kind == "card of a newer version":
-        change_card(folder, colour="red")
+    elif kind == "card of a newer format":
+        change_card(folder, format=FORMAT + 1, preprocessing="explained elsewhere")
     elif kind == "no weights":
         (folder / "weights.safetensors").unlink()
     elif kind == "other weights":
@@ -108,7 +110,7 @@ def damage(folder, kind):
     [
         ("no card", "holds 0 models"),
         ("damaged card", "card in 'tiny.* is damaged"),
-        ("card of a newer version", "card in 'tiny.* another version"),
+        ("card of a newer format", "card in 'tiny.* has a newer format than this AttnSeg can read; update AttnSeg"),
         ("no weights", "weights 'weights.safetensors' are missing in 'tiny"),
         ("other weights", "SHA-256 differs"),
         ("weights elsewhere", "card in 'tiny.* is damaged"),

@@ -7,8 +7,10 @@ import pytest
 from scripted_worker import ScriptedWorker
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import CARD, load_card
-from AttnSegLib.worker import events
+from AttnSegLib.inference.prediction import ComputeOptions, PredictionOptions
+from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.worker import messages
+from AttnSegLib.worker.messages import Request
 
 SHAPE = (6, 64, 48)
 
@@ -37,7 +39,7 @@ def target(volume, a_model_folder):
 
     spec = load_card(a_model_folder / CARD)
     facts = dataclasses.replace(spec.facts, maps=("self", "other"), queries=("self",))
-    return Target(volume, dataclasses.replace(spec, facts=facts))
+    return Target(volume, Request(dataclasses.replace(spec, facts=facts)))
 
 
 def worker_of(session):
@@ -51,10 +53,8 @@ def ends(session, label_map=None):
 
 
 def stopped(news):
-    from AttnSegLib.mrml.news import Stopped
-
     (only,) = news
-    assert isinstance(only, Stopped)
+    assert isinstance(only, messages.JobFailed)
     return only.sentence
 
 
@@ -69,7 +69,7 @@ def test_a_node_that_is_deleted_during_a_run(session, target, scene, which):
     assert worker_of(session).cancels == 1
     assert not session.is_busy
     assert scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeNode") == 0
-    worker_of(session).say(events.JobCancelled(None))
+    worker_of(session).say(messages.JobCancelled(1))
     assert session.poll() == []
 
 
@@ -104,10 +104,40 @@ def test_a_query_gives_way_and_the_last_one_waits(session, target):
     assert session.is_segmenting
     assert worker_of(session).cancels == 1
     assert len(worker_of(session).requests) == 2  # the process is still busy with the query
-    worker_of(session).say(events.JobCancelled(worker_of(session).job))
+    worker_of(session).say(messages.JobCancelled(worker_of(session).job.number))
     session.poll()
     assert len(worker_of(session).requests) == 3
     assert ends(session, np.ones(SHAPE, np.uint8))
+
+
+def test_a_notice_is_told_at_once_and_again_at_the_end(session, target):
+    from AttnSegLib.mrml.news import Segmented
+
+    session.segment(target)
+    notice = messages.Notice(worker_of(session).job.number, "Went on with the CPU.")
+    worker_of(session).say(notice)
+    assert session.poll() == [notice]
+    worker_of(session).finish(np.ones(SHAPE, np.uint8), notices=("Went on with the CPU.",))
+    segmented, last = session.poll()
+    assert isinstance(segmented, Segmented)
+    assert last == notice
+
+
+def test_what_the_worker_says_of_another_job_is_no_news(session, target):
+    session.segment(target)
+    worker_of(session)._said.append(messages.JobFailed(worker_of(session).job.number + 1, "Of another one."))
+    assert session.poll() == []
+    assert session.is_segmenting
+
+
+def test_all_that_was_chosen_goes_to_the_worker(session, target):
+    from AttnSegLib.mrml.news import Target
+
+    options, compute = PredictionOptions(flips=True), ComputeOptions("cuda:0", 3, "float32")
+    whole = dataclasses.replace(target.request, options=options, compute=compute, level=2)
+    session.segment(Target(target.volume_node, whole), start=3)
+    (request,) = worker_of(session).requests
+    assert request == dataclasses.replace(whole, options=dataclasses.replace(options, start=3))
 
 
 def test_the_volume_is_read_again_only_when_it_changed(session, volume):
@@ -136,17 +166,19 @@ def test_a_volume_is_looked_at_again_only_if_something_changed(session, target, 
 
     from AttnSegLib.inference.checks import preflight
 
+    def asked(**changes):
+        return session.preflight(dataclasses.replace(target, request=dataclasses.replace(target.request, **changes)))
+
     looks = []
     inspect = preflight.inspect
     monkeypatch.setattr(preflight, "inspect", lambda *arguments: looks.append(1) or inspect(*arguments))
-    first = session.preflight(target)
-    assert session.preflight(dataclasses.replace(target)) == first
+    assert asked() == asked()
     assert len(looks) == 1
-    session.preflight(dataclasses.replace(target, flips=True))
-    session.preflight(dataclasses.replace(target, spec=target.spec.in_plane("axial")))
-    session.preflight(dataclasses.replace(target, device="cuda:0"))
+    asked(options=PredictionOptions(flips=True))
+    asked(spec=target.spec.in_plane("axial"))
+    asked(compute=ComputeOptions("cuda:0"))
     slicer.util.arrayFromVolumeModified(target.volume_node)
-    session.preflight(dataclasses.replace(target, device="cuda:0"))
+    asked(compute=ComputeOptions("cuda:0"))
     assert len(looks) == 5
 
 

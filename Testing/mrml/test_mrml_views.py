@@ -5,7 +5,7 @@ import pytest
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
-from AttnSegLib.models.catalog import CARD, load_card
+from AttnSegLib.models.card_file import CARD, load_card
 
 SHAPE = (5, 6, 7)
 OBLIQUE = np.array([[-0.8, 0.6, 0, 5.0], [0.6, 0.8, 0, -7.0], [0, 0, 2.5, 11.0], [0, 0, 0, 1]]) * [1.25, 1.5, 1, 1]

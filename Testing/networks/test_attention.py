@@ -42,7 +42,7 @@ def test_records_what_was_asked_for_and_nothing_else(a_network):
 def test_each_thread_has_its_own_maps(a_network):
     def mean(value):
         a_network(torch.full((1, 1, 2, 3), value))
-        everybody_ran.wait(timeout=10)
+        everybody_ran.wait(timeout=60)
         return recorder.maps["first"].mean().item()
 
     everybody_ran = threading.Barrier(2)

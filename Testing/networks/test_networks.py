@@ -10,7 +10,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionRecorder, attention_maps, channel_coefficients
 from AttnSegLib.networks.cost import measure_network
 from AttnSegLib.networks.output import SegmentationOutput

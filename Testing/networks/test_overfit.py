@@ -5,8 +5,9 @@ import torch
 
 from AttnSegLib import networks
 from AttnSegLib.images.volume import read_label_map, read_volume
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import resource_folder
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.places import resource_folder
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.results import metrics
 from training.learning.losses import LOSSES
 from training.slices.dataset import one_hot
@@ -26,7 +27,7 @@ def four_slices():
     sample = resource_folder("Samples") / "left_atrium_mr"
     volume = read_volume(sample / "image.nrrd")
     labels = read_label_map(sample / "labels.nrrd", volume)
-    stack = Preprocessing("acquired", pixel_spacing=2.0, percentiles=(0.5, 99.5)).stack(volume)
+    stack = SliceStack.of(volume, Preprocessing("acquired", pixel_spacing=2.0, percentiles=(0.5, 99.5)))
     indices = [50, 60, 70, 80]
     targets = stack.targets(labels, indices, 1)
     row, column = (int(place.float().mean()) for place in targets.nonzero(as_tuple=True)[1:])

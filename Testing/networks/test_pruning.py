@@ -7,9 +7,9 @@ import pytest
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
-from AttnSegLib.models.catalog import load_card
+from AttnSegLib.models.card import Source
+from AttnSegLib.models.card_file import load_card
 from training import datasets
-from training.learning.recipe import Source
 from training.pruning import pruning_table
 from training.scoring.truth import Truth
 

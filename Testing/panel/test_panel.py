@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from panel_at_work import MODEL, MODULE, ROOT, SHAPE, a_block, pick, segmented, voxels_of
+from panel_at_work import MODEL, MODULE, ROOT, SHAPE, a_block, pick, segmented, voxels_of, words
 
 from AttnSegLib.models.catalog import find_model
-from AttnSegLib.worker import events
+from AttnSegLib.worker import messages
 
 
 def test_opening_the_panel_loads_no_torch_and_starts_no_process():
@@ -41,7 +41,8 @@ def test_organ_and_model_are_chosen(ui, parameters):
 def test_remarks_say_what_fits_and_what_does_not(ui, widget, a_node):
     import slicer
 
-    assert "6 slices, sagittal by the scan's header, of 64 x 48 pixels, 2 x 2 mm, 5 mm apart" in ui.preflightLabel.text
+    lie = "6 slices, sagittal by the scan's header, of 64 x 48 pixels, 2 x 2 mm, 5 mm apart"
+    assert lie in words(ui.preflightLabel)
     assert "CC-BY-SA-4.0" in ui.preflightLabel.text
     assert "&#9888;" not in ui.preflightLabel.text
     ct = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(a_node) - 1000, name="CT")
@@ -80,7 +81,7 @@ def test_settings_reach_the_worker(ui, worker, parameters):
     ui.lastSliceBox.value = 4
     ui.applyButton.click()
     (request,) = worker.requests
-    assert (request.device, request.level, request.spec.id) == ("cpu", 2, MODEL)
+    assert (request.compute.device, request.level, request.spec.id) == ("cpu", 2, MODEL)
     assert not request.options.flips
     assert (request.options.region.start, request.options.region.stop) == ((1, 0, 0), (5, 64, 48))
     assert (parameters.level, parameters.device) == (2, "cpu")
@@ -90,7 +91,7 @@ def test_another_plane_can_be_chosen(widget, ui, worker, parameters):
     assert ui.planeBox.currentText == "as the model was trained"
     pick(ui.planeBox, "axial")
     assert parameters.plane == "axial"
-    assert "64 slices, axial by the scan's header, of 48 x 6 pixels" in ui.preflightLabel.text
+    assert "64 slices, axial by the scan's header, of 48 x 6 pixels" in words(ui.preflightLabel)
     assert "model knows sagittal slices" in ui.preflightLabel.text
     ui.lastSliceBox.value = 30  # the scan has 6 sagittal slices
     ui.applyButton.click()
@@ -102,7 +103,7 @@ def test_another_plane_can_be_chosen(widget, ui, worker, parameters):
 
 def test_a_plane_that_is_none_is_refused_in_a_sentence(ui, worker, parameters):
     parameters.plane = "oblique"  # by a script, or a scene of another version
-    assert "no slice plane 'oblique'" in ui.preflightLabel.text
+    assert "no slice plane 'oblique'" in words(ui.preflightLabel)
     ui.applyButton.click()
     assert worker.requests == []
 
@@ -145,7 +146,7 @@ def test_progress_and_finished_slices_are_shown(widget, ui, worker):
     assert not ui.applyButton.enabled
     assert ui.cancelButton.enabled
     worker.job.label_map[2] = 1
-    worker.say(events.SlicesDone(worker.job, 0, [2, 3], 2, 6, 8.0))
+    worker.say(messages.SlicesDone(worker.job.number, 0, (2, 3), 2, 6, 8.0))
     widget.panel.poll()
     assert (ui.progressBar.value, ui.progressBar.maximum) == (2, 6)
     assert "2 of 6 slices, 8 s left" in ui.statusLabel.text
@@ -189,11 +190,11 @@ def test_undo_of_the_first_run_removes_the_new_segmentation(widget, ui):
 def test_cancel_leaves_everything_as_it_was(widget, ui, worker, a_node):
     before = segmented(widget)
     ui.applyButton.click()
-    worker.say(events.SlicesDone(worker.job, 0, [0], 1, 6, 8.0))
+    worker.say(messages.SlicesDone(worker.job.number, 0, (0,), 1, 6, 8.0))
     widget.panel.poll()
     ui.cancelButton.click()
     assert worker.cancels == 1
-    worker.say(events.JobCancelled(worker.job))
+    worker.say(messages.JobCancelled(worker.job.number))
     widget.panel.poll()
     np.testing.assert_array_equal(voxels_of(before, a_node), a_block())
     assert "as it was" in ui.statusLabel.text
@@ -203,7 +204,7 @@ def test_cancel_leaves_everything_as_it_was(widget, ui, worker, a_node):
 
 def test_a_failure_is_one_sentence_and_its_detail_is_logged(widget, ui, worker, caplog):
     ui.applyButton.click()
-    worker.say(events.JobFailed(worker.job, "The weights are damaged; get them again.", "Traceback: line 7"))
+    worker.say(messages.JobFailed(worker.job.number, "The weights are damaged; get them again.", "Traceback: line 7"))
     widget.panel.poll()
     assert "The weights are damaged; get them again." in ui.statusLabel.text
     assert "line 7" not in ui.statusLabel.text
@@ -220,11 +221,11 @@ def test_a_fall_back_is_told(widget, ui, worker):
 
 
 def test_cards_with_free_memory_can_be_chosen_once_the_worker_is_up(widget, ui, worker):
-    worker.say(events.Ready((("cuda:0", "Some Card", 7168),)))
+    worker.say(messages.Ready((("cuda:0", "Some Card", 7168),)))
     widget.panel.poll()
     pick(ui.deviceBox, "Some Card (7168 MB free)")
     ui.applyButton.click()
-    assert worker.requests[0].device == "cuda:0"
+    assert worker.requests[0].compute.device == "cuda:0"
 
 
 # scene and module during a run

@@ -1,19 +1,22 @@
 """The panel's models and its setup, and the module's own self-test."""
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from panel_at_work import MODULE, ROOT
+from panel_at_work import MODEL, MODULE, ROOT, words
 
 from AttnSegLib.inference.checks.finding import Finding
-from AttnSegLib.worker import events
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.places import user_folder
+from AttnSegLib.worker import messages
 
 # models and setup
 
 
 def test_the_list_of_models_shows_their_cards(widget, ui):
-    ui.modelTable.setCurrentCell(widget.panel.models.index(widget.panel.spec), 0)
+    ui.modelTable.setCurrentCell([spec.id for spec in widget.panel.models].index(MODEL), 0)
     assert "Medical Segmentation Decathlon" in ui.cardText.toPlainText()
     assert not ui.deleteButton.enabled  # shipped models stay
     assert not ui.downloadButton.enabled
@@ -34,6 +37,7 @@ def test_the_list_of_models_is_made_again_only_if_there_are_others(widget, ui):
 def test_what_a_card_says_is_shown_as_it_is_and_never_obeyed(widget, ui, a_node):
     import dataclasses
 
+    from AttnSegLib.models.card import ScoreFacts, TrainingFacts
     from AttnSegLib.mrml.news import Mapped
 
     trap = "<img src='https://nowhere.invalid/spy.png'> a < b & c"
@@ -43,8 +47,8 @@ def test_what_a_card_says_is_shown_as_it_is_and_never_obeyed(widget, ui, a_node)
         dataclasses.replace(
             spec,
             **dict.fromkeys(texts, trap),
-            scores={"summary": trap},
-            training={"data": trap},
+            scores=ScoreFacts(trap),
+            training=TrainingFacts(trap),
         )
     ]
     widget.panel.refresh()
@@ -65,16 +69,27 @@ def test_a_damaged_card_costs_its_model_and_not_the_panel(a_model_folder, open_p
 
     broken = a_model_folder.parent / "broken"
     broken.mkdir()
-    (broken / catalog.CARD).write_text("{")
+    (broken / CARD).write_text("{")
     real = catalog.resource_folder
     found = {"Models": a_model_folder.parent}
     monkeypatch.setattr(catalog, "resource_folder", lambda name: found.get(name) or real(name))
     widget = open_panel(MODULE)
     assert [spec.id for spec in widget.panel.models] == ["tiny"]
-    assert "card of model &#x27;broken&#x27; is damaged; install the model again" in widget.ui.modelsLabel.text
-    (broken / catalog.CARD).unlink()
+    assert "card of model 'broken' is damaged (it is not JSON); get the model again" in words(widget.ui.modelsLabel)
+    (broken / CARD).unlink()
     widget.panel.reload_models()
     assert widget.ui.modelsLabel.text == ""
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"format": 1, "title": "\\u001b[31m"}', "\x00"])
+def test_a_bad_card_of_the_user_does_not_stop_the_panel(ui, widget, a_model_folder, content):
+    count = ui.modelTable.rowCount
+    for name in ("bad", "good"):
+        shutil.copytree(a_model_folder, user_folder() / name)
+    (user_folder() / "bad" / CARD).write_text(content)
+    widget.panel.reload_models()
+    assert ui.modelTable.rowCount == count + 1
+    assert "A tiny model for tests" in [ui.modelTable.item(row, 0).text() for row in range(count + 1)]
 
 
 def test_importing_and_deleting_a_model(ui, a_model_folder, tmp_path, monkeypatch):
@@ -147,9 +162,8 @@ def test_importing_nonsense_says_what_is_wrong(ui, tmp_path):
 def test_check_setup_tells_the_cure_and_offers_torch(widget, ui, worker):
     ui.setupSection.collapsed = False
     ui.checkButton.click()
-    job = worker.job
     findings = (Finding("SimpleITK", True, "2.5"), Finding("torch", False, "not there", "install it"))
-    worker.say(events.Checked(job, findings))
+    worker.say(messages.Checked(worker.job.number, findings))
     widget.panel.poll()
     assert "not there" in ui.setupLabel.text
     assert "install it" in ui.setupLabel.text
@@ -170,7 +184,7 @@ def test_installing_torch_asks_slicers_own_extension(widget, worker, monkeypatch
 
     monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=Logic))
     widget.panel.setup.install()
-    assert asked == [{"askConfirmation": True, "torchVersionRequirement": ">=2.2"}]
+    assert asked == [{"askConfirmation": True, "torchVersionRequirement": ">=2.5"}]
     assert worker.closed == 1  # the next job begins in a new process
 
 

@@ -5,7 +5,7 @@ import pytest
 from panel_at_work import SHAPE, a_block, pick, segmented, voxels_of
 
 from AttnSegLib.results import metrics
-from AttnSegLib.worker import events
+from AttnSegLib.worker import messages
 
 # what comes after a run
 
@@ -47,7 +47,7 @@ def test_comparison_with_a_reference(widget, ui, worker, parameters):
     ui.compareButton.click()
     np.testing.assert_array_equal(worker.compared[0], worker.compared[1])
     scores = metrics.compare_masks(worker.compared[0] > 0, worker.compared[1] > 0, (1.0, 1.0, 1.0)).as_dict()
-    worker.say(events.Compared(worker.job, scores | {"hd95_mm": None}))
+    worker.say(messages.Compared(worker.job.number, scores | {"hd95_mm": None}))
     widget.panel.poll()
     rows = [[ui.compareTable.item(r, c).text() for c in (0, 1)] for r in range(7)]
     assert rows[0] == ["Dice", "1.000"]

@@ -6,8 +6,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import Code, Label
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import Code, Label
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.results.overview import Overview, _choose_slices, _draw_image, draw_slice_with_maps, write_overview
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
@@ -18,7 +19,7 @@ RED = Label(1, "Red organ", (255, 0, 0), ANATOMY, ANATOMY)
 def a_stack():
     voxels = np.full((9, 40, 30), 500, np.int16)
     voxels[:, :, :15] = 0
-    return Preprocessing("axial", window=(0, 1000)).stack(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])))
+    return SliceStack.of(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])), Preprocessing("axial", window=(0, 1000)))
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_slices_hang_as_radiologists_expect():
     """Superior or anterior up, the patient's right on the left."""
     voxels = np.zeros((4, 20, 20), np.int16)
     voxels[:, 15:, 15:] = 1000  # anterior right
-    stack = Preprocessing("axial", window=(0, 1000)).stack(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])))
+    stack = SliceStack.of(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])), Preprocessing("axial", window=(0, 1000)))
     figure = Figure()
     axes = figure.subplots()
     _draw_image(axes, Overview("", stack, np.zeros_like(voxels, np.uint8), (RED,), {}), 1)
@@ -107,7 +108,7 @@ def test_slices_are_counted_as_stored(tmp_path, monkeypatch, k_axis):
     volume = Volume(np.arange(9 * 16, dtype=np.int16).reshape(9, 4, 4), np.diag([1.0, 1.0, k_axis, 1.0]))
     labels = np.zeros((9, 4, 4), np.uint8)
     labels[1:3, 1:3, 1:3] = 1
-    stack = Preprocessing("axial", window=(0, 1000)).stack(volume)
+    stack = SliceStack.of(volume, Preprocessing("axial", window=(0, 1000)))
     drawn = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_args, **_kwargs: drawn.append(figure))
     write_overview(tmp_path / "a.png", Overview("", stack, labels, (RED,), {}))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from AttnSegLib.models.catalog import Code, Label
+from AttnSegLib.models.card import Code, Label
 from AttnSegLib.results.segmentation_file import terminology_entry, write_heat_map_file, write_segmentation_file
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")

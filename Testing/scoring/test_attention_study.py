@@ -12,8 +12,9 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import CARD
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionMap
 from AttnSegLib.networks.output import SegmentationOutput
 from training import attention_study
@@ -42,7 +43,7 @@ def volume(organ):
 @pytest.fixture
 def score(organ, volume):
     def score(coefficients):
-        return score_map("a", "map", PREPROCESSING.stack(volume), coefficients.astype(np.float16), organ)
+        return score_map("a", "map", SliceStack.of(volume, PREPROCESSING), coefficients.astype(np.float16), organ)
 
     return score
 
@@ -78,7 +79,7 @@ def test_slices_without_the_organ_do_not_count(score, organ):
 
 def test_a_case_without_the_organ_is_refused(volume):
     with pytest.raises(InputError, match="Case 'a' has none of the organ"):
-        score_map("a", "map", PREPROCESSING.stack(volume), np.zeros(SHAPE), np.zeros(SHAPE, bool))
+        score_map("a", "map", SliceStack.of(volume, PREPROCESSING), np.zeros(SHAPE), np.zeros(SHAPE, bool))
 
 
 def test_map_scores_come_back_from_their_table(score, organ, tmp_path):

@@ -2,13 +2,12 @@
 
 import csv
 import shutil
-import subprocess
-import sys
 from dataclasses import fields, replace
 
 import pytest
 import torch
 from made_up.balls import RECIPE
+from made_up.commands import run_here
 from PIL import Image
 
 from AttnSegLib import networks
@@ -174,12 +173,11 @@ def test_nothing_is_trained_that_could_not_be_tested(a_recipe, a_decathlon_task,
 
 @pytest.mark.slow
 def test_rows_are_trained_once_and_compared(a_recipe, a_decathlon_task, tmp_path, monkeypatch, capsys):
-    """One row in a process of its own, since Lightning warns a lot; then a pruned one, which needs no training."""
+    """Two rows; then a pruned one, which needs no training."""
     out = tmp_path / "compared"
     given = [str(a_recipe), "--root", str(a_decathlon_task), "--out", str(out), "--accelerator", "cpu"]
     given += ["--epochs", "1", "--workers", "0"]
-    command = [sys.executable, "-m", "training.compare", *given]
-    subprocess.run([*command, "--row", REFERENCE, "--row", "ANU-Net"], check=True)
+    assert run_here(main, *given, "--row", REFERENCE, "--row", "ANU-Net").code == 0
     assert main([*given, "--done", "--seed", "1"]) == 2
     assert "No row is done" in capsys.readouterr().err
     monkeypatch.setattr(scored_run, "train", lambda *_: None)

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from made_up.balls import a_ball, write_task
 
-from AttnSegLib.models.catalog import CARD
+from AttnSegLib.models.card_file import CARD
 from training import datasets
 from training.evaluate import main
 from training.papers.columns import NOTES

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import Code, Label
+from AttnSegLib.models.card import Code, Label
 from training.scoring.figures import box_plots, convergence
 from training.scoring.qualitative import QualitativePage, QualitativeRow, qualitative
 from training.scoring.scores import Score

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import CARD, Code, Label
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import Code, Label
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.results.overview import Overview, draw_slice_with_maps
 from training import gallery
 
@@ -22,7 +24,7 @@ def an_overview():
     voxels = np.arange(5 * 20 * 40, dtype=np.int16).reshape(5, 20, 40)
     labels = np.zeros(voxels.shape, np.uint8)
     labels[1:4, 5:15, 10:30] = 1
-    stack = Preprocessing("axial", window=(0, 4000)).stack(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])))
+    stack = SliceStack.of(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])), Preprocessing("axial", window=(0, 4000)))
     coefficients = np.full(voxels.shape, 0.5, np.float16)
     maps = {"scale 4 step 2 position attention": coefficients, "the same,\nfrom the middle": coefficients}
     label = Label(1, "Organ", (255, 0, 0), ANATOMY, ANATOMY)

@@ -1,14 +1,12 @@
 """The papers' tables: what stands beside the printed numbers, and one table from the data set to the page."""
 
-import os
 import shutil
-import subprocess
-import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from made_up.balls import write_task
+from made_up.commands import run_here
 
 from training import reproduce
 from training.learning import scored_run
@@ -19,7 +17,6 @@ from training.reproduce import BUDGETS, Budget, TableToMake, main, ours_beside_p
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
 
-ROOT = Path(__file__).parents[2]
 ZERO = {field.name: {"int": 0, "float": 0.0, "str": ""}[field.type] for field in fields(Score)}
 COST = SystemCost(1_500_000, 0.02)
 
@@ -137,22 +134,23 @@ def arguments(root, out, *more):
             "--workers", "0", "--accelerator", "cpu", *more]  # fmt: skip
 
 
+def narrow_recipe_for(wanted, chosen):
+    """The recipe of a row, with a network of few channels: the papers' checkpoints have hundreds of megabytes."""
+    recipe = recipe_for(wanted, chosen)
+    return replace(recipe, options=recipe.options | {"width": 4})
+
+
 @pytest.fixture(scope="module")
 def a_made_table(tmp_path_factory):
-    """Data set, folder and printed page of two rows. In a process of its own: Lightning warns a lot."""
+    """Data set, folder and printed page of two rows; networks stay narrow as long as it is used."""
     folder = tmp_path_factory.mktemp("made")
     root = write_task(folder / "task", count=10)  # 7 to train, 1 to validate, 2 to test
-    result = subprocess.run(
-        [sys.executable, "-m", "training.reproduce", *arguments(root, folder / "out", *ROWS)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=dict(os.environ, OMP_NUM_THREADS="1"),
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "Row 1 of 2: BCE" in result.stderr
-    return root, folder / "out", result.stdout[result.stdout.index("# ec-cam-unet") :]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reproduce, "recipe_for", narrow_recipe_for)
+        ended = run_here(main, *arguments(root, folder / "out", *ROWS))
+        assert ended.code == 0, ended.said
+        assert "Row 1 of 2: BCE" in ended.said
+        yield root, folder / "out", ended.printed[ended.printed.index("# ec-cam-unet") :]
 
 
 @pytest.mark.slow

@@ -8,9 +8,10 @@ import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume, to_image
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import Source
+from AttnSegLib.models.preprocessing import Preprocessing
 from training.evaluate import evaluate
-from training.learning.recipe import Source
 from training.papers.columns import COLUMNS, NOTES, paper_columns
 from training.scoring.candidates import Folder, plain_label
 from training.scoring.report import Examples, Extras, around, write_evaluation_report
@@ -42,9 +43,6 @@ class Drawn:
 
     def find(self, case_id, _volume):
         return Found(self.name, case_id, self._label_maps[case_id], {}, 1.5)
-
-    def stack(self, _volume):
-        return None
 
 
 def a_case(case_id, label_map):
@@ -177,7 +175,9 @@ def test_a_report_shows_slices_of_at_most_four_cases(tmp_path):
     assert [row.name for row in examples.rows] == ["a\nslice 1", "c\nslice 1", "e\nslice 1", "g\nslice 1"]
     assert examples.rows[0].aspect == 2.0
     volume, found = Volume(np.zeros((4, 6, 6)), np.diag([1, 2, -5, 1])), Found("net", "reversed", a_mask(1), {}, 1.5)
-    examples.add(Labelled(volume, found.label_map), [found], Preprocessing("axial", window=(0, 1)).stack(volume))
+    examples.add(
+        Labelled(volume, found.label_map), [found], SliceStack.of(volume, Preprocessing("axial", window=(0, 1)))
+    )
     assert examples.rows[-1].name == "reversed\nslice 1"
     lines = write_evaluation_report(tmp_path / "report", scores, examples, Extras(paper="omega-net"))
     assert "| net | organ | 0.5000 | 0.5000 | 0.5000 |" in lines[0]

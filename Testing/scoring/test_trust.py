@@ -8,8 +8,9 @@ import pytest
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import Prediction
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import CARD
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card_file import CARD
+from AttnSegLib.models.preprocessing import Preprocessing
 from training import trust
 from training.scoring.regions import boundary, near
 from training.scoring.trust.calibration import Reliability, mean_over_labels, read_bins, write_bins
@@ -111,8 +112,8 @@ def test_the_dice_of_a_slice_is_the_mean_over_its_labels():
     found[2, 1] = 0
     found[3, 0] = 2
     volume = Volume(np.arange(24.0).reshape(4, 2, 3), np.diag([1.0, 2.0, 5.0, 1.0]))
-    stack = Preprocessing("acquired", percentiles=(0, 100)).stack(volume)
-    rows = trust_of("a", stack, truth, Prediction(found, {}, 0.0, "cpu", {0: 0.0, 1: 0.25, 2: 0.5, 3: 0.75}))
+    stack = SliceStack.of(volume, Preprocessing("acquired", percentiles=(0, 100)))
+    rows = trust_of("a", stack, truth, Prediction(stack, found, {}, 0.0, "cpu", {0: 0.0, 1: 0.25, 2: 0.5, 3: 0.75}))
     rows.sort(key=lambda one: one.index)
     np.testing.assert_array_equal([one.dice for one in rows], [NAN, 1, 0.5, 0])
     assert [one.area_mm2 for one in rows] == [0, 6, 6, 6]

@@ -7,14 +7,18 @@ import time
 from pathlib import Path
 
 import numpy as np
-from worker_at_work import ROOT, failure, finished, follow
+from worker_at_work import PATIENCE, ROOT, failure, finished, follow
 from worker_at_work import nothing_is_left_in_shared_memory as nothing_is_left_in_shared_memory
 from worker_at_work import spec as spec
 
 from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import ComputeOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.worker import protocol
-from AttnSegLib.worker.client import Request, Worker
+from AttnSegLib.worker import client, messages
+from AttnSegLib.worker.client import Worker
+from AttnSegLib.worker.messages import Request
+
+CPU = ComputeOptions("cpu")
 
 
 def in_a_strange_process(tmp_path, monkeypatch, code):
@@ -54,7 +58,7 @@ def test_torch_built_for_another_numpy_simply_works(tmp_path, monkeypatch, spec,
     """
     worker = in_a_strange_process(tmp_path, monkeypatch, code)
     try:
-        _, label_map, _ = finished(worker, a_volume, Request(spec, device="cpu"))
+        _, label_map, _ = finished(worker, a_volume, Request(spec, compute=CPU))
         np.testing.assert_array_equal(label_map, expected)
     finally:
         worker.close()
@@ -73,7 +77,7 @@ def test_what_libraries_print_does_not_get_among_the_messages(tmp_path, monkeypa
     worker = in_a_strange_process(tmp_path, monkeypatch, code)
     try:
         for _ in range(3):
-            finished(worker, a_volume, Request(spec, device="cpu"))
+            finished(worker, a_volume, Request(spec, compute=CPU))
     finally:
         worker.close()
 
@@ -95,7 +99,7 @@ def test_a_crash_leaves_its_last_words_in_the_log(tmp_path, monkeypatch, spec, a
 
 
 def test_another_version_of_the_protocol_is_refused(monkeypatch, spec, a_volume):
-    monkeypatch.setattr(protocol, "VERSION", protocol.VERSION + 1)
+    monkeypatch.setattr(client, "VERSION", messages.VERSION + 1)
     worker = Worker()
     try:
         assert "another version" in failure(worker, a_volume, Request(spec)).sentence
@@ -107,6 +111,7 @@ def test_the_process_ends_with_its_client(tmp_path):
     code = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
+from AttnSegLib.worker import client, messages
 from AttnSegLib.worker.client import Worker
 worker = Worker()
 worker.check()
@@ -120,7 +125,7 @@ time.sleep(60)
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as client:
         child = int(client.stdout.readline())
         client.kill()
-    end = time.monotonic() + 2
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end and Path(f"/proc/{child}").exists():
         time.sleep(0.02)
     assert not Path(f"/proc/{child}").exists()

@@ -112,4 +112,4 @@ def _labels(path: Path, levels: Mapping[int, int], shape: tuple[int, ...]) -> np
         raise InputError(f"Mask '{path}' has grey level {unknown[0]}, which stands for no organ; unpack it again.")
     table = np.zeros(max(known) + 1, np.uint8)
     table[list(known)] = list(known.values())
-    return table[pixels]
+    return np.asarray(table[pixels])

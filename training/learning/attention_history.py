@@ -57,7 +57,7 @@ class AttentionHistory(Callback):
             path = self._folder / _plain(title) / f"epoch_{epoch:03d}.nrrd"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_heat_map_file(path, coefficients, volume.affine)
-        write_strip(self._folder, titles, predictor.preprocessing.stack(volume), label_map)
+        write_strip(self._folder, titles, prediction.stack, label_map)
 
 
 def find_case(cases: Sequence[Case], case_id: str) -> Case:

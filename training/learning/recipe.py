@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import Label, label_from
+from AttnSegLib.models.card import Label, Source, are_numbered, fit_classes
+from AttnSegLib.models.preprocessing import Preprocessing
+from AttnSegLib.typed_json import from_json
 from training.learning.losses import LOSSES
 from training.learning.optimisation import Optimisation
 from training.slices.augment import Augmentation
@@ -23,19 +24,6 @@ _CARD = (
     *("title", "variant", "organ", "modality", "attention", "largest_component", "licence", "reference", "data_source"),
     "labels",
 )
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the cases come from. name, options: of a reader in `training.datasets`.
-
-    labels: for each label of the model, in order, the values of the data set that it stands for: [[1], [2, 3]] makes
-    one label of 2 and 3 and leaves all others out. None takes the values as they are.
-    """
-
-    name: str
-    options: dict[str, Any] = field(default_factory=dict)
-    labels: tuple[tuple[int, ...], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,28 +80,28 @@ class Recipe:
             )
 
     def _check_labels(self) -> None:
-        values = [label.value for label in self.labels]
-        if values != list(range(1, len(values) + 1)):
+        count, classes = len(self.labels), self.options.get("num_classes", 1)
+        if not are_numbered(self.labels):
+            values = [label.value for label in self.labels]
             raise InputError(f"The labels of the recipe's card have values {values}; number them 1, 2, ...")
-        classes = self.options.get("num_classes", 1)
-        if classes != len(values) + 1 and (classes, len(values)) != (1, 1):
+        if not fit_classes(self.labels, classes):
             raise InputError(
-                f"The recipe's card has {len(values)} label(s), and its network {classes} class(es); set num_classes "
-                f"to {len(values) + 1}, for the background, or to 1 for a single label."
+                f"The recipe's card has {count} label(s), and its network {classes} class(es); set num_classes "
+                f"to {count + 1}, for the background, or to 1 for a single label."
             )
         sources = self.dataset.labels
         if sources is not None:
             listed = [value for source in sources for value in source]
-            if len(sources) != len(values) or len(listed) != len(set(listed)):
+            if len(sources) != count or len(listed) != len(set(listed)):
                 raise InputError(
-                    f"The labels of the recipe's dataset must be {len(values)} list(s), one for each label of its "
+                    f"The labels of the recipe's dataset must be {count} list(s), one for each label of its "
                     "card, with no value in two of them."
                 )
 
     @property
     def labels(self) -> tuple[Label, ...]:
         """The model's labels."""
-        return tuple(label_from(entry) for entry in self.card["labels"])
+        return tuple(from_json(Label, entry) for entry in self.card["labels"])
 
     def with_changes(self, **changes: Any) -> Recipe:
         """The same recipe with other values in `optimisation`; None leaves a value as it is."""
@@ -151,6 +139,11 @@ def _find(name: str) -> Path:
         if path.is_file():
             return path
     known = ", ".join(sorted(recipe_names()))
+    if not known:
+        raise InputError(
+            f"There is no recipe '{name}': recipes lie beside training in a checkout of AttnSeg's repository, and here "
+            "are none; run it there, or give the file of a recipe."
+        )
     raise InputError(f"There is no recipe '{name}'; give a file, or one of: {known}.")
 
 

@@ -39,7 +39,7 @@ def learnt(given: str) -> Learnt:
         return of_checkpoint(read_checkpoint(Path(given)))
     spec = find_model(given)
     weights = load_weights(spec.weights_path, spec.sha256)
-    return Learnt(weights, str(spec.training.get("data", spec.title)), list(spec.training.get("training_cases", [])))
+    return Learnt(weights, spec.training.data or spec.title, list(spec.training.training_cases))
 
 
 def of_checkpoint(content: dict[str, Any]) -> Learnt:

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from AttnSegLib import __version__
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.preprocessing import Preprocessing
 
 
 def bundle_metadata(spec: ModelSpec) -> dict[str, Any]:
     """What MONAI's `meta_schema_20240725` asks for, as far as a slice-wise model has it."""
-    channels = {str(number): what for number, what in enumerate(_channels(Preprocessing(**spec.preprocessing)))}
+    channels = {str(number): what for number, what in enumerate(_channels(spec.preprocessing))}
     classes = {"0": "background", **{str(label.value): label.name for label in spec.labels}}
     image = {"type": "image", "format": "magnitude", "modality": spec.modality, "num_channels": len(channels)}
     shape = {"spatial_shape": ["16*n", "16*n"], "dtype": "float32", "value_range": [0, 1], "is_patch_data": False}
@@ -26,16 +26,16 @@ def bundle_metadata(spec: ModelSpec) -> dict[str, Any]:
         "numpy_version": "2.0",
         "name": spec.title,
         "task": f"Segmentation of the {spec.organ} in {spec.modality}, slice by slice",
-        "description": f"{spec.title}. {spec.scores['summary']}.",
+        "description": f"{spec.title}. {spec.scores.summary}.",
         "authors": "AttnSeg",
-        "copyright": spec.training.get("data", ""),
-        "data_source": spec.training.get("data", ""),
+        "copyright": spec.training.data,
+        "data_source": spec.training.data,
         "references": [spec.reference],
         "intended_use": "research only, not for diagnosis",
         "network_data_format": {
             "inputs": {"image": image | shape | {"channel_def": channels}},
             "outputs": {
-                "pred": {"type": "image", "format": "segmentation", "num_channels": int(spec.options["num_classes"])}
+                "pred": {"type": "image", "format": "segmentation", "num_channels": spec.options.get("num_classes", 1)}
                 | shape
                 | {"channel_def": classes}
             },

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import Label, ModelSpec
+from AttnSegLib.models.card import CaseScore, Label, ModelSpec, ScoreFacts
 from training.evaluate import evaluate
 from training.learning.recipe import Recipe
 from training.scoring.candidates import Model
@@ -37,8 +37,8 @@ class CardScoring:
     may_find_nothing: bool = False
 
 
-def card_scores(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> dict[str, Any]:
-    """The `scores` of a card, with what 8 bits cost if the weights are stored so.
+def card_scores(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> ScoreFacts:
+    """The scores of a card, with what 8 bits cost if the weights are stored so.
 
     Raises `InputError` if a label is found in no case, if 8 bits cost too much, or if a case can't be read.
     """
@@ -50,10 +50,9 @@ def card_scores(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> dict[s
             f"{'its test cases' if scoring.are_test else 'cases that it was trained on'}; train it longer, or export "
             "it all the same by --even-if-it-finds-nothing."
         )
-    card: dict[str, Any] = _of_test(scores, recipe, scoring) if scoring.are_test else {"summary": "not scored"}
-    if missed:
-        card["found_in_no_case"] = [label.name for label in missed]
-    return card | (_cost_of_8_bits(scores, spec.labels, scoring) if scoring.in_32_bits else {})
+    facts = _of_test(scores, recipe, scoring) if scoring.are_test else ScoreFacts("not scored")
+    facts = replace(facts, found_in_no_case=tuple(label.name for label in missed))
+    return _with_cost_of_8_bits(facts, scores, spec.labels, scoring) if scoring.in_32_bits else facts
 
 
 def labels_missed(scores: Sequence[Score], labels: Sequence[Label]) -> list[Label]:
@@ -79,19 +78,21 @@ def _evaluated(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> Scores:
     return {name: [one for one in scores if one.model == name] for name in predictors}
 
 
-def _of_test(scores: Scores, recipe: Recipe, scoring: CardScoring) -> dict[str, Any]:
+def _of_test(scores: Scores, recipe: Recipe, scoring: CardScoring) -> ScoreFacts:
     shipped, plain = scores["shipped"], scores["plain"]
-    return {
-        "summary": f"Dice {_mean_dice(shipped):.3f} on {len({case.patient for case in scoring.cases})} test patients",
-        "meaning": "Dice of whole volumes, empty slices included, on patients that were never trained on and that "
-        "chose nothing" + (", with flips" if recipe.test_flips else ""),
-        "mean_dice": round(_mean_dice(shipped), 4),
-        "mean_dice_without_postprocessing": round(_mean_dice(plain), 4),
-        "cases": [_entry(*pair) for pair in zip(shipped, plain, strict=True)],
-    }
+    return ScoreFacts(
+        summary=f"Dice {_mean_dice(shipped):.3f} on {len({case.patient for case in scoring.cases})} test patients",
+        meaning="Dice of whole volumes, empty slices included, on patients that were never trained on and that chose "
+        "nothing" + (", with flips" if recipe.test_flips else ""),
+        mean_dice=round(_mean_dice(shipped), 4),
+        mean_dice_without_postprocessing=round(_mean_dice(plain), 4),
+        cases=tuple(_case_score(*pair) for pair in zip(shipped, plain, strict=True)),
+    )
 
 
-def _cost_of_8_bits(scores: Scores, labels: Sequence[Label], scoring: CardScoring) -> dict[str, Any]:
+def _with_cost_of_8_bits(
+    facts: ScoreFacts, scores: Scores, labels: Sequence[Label], scoring: CardScoring
+) -> ScoreFacts:
     """Raises `InputError` if it is too much."""
     lost = _dice_lost(scores)
     if lost >= _MOST_LOST:
@@ -99,12 +100,13 @@ def _cost_of_8_bits(scores: Scores, labels: Sequence[Label], scoring: CardScorin
             f"In 8 bits a weight, the mean Dice falls by {lost:.4f}, where less than {_MOST_LOST} is allowed; export "
             "with --weights-in 16."
         )
-    return {
-        "dice_lost_by_8_bits": round(lost, 4),
-        "dice_lost_by_8_bits_meaning": "mean Dice with the weights in 32 bits, less that with these, on "
+    return replace(
+        facts,
+        dice_lost_by_8_bits=round(lost, 4),
+        dice_lost_by_8_bits_meaning="mean Dice with the weights in 32 bits, less that with these, on "
         + ("the test patients" if scoring.are_test else "cases that it was trained on, since there are no test cases"),
-        "dice_lost_by_8_bits_of_labels": {label.id: round(_dice_lost(_of_label(scores, label)), 4) for label in labels},
-    }
+        dice_lost_by_8_bits_of_labels={label.id: round(_dice_lost(_of_label(scores, label)), 4) for label in labels},
+    )
 
 
 def _dice_lost(scores: Scores) -> float:
@@ -119,13 +121,13 @@ def _mean_dice(scores: Sequence[Score]) -> float:
     return sum(one.dice for one in scores) / len(scores)
 
 
-def _entry(shipped: Score, plain: Score) -> dict[str, Any]:
-    return {
-        "case": shipped.case,
-        "label": shipped.label,
-        "dice": round(shipped.dice, 4),
-        "dice_without_postprocessing": round(plain.dice, 4),
-        "mean_slice_dice_of_filled_slices": round(shipped.slice_dice, 4),
-        "volume_ml": round(shipped.volume_ml, 1),
-        "reference_ml": round(shipped.reference_ml, 1),
-    }
+def _case_score(shipped: Score, plain: Score) -> CaseScore:
+    return CaseScore(
+        case=shipped.case,
+        label=shipped.label,
+        dice=round(shipped.dice, 4),
+        dice_without_postprocessing=round(plain.dice, 4),
+        mean_slice_dice_of_filled_slices=None if math.isnan(shipped.slice_dice) else round(shipped.slice_dice, 4),
+        volume_ml=round(shipped.volume_ml, 1),
+        reference_ml=round(shipped.reference_ml, 1),
+    )

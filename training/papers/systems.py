@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from AttnSegLib.errors import InputError
+
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class PrintedPart:
 
 def system(paper: str, method: str) -> System:
     """The system that a paper's tables call `method`. Raises `InputError` for an unknown one."""
-    own: dict[str, System] = _chosen(SYSTEMS, paper, "paper")
+    own = _chosen(SYSTEMS, paper, "paper")
     baselines = {name: System(network, loss=BASELINE_LOSS.get(paper)) for name, network in BASELINES[paper].items()}
     return _chosen(baselines | own, method, f"system of {paper}")
 
@@ -80,7 +82,7 @@ def _printed() -> Any:
     return json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
 
 
-def _chosen(among: dict[str, Any], name: str, kind: str) -> Any:
+def _chosen(among: dict[str, _Kind], name: str, kind: str) -> _Kind:
     if name not in among:
         raise InputError(f"There is no {kind} called '{name}'; choose one of: {', '.join(among)}.")
     return among[name]

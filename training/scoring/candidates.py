@@ -13,8 +13,7 @@ from AttnSegLib.images.volume import Volume, read_label_map
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
-from AttnSegLib.inference.preprocess import SliceStack
-from AttnSegLib.models.catalog import Code, Label
+from AttnSegLib.models.card import Code, Label
 from training.learning.recipe import from_dict
 from training.scoring.scores import Found
 
@@ -31,9 +30,6 @@ class Candidate(Protocol):
     def find(self, case_id: str, volume: Volume) -> Found:
         """Its label map of a case."""
 
-    def stack(self, volume: Volume) -> SliceStack | None:
-        """The slices that it works on; None if it does not tell."""
-
 
 class Model:
     """A trained model. flips: also predict flipped slices, and take the mean. probabilities: keep them, for the AUC."""
@@ -46,11 +42,8 @@ class Model:
     def find(self, case_id: str, volume: Volume) -> Found:
         """Predict."""
         prediction = self._predictor.predict(volume, self._options)
-        return Found(self.name, case_id, prediction.label_map, prediction.probabilities, prediction.seconds)
-
-    def stack(self, volume: Volume) -> SliceStack:
-        """As its preprocessing cuts them."""
-        return self._predictor.preprocessing.stack(volume)
+        seconds, stack = prediction.seconds, prediction.stack
+        return Found(self.name, case_id, prediction.label_map, prediction.probabilities, seconds, stack)
 
 
 class Folder:
@@ -67,9 +60,6 @@ class Folder:
             if path.is_file():
                 return Found(self.name, case_id, read_label_map(path, volume), {}, float("nan"))
         raise InputError(f"'{self._folder}' holds no label map '{case_id}{_SUFFIXES[0]}' (or .nrrd, .mha).")
-
-    def stack(self, volume: Volume) -> None:
-        """Not known."""
 
 
 def network_of(checkpoint: dict[str, Any], level: int | None = None) -> nn.Module:

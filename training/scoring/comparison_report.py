@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from AttnSegLib.images.orientation import Region
-from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.networks.cost import measure_network
 from training.evaluate import evaluate
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
@@ -109,13 +109,14 @@ def write_logs(path: Path, logs: Mapping[str, Mapping[int, Path]]) -> None:
 def measure_costs(compared: ComparedNetworks) -> dict[str, RowCost]:
     """Of each row: times as medians of rounds in which all take their turn, on the middle slices of a case."""
     volume = compared.truth.read(compared.truth.cases[0]).volume
+    stacks = {title: SliceStack.of(volume, one.preprocessing) for title, one in compared.predictors.items()}
     seconds: dict[str, list[float]] = {title: [] for title in compared.predictors}
     for _ in range(_ROUNDS + 1):
         for title, predictor in compared.predictors.items():
-            seconds[title].append(_time(predictor, volume))
+            seconds[title].append(_time(predictor, stacks[title]))
     costs = {}
-    for title, predictor in compared.predictors.items():
-        chosen, size = row(title), max(predictor.preprocessing.stack(volume).model_size)
+    for title, stack in stacks.items():
+        chosen, size = row(title), max(stack.model_size)
         level = {"level": chosen.level} if chosen.level else {}
         cost = measure_network(chosen.network, size, **chosen.options, **level)
         costs[title] = RowCost(cost.parameters, cost.macs, float(np.median(seconds[title][1:])))  # the first is cold
@@ -220,12 +221,11 @@ def _by_patient(compared: ComparedNetworks, title: str) -> dict[str, float]:
     return {patient: float(np.mean(values)) for patient, values in found.items()}
 
 
-def _time(predictor: SlicePredictor, volume: Volume) -> float:
+def _time(predictor: SlicePredictor, stack: SliceStack) -> float:
     """Seconds for one of the slices in the middle."""
-    shape = volume.voxels.shape
-    axis = predictor.preprocessing.stack(volume).axes[0]
+    shape, axis = stack.volume.voxels.shape, stack.axes[0]
     first = max(0, (shape[axis] - _TIMED) // 2)
     stop = min(shape[axis], first + _TIMED)
     begin = time.perf_counter()
-    predictor.predict(volume, PredictionOptions(region=Region((0, 0, 0), shape).cut(axis, first, stop)))
-    return (time.perf_counter() - begin) / (stop - first)
+    predictor.predict_stack(stack, PredictionOptions(region=Region((0, 0, 0), shape).cut(axis, first, stop)))
+    return float((time.perf_counter() - begin) / (stop - first))

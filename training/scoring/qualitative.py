@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.models.card import Label
 from training.scoring.figures import save_small
 
 _INCHES = 2.0  # width of one slice

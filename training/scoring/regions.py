@@ -15,4 +15,4 @@ def near(mask: np.ndarray, spacing: tuple[float, ...], distance: float) -> np.nd
 
 def boundary(mask: np.ndarray, spacing: tuple[float, ...], distance: float) -> np.ndarray:
     """Where the nearest voxel on the other side of the mask's boundary is at most `distance` mm away."""
-    return near(mask, spacing, distance) & near(~mask, spacing, distance)
+    return np.asarray(near(mask, spacing, distance) & near(~mask, spacing, distance))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from AttnSegLib.inference.preprocess import SliceStack
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.models.card import Label
 from training.papers.columns import NOTES, paper_columns
 from training.scoring.figures import box_plots, convergence
 from training.scoring.qualitative import QualitativePage, QualitativeRow, qualitative

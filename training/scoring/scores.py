@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from AttnSegLib.models.catalog import Label
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import Label
 from AttnSegLib.results import metrics
 from training.scoring.rows import read_rows, write_rows
 from training.slices.case import Labelled
@@ -42,13 +43,15 @@ class Score(metrics.MaskComparison):
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a model found in a case. label_map: (D, H, W). probabilities: label value to (D, H, W), may be empty."""
+    """What a model found in a case. label_map: (D, H, W). probabilities: label value to (D, H, W), may be empty. stack:
+    the slices that it worked on; None if nobody knows."""
 
     model: str
     case: str
     label_map: np.ndarray
     probabilities: dict[int, np.ndarray]
     seconds: float
+    stack: SliceStack | None = None
 
 
 def score(found: Found, truth: Labelled, labels: Sequence[Label], slice_axis: int = 0) -> list[Score]:

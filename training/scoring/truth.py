@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.models.catalog import Label, ModelSpec
+from AttnSegLib.models.card import Label, ModelSpec, Source, TrainingFacts
 from training import datasets
-from training.learning.recipe import Source
 from training.scoring.candidates import plain_label
 from training.slices.cache import read_labelled
 from training.slices.case import Case, Labelled
@@ -31,9 +30,10 @@ class Truth:
     def trained_on(self, spec: ModelSpec) -> list[str]:
         """The cases among these whose names are those of cases that a model was trained on, in a data set of the same
         kind. Two such data sets may both have an "anna"."""
-        same_kind = spec.training.get("dataset", {}).get("name") == self.source.name
-        trained = spec.training.get("training_cases", []) if same_kind else []
-        return sorted({case.id for case in self.cases} & set(trained))
+        known = spec.training.dataset
+        if known is None or known.name != self.source.name:
+            return []
+        return sorted({case.id for case in self.cases} & set(spec.training.training_cases))
 
     def check(self, spec: ModelSpec) -> None:
         """Raises `InputError` for a model with other labels."""
@@ -59,21 +59,20 @@ def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> T
     Raises `InputError` if the data set is not known, can't be read, or lacks a case, if it is not the model's and has
     other labels, or if it is the model's and none of its cases was kept for the test.
     """
-    training = spec.training if spec else {}
-    known: dict[str, Any] = training.get("dataset", {})
-    name = wanted.dataset or known.get("name")
+    facts = spec.training if spec else TrainingFacts()
+    name = wanted.dataset or (facts.dataset.name if facts.dataset else None)
     if name is None:
         raise InputError("Give the data set's name by --dataset; only models that were trained here know theirs.")
     if spec is None or not _is_own(spec, root, wanted):
-        training = known = {}  # says nothing of the cases of another data set
+        facts = TrainingFacts()  # nothing is known of the cases of another data set
     meanings: dict[int, str] = datasets.reader(name).LABELS
-    if spec is not None and not known and wanted.labels is None and meanings:  # without meanings only the user knows
-        _check_meanings(spec, meanings)
-    labels = wanted.labels or tuple(map(tuple, known.get("labels") or ())) or None
-    source = Source(name, {**known.get("options", {}), **wanted.options}, labels)
+    if spec is not None and facts.dataset is None and wanted.labels is None and meanings:
+        _check_meanings(spec, meanings)  # without meanings only the user knows
+    known = facts.dataset or Source(name)
+    source = Source(name, known.options | wanted.options, wanted.labels or known.labels or None)
     cases = datasets.cases_of(name, root, **source.options)
-    ids = wanted.cases or training.get("test_cases") or [case.id for case in cases]
-    if spec is not None and training.get("training_cases") and not (wanted.cases or training.get("test_cases")):
+    ids = wanted.cases or facts.test_cases or [case.id for case in cases]
+    if spec is not None and facts.training_cases and not (wanted.cases or facts.test_cases):
         raise InputError(f"Model '{spec.id}' has no test cases: it was trained on this data set; say which to score.")
     chosen = [case for case in cases if case.id in ids]
     if missing := sorted(set(ids) - {case.id for case in chosen}):
@@ -113,11 +112,13 @@ def _is_own(spec: ModelSpec, root: Path, wanted: Wanted) -> bool:
     """Whether a data set is that which a model was trained on. If the user names none, it is. One that is named must
     have the name and the options on the card, and hold the model's test cases, or, if it has none, those that it was
     trained on: many data sets are a "folder"."""
-    known = spec.training.get("dataset", {})
-    name, options = known.get("name"), known.get("options", {})
+    known = spec.training.dataset
     if wanted.dataset is None:
         return True
-    if wanted.dataset != name or datasets.settings(name, options | wanted.options) != datasets.settings(name, options):
+    if known is None or wanted.dataset != known.name:
         return False
-    cases = spec.training.get("test_cases") or spec.training.get("training_cases", [])
-    return set(cases) <= {case.id for case in datasets.cases_of(name, root, **options)}
+    settings = datasets.settings(known.name, known.options)
+    if datasets.settings(known.name, known.options | wanted.options) != settings:
+        return False
+    cases = spec.training.test_cases or spec.training.training_cases
+    return set(cases) <= {case.id for case in datasets.cases_of(known.name, root, **known.options)}

@@ -18,6 +18,7 @@ from monai.transforms import (
     RandGaussianSmoothd,
     RandHistogramShiftd,
     RandScaleIntensityd,
+    Transform,
 )
 from torch import Tensor
 
@@ -76,10 +77,10 @@ class Augmentation:
 
         return changed
 
-    def _geometry(self) -> list:
+    def _geometry(self) -> list[Transform]:
         both = ("image", "target")
         axes = {"vertical": 0, "horizontal": 1}
-        steps: list = [RandFlipd(both, prob=0.5, spatial_axis=axes[flip]) for flip in self.flips]
+        steps: list[Transform] = [RandFlipd(both, prob=0.5, spatial_axis=axes[flip]) for flip in self.flips]
         if self.size or self.rotation or self.scaling or self.shear or self.shift:
             height, width = self.size or (-1, -1)  # as the slice
             steps.append(
@@ -97,8 +98,8 @@ class Augmentation:
             )
         return steps
 
-    def _intensities(self) -> list:
-        steps: list = []
+    def _intensities(self) -> list[Transform]:
+        steps: list[Transform] = []
         if self.gamma:
             steps.append(RandAdjustContrastd("image", prob=0.5, gamma=self.gamma))
         if self.gain:

@@ -19,8 +19,10 @@ from filelock import FileLock
 
 from AttnSegLib import __version__
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.preprocess import Preprocessing, SliceStack
-from training.learning.recipe import Recipe, Source
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import Source
+from AttnSegLib.models.preprocessing import Preprocessing
+from training.learning.recipe import Recipe
 from training.slices.case import Case, Labelled
 
 _FORMAT = 3  # of the facts of a case, and of what readers make of files: higher with each change of them
@@ -110,7 +112,7 @@ class SliceCache:
             )
         if label_map.any():  # a picture of nothing may be blank
             _refuse_a_blank(case, volume.voxels, self._preprocessing.window)
-        stack = self._preprocessing.stack(volume)
+        stack = SliceStack.of(volume, self._preprocessing)
         counts = [
             [int((one == label).sum()) for label in range(1, self._num_labels + 1)] for one in stack.view(label_map)
         ]
@@ -190,7 +192,7 @@ def relabelled(label_map: np.ndarray, sources: Labels) -> np.ndarray:
     table = np.zeros(256, np.uint8)
     for label, values in enumerate(sources, start=1):
         table[list(values)] = label
-    return table[label_map]
+    return np.asarray(table[label_map])
 
 
 def _fingerprint(root: Path) -> list[tuple[str, int, int]]:

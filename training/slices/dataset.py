@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.inference.preprocess import with_neighbours
+from AttnSegLib.models.preprocessing import Preprocessing
 from training.slices.augment import Augmentation, LabelledSlice
 from training.slices.cache import CachedCase, to_tensor
 
@@ -64,7 +65,7 @@ class SliceDataset(Dataset[LabelledSlice]):
         if number not in self._open:  # each process opens the files by itself
             self._open[number] = self._cases[number].slices()
         images, targets = self._open[number]
-        image = to_tensor(images[self._preprocessing.with_neighbours([within], len(images))[0]]).float()
+        image = to_tensor(images[with_neighbours(self._preprocessing.neighbours, [within], len(images))[0]]).float()
         name = f"slice {self._cases[number].stored[within]} of {self._cases[number].id}"
         return LabelledSlice(
             image.expand(self._preprocessing.in_channels, -1, -1), to_tensor(targets[within])[None].long(), name

@@ -76,7 +76,7 @@ class SliceModule(lightning.LightningDataModule):
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[int]:
         """Numbers of this process's validation cases: every process takes its own, so that none is scored twice. All
         get equally many, or they would wait for each other for ever; NOBODY stands for a missing one."""
         assert self.trainer is not None

@@ -36,4 +36,4 @@ def enhanced_blocks(volume: Volume) -> np.ndarray:
     mean = whole.mean((2, 4), dtype=np.float32)
     near_bone = ndimage.binary_dilation(whole.max((2, 4)) >= _BONE, np.ones((1, 3, 3)))
     soft = (mean > _SOFT_TISSUE[0]) & (mean < _SOFT_TISSUE[1]) & ~near_bone
-    return mean[soft] > _ENHANCED
+    return np.asarray(mean[soft] > _ENHANCED)

@@ -12,7 +12,7 @@ from AttnSegLib.images.orientation import has_largest_spacing, slice_orientation
 from AttnSegLib.images.planes import ACQUIRED, PLANES
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.checks.contrast import lacks_contrast
-from AttnSegLib.models.catalog import ModelSpec
+from AttnSegLib.models.card import ModelSpec
 
 _AIR = -300  # HU; MR has no such intensities, and a CT without 0.5 % of air or lung is rare
 _AIR_SHARE = 0.005
@@ -68,7 +68,7 @@ def expected_gmacs(volume: Volume, spec: ModelSpec, *, flips: bool = False) -> f
 
 def len_slices(volume: Volume, spec: ModelSpec) -> int:
     """Number of slices that the model sees."""
-    return volume.voxels.shape[slice_orientation(volume.affine, spec.plane).axes[0]]
+    return int(volume.voxels.shape[slice_orientation(volume.affine, spec.plane).axes[0]])
 
 
 def _fit(volume: Volume, spec: ModelSpec) -> list[Remark]:
@@ -121,7 +121,7 @@ def _modality(volume: Volume, spec: ModelSpec) -> Remark:
 
 
 def _contrast(volume: Volume, spec: ModelSpec) -> Iterator[Remark]:
-    if spec.training.get("share_with_contrast", 0) > _MOSTLY and lacks_contrast(volume):
+    if (spec.training.share_with_contrast or 0) > _MOSTLY and lacks_contrast(volume):
         yield Remark(
             "The CT looks as if no contrast agent was given, and nearly all scans that the model was trained on had "
             "one: check the result with care, or give a scan with contrast in the portal venous phase.",
@@ -180,7 +180,7 @@ def _mislabelled(volume: Volume, spec: ModelSpec) -> Iterator[str]:
 
 
 def _pixels(coarsest: float, spec: ModelSpec) -> Iterator[str]:
-    trained = spec.training.get("largest_pixel_mm") or spec.preprocessing.get("pixel_spacing")
+    trained = spec.training.largest_pixel_mm or spec.preprocessing.pixel_spacing
     if trained and coarsest > _COARSE * trained:
         yield (
             f"The pixels of {coarsest:.3g} mm are much coarser than the {trained:.3g} mm that the model was trained "
@@ -189,13 +189,13 @@ def _pixels(coarsest: float, spec: ModelSpec) -> Iterator[str]:
 
 
 def _sides(sides: list[float], spec: ModelSpec) -> Iterator[str]:
-    smallest = min(_SMALL_MM, spec.training.get("smallest_slice_mm", _SMALL_MM))
+    smallest = min(_SMALL_MM, spec.training.smallest_slice_mm or _SMALL_MM)
     if min(sides) < smallest:
         yield (
             f"The slices show less than {smallest:.0f} mm: the model needs the surroundings of an organ; give the "
             "uncropped scan, or check its spacing."
         )
-    largest = spec.training.get("largest_slice_mm", max(sides))
+    largest = spec.training.largest_slice_mm or max(sides)
     if max(sides) > _LARGE * largest:
         yield (
             f"The slices show {max(sides):.0f} mm, and the model was trained on about {largest:.0f} mm around the "
@@ -219,10 +219,9 @@ def _duration(seconds: float) -> str:
 def _model_pixels(volume: Volume, spec: ModelSpec) -> tuple[float, float]:
     """Height and width that the network sees, but for the padding."""
     axes = slice_orientation(volume.affine, spec.plane).axes[1:]
-    if spec.preprocessing.get("size"):
-        height, width = spec.preprocessing["size"]
-        return height, width
-    scale = spec.preprocessing.get("pixel_spacing")
+    if spec.preprocessing.size is not None:
+        return spec.preprocessing.size
+    scale = spec.preprocessing.pixel_spacing
     return tuple(volume.voxels.shape[a] * (volume.spacing[2 - a] / scale if scale else 1.0) for a in axes)
 
 

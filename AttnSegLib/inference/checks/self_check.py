@@ -100,13 +100,12 @@ def _gpu() -> str:
 
 
 def _models() -> str:
-    from AttnSegLib.models.catalog import load_models, sha256_of
+    from AttnSegLib.models.catalog import readable_models, sha256_of
 
-    damaged: list[str] = []
-    models = load_models(notify=damaged.append)
+    readable, damaged = readable_models()
     if damaged:
         raise RuntimeError(" ".join(damaged))
-    models = [model for model in models if not model.url or model.is_available]  # others are not fetched yet
+    models = [model for model in readable if not model.url or model.is_available]  # others are not fetched yet
     bad = [m.id for m in models if not m.weights_path.is_file() or sha256_of(m.weights_path) != m.sha256]
     if bad:
         raise RuntimeError(f"damaged weights: {', '.join(bad)}")

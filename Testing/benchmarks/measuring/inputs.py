@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from AttnSegLib import networks
 from AttnSegLib.images.volume import Volume, to_image
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.preprocessing import Preprocessing
 
 NETWORKS = tuple(name for name in networks.network_names() if name not in networks.baseline_names())
 CLASSES = 2  # background and organ: a softmax over two is what all peers know
@@ -36,7 +37,7 @@ class Case:
 
     def slices(self) -> Tensor:
         """(D, 1, H, W), as a network sees them."""
-        stack = self.preprocessing.stack(self.volume)
+        stack = SliceStack.of(self.volume, self.preprocessing)
         return stack.slices(list(range(len(stack))))
 
     def write(self, path: Path) -> None:

@@ -13,7 +13,10 @@ from AttnSegLib.images.volume import read_label_map, read_volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import Prediction, PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.catalog import ModelSpec, load_models, resource_folder
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import load_models
+from AttnSegLib.models.places import resource_folder
 from AttnSegLib.results import metrics
 from Testing.benchmarks.measuring.machine import Run
 from Testing.benchmarks.measuring.turns import in_turns
@@ -40,7 +43,7 @@ def _row(spec: ModelSpec, run: Run) -> str:
     predictors = {p: SlicePredictor.from_model(spec, Compute(str(run.device), precision=p)) for p in _FORMATS}
     whole = PredictionOptions(attention=spec.attention)
     exact, rounded = (predictor.predict(volume, whole) for predictor in predictors.values())
-    region = _slab(volume.voxels.shape, predictors["float32"].preprocessing.stack(volume).axes[0])
+    region = _slab(volume.voxels.shape, SliceStack.of(volume, predictors["float32"].preprocessing).axes[0])
     few = PredictionOptions(region=region)
     calls = {p: lambda p=p: predictors[p].predict(volume, few) for p in _FORMATS}
     times = in_turns(calls, 3, run.device)

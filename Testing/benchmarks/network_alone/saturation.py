@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from AttnSegLib import networks
 from AttnSegLib.images.volume import read_volume
-from AttnSegLib.inference.preprocess import Preprocessing
-from AttnSegLib.models.catalog import resource_folder
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.places import resource_folder
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import SelfAttention
 from AttnSegLib.networks.papers import msdualguided, omeganet
 
@@ -65,7 +66,7 @@ def main() -> None:
 def real_slices() -> Tensor:
     """(N, 1, SIZE, SIZE) of the sample case, enlarged to the size that the papers work with."""
     volume = read_volume(resource_folder("Samples") / "left_atrium_mr/image.nrrd")
-    slices = Preprocessing("acquired", percentiles=(0.5, 99.5)).stack(volume).slices(SLICES)
+    slices = SliceStack.of(volume, Preprocessing("acquired", percentiles=(0.5, 99.5))).slices(SLICES)
     return nn.functional.interpolate(slices, (SIZE, SIZE), mode="bilinear")
 
 

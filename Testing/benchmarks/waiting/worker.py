@@ -11,10 +11,12 @@ import numpy as np
 
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import ComputeOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import find_model
-from AttnSegLib.worker import events
-from AttnSegLib.worker.client import Request, Worker
+from AttnSegLib.worker import messages
+from AttnSegLib.worker.client import Worker
+from AttnSegLib.worker.messages import Request
 
 MODEL = "anunet-left_atrium-mr"
 RUNS = 5
@@ -27,7 +29,7 @@ def main() -> None:
     spec = find_model(MODEL)
     predictor = SlicePredictor.from_model(spec, Compute("cpu"))
     worker = Worker()
-    request = Request(spec, device="cpu")
+    request = Request(spec, compute=ComputeOptions("cpu"))
     inside, outside, first = [], [], []
     try:
         predictor.predict(volume)
@@ -62,7 +64,7 @@ def run(worker: Worker, volume: Volume, request: Request) -> tuple[float, float]
         time.sleep(0.001)
     seconds = time.perf_counter() - begin
     job.release()
-    result = next(event for event in found if isinstance(event, events.Result))
+    result = next(event for event in found if isinstance(event, messages.Result))
     return seconds, first - result.seconds_to_first_slice
 
 
@@ -91,7 +93,7 @@ def row(what: str, value: float, target: float) -> None:
 
 def _begin(worker: Worker, volume: Volume, request: Request) -> None:
     worker.segment(volume, request)
-    while not any(isinstance(event, events.SlicesDone) for event in worker.poll()):
+    while not any(isinstance(event, messages.SlicesDone) for event in worker.poll()):
         time.sleep(0.001)
 
 

@@ -20,7 +20,7 @@ from AttnSegLib.images.volume import read_volume, to_image
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.results.segmentation_file import write_segmentation_file
 from Testing.benchmarks.measuring import inputs, machine
 from Testing.benchmarks.measuring.children import result_of

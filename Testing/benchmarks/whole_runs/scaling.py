@@ -43,7 +43,7 @@ def child(device_name: str, slices: int, width: int, size: int, runs: int) -> di
     from AttnSegLib.inference.device import Compute
     from AttnSegLib.inference.prediction import PredictionOptions
     from AttnSegLib.inference.predictor import SlicePredictor
-    from AttnSegLib.inference.preprocess import Preprocessing
+    from AttnSegLib.models.preprocessing import Preprocessing
 
     importing = time.perf_counter() - begin
     from Testing.benchmarks.measuring import inputs, machine

@@ -13,6 +13,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.results.metrics import dice
 from training.slices.case import Labelled
 
@@ -43,11 +44,11 @@ class Eraser:
     def __init__(self, predictor: SlicePredictor, compute: Compute, case: Labelled):
         volume, label_map = case
         preprocessing = predictor.preprocessing
-        lower, upper = preprocessing.intensity_range(volume)
+        stack = SliceStack.of(volume, preprocessing)
+        lower, upper = stack.intensity_range
         if not preprocessing.per_slice:
             preprocessing = replace(preprocessing, percentiles=None, window=(lower, upper))
         self._predictor = SlicePredictor(predictor.network, preprocessing, compute)
-        stack = predictor.preprocessing.stack(volume)
         filled = np.flatnonzero(stack.view(label_map).any(axis=(1, 2)))
         places = np.linspace(0, len(filled) - 1, min(_SLICES, len(filled))).round().astype(int)
         self._numbers = filled[places]

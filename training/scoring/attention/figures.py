@@ -48,7 +48,7 @@ def draw_map_contrasts(path: Path, picture: MapsPicture) -> None:
     size = (_INCHES * columns + 0.8, (_INCHES * height / width + 0.45) * rows + 0.35)
     figure = Figure(figsize=size, layout="constrained", dpi=90)
     grid = figure.subplots(rows, columns, squeeze=False)
-    lower, upper = stack.preprocessing.intensity_range(stack.volume)
+    lower, upper = stack.intensity_range
     extent = (0.0, width, 0.0, height)
     outline = stack.view(picture.organ)[number]
     grid.flat[0].imshow(

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from AttnSegLib.inference.preprocess import Preprocessing
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.preprocessing import Preprocessing
 from Testing.benchmarks.measuring.inputs import Case
 
 Logits = Callable[[Tensor], Tensor]
@@ -45,7 +46,7 @@ class Setting:
     def of(cls, case: Case, device: torch.device, threads: int) -> Setting:
         """For a scan, and a network of which nothing is known."""
         size = case.volume.voxels.shape[1:]
-        intensities = case.preprocessing.intensity_range(case.volume)
+        intensities = SliceStack.of(case.volume, case.preprocessing).intensity_range
         return cls(device, threads, case.preprocessing, size, case.volume.spacing, intensities)
 
     def autocast(self) -> torch.autocast:

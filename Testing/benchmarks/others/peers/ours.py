@@ -16,7 +16,7 @@ from AttnSegLib.inference.cpu_memory import memory_kept
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
-from AttnSegLib.models.catalog import Code, Label
+from AttnSegLib.models.card import Code, Label
 from AttnSegLib.results.segmentation_file import write_segmentation_file
 from Testing.benchmarks.others.peers import Logits, Segment, Setting
 

@@ -1,0 +1,149 @@
+"""What we touch of the panel's widgets and of the parameter node, as types; Qt's and Slicer's own have none here.
+
+A test compares the names with the form and with the parameter node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from AttnSegLib.mrml.protocols import RoiNode, SegmentationNode, VolumeNode
+
+
+class Widget(Protocol):
+    """QWidget, as PythonQt shows it: properties are attributes."""
+
+    enabled: bool
+    visible: bool
+    toolTip: str
+
+    def connect(self, signal: str, slot: Callable[..., object], /) -> object: ...
+    def blockSignals(self, blocked: bool, /) -> bool: ...
+
+
+class PushButton(Widget, Protocol):
+    """QPushButton."""
+
+    text: str
+
+
+class CheckBox(Widget, Protocol):
+    """QCheckBox."""
+
+    checked: bool
+
+
+class TextLabel(Widget, Protocol):
+    """QLabel."""
+
+    text: str
+
+
+class TextBrowser(Widget, Protocol):
+    """QTextBrowser."""
+
+    html: str
+
+
+class ProgressBar(Widget, Protocol):
+    """QProgressBar."""
+
+    maximum: int
+    value: int
+
+
+class CollapsibleButton(Widget, Protocol):
+    """ctkCollapsibleButton."""
+
+    collapsed: bool
+
+
+class ComboBox(Widget, Protocol):
+    """QComboBox; a value belongs to each of its texts."""
+
+    count: int
+    currentIndex: int
+
+    def itemText(self, index: int, /) -> str: ...
+    def itemData(self, index: int, /) -> Any: ...  # whatever was added with the text
+    def findData(self, value: object, /) -> int: ...
+    def addItem(self, text: str, value: object, /) -> None: ...
+    def setCurrentIndex(self, index: int, /) -> None: ...
+    def clear(self) -> None: ...
+
+
+class TableWidget(Widget, Protocol):
+    """QTableWidget."""
+
+    def currentRow(self) -> int: ...
+    def setRowCount(self, count: int, /) -> None: ...
+    def setItem(self, row: int, column: int, item: object, /) -> None: ...
+    def horizontalHeader(self) -> Any: ...  # QHeaderView
+    def resizeRowsToContents(self) -> None: ...
+
+
+class PanelForm(Protocol):
+    """The widgets of Resources/UI/AttnSeg.ui that the sections touch, by name."""
+
+    organBox: ComboBox
+    modelBox: ComboBox
+    deviceBox: ComboBox
+    levelBox: ComboBox
+    planeBox: ComboBox
+    flipsBox: CheckBox
+    preflightLabel: TextLabel
+    applyButton: PushButton
+    cancelButton: PushButton
+    progressBar: ProgressBar
+    statusLabel: TextLabel
+    resultSection: CollapsibleButton
+    measureTable: TableWidget
+    copyButton: PushButton
+    undoButton: PushButton
+    editorButton: PushButton
+    surfaceBox: CheckBox
+    compareButton: PushButton
+    compareTable: TableWidget
+    mapBox: ComboBox
+    wholeVolumeButton: PushButton
+    sequenceButton: PushButton
+    hideMapsButton: PushButton
+    queryButton: PushButton
+    renderingBox: CheckBox
+    attentionLabel: TextLabel
+    checkTable: TableWidget
+    redoButton: PushButton
+    modelTable: TableWidget
+    cardText: TextBrowser
+    downloadButton: PushButton
+    importFolderButton: PushButton
+    importFileButton: PushButton
+    deleteButton: PushButton
+    downloadBar: ProgressBar
+    modelsLabel: TextLabel
+    checkButton: PushButton
+    installButton: PushButton
+    setupLabel: TextLabel
+
+
+class Parameters(Protocol):
+    """The user's choices, as the parameter node keeps them: AttnSeg.AttnSegParameterNode says what they mean."""
+
+    inputVolume: VolumeNode | None
+    modelId: str
+    device: str
+    level: int
+    plane: str
+    roi: RoiNode | None
+    firstSlice: int
+    lastSlice: int
+    flips: bool
+    segmentation: SegmentationNode | None
+    reference: SegmentationNode | None
+    attentionMap: str
+    opacity: float
+    threshold: float
+
+    def connectGui(self, ui: object, /) -> int: ...
+    def disconnectGui(self, tag: int | None, /) -> None: ...

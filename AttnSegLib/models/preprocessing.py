@@ -1,0 +1,109 @@
+"""How a volume becomes slices for a network: what a model's card says of it. Standard library only.
+
+`inference.preprocess` does it, for training and for prediction alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.planes import check_plane
+
+LARGEST = 8192  # pixels a side: no scan of a body comes near, but one whose spacing is not in mm goes far beyond
+_FINEST, _COARSEST = 1e-3, 1e3  # mm
+_BRIGHTEST = 1e9  # intensity
+_NARROWEST = 1e-9, 1e-6  # a window, in intensity and as a share of its ends: below, single precision has no room for it
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From volume to slices. Raises `InputError` for settings that contradict each other or make no slices.
+
+    plane: "axial", "coronal" or "sagittal" by the volume's affine, or "acquired": across the axis with the largest
+        spacing, the one with the best in-plane resolution; axial if no spacing is the largest. Within a slice, rows and
+        columns run along the two other anatomical axes, each towards right, anterior or superior; rows follow the later
+        of the two. So it does not matter how a file stores its axes.
+    pixel_spacing: in-plane, mm; None keeps the volume's own. size: instead of it, height and width in pixels, as most
+        papers do, whatever the shape of the field of view.
+    window: intensities (lower, upper) mapped to 0 and 1 and clipped, in HU for CT.
+    percentiles: instead of a window, the volume's own percentiles (lower, upper), for MR; those of each slice by itself
+        with `per_slice`.
+    adaptive_threshold: side in pixels (odd) of the neighbourhood whose mean is a pixel's threshold: the slice becomes
+        the mean of itself and of its thresholded self. AF-Net has such a step for contrast, without a formula.
+    channels: a slice is given to the network this many times, for networks that expect colour.
+    neighbours: a slice is given together with this many slices before and after it as further channels, in their order,
+        itself in the middle; beyond the ends of the volume, the first and the last slice are repeated.
+    multiple: height and width are padded with 0 at the far ends to a multiple of this.
+    """
+
+    plane: str
+    pixel_spacing: float | None = None
+    window: tuple[float, float] | None = None
+    percentiles: tuple[float, float] | None = None
+    multiple: int = 16
+    size: tuple[int, int] | None = None
+    per_slice: bool = False
+    adaptive_threshold: int | None = None
+    channels: int = 1
+    neighbours: int = 0
+
+    def __post_init__(self) -> None:
+        check_plane(self.plane)
+        self._check_size()
+        self._check_intensities()
+        self._check_channels()
+
+    @property
+    def in_channels(self) -> int:
+        """Channels that a slice has for the network."""
+        return self.channels * (2 * self.neighbours + 1)
+
+    def _check_size(self) -> None:
+        if self.pixel_spacing is not None and not _is_number(self.pixel_spacing, _FINEST, _COARSEST):
+            raise InputError(f"The pixel_spacing {self.pixel_spacing!r} is not a number of mm above 0.")
+        if self.size is not None and not (_is_pair(self.size) and all(map(_is_side, self.size))):
+            raise InputError(f"The size {self.size!r} is not a height and a width in pixels, such as [256, 256].")
+        if self.size is not None and self.pixel_spacing is not None:
+            raise InputError("Preprocessing needs either a pixel_spacing or a size, not both.")
+        if not _is_side(self.multiple):
+            raise InputError(f"The multiple {self.multiple!r} is not a number of pixels: 1, 2, 3, ...")
+
+    def _check_intensities(self) -> None:
+        if (self.window is None) == (self.percentiles is None):
+            raise InputError("Preprocessing needs either a window or percentiles.")
+        if self.per_slice and self.percentiles is None:
+            raise InputError("Only percentiles can be taken per slice; leave per_slice out, or give percentiles.")
+        ends: Any = self.percentiles if self.window is None else self.window
+        if not (_is_pair(ends) and all(_is_number(end, -_BRIGHTEST, _BRIGHTEST) for end in ends)):
+            raise InputError(f"The intensities {ends!r} are not two numbers, such as [-200, 200].")
+        lower, upper = ends
+        if upper - lower < max(_NARROWEST[0], _NARROWEST[1] * max(abs(lower), abs(upper))):
+            raise InputError(f"The intensities from {lower} to {upper} are no range; the first must be the smaller.")
+        if self.percentiles is not None and not (lower >= 0 and upper <= 100):
+            raise InputError(f"The percentiles {lower} and {upper} are not within 0 and 100.")
+        side = self.adaptive_threshold
+        if side is not None and not (_is_side(side) and side % 2):
+            raise InputError(f"The adaptive_threshold {side!r} is not an odd number of pixels, such as 31.")
+
+    def _check_channels(self) -> None:
+        if not (isinstance(self.neighbours, int) and self.neighbours >= 0):
+            raise InputError(f"The neighbours {self.neighbours!r} are not a number of slices: 0, 1, 2, ...")
+        if not (isinstance(self.channels, int) and self.channels >= 1):
+            raise InputError(f"The channels {self.channels!r} are not a number of times: 1, 2, 3, ...")
+        if self.neighbours and self.channels > 1:
+            raise InputError("A slice is given either with its neighbours or several times; leave out one of them.")
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2
+
+
+def _is_number(value: object, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and low <= value <= high
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int) and 1 <= value <= LARGEST

@@ -1,0 +1,158 @@
+"""What a session has the worker do: for each kind a small class, which asks, and makes news of the answer. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from AttnSegLib.images.orientation import Region
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.mrml import heat_maps, segmentations, volumes
+from AttnSegLib.mrml.news import Mapped, News, Segmented, Target
+from AttnSegLib.mrml.preview import Preview
+from AttnSegLib.mrml.protocols import SegmentationNode
+from AttnSegLib.worker.client import Worker
+from AttnSegLib.worker.job import Job
+from AttnSegLib.worker.messages import Request, SlicesDone
+
+
+class Run:
+    """What is going on; each kind says what it submits.
+
+    job: None until the worker has it. gives_way: whatever else is asked for comes first.
+    """
+
+    gives_way = False
+
+    def __init__(self) -> None:
+        self.job: Job | None = None
+
+    def submit(self, worker: Worker) -> None:
+        """Give it to the worker, which is free. Raises `InputError` if that can't be."""
+        raise NotImplementedError
+
+    def trouble(self) -> str:
+        """Why it makes no sense any more; empty if it does."""
+        return ""
+
+    def follow(self, slices: SlicesDone) -> list[News]:
+        """The news of slices that are done."""
+        return [slices]
+
+    def finish(self, answer: Any) -> News:
+        """The news of the worker's answer. Raises `InputError` if it can't be shown."""
+        news: News = answer  # which is news itself, of what needs no scene
+        return news
+
+    def drop(self) -> None:
+        """What was shown meanwhile disappears."""
+
+
+class ComparisonRun(Run):
+    """Compares masks (D, H, W). spacing: along i, j, k, mm."""
+
+    def __init__(self, truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]):
+        super().__init__()
+        self._masks, self._spacing = (truth, prediction), spacing
+
+    def submit(self, worker: Worker) -> None:
+        self.job = worker.compare(*self._masks, self._spacing)
+
+
+class CheckRun(Run):
+    """The self-check."""
+
+    def submit(self, worker: Worker) -> None:
+        self.job = worker.check()
+
+
+class PredictionRun(Run):
+    """Runs a model. volume: what is in the target's node; needs: other nodes that must stay in the scene."""
+
+    def __init__(self, target: Target, volume: Volume, request: Request, needs: Sequence[SegmentationNode] = ()):
+        super().__init__()
+        self.target = target
+        self._volume, self._request = volume, request
+        self._needs = (target.volume_node, *needs)
+        self._mark = volumes.contents_mark(target.volume_node)
+
+    def submit(self, worker: Worker) -> None:
+        self.job = worker.segment(self._volume, self._request)
+
+    def trouble(self) -> str:
+        if any(node.GetScene() is None for node in self._needs):
+            return "The volume or the segmentation was removed during the run; nothing was written."
+        if volumes.contents_mark(self.target.volume_node) != self._mark:
+            return "The volume was changed during the run; nothing was written, please run again."
+        return ""
+
+    @property
+    def arrays(self) -> Job:
+        """Where the worker has written."""
+        assert self.job is not None  # an answer comes to a job only
+        return self.job
+
+
+class SegmentationRun(PredictionRun):
+    """Writes a segmentation node, or a new one if there is none, and shows slices while they come."""
+
+    def __init__(self, target: Target, volume: Volume, request: Request, segmentation: SegmentationNode | None):
+        super().__init__(target, volume, request, () if segmentation is None else (segmentation,))
+        self._segmentation = segmentation
+        self._preview = Preview(target.volume_node, target.spec.labels)
+
+    def follow(self, slices: SlicesDone) -> list[News]:
+        self._preview.update(slices.axis, slices.indices, self.arrays.label_map)
+        return [slices]
+
+    def finish(self, answer: Any) -> News:
+        change = segmentations.write_segmentation_node(
+            self._segmentation, self.target.volume_node, self.arrays.label_map, self.target.spec
+        )
+        return Segmented(self.target, change.node, change, answer)
+
+    def drop(self) -> None:
+        self._preview.remove()
+
+
+class SliceAgainRun(PredictionRun):
+    """Replaces one slice of a segmentation node. place: array axis of the slices, stored index."""
+
+    def __init__(
+        self, target: Target, volume: Volume, request: Request, segmentation: SegmentationNode, place: tuple[int, int]
+    ):
+        super().__init__(target, volume, request, (segmentation,))
+        self._segmentation, self._place = segmentation, place
+
+    def finish(self, answer: Any) -> News:
+        axis, index = self._place
+        change = segmentations.merge_slices(
+            self._segmentation, self.target.volume_node, self.arrays.label_map, self.target.spec, (axis, [index])
+        )
+        return Segmented(self.target, self._segmentation, change, answer, whole=False)
+
+
+class MapsRun(PredictionRun):
+    """Writes the attention maps that it asks for as a heat map, or several as a sequence. region: where they are."""
+
+    def __init__(self, target: Target, volume: Volume, request: Request, region: Region | None):
+        super().__init__(target, volume, request)
+        self._titles, self._region = request.options.attention, region
+
+    def finish(self, _answer: Any) -> News:
+        first, node, spec = self._titles[0], self.target.volume_node, self.target.spec
+        maps = {title: self.arrays.attention[title] for title in self._titles}
+        if len(maps) > 1:
+            return Mapped(heat_maps.heat_map_sequence(node, maps, spec, self._region), first)
+        return Mapped(heat_maps.write_heat_map_node(node, maps[first], spec, first, self._region), first)
+
+
+class QueryRun(MapsRun):
+    """Shows where one voxel looks; while one is computed, there is nothing to wait for."""
+
+    gives_way = True
+
+    def follow(self, _slices: SlicesDone) -> list[News]:
+        return []
