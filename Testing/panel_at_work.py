@@ -1,5 +1,6 @@
 """The panel with a small scan and a worker that does what the test says; conftest.py makes its fixtures known."""
 
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,11 @@ def voxels_of(segmentation, volume):
     import slicer
 
     return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "left_atrium", volume)
+
+
+def words(label):
+    """What is read in a label with rich text, and the marks in it."""
+    return unescape(label.text)
 
 
 def pick(box, text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
@@ -21,6 +22,7 @@ class AttentionSection:
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
         self._shown: VolumeNode | None = None  # the heat map in the views
+        self._look: tuple[float, float] | None = None  # its opacity and threshold, as they were last set
         self._point: views.QueryPoint | None = None
         self.ui.mapBox.connect("activated(int)", self.map_chosen)
         self.ui.wholeVolumeButton.connect("clicked(bool)", self.show_whole_volume)
@@ -41,14 +43,18 @@ class AttentionSection:
         self.ui.queryButton.enabled = ready and spec is not None and bool(spec.facts.queries)
         shown = self._shown if self._shown is not None and self._shown.GetScene() is not None else None
         self.ui.hideMapsButton.enabled = self.ui.renderingBox.enabled = shown is not None
-        if shown is not None:
-            heat_maps.show_heat_map(shown, parameters.opacity, parameters.threshold)
+        look = (parameters.opacity, parameters.threshold)
+        if shown is not None and look != self._look:
+            self._look = look
+            heat_maps.adjust_heat_map(shown, *look)
 
     def receive(self, update: News) -> None:
         if isinstance(update, Mapped):
             self._shown = update.node
+            self._look = (self.panel.parameters.opacity, self.panel.parameters.threshold)
+            heat_maps.show_heat_map(self._shown, *self._look)
             self.ui.attentionLabel.text = _("{title}: coefficients from 0 to 1, shown from {low:.2f} up.").format(
-                title=update.title, low=self.panel.parameters.threshold
+                title=escape(update.title), low=self.panel.parameters.threshold
             )
 
     def map_chosen(self, _index: int) -> None:

@@ -34,7 +34,9 @@ def chosen(box: ComboBox) -> Any:
 
 
 def show_rows(table: TableWidget, rows: Sequence[Sequence[str]]) -> None:
-    """Fill a table with texts; numbers to the right."""
+    """Fill a table with texts, numbers to the right; nothing happens if it shows them already."""
+    if _shown_rows(table) == [list(texts) for texts in rows]:
+        return
     table.setRowCount(len(rows))
     for row, texts in enumerate(rows):
         for column, text in enumerate(texts):
@@ -46,6 +48,6 @@ def show_rows(table: TableWidget, rows: Sequence[Sequence[str]]) -> None:
     table.resizeRowsToContents()
 
 
-def escape(text: str) -> str:
-    """Text for a rich-text label."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _shown_rows(table: Any) -> list[list[str]]:
+    cells = [[table.item(row, column) for column in range(table.columnCount)] for row in range(table.rowCount)]
+    return [[cell.text() for cell in row if cell is not None] for row in cells]

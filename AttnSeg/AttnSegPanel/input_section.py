@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
@@ -11,7 +12,7 @@ from AttnSegLib.inference.checks import preflight
 from AttnSegLib.mrml import views
 from AttnSegLib.mrml.news import News, Segmented
 from AttnSegLib.worker.messages import JobCancelled, JobFailed, Ready, SlicesDone
-from AttnSegPanel.choices import chosen, escape, fill_box, select
+from AttnSegPanel.choices import chosen, fill_box, select
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import qt
@@ -22,6 +23,7 @@ class ModelsSection:
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
         self._download: model_store.Download | None = None
+        self._said = ""  # of the last import, download or deletion
         self.ui.modelTable.connect("itemSelectionChanged()", self.show_card)
         self.ui.downloadButton.connect("clicked(bool)", self.download)
         self.ui.importFolderButton.connect("clicked(bool)", self.import_folder)
@@ -36,6 +38,7 @@ class ModelsSection:
 
     def refresh(self) -> None:
         show_rows(self.ui.modelTable, [[m.title, _dice(m), _state(m)] for m in self.panel.models])
+        self._show_sentences()
         self._show_buttons()
 
     def receive(self, _update: News) -> None:
@@ -92,7 +95,12 @@ class ModelsSection:
                 self.panel.reload_models()
 
     def _say(self, sentence: str) -> None:
-        self.ui.modelsLabel.text = sentence
+        self._said = sentence
+        self._show_sentences()
+
+    def _show_sentences(self) -> None:
+        sentences = [self._said] * bool(self._said) + self.panel.unreadable
+        self.ui.modelsLabel.text = "<br>".join(map(escape, sentences))
 
     def _show_buttons(self) -> None:
         spec = self.selected
@@ -122,6 +130,7 @@ def _path(answer: str | tuple[str, str]) -> str:
 
 
 def _card(spec: ModelSpec) -> str:
+    """Rich text. A card may come from anyone: what it says is shown, and never obeyed."""
     trained = spec.training
     facts = {
         _("Organ"): spec.organ,
@@ -132,4 +141,5 @@ def _card(spec: ModelSpec) -> str:
         _("Licence of the weights"): spec.licence,
         _("Size"): f"{spec.size_bytes / 1e6:.1f} MB" if spec.size_bytes else _("unknown"),
     }
-    return f"<b>{spec.title}</b><br>" + "<br>".join(f"<i>{name}:</i> {value}" for name, value in facts.items())
+    lines = (f"<i>{escape(name)}:</i> {escape(value)}" for name, value in facts.items())
+    return f"<b>{escape(spec.title)}</b><br>" + "<br>".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from html import escape
 from typing import Protocol, TypeVar
 
 import slicer
@@ -18,7 +19,6 @@ from AttnSegLib.mrml.session import Session
 from AttnSegLib.worker.messages import JobCancelled, JobFailed, Notice, Request
 from AttnSegPanel.attention_section import AttentionSection
 from AttnSegPanel.check_section import CheckSection
-from AttnSegPanel.choices import escape
 from AttnSegPanel.input_section import InputSection
 from AttnSegPanel.models_section import ModelsSection
 from AttnSegPanel.result_section import ResultSection
@@ -45,7 +45,9 @@ class Panel:
         self.ui = ui
         self.session = session
         self._parameters: Parameters | None = None
-        self.models = _by_score(catalog.load_models())
+        self.models: list[ModelSpec] = []
+        self.unreadable: list[str] = []  # a sentence for each model that can't be shown
+        self._load_models()
         self.input = InputSection(self)
         self.result = ResultSection(self)
         self.attention = AttentionSection(self)
@@ -98,7 +100,7 @@ class Panel:
 
     def reload_models(self) -> None:
         """Look again which models there are."""
-        self.models = _by_score(self.attempt(catalog.load_models) or [])
+        self._load_models()
         self.refresh()
 
     @property
@@ -119,6 +121,10 @@ class Panel:
         spec = self.spec.in_plane(chosen.plane) if chosen.plane else self.spec
         request = Request(spec, options, ComputeOptions(chosen.device), chosen.level or None)
         return Target(volume, request)
+
+    def _load_models(self) -> None:
+        models, self.unreadable = catalog.readable_models()
+        self.models = _by_score(models)
 
     def attempt(self, action: Callable[[], _Done]) -> _Done | None:
         """Do something that may refuse with a sentence for the user, and show that sentence; returns its result."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import slicer
@@ -10,7 +11,6 @@ from slicer.i18n import tr as _
 from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.mrml.news import News
 from AttnSegLib.worker.messages import Checked
-from AttnSegPanel.choices import escape
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel

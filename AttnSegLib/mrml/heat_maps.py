@@ -74,14 +74,21 @@ def heat_map_sequence(
 
 def show_heat_map(node: VolumeNode, opacity: float, threshold: float) -> None:
     """Lay a heat map over the image in all slice views; coefficients below the threshold are transparent."""
+    for composite in composites(node.GetScene()):
+        composite.SetForegroundVolumeID(node.GetID())
+    adjust_heat_map(node, opacity, threshold)
+    if node.GetScene().IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):  # in the application it is
+        slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+
+
+def adjust_heat_map(node: VolumeNode, opacity: float, threshold: float) -> None:
+    """Change how a heat map looks where it is shown; views that show something else by now stay as they are."""
     display = node.GetDisplayNode()
     display.SetThreshold(threshold, 1e6)
     display.SetApplyThreshold(True)
     for composite in composites(node.GetScene()):
-        composite.SetForegroundVolumeID(node.GetID())
-        composite.SetForegroundOpacity(opacity)
-    if node.GetScene().IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):  # in the application it is
-        slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+        if composite.GetForegroundVolumeID() == node.GetID():
+            composite.SetForegroundOpacity(opacity)
 
 
 def hide_heat_maps(scene: Scene) -> None:

@@ -18,6 +18,7 @@ class Preparation:
     def __init__(self) -> None:
         self._volumes: dict[str, tuple[volumes.ContentsMark, Volume]] = {}  # by node id: what was read
         self._speeds: dict[str, float] = {}  # GMAC/s by device
+        self._remarks: tuple[object, list[preflight.Remark]] = (None, [])  # what they are about, and they themselves
 
     def volume(self, node: VolumeNode | None) -> Volume:
         """The volume in a node; read again only when the node has changed."""
@@ -35,10 +36,14 @@ class Preparation:
         return slice_orientation(self.volume(target.volume_node).affine, target.spec.plane).axes[0]
 
     def preflight(self, target: Target) -> list[preflight.Remark]:
-        """What to read before Apply."""
+        """What to read before Apply; a panel asks often, so it is found again only if something has changed."""
         device = "cpu" if target.request.compute.device == "auto" else target.request.compute.device
         effort = preflight.Effort(device, target.request.options.flips, self._speeds.get(device))
-        return preflight.inspect(self.volume(target.volume_node), target.spec, effort)
+        volume, spec = self.volume(target.volume_node), target.spec
+        about = (volume, spec, spec.known_plane, effort)
+        if about != self._remarks[0]:
+            self._remarks = (about, preflight.inspect(volume, spec, effort))
+        return self._remarks[1]
 
     def region(self, target: Target, roi: RoiNode | None, slices: tuple[int, int | None]) -> Region | None:
         """What an ROI node (or None) and a range of slices, first and last (None: to the end), leave of the volume."""

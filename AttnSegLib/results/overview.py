@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import fill
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
@@ -21,6 +22,7 @@ _COLUMNS = 5
 _INCHES = 2.2  # side of one slice
 _TITLE = 36  # letters of a map's title that fit above one
 _REFERENCE_COLOR = "#35c4ff"
+_PLAIN_TEXT = {"text.parse_math": False}  # what lies between two dollars in a card's text is no formula
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,7 @@ class Overview:
     reference: np.ndarray | None = None
 
 
+@rc_context(_PLAIN_TEXT)
 def write_overview(path: Path, overview: Overview) -> None:
     """Write the picture as PNG. Raises `OSError` if it can't be written."""
     chosen = _choose_slices(overview.stack.view(overview.label_map))
@@ -63,6 +66,7 @@ def write_overview(path: Path, overview: Overview) -> None:
     figure.savefig(path, format="png")
 
 
+@rc_context(_PLAIN_TEXT)
 def draw_slice_with_maps(overview: Overview, number: int) -> Figure:
     """One slice of the stack with the segmentation, and its attention maps beside it."""
     panels = ["segmentation", *overview.attention]

@@ -8,6 +8,8 @@ import pytest
 from made_up.commands import run_here
 
 from AttnSegLib.__main__ import main
+from AttnSegLib.models import catalog
+from AttnSegLib.models.card_file import CARD
 from training.papers.comparison import title_of
 
 SHIPPED = "anunet-left_atrium-mr"
@@ -28,6 +30,18 @@ def test_models_are_listed_for_people(capsys):
     group = lines.index("Left atrium in MR")
     below = [line.split()[0] for line in lines[group + 1 : group + 6]]
     assert SHIPPED in below
+
+
+def test_a_damaged_card_is_told_beside_the_list(a_model_folder, monkeypatch, capsys):
+    (a_model_folder.parent / "broken").mkdir()
+    (a_model_folder.parent / "broken" / CARD).write_text("{")
+    monkeypatch.setattr(catalog, "resource_folder", lambda _name: a_model_folder.parent)
+    assert main(["models", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert [model["id"] for model in json.loads(printed.out)] == ["tiny"]
+    assert printed.err.startswith("Warning: The card of model 'broken' is damaged (it is not JSON); get")
+    assert main(["check"]) == 2
+    assert "PROBLEM models: The card of model 'broken' is damaged" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +80,7 @@ def test_check_names_what_is_wrong(monkeypatch, capsys):
     monkeypatch.setattr("torch.from_dlpack", unavailable)
     assert main(["check"]) == 2
     printed = capsys.readouterr().out
-    assert "PROBLEM bridge: Numpy is not available" in printed
+    assert "PROBLEM numpy and torch: Numpy is not available" in printed
     assert "cure: install builds of numpy and torch that fit each other" in printed
 
 

@@ -49,6 +49,33 @@ def test_the_cache_keeps_what_the_network_will_see(recipe, a_decathlon_task, tmp
     assert [sum(counts) for counts in cached.counts] == stack.view(case.read().label_map).sum(axis=(1, 2)).tolist()
 
 
+def test_a_long_case_is_cached_in_small_runs(recipe, a_decathlon_task, tmp_path, monkeypatch):
+    """A slice of 512 x 512 pixels needs 11 MB while it is made: the slices of a whole scan at once are too much."""
+    [case, *_] = datasets.cases("msd", a_decathlon_task)
+    volume, label_map = case.read()
+    axis = recipe.preprocessing.stack(volume).axes[0]
+    voxels, labels = (np.concatenate([array] * 5, axis) for array in (volume.voxels, label_map))
+    long = replace(case, read=lambda: Labelled(replace(volume, voxels=voxels), labels))
+    stack = recipe.preprocessing.stack(long.read().volume)
+    expected = stack.slices(list(range(len(stack))))[:, 0], stack.targets(labels, list(range(len(stack))), 1)
+    runs = []
+    images, targets = SliceStack.single_slices, SliceStack.targets
+    noted = [
+        lambda stack, indices: runs.append(indices) or images(stack, indices),
+        lambda stack, labels, indices, count: runs.append(indices) or targets(stack, labels, indices, count),
+    ]
+    monkeypatch.setattr(SliceStack, "single_slices", noted[0])
+    monkeypatch.setattr(SliceStack, "targets", noted[1])
+    cache = a_cache(recipe, a_decathlon_task, tmp_path)
+    cache.prepare([long], slices=True)
+    assert max(map(len, runs)) <= 16
+    assert sorted(number for run in runs for number in run) == sorted([*range(45)] * 2)
+    [cached] = cache.cases([long])
+    for kept, wanted, kind in zip(cached.slices(), expected, (np.float16, np.uint8), strict=True):
+        assert kept.dtype == kind
+        np.testing.assert_array_equal(kept, np.asarray(wanted).astype(kind))
+
+
 def test_a_case_is_read_once(recipe, a_decathlon_task, tmp_path):
     cases = datasets.cases_of("msd", a_decathlon_task)[:2]
     a_cache(recipe, a_decathlon_task, tmp_path).prepare(cases, slices=True)
@@ -158,7 +185,7 @@ def test_a_full_disk_is_one_sentence(recipe, a_decathlon_task, tmp_path, monkeyp
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
     with pytest.raises(InputError, match="No space left on device"):
         a_cache(recipe, a_decathlon_task, tmp_path).prepare(datasets.cases_of("msd", a_decathlon_task), slices=True)
 

@@ -46,6 +46,30 @@ def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted(module):
 
 
 @pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+@pytest.mark.parametrize(
+    ("network", "options", "can"),
+    [
+        ("afnet", "width = 8", False),
+        ("eccamunet", "width = 4", False),
+        ("deeplabv3plus", "width = 8", False),
+        ("pan", "width = 8", False),
+        ("anunet", "width = 2", True),
+    ],
+)
+def test_a_batch_of_one_slice_is_a_step_or_a_sentence(a_recipe, network, options, can):
+    """What a network has averaged over a slice is one value, which can't be normalised over a batch of one."""
+    text = RECIPE.replace('network = "anunet"', f'network = "{network}"').replace("width = 2", options)
+    a_recipe.write_text(text)
+    module = SegmentationModule(read_recipe([str(a_recipe)]).as_dict(), Parts([], [], []), steps=10)
+    one = LabelledSlice(torch.rand(1, 1, 32, 32), torch.zeros(1, 1, 32, 32).long(), ["slice 1 of a"])
+    if can:
+        assert torch.isfinite(module.training_step(one, 0))
+        return
+    with pytest.raises(InputError, match=f"'{network}' can't be trained on one slice at a time.*batch_size"):
+        module.training_step(one, 0)
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
 def test_gradients_of_dilated_convolutions_are_right_in_half_precision(a_recipe):
     """Of 24 channels they were not, channels last."""
     a_recipe.write_text(RECIPE.replace('network = "anunet"', 'network = "omeganet"').replace("width = 2", "width = 12"))

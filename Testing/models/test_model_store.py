@@ -122,6 +122,19 @@ def test_a_damaged_model_of_the_user_hides_no_others(a_model_folder, home, caplo
         find_model("broken")
 
 
+def test_a_damaged_bundled_model_hides_no_others_either(a_model_folder, tmp_path, monkeypatch):
+    shutil.copytree(a_model_folder, tmp_path / "bundled" / "tiny")
+    (tmp_path / "bundled" / "broken").mkdir()
+    (tmp_path / "bundled" / "broken" / CARD).write_text("{")
+    monkeypatch.setattr(catalog, "resource_folder", lambda _name: tmp_path / "bundled")
+    models, [sentence] = catalog.readable_models()
+    assert [spec.id for spec in models] == ["tiny"]
+    assert "card of model 'broken' is damaged" in sentence
+    assert str(tmp_path / "bundled" / "broken") in sentence
+    with pytest.raises(InputError, match="'broken' is damaged"):  # who asks for this folder wants all of it
+        load_models(tmp_path / "bundled")
+
+
 def test_an_unfinished_import_is_no_model(a_model_folder, home):
     shutil.copytree(a_model_folder, home / ".import-x")
     assert [spec.id for spec in load_models()] == ALL_BUNDLED

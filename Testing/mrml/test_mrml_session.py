@@ -161,6 +161,27 @@ def test_speed_is_learnt_from_whole_runs_only(session, target):
     assert session._speeds == {"cpu": expected_gmacs(session.volume(target.volume_node), target.spec) / 1.5}
 
 
+def test_a_volume_is_looked_at_again_only_if_something_changed(session, target, monkeypatch):
+    import slicer
+
+    from AttnSegLib.inference.checks import preflight
+
+    def asked(**changes):
+        return session.preflight(dataclasses.replace(target, request=dataclasses.replace(target.request, **changes)))
+
+    looks = []
+    inspect = preflight.inspect
+    monkeypatch.setattr(preflight, "inspect", lambda *arguments: looks.append(1) or inspect(*arguments))
+    assert asked() == asked()
+    assert len(looks) == 1
+    asked(options=PredictionOptions(flips=True))
+    asked(spec=target.spec.in_plane("axial"))
+    asked(compute=ComputeOptions("cuda:0"))
+    slicer.util.arrayFromVolumeModified(target.volume_node)
+    asked(compute=ComputeOptions("cuda:0"))
+    assert len(looks) == 5
+
+
 def test_comparing_needs_a_segment_of_this_model_and_a_reference(session, target):
     import slicer
 

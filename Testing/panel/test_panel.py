@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from panel_at_work import MODEL, MODULE, ROOT, SHAPE, a_block, pick, segmented, voxels_of
+from panel_at_work import MODEL, MODULE, ROOT, SHAPE, a_block, pick, segmented, voxels_of, words
 
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.worker import messages
@@ -41,7 +41,8 @@ def test_organ_and_model_are_chosen(ui, parameters):
 def test_remarks_say_what_fits_and_what_does_not(ui, widget, a_node):
     import slicer
 
-    assert "6 slices, sagittal by the scan's header, of 64 x 48 pixels, 2 x 2 mm, 5 mm apart" in ui.preflightLabel.text
+    lie = "6 slices, sagittal by the scan's header, of 64 x 48 pixels, 2 x 2 mm, 5 mm apart"
+    assert lie in words(ui.preflightLabel)
     assert "CC-BY-SA-4.0" in ui.preflightLabel.text
     assert "&#9888;" not in ui.preflightLabel.text
     ct = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(a_node) - 1000, name="CT")
@@ -90,7 +91,7 @@ def test_another_plane_can_be_chosen(widget, ui, worker, parameters):
     assert ui.planeBox.currentText == "as the model was trained"
     pick(ui.planeBox, "axial")
     assert parameters.plane == "axial"
-    assert "64 slices, axial by the scan's header, of 48 x 6 pixels" in ui.preflightLabel.text
+    assert "64 slices, axial by the scan's header, of 48 x 6 pixels" in words(ui.preflightLabel)
     assert "model knows sagittal slices" in ui.preflightLabel.text
     ui.lastSliceBox.value = 30  # the scan has 6 sagittal slices
     ui.applyButton.click()
@@ -102,7 +103,7 @@ def test_another_plane_can_be_chosen(widget, ui, worker, parameters):
 
 def test_a_plane_that_is_none_is_refused_in_a_sentence(ui, worker, parameters):
     parameters.plane = "oblique"  # by a script, or a scene of another version
-    assert "no slice plane 'oblique'" in ui.preflightLabel.text
+    assert "no slice plane 'oblique'" in words(ui.preflightLabel)
     ui.applyButton.click()
     assert worker.requests == []
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from panel_at_work import MODEL, MODULE, ROOT
+from panel_at_work import MODEL, MODULE, ROOT, words
 
 from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.models.card_file import CARD
@@ -20,6 +20,65 @@ def test_the_list_of_models_shows_their_cards(widget, ui):
     assert "Medical Segmentation Decathlon" in ui.cardText.toPlainText()
     assert not ui.deleteButton.enabled  # shipped models stay
     assert not ui.downloadButton.enabled
+
+
+def test_the_list_of_models_is_made_again_only_if_there_are_others(widget, ui):
+    ui.modelTable.item(0, 0).setToolTip("the same item")
+    widget.panel.refresh()
+    assert ui.modelTable.item(0, 0).toolTip() == "the same item"
+    widget.panel.models = widget.panel.models[::-1]
+    widget.panel.refresh()
+    assert [ui.modelTable.item(row, 0).text() for row in range(ui.modelTable.rowCount)] == [
+        spec.title for spec in widget.panel.models
+    ]
+    assert ui.modelTable.item(0, 0).toolTip() == ""
+
+
+def test_what_a_card_says_is_shown_as_it_is_and_never_obeyed(widget, ui, a_node):
+    import dataclasses
+
+    from AttnSegLib.models.card import ScoreFacts, TrainingFacts
+    from AttnSegLib.mrml.news import Mapped
+
+    trap = "<img src='https://nowhere.invalid/spy.png'> a < b & c"
+    spec = widget.panel.spec
+    texts = ("title", "organ", "modality", "network", "reference", "licence")
+    widget.panel.models = [
+        dataclasses.replace(
+            spec,
+            **dict.fromkeys(texts, trap),
+            scores=ScoreFacts(trap),
+            training=TrainingFacts(trap),
+        )
+    ]
+    widget.panel.refresh()
+    ui.modelTable.setCurrentCell(0, 0)
+    assert ui.cardText.toPlainText().count(trap) == 8
+    assert "<img" not in ui.cardText.html
+    assert "<img" not in ui.preflightLabel.text  # it names the licence
+    widget.panel.attention.receive(Mapped(a_node, trap))
+    assert "<img" not in ui.attentionLabel.text
+    widget.panel.model_list._say(trap)  # as what went wrong with a download names the address in the card
+    assert "<img" not in ui.modelsLabel.text
+    widget.panel.say(trap)
+    assert "<img" not in ui.statusLabel.text
+
+
+def test_a_damaged_card_costs_its_model_and_not_the_panel(a_model_folder, open_panel, monkeypatch):
+    from AttnSegLib.models import catalog
+
+    broken = a_model_folder.parent / "broken"
+    broken.mkdir()
+    (broken / CARD).write_text("{")
+    real = catalog.resource_folder
+    found = {"Models": a_model_folder.parent}
+    monkeypatch.setattr(catalog, "resource_folder", lambda name: found.get(name) or real(name))
+    widget = open_panel(MODULE)
+    assert [spec.id for spec in widget.panel.models] == ["tiny"]
+    assert "card of model 'broken' is damaged (it is not JSON); get the model again" in words(widget.ui.modelsLabel)
+    (broken / CARD).unlink()
+    widget.panel.reload_models()
+    assert widget.ui.modelsLabel.text == ""
 
 
 @pytest.mark.parametrize("content", ["[" * 200_000, '{"format": 1, "title": "\\u001b[31m"}', "\x00"])

@@ -117,6 +117,28 @@ def test_a_map_of_the_slice_in_view_becomes_the_foreground(widget, ui, worker, a
     assert a_node.GetDisplayNode() is not shown.GetDisplayNode()
 
 
+def test_what_the_user_lays_over_the_image_stays_there(widget, ui, worker, a_node):
+    import slicer
+
+    pick(ui.mapBox, "gate 1,2")
+    worker.finish()
+    widget.panel.poll()
+    red, green = (slicer.mrmlScene.GetNodeByID(f"vtkMRMLSliceCompositeNode{name}") for name in ("Red", "Green"))
+    red.SetForegroundVolumeID(a_node.GetID())
+    red.SetForegroundOpacity(0.25)
+    widget.panel.refresh()
+    ui.opacitySlider.value = 0.8
+    assert (red.GetForegroundVolumeID(), red.GetForegroundOpacity()) == (a_node.GetID(), 0.25)
+    assert green.GetForegroundOpacity() == pytest.approx(0.8)
+    green.SetForegroundOpacity(0.1)  # by hand, in the view itself
+    widget.panel.refresh()
+    assert green.GetForegroundOpacity() == pytest.approx(0.1)
+    pick(ui.mapBox, "gate 1,2")  # asked for again
+    worker.finish()
+    widget.panel.poll()
+    assert red.GetForegroundVolumeID() == green.GetForegroundVolumeID() != a_node.GetID()
+
+
 def test_a_map_of_the_whole_volume(widget, ui, worker):
     import slicer
 

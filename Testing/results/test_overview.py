@@ -9,7 +9,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Code, Label
 from AttnSegLib.models.preprocessing import Preprocessing
-from AttnSegLib.results.overview import Overview, _choose_slices, _draw_image, write_overview
+from AttnSegLib.results.overview import Overview, _choose_slices, _draw_image, draw_slice_with_maps, write_overview
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
 RED = Label(1, "Red organ", (255, 0, 0), ANATOMY, ANATOMY)
@@ -51,6 +51,16 @@ def test_attention_adds_a_row_a_map(tmp_path, a_stack, label_map):
     maps = {"gate 0,0": coefficients, "gate 0,1": coefficients}
     explained = picture(tmp_path / "b.png", Overview("Maps", a_stack, label_map, (RED,), maps))
     assert explained.shape[0] > 2 * plain.shape[0]
+
+
+def test_dollars_in_the_text_of_a_card_are_no_formula(tmp_path, a_stack, label_map):
+    """matplotlib would read what lies between two as TeX, and refuse this."""
+    text = r"$\nothing{$"
+    label = Label(1, text, (255, 0, 0), ANATOMY, ANATOMY)
+    overview = Overview(text, a_stack, label_map, (label,), {text: np.zeros(label_map.shape, np.float16)})
+    write_overview(tmp_path / "a.png", overview)
+    draw_slice_with_maps(overview, 4).savefig(tmp_path / "b.png")
+    assert (tmp_path / "b.png").is_file()
 
 
 def test_slices_hang_as_radiologists_expect():

@@ -16,6 +16,7 @@ from AttnSegLib import networks
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.networks.output import SegmentationOutput
 from AttnSegLib.results import metrics
 from training.learning.losses import LOSSES
 from training.learning.recipe import Recipe, from_dict
@@ -71,7 +72,7 @@ class SegmentationModule(lightning.LightningModule):
     def training_step(self, batch: LabelledSlice, index: int) -> Tensor:
         # What chance there is in a network depends on these alone: an interrupted run goes on as it would have.
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
-        output = self.network(batch.image.to(memory_format=torch.channels_last))
+        output = self._output(batch.image)
         target = one_hot(batch.target, output.logits.shape[1])
         loss = LOSSES[self.settings.loss](output, target)
         if output.penalty is not None:
@@ -88,6 +89,19 @@ class SegmentationModule(lightning.LightningModule):
             "skipped_steps", float(self.skipped_steps), on_step=False, on_epoch=True, reduce_fx="max", batch_size=1
         )
         return loss
+
+    def _output(self, slices: Tensor) -> SegmentationOutput:
+        try:
+            output: SegmentationOutput = self.network(slices.to(memory_format=torch.channels_last))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):  # as torch's batch normalisation refuses
+                raise
+            raise InputError(
+                f"The network '{self.recipe.network}' can't be trained on one slice at a time: it normalises over the "
+                "batch what it has averaged over a whole slice. Set batch_size in the recipe's [optimisation] to 2 or "
+                "more for each process, and give at least as many slices."
+            ) from error
+        return output
 
     def on_validation_epoch_start(self) -> None:
         """Every process validates the same network: batch normalisation has seen other slices in each."""

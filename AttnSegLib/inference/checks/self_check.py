@@ -5,113 +5,129 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from AttnSegLib.inference.checks.finding import Finding
+
+
+@dataclass(frozen=True)
+class _Look:
+    """name: the same whatever is found. at: says in words what is there, and raises if it is not in order. cure: what
+    to do then, unless a `_Problem` knows better."""
+
+    name: str
+    at: Callable[[], str]
+    cure: str
+
+
+class _Problem(RuntimeError):
+    """What is not in order, and what to do."""
+
+    def __init__(self, detail: str, cure: str):
+        super().__init__(detail)
+        self.cure = cure
 
 
 def check_setup() -> list[Finding]:
     """Look at everything a prediction needs, in the order in which it needs it; stops where going on is useless."""
     findings = []
-    for look in (_python, _simpleitk, _pydicom, _torch, _bridge, _cpu, _gpu, _models):
-        finding = _try(look.__name__.strip("_"), look)
-        findings.append(finding)
-        if finding.name == "torch" and not finding.ok:
+    for look in _LOOKS:
+        findings.append(_found(look))
+        if look.name == "torch" and not findings[-1].ok:
             break
     return findings
 
 
-def _python() -> Finding:
-    return Finding("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-
-
-def _simpleitk() -> Finding:
+def _found(look: _Look) -> Finding:
+    """What a look found; an error is a finding too."""
     try:
-        import SimpleITK as sitk
-    except ImportError as error:
-        return Finding("SimpleITK", False, str(error), "pip install SimpleITK")
-    return Finding("SimpleITK", True, sitk.Version.VersionString())
+        return Finding(look.name, True, look.at())
+    except (RuntimeError, ValueError, ImportError, OSError) as error:
+        detail = (str(error) or type(error).__name__).splitlines()[0]
+        return Finding(look.name, False, detail, getattr(error, "cure", look.cure))
 
 
-def _pydicom() -> Finding:
-    try:
-        import pydicom
-    except ImportError as error:
-        return Finding("pydicom", False, str(error), "pip install pydicom")
-    return Finding("pydicom", True, pydicom.__version__)
+def _python() -> str:
+    return f"{platform.python_version()} on {platform.system()} {platform.machine()}"
 
 
-def _torch() -> Finding:
-    cure = "install torch (in Slicer: the PyTorch extension; elsewhere: pip install torch)"
+def _simpleitk() -> str:
+    import SimpleITK as sitk
+
+    return str(sitk.Version.VersionString())
+
+
+def _pydicom() -> str:
+    import pydicom
+
+    return str(pydicom.__version__)
+
+
+def _torch() -> str:
     try:
         import torch
     except (ImportError, OSError) as error:  # OSError: a shared library is missing
-        return Finding("torch", False, f"can't be imported: {error}", cure)
+        raise ImportError(f"can't be imported: {error}") from error
     build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
-    return Finding("torch", True, f"{torch.__version__}, {build}")
+    return f"{torch.__version__}, {build}"
 
 
-def _bridge() -> Finding:
+def _bridge() -> str:
     import numpy as np
     import torch
 
     there = torch.from_dlpack(np.arange(3, dtype=np.float32))
-    back = np.from_dlpack(there + 1)
-    cure = "install builds of torch and numpy that fit each other"
-    return Finding("numpy and torch", back.tolist() == [1.0, 2.0, 3.0], f"numpy {np.__version__}", cure)
+    if np.from_dlpack(there + 1).tolist() != [1.0, 2.0, 3.0]:
+        raise RuntimeError("numbers change on their way between numpy and torch")
+    return f"numpy {np.__version__}"
 
 
-def _cpu() -> Finding:
+def _cpu() -> str:
     import torch
 
     threads = torch.get_num_threads()
-    detail = f"{_forward('cpu'):.2f} s for a forward pass, {threads} thread{'s' * (threads > 1)}, {_free_memory()}"
-    return Finding("CPU", True, detail)
+    return f"{_forward('cpu'):.2f} s for a forward pass, {threads} thread{'s' * (threads > 1)}, {_free_memory()}"
 
 
-def _gpu() -> Finding:
+def _gpu() -> str:
     import torch
 
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
         free, total = torch.cuda.mem_get_info()
         memory = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
-        return Finding("GPU", True, f"{name}, {memory}, {_forward('cuda'):.2f} s for a forward pass")
+        return f"{name}, {memory}, {_forward('cuda'):.2f} s for a forward pass"
     if torch.backends.mps.is_available():
-        return Finding("GPU", True, f"Apple MPS, {_forward('mps'):.2f} s for a forward pass")
+        return f"Apple MPS, {_forward('mps'):.2f} s for a forward pass"
     if _nvidia_card_present():
         cure = "install torch with CUDA (see README, 'CUDA') or update the driver"
-        return Finding("GPU", False, "an NVIDIA card is present, but torch can't use it", cure)
-    return Finding("GPU", True, "none; the CPU will be used")
+        raise _Problem("an NVIDIA card is present, but torch can't use it", cure)
+    return "none; the CPU will be used"
 
 
-def _models() -> Finding:
+def _models() -> str:
     from AttnSegLib.models.catalog import readable_models, sha256_of
 
     readable, damaged = readable_models()
     if damaged:
-        return Finding("models", False, " ".join(damaged), _CURES["models"])
+        raise RuntimeError(" ".join(damaged))
     models = [model for model in readable if not model.url or model.is_available]  # others are not fetched yet
     bad = [m.id for m in models if not m.weights_path.is_file() or sha256_of(m.weights_path) != m.sha256]
     if bad:
-        return Finding("models", False, f"damaged weights: {', '.join(bad)}", _CURES["models"])
-    return Finding("models", True, f"{len(models)} installed, weights verified")
+        raise RuntimeError(f"damaged weights: {', '.join(bad)}")
+    return f"{len(models)} installed, weights verified"
 
 
-_CURES = {
-    "bridge": "install builds of numpy and torch that fit each other",
-    "cpu": "install torch again",
-    "gpu": "use --device cpu, or install a build of torch that supports this card",
-    "models": "install the models again",
-}
-
-
-def _try(name: str, look: Callable[[], Finding]) -> Finding:
-    """What looking found; an error is a finding too."""
-    try:
-        return look()
-    except (RuntimeError, ValueError, ImportError, OSError) as error:
-        detail = (str(error) or type(error).__name__).splitlines()[0]
-        return Finding(name, False, detail, _CURES.get(name, "install AttnSeg again"))
+_LOOKS = (
+    _Look("python", _python, "install AttnSeg again"),
+    _Look("SimpleITK", _simpleitk, "pip install SimpleITK"),
+    _Look("pydicom", _pydicom, "pip install pydicom"),
+    _Look("torch", _torch, "install torch (in Slicer: the PyTorch extension; elsewhere: pip install torch)"),
+    _Look("numpy and torch", _bridge, "install builds of numpy and torch that fit each other"),
+    _Look("CPU", _cpu, "install torch again"),
+    _Look("GPU", _gpu, "use --device cpu, or install a build of torch that supports this card"),
+    _Look("models", _models, "install the models again"),
+)
 
 
 def _forward(device: str) -> float:
