@@ -22,7 +22,6 @@ _COLUMNS = 5
 _INCHES = 2.2  # side of one slice
 _TITLE = 36  # letters of a map's title that fit above one
 _REFERENCE_COLOR = "#35c4ff"
-_PLAIN_TEXT = {"text.parse_math": False}  # what lies between two dollars in a card's text is no formula
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +36,7 @@ class Overview:
     reference: np.ndarray | None = None
 
 
-@rc_context(_PLAIN_TEXT)
+@rc_context({"text.parse_math": False})  # what lies between two dollars in a card's text is no formula
 def write_overview(path: Path, overview: Overview) -> None:
     """Write the picture as PNG. Raises `OSError` if it can't be written."""
     chosen = _choose_slices(overview.stack.view(overview.label_map))
@@ -66,7 +65,7 @@ def write_overview(path: Path, overview: Overview) -> None:
     figure.savefig(path, format="png")
 
 
-@rc_context(_PLAIN_TEXT)
+@rc_context({"text.parse_math": False})  # what lies between two dollars in a card's text is no formula
 def draw_slice_with_maps(overview: Overview, number: int) -> Figure:
     """One slice of the stack with the segmentation, and its attention maps beside it."""
     panels = ["segmentation", *overview.attention]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.models import catalog
 from AttnSegLib.models import store as model_store
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model, load_models, sha256_of

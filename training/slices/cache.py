@@ -116,7 +116,7 @@ class SliceCache:
         counts = [
             [int((one == label).sum()) for label in range(1, self._num_labels + 1)] for one in stack.view(label_map)
         ]
-        digest = hashlib.sha256(np.ascontiguousarray(volume.voxels)).hexdigest()
+        digest = hashlib.sha256(np.ascontiguousarray(volume.voxels).data).hexdigest()
         if slices:
             self._write_slices(case, stack, label_map)
         stored = [stack.orientation.stored_index(number, label_map.shape) for number in range(len(stack))]
