@@ -11,9 +11,10 @@ from worker_at_work import spec as spec
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.prediction import ComputeOptions, PredictionOptions
 from AttnSegLib.worker import protocol
-from AttnSegLib.worker.client import Request, Worker
+from AttnSegLib.worker.client import Worker
+from AttnSegLib.worker.messages import Request
 
 needs_fallocate = pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system reserves it unasked")
 
@@ -42,7 +43,7 @@ def test_too_little_shared_memory_is_a_sentence_and_the_next_run_works(spec, a_v
         reserve(descriptor, offset, size)
 
     large = Volume(np.arange(4_000_000, dtype=np.int32).reshape(100, 200, 200), np.eye(4))
-    request = Request(spec, PredictionOptions(attention=("gate 0,0",)), device="cpu")
+    request = Request(spec, PredictionOptions(attention=("gate 0,0",)), ComputeOptions("cpu"))
     worker = Worker()
     try:
         monkeypatch.setattr(os, "posix_fallocate", failing)
@@ -56,7 +57,7 @@ def test_too_little_shared_memory_is_a_sentence_and_the_next_run_works(spec, a_v
         assert not worker.is_busy
         monkeypatch.undo()
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
-        finished(worker, a_volume, Request(spec, device="cpu"))
+        finished(worker, a_volume, Request(spec, compute=ComputeOptions("cpu")))
     finally:
         worker.close()
 
