@@ -15,6 +15,7 @@ from typing import Any
 
 from AttnSegLib import __version__
 from AttnSegLib.commands import models as model_commands
+from AttnSegLib.commands.progress import ProgressBar, progress_bar
 from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.planes import PLANES
 from AttnSegLib.models import catalog
@@ -39,12 +40,24 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"Error: {printable(str(error))}", file=sys.stderr)
         return _BAD_INPUT
+    except ImportError as error:
+        if (error.name or "").split(".")[0] == "AttnSegLib":  # a fault of our own
+            raise
+        print(f"Error: {_missing(error)}", file=sys.stderr)
+        return _BAD_INPUT
     except KeyboardInterrupt:
         print(_CANCELLED, file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:  # such as of `attnseg models | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still wants to print
         return _NOBODY_READS
+
+
+def _missing(error: ImportError) -> str:
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return f"{error}; 'attnseg check' tells what to do."
+    package = error.name.split(".")[0]
+    return f"The Python package '{package}' is missing: pip install {package}; 'attnseg check' looks further."
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,8 +119,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _segment(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, _leave_at_once)
-    from tqdm import tqdm
-
     from AttnSegLib.commands.segment import SegmentRequest, segment
     from AttnSegLib.inference.device import Compute
 
@@ -131,10 +142,8 @@ def _segment(options: argparse.Namespace) -> int:
         worker=options.worker,
         names=not options.no_names,
     )
-    with tqdm(unit="slice", leave=False, disable=None) as bar:
-        report = segment(
-            request, _Bar(bar), lambda notice: tqdm.write(f"Warning: {printable(notice)}", file=sys.stderr)
-        )
+    with progress_bar(unit="slice") as bar:
+        report = segment(request, _Bar(bar), lambda notice: bar.say(f"Warning: {printable(notice)}"))
     _print_report(report, options.out)
     return 0
 
@@ -142,12 +151,11 @@ def _segment(options: argparse.Namespace) -> int:
 class _Bar:
     """Shows on a progress bar how far a prediction is."""
 
-    def __init__(self, bar: Any):
+    def __init__(self, bar: ProgressBar):
         self._bar = bar
 
     def finished(self, _stored_indices: list[int], done: int, total: int) -> None:
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
+        self._bar.show(done, total)
 
     def noticed(self, _sentence: str) -> None:
         """`segment` tells of notices."""
@@ -186,7 +194,9 @@ def _slices_to_check(report: dict[str, Any]) -> str:
 
 
 def _models(options: argparse.Namespace) -> int:
-    models = catalog.load_models()
+    models, damaged = catalog.readable_models()
+    for sentence in damaged:
+        print(f"Warning: {sentence}", file=sys.stderr)
     if options.json:
         print(json.dumps([dataclasses.asdict(spec) for spec in models], indent=2, default=str))
         return 0

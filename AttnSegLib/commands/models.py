@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from AttnSegLib.commands.progress import progress_bar
 from AttnSegLib.errors import InputError
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.catalog import find_model, load_models
@@ -73,14 +74,11 @@ def _download(options: argparse.Namespace) -> int:
 
 def _wait(download: Download, spec: ModelSpec) -> None:
     """Show how it goes on until it has ended. Raises `InputError` with the reason if it failed."""
-    from tqdm import tqdm
-
-    with tqdm(desc=spec.id, unit="B", unit_scale=True, leave=False, disable=None) as bar:
+    with progress_bar(spec.id, unit="B", unit_scale=True) as bar:
         download.start()
         try:
             while not (state := download.poll()).finished:
-                bar.total = state.total or None
-                bar.update(state.done - bar.n)
+                bar.show(state.done, state.total or None)
                 time.sleep(_PAUSE)
         except KeyboardInterrupt:
             download.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.networks.attention import attention_maps
 from AttnSegLib.results.measures import measure_segments
-from AttnSegLib.results.overview import Overview, write_overview
 from AttnSegLib.results.report import REPORT_FORMAT, compare_with_reference, doubtful_slices, versions
 from AttnSegLib.results.results_folder import (
     OVERVIEW,
@@ -81,6 +81,7 @@ def segment(
         spec = spec.in_plane(request.plane)
     inputs = [path for path in (request.image, request.reference) if path is not None]
     with results_folder(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
+        note(_no_picture())
         start = time.perf_counter()
         volume = read_volume(request.image, series=request.series)
         reference = read_label_map(request.reference, volume) if request.reference else None
@@ -187,11 +188,22 @@ def _describe_input(name: str | None, volume: Volume) -> dict[str, Any]:
     }
 
 
+def _no_picture() -> list[str]:
+    """Why there will be no picture of the run; nothing if there will be one."""
+    if find_spec("matplotlib") is not None:
+        return []
+    return [f"There is no {OVERVIEW}, since matplotlib is missing; to have it: pip install matplotlib."]
+
+
 def _write_images(folder: Path, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None) -> None:
     stack = prediction.stack
     affine = stack.volume.affine
     write_segmentation_file(folder / SEGMENTATION, prediction.label_map, affine, spec.labels)
     for title, coefficients in prediction.attention.items():
         write_heat_map_file(folder / attention_file(title), coefficients, affine)
+    if _no_picture():
+        return
+    from AttnSegLib.results.overview import Overview, write_overview
+
     overview = Overview(spec.title, stack, prediction.label_map, spec.labels, prediction.attention, reference)
     write_overview(folder / OVERVIEW, overview)

@@ -1,0 +1,40 @@
+"""How far something is, on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class ProgressBar:
+    """bar: of tqdm; None where tqdm is missing, as in Slicer's Python: then nothing is shown but what is said."""
+
+    def __init__(self, bar: Any | None):
+        self._bar = bar
+
+    def show(self, done: int, total: int | None) -> None:
+        """So much is done, of so much or of nobody knows how much."""
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
+
+    def say(self, line: str) -> None:
+        """A line on standard error, above the bar."""
+        if self._bar is None:
+            print(line, file=sys.stderr)
+        else:
+            self._bar.write(line, file=sys.stderr)
+
+
+@contextmanager
+def progress_bar(title: str = "", **units: Any) -> Iterator[ProgressBar]:
+    """A bar that is gone afterwards. units: unit and unit_scale, as tqdm takes them."""
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        yield ProgressBar(None)
+        return
+    with tqdm(desc=title, leave=False, disable=None, **units) as bar:
+        yield ProgressBar(bar)
