@@ -15,7 +15,7 @@ from typing import Any
 
 from AttnSegLib import __version__
 from AttnSegLib.commands import models as model_commands
-from AttnSegLib.commands.progress import ProgressBar, progress_bar
+from AttnSegLib.commands.progress import TerminalBar, progress_bar
 from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.planes import PLANES
 from AttnSegLib.models import catalog
@@ -151,7 +151,7 @@ def _segment(options: argparse.Namespace) -> int:
 class _Bar:
     """Shows on a progress bar how far a prediction is."""
 
-    def __init__(self, bar: ProgressBar):
+    def __init__(self, bar: TerminalBar):
         self._bar = bar
 
     def finished(self, _stored_indices: list[int], done: int, total: int) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class ProgressBar:
+class TerminalBar:
     """bar: of tqdm; None where tqdm is missing, as in Slicer's Python: then nothing is shown but what is said."""
 
     def __init__(self, bar: Any | None):
@@ -29,12 +29,12 @@ class ProgressBar:
 
 
 @contextmanager
-def progress_bar(title: str = "", **units: Any) -> Iterator[ProgressBar]:
+def progress_bar(title: str = "", **units: Any) -> Iterator[TerminalBar]:
     """A bar that is gone afterwards. units: unit and unit_scale, as tqdm takes them."""
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:
-        yield ProgressBar(None)
+        yield TerminalBar(None)
         return
     with tqdm(desc=title, leave=False, disable=None, **units) as bar:
-        yield ProgressBar(bar)
+        yield TerminalBar(bar)

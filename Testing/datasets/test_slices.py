@@ -51,12 +51,12 @@ def test_the_cache_keeps_what_the_network_will_see(recipe, a_decathlon_task, tmp
 
 def test_a_long_case_is_cached_in_small_runs(recipe, a_decathlon_task, tmp_path, monkeypatch):
     """A slice of 512 x 512 pixels needs 11 MB while it is made: the slices of a whole scan at once are too much."""
-    [case, *_] = datasets.cases("msd", a_decathlon_task)
+    [case, *_] = datasets.cases_of("msd", a_decathlon_task)
     volume, label_map = case.read()
-    axis = recipe.preprocessing.stack(volume).axes[0]
+    axis = SliceStack.of(volume, recipe.preprocessing).axes[0]
     voxels, labels = (np.concatenate([array] * 5, axis) for array in (volume.voxels, label_map))
     long = replace(case, read=lambda: Labelled(replace(volume, voxels=voxels), labels))
-    stack = recipe.preprocessing.stack(long.read().volume)
+    stack = SliceStack.of(long.read().volume, recipe.preprocessing)
     expected = stack.slices(list(range(len(stack))))[:, 0], stack.targets(labels, list(range(len(stack))), 1)
     runs = []
     images, targets = SliceStack.single_slices, SliceStack.targets

@@ -119,11 +119,13 @@ def test_the_recipe_of_the_tutorial_is_whole_for_each_network(spleen):
 
 
 @pytest.mark.parametrize("fence", fences("python"), ids=lambda fence: fence.page)
-def test_python_runs(fence):
+def test_python_runs(fence, monkeypatch):
     code = compile(fence.text, fence.page, "exec")
     if "import AttnSeg\n" in fence.text:
         return  # in Slicer; the self test does the same
+    monkeypatch.chdir(ROOT)
     names = {"slices": torch.rand(1, 1, 32, 64)}
     with torch.no_grad():
         exec(code, names)
-    assert names["logits"].shape == (1, 2, 32, 64)
+    if "logits" in fence.text:
+        assert names["logits"].shape == (1, 2, 32, 64)

@@ -12,7 +12,7 @@ from AttnSegLib.inference.checks import self_check
 from AttnSegLib.inference.checks.self_check import check_setup
 from AttnSegLib.models import catalog
 
-NAMES = ["python", "SimpleITK", "torch", "numpy and torch", "CPU", "GPU", "models"]
+NAMES = ["python", "SimpleITK", "pydicom", "torch", "numpy and torch", "CPU", "GPU", "models"]
 
 
 def broken(*_arguments, **_named):
@@ -56,7 +56,7 @@ def test_what_is_broken_keeps_its_name(name, place, part, monkeypatch):
 def test_without_torch_nothing_more_is_looked_at(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     findings = check_setup()
-    assert [finding.name for finding in findings] == NAMES[:3]
+    assert [finding.name for finding in findings] == NAMES[:4]
     assert not findings[-1].ok
     assert findings[-1].detail.startswith("can't be imported: ")
     assert "pip install torch" in findings[-1].cure
