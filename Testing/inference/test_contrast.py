@@ -9,6 +9,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.checks.contrast import lacks_contrast
 from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.models.catalog import load_models
 
 WARNING = "no contrast agent"
 _GRID = np.diag([3.0, 3.0, 5.0, 1.0])
@@ -55,3 +56,9 @@ def test_models_that_know_only_contrast_warn(a_model_folder, modality, share, li
     training = dataclasses.replace(spec.training, share_with_contrast=share)
     spec = dataclasses.replace(spec, modality=modality, training=training)
     assert any(WARNING in sentence for sentence in preflight.warnings(abdomen(liver), spec)) is warns
+
+
+def test_shipped_models_of_ct_know_whether_their_scans_had_contrast():
+    shares = [spec.training.share_with_contrast for spec in load_models() if spec.modality == "CT"]
+    assert shares
+    assert all(share is not None and share > 0.9 for share in shares)

@@ -13,8 +13,8 @@ from pathlib import Path
 from Testing.benchmarks.measuring.machine import Run
 
 ROOT = Path(__file__).resolve().parents[3]
-SAMPLE = ROOT / "Resources/Samples/left_atrium_mr"
-MODEL = "eccamunet-left_atrium-mr"  # of the demo
+SAMPLE = ROOT / "Resources/Samples/abdomen_mr"
+MODEL = "afnet-abdomen-mr"  # of the demo
 
 
 def main(_run: Run) -> None:
