@@ -1,1 +1,1 @@
-"""Prediction in a process of its own: `client` on this side, `process` on the other, `protocol` between them."""
+"""Prediction in a process of its own: `client` on this side, `process` on the other, `messages` between them."""

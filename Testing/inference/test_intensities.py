@@ -9,11 +9,13 @@ from torch import nn
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Code, Label
+from AttnSegLib.models.catalog import load_models
 from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.output import SegmentationOutput
 from AttnSegLib.results.measures import measure_segments
@@ -98,6 +100,14 @@ def test_what_is_measured_in_far_intensities_is_finite(far):
     (measured,) = measure_segments(stack, np.ones(SCAN.shape, np.uint8), [Label(1, "x", (1, 2, 3), code, code)])
     json.dumps(to_json(measured), allow_nan=False)
     assert measured.mean_intensity == pytest.approx(FAR[far].astype(np.longdouble).mean())
+
+
+@pytest.mark.parametrize("modality", ["MR", "CT"])
+@pytest.mark.parametrize("far", FAR)
+def test_far_intensities_are_looked_at_before_a_run(far, modality):
+    spec = next(spec for spec in load_models() if spec.modality == modality)
+    for known in (None, modality):
+        preflight.warnings(Volume(FAR[far], np.diag([2.0, 2.0, 3.0, 1.0]), known), spec)  # warnings of numpy are errors
 
 
 class Nonsense(nn.Module):

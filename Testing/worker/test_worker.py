@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -79,6 +79,8 @@ def test_a_program_that_waits_gets_the_predictors_own_answer(spec, a_volume):
             np.testing.assert_array_equal(ours[key], values)
     assert found.expected_error == pytest.approx(expected.expected_error)
     assert (found.device, found.notices) == (expected.device, expected.notices)
+    compared = {"stack", "label_map", "attention", "probabilities", "expected_error", "device", "notices"}
+    assert {one.name for one in fields(found)} == compared | {"seconds"}  # so that no field gets lost on the way
 
 
 def test_a_card_that_changed_under_the_same_weights_counts(warm, spec):

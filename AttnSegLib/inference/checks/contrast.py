@@ -33,7 +33,8 @@ def enhanced_blocks(volume: Volume) -> np.ndarray:
     high, wide = (min(n, max(1, round(_BLOCK_MM / mm))) for n, mm in zip(size, spacing, strict=True))
     rows, columns = size[0] // high, size[1] // wide
     whole = voxels[:, : rows * high, : columns * wide].reshape(-1, rows, high, columns, wide)
-    mean = whole.mean((2, 4), dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # of what is no HU
+        mean = whole.mean((2, 4), dtype=np.float32)
     near_bone = ndimage.binary_dilation(whole.max((2, 4)) >= _BONE, np.ones((1, 3, 3)))
     soft = (mean > _SOFT_TISSUE[0]) & (mean < _SOFT_TISSUE[1]) & ~near_bone
     return np.asarray(mean[soft] > _ENHANCED)
