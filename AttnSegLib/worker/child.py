@@ -51,8 +51,8 @@ class ChildProcess:
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()  # first, since the reader waits for its end
         self._reader.start()
-        self._listener.start()
 
     @property
     def has_ended(self) -> bool:
