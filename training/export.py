@@ -22,14 +22,14 @@ from AttnSegLib.inference.checks.contrast import lacks_contrast
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import SliceStack
-from AttnSegLib.models.card import FirstWeights, ModelSpec, ScoreFacts, TrainingFacts
+from AttnSegLib.models.card import ModelSpec, ScoreFacts, TrainingFacts
 from AttnSegLib.models.card_file import CARD, load_card, write_card
 from AttnSegLib.models.catalog import sha256_of
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.networks.cost import network_facts
-from AttnSegLib.typed_json import from_json
 from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
+from training.learning.start import first_weights_of
 from training.model_folder.bundle import bundle_metadata
 from training.model_folder.card_scores import CardScoring, card_scores
 from training.model_folder.onnx_file import write_onnx
@@ -125,7 +125,7 @@ def _written(spec: ModelSpec, folder: Path) -> ModelSpec:
 
 def _training_facts(content: dict[str, Any]) -> TrainingFacts:
     known = content["hyper_parameters"]
-    recipe, ids, start = from_dict(known["recipe"]), known["cases"], known.get("start")
+    recipe, ids = from_dict(known["recipe"]), known["cases"]
     return TrainingFacts(
         data=recipe.card["data_source"],
         training_cases=tuple(ids["training"]),
@@ -134,7 +134,7 @@ def _training_facts(content: dict[str, Any]) -> TrainingFacts:
         dataset=recipe.dataset,
         augmentation=asdict(recipe.augmentation),
         optimisation=asdict(replace(recipe.optimisation, precision=known["precision"])),  # instead of "auto"
-        start=from_json(FirstWeights, start) if start else None,  # whose patients the weights have seen, too
+        start=first_weights_of(content),  # whose patients the weights have seen, too
         epochs_done=content["epoch"] + 1,
     )
 
@@ -144,14 +144,15 @@ def _with_extent(facts: TrainingFacts, recipe: Recipe, training: list[Case]) -> 
     share of scans with a contrast agent; of some of the cases, since reading all may take long."""
     pixels: list[float] = []
     sides: list[float] = []
-    enhanced: list[bool] = []
+    enhanced: list[bool] = []  # of CT, where alone it can be told
     for case in training[:_LOOKED_AT]:
         volume = case.read().volume
         stack = SliceStack.of(volume, recipe.preprocessing)
         spacing = [volume.spacing[2 - axis] for axis in stack.axes[1:]]
         pixels.append(max(spacing))
         sides += [n * mm for n, mm in zip(stack.native_size, spacing, strict=True)]
-        enhanced.append(not lacks_contrast(volume))
+        if recipe.card["modality"] == "CT":
+            enhanced.append(not lacks_contrast(volume))
     if not training:
         return facts
     return replace(
@@ -159,7 +160,7 @@ def _with_extent(facts: TrainingFacts, recipe: Recipe, training: list[Case]) -> 
         largest_pixel_mm=round(max(pixels), 3),
         smallest_slice_mm=round(min(sides), 1),
         largest_slice_mm=round(max(sides), 1),
-        share_with_contrast=round(sum(enhanced) / len(enhanced), 3) if recipe.card["modality"] == "CT" else None,
+        share_with_contrast=round(sum(enhanced) / len(enhanced), 3) if enhanced else None,
     )
 
 

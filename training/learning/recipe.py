@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.models.card import Label, Source, are_numbered, fit_classes
@@ -20,6 +21,7 @@ from training.slices.augment import Augmentation
 from training.slices.split import Split
 
 RECIPES = Path(__file__).parents[1] / "recipes"
+_NETWORK = "network."  # before the names of the network's weights among those of a module
 _CARD = (
     *("title", "variant", "organ", "modality", "attention", "largest_component", "licence", "reference", "data_source"),
     "labels",
@@ -248,6 +250,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch.load raises whatever its parsers meet in a damaged file
         raise InputError(f"'{path}' is not a checkpoint of training.train, or is damaged.") from error
     return dict(content)
+
+
+def network_weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """The network's weights in the content of a checkpoint, by the network's own names."""
+    found = checkpoint["state_dict"].items()
+    return {name.removeprefix(_NETWORK): tensor for name, tensor in found if name.startswith(_NETWORK)}
 
 
 def _tuples(table: dict[str, Any]) -> dict[str, Any]:

@@ -12,10 +12,9 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.models.card import FirstWeights
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.weights import load_weights
+from AttnSegLib.typed_json import from_json, to_json
 from training.learning.module import SegmentationModule
-from training.learning.recipe import read_checkpoint
-
-_PREFIX = "network."  # of the network's weights among those of a module
+from training.learning.recipe import network_weights, read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,15 @@ def learnt(given: str) -> Learnt:
 
 def of_checkpoint(content: dict[str, Any]) -> Learnt:
     """The weights in a run's checkpoint."""
-    weights = {name.removeprefix(_PREFIX): t for name, t in content["state_dict"].items() if name.startswith(_PREFIX)}
     run = content["hyper_parameters"]
     own = FirstWeights(run["recipe"]["card"]["data_source"], tuple(run["cases"]["training"]))
-    earlier = run.get("start")
-    return Learnt(
-        weights, _all_of(own, FirstWeights(earlier["data"], tuple(earlier["training_cases"])) if earlier else None)
-    )
+    return Learnt(network_weights(content), _all_of(own, first_weights_of(content)))
+
+
+def first_weights_of(content: dict[str, Any]) -> FirstWeights | None:
+    """What the run of a checkpoint began with, None if its first weights were random."""
+    start = content["hyper_parameters"].get("start")
+    return from_json(FirstWeights, start) if start else None
 
 
 def begin_with(module: SegmentationModule, first: Learnt) -> str:
@@ -70,7 +71,7 @@ def begin_with(module: SegmentationModule, first: Learnt) -> str:
             "the same width."
         )
     module.network.load_state_dict(own | fitting)
-    module.hparams["start"] = {"data": first.on.data, "training_cases": list(first.on.training_cases)}
+    module.hparams["start"] = to_json(first.on)
     return f"Begins with {count:,} of {total:,} weights learnt on: {first.on.data}."
 
 

@@ -14,7 +14,7 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
 from AttnSegLib.models.card import Code, Label
-from training.learning.recipe import from_dict
+from training.learning.recipe import from_dict, network_weights
 from training.scoring.scores import Found
 
 _SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
@@ -64,10 +64,9 @@ class Folder:
 
 def network_of(checkpoint: dict[str, Any], level: int | None = None) -> nn.Module:
     """The trained network in the content of a checkpoint. level: prune an ANU-Net."""
-    recipe, prefix = from_dict(checkpoint["hyper_parameters"]["recipe"]), "network."
+    recipe = from_dict(checkpoint["hyper_parameters"]["recipe"])
     network = networks.create(recipe.network, **recipe.options)
-    weights = {n.removeprefix(prefix): t for n, t in checkpoint["state_dict"].items() if n.startswith(prefix)}
-    network.load_state_dict(weights)
+    network.load_state_dict(network_weights(checkpoint))
     return network if level is None else network.pruned(level)  # type: ignore[operator]
 
 
