@@ -10,6 +10,17 @@ from AttnSegLib.inference.device import Compute, describe_device, most_lanes
 from AttnSegLib.inference.folding import folded, set_precision
 from AttnSegLib.networks.output import SegmentationOutput
 
+# How torch and the libraries below it say it where they raise a plain RuntimeError.
+_OUT_OF_MEMORY = (
+    "can't allocate memory",  # CPU
+    "out of memory",  # MPS, and CUDA itself
+    "bad_alloc",  # C++
+    "could not create a primitive",  # oneDNN
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "nable to find an engine",  # cuDNN: none that fits; with and without a capital letter
+)
+
 
 class Runner:
     """Runs batches of slices; goes on with smaller ones, then with the CPU, when memory runs out.
@@ -68,4 +79,4 @@ def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     """Whether this is how a device says that memory has run out."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return "can't allocate memory" in str(error) or "out of memory" in str(error)  # as CPU and MPS say it
+    return any(words in str(error) for words in _OUT_OF_MEMORY)

@@ -14,6 +14,7 @@ from AttnSegLib.models.card import Code, Label
 
 TERMINOLOGY_CONTEXT = "Segmentation category and type - DICOM master list"
 _REGION_CONTEXT = "Anatomic codes - DICOM master list"
+_STEPS = 255  # between 0 and 1: as many as a colour table has
 
 
 def write_segmentation_file(path: Path, label_map: np.ndarray, affine: np.ndarray, labels: Sequence[Label]) -> None:
@@ -28,8 +29,20 @@ def write_segmentation_file(path: Path, label_map: np.ndarray, affine: np.ndarra
 
 
 def write_heat_map_file(path: Path, coefficients: np.ndarray, affine: np.ndarray) -> None:
-    """Write coefficients (D, H, W) as float32 on the grid of an RAS affine. Raises `OSError` if that fails."""
-    _write(path, to_image(coefficients.astype(np.float32), affine))
+    """Write coefficients (D, H, W) as float32 on the grid of an RAS affine, rounded by `to_steps`.
+
+    Raises `OSError` if that fails.
+    """
+    _write(path, to_image(to_steps(coefficients), affine))
+
+
+def to_steps(coefficients: np.ndarray) -> np.ndarray:
+    """Coefficients rounded to whole steps of 1/255, as float32.
+
+    A heat map is interpolated from a few cells of a network, so finer steps tell nothing; but without them a file
+    takes several times the room, and packing it several times as long.
+    """
+    return np.rint(coefficients * np.float32(_STEPS)).astype(np.float32) / np.float32(_STEPS)
 
 
 def terminology_entry(label: Label) -> str:

@@ -150,4 +150,6 @@ def test_a_card_without_memory_for_a_slice_gives_way_to_the_cpu(monkeypatch):
 def test_other_errors_are_not_taken_for_lack_of_memory():
     assert is_out_of_memory(MemoryError())
     assert is_out_of_memory(RuntimeError("MPS backend out of memory"))
+    assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+    assert is_out_of_memory(RuntimeError("Unable to find an engine to execute this computation"))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))

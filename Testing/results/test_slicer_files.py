@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from AttnSegLib.models.card import Code, Label
-from AttnSegLib.results.segmentation_file import terminology_entry, write_heat_map_file, write_segmentation_file
+from AttnSegLib.results.segmentation_file import (
+    terminology_entry,
+    to_steps,
+    write_heat_map_file,
+    write_segmentation_file,
+)
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
 LABELS = (
@@ -116,7 +121,8 @@ def test_heat_map_opens_as_volume_in_the_right_place(a_scene, tmp_path):
     node.GetIJKToRASMatrix(matrix)
     np.testing.assert_allclose(ijk_to_ras(matrix), OBLIQUE, atol=1e-9)
     values = vtk_to_numpy(node.GetImageData().GetPointData().GetScalars()).reshape(4, 5, 6)
-    np.testing.assert_array_equal(values, coefficients)
+    np.testing.assert_allclose(values, coefficients, atol=0.5 / 255 + 1e-6)
+    assert len(np.unique(to_steps(np.linspace(0, 1, 10_000)))) == 256  # so a file of them packs well
 
 
 def test_writing_to_a_full_disk_is_an_error(tmp_path):
