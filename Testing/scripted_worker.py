@@ -65,7 +65,7 @@ class ScriptedWorker:
         if not isinstance(message, messages.Ready | messages.SlicesDone | messages.Notice):
             self.job = None
 
-    def finish(self, label_map=None, notices=()):
+    def finish(self, label_map=None, notices=(), device="cpu (2 threads)"):
         """The run ends well."""
         job = self.job
         if label_map is not None:
@@ -73,6 +73,5 @@ class ScriptedWorker:
         measure = Measure("left_atrium", "Left atrium", 12.34, 3, 100.0, 7.0, (0.0, 400.0))
         doubts = (SliceToCheck(3, 0.75, 0.1), SliceToCheck(1, 0.2, 0.0))
         errors = {one.index: one.expected_error for one in doubts}
-        device = "cpu (2 threads)"
         done = len(job.label_map)
         self.say(messages.Result(job.number, 1.5, 0.1, done, 0, device, notices, errors, (measure,), doubts))

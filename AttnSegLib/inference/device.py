@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.inference.cost import Place
 from AttnSegLib.inference.prediction import ComputeOptions
 
 DEVICES = "auto, cpu, cuda, cuda:0, ..., mps"
-_PIXELS_IN_LANE = 2**17  # of a CPU: two slices of 256 x 256 (docs/decisions/0009-engine.md)
-_BYTES_BESIDE = 512e6  # what all slices beside the first may need on a CPU
-_HUNGRY = 4000.0  # bytes per pixel if nobody knows: more than any of the papers' networks needs
-_PIXELS_ON_CARD = 2**21  # 32 of 256 x 256
 
 
 @dataclass(frozen=True)
@@ -31,30 +28,17 @@ class Compute(ComputeOptions):
             raise InputError(f"The device '{name}' is not usable here; choose one of: {DEVICES}.") from error
         return device
 
-    def slices_at_once(self, device: torch.device, pixels: int, bytes_per_pixel: float = 0.0) -> int:
-        """How many slices of so many pixels: on a card enough to keep it busy, if half of its free memory can hold
-        them; on a CPU one or a few small ones for each thread, as long as memory for many threads stays bounded.
-
-        Raises `InputError` for a size below 1.
-        """
-        if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"The batch size must be 1 slice or more, not {self.batch_size}.")
-        if self.batch_size:
-            return self.batch_size
-        if device.type == "cpu":
-            busy = max(1, _PIXELS_IN_LANE // pixels) * most_lanes(device)
-            return min(busy, 1 + int(_BYTES_BESIDE / ((bytes_per_pixel or _HUNGRY) * pixels)))
-        busy = max(1, _PIXELS_ON_CARD // pixels)
-        if device.type == "cuda" and bytes_per_pixel:
-            busy = min(busy, int(_free_bytes(device) / 2 / (bytes_per_pixel * pixels)))
-        return max(1, busy)
-
     def resolve_dtype(self, device: torch.device) -> torch.dtype:
         """The number format of convolutions. Raises `InputError` for an unknown precision."""
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise InputError(f"There is no precision '{self.precision}'; choose auto, float32 or bfloat16.")
         wanted = self.precision == "bfloat16" or (self.precision == "auto" and fast_at_bfloat16(device))
         return torch.bfloat16 if wanted else torch.float32
+
+
+def place_of(device: torch.device) -> Place:
+    """What planning needs to know of a device, as it is now."""
+    return Place(device.type, most_lanes(device), _free_bytes(device) if device.type == "cuda" else None)
 
 
 def most_lanes(device: torch.device) -> int:

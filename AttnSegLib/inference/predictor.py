@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.batches import Batch, InputSlices, Plan
+from AttnSegLib.inference.cost import VIEWS_WITH_FLIPS
 from AttnSegLib.inference.cpu_lanes import lanes
 from AttnSegLib.inference.cpu_memory import memory_kept
 from AttnSegLib.inference.device import Compute
@@ -23,7 +24,6 @@ from AttnSegLib.inference.postprocess import keep_largest_component
 from AttnSegLib.inference.prediction import Canvas, Prediction, PredictionOptions, Watch
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.inference.probabilities import (
-    NUMBER_OF_FLIPS,
     expected_error,
     flipped,
     labels_of,
@@ -234,7 +234,7 @@ class _Job:
     @property
     def views(self) -> int:
         """How often the network sees each slice."""
-        return NUMBER_OF_FLIPS if self.options.flips else 1
+        return VIEWS_WITH_FLIPS if self.options.flips else 1
 
     def notice(self, sentence: str) -> None:
         """Tell whoever follows, now and with the result."""

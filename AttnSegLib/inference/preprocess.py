@@ -16,7 +16,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import SliceOrientation, slice_orientation
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.intensities import Exact, above
-from AttnSegLib.models.preprocessing import LARGEST, Preprocessing
+from AttnSegLib.models.preprocessing import Preprocessing
 
 Range = tuple[float, float]
 
@@ -60,28 +60,13 @@ class SliceStack:
     def resampled_size(self) -> tuple[int, int]:
         """Height and width after resampling; the field of view stays what it is. Raises `InputError` for a spacing that
         makes them absurd."""
-        if self.preprocessing.size is not None:
-            return self.preprocessing.size[0], self.preprocessing.size[1]
-        spacing = self.preprocessing.pixel_spacing
-        if spacing is None:
-            return self.native_size
         rows, columns = (self.volume.spacing[2 - axis] for axis in self.axes[1:])
-        height, width = (
-            max(1, round(n * mm / spacing)) for n, mm in zip(self.native_size, (rows, columns), strict=True)
-        )
-        if max(height, width) > LARGEST:
-            raise InputError(
-                f"The spacing of {rows:.5g} x {columns:.5g} mm makes slices of {height} x {width} pixels; check it."
-            )
-        return height, width
+        return self.preprocessing.resampled_size(self.native_size, (rows, columns))
 
     @cached_property
     def model_size(self) -> tuple[int, int]:
         """Height and width of what the network sees."""
-        height, width = (
-            -(-n // self.preprocessing.multiple) * self.preprocessing.multiple for n in self.resampled_size
-        )
-        return height, width
+        return self.preprocessing.padded_size(self.resampled_size)
 
     @property
     def intensity_range(self) -> Range:

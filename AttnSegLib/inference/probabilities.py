@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 _FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))  # axes of (N, C, H, W) that are reversed
-NUMBER_OF_FLIPS = len(_FLIPS)
 _BACKGROUND = 0.02  # probabilities below are left out: over a whole slice they would outweigh a small organ
 _SPECK = 2.0  # pixels: what weighs less is not worth a look
 
@@ -18,7 +17,7 @@ def flipped(slices: Tensor) -> Tensor:
 
 def merge_flips(logits: Tensor) -> Tensor:
     """Logits (4 n, C, H, W) of flipped slices to those of the mean probability (n, C, H, W)."""
-    parts = torch.stack([part.flip(axes) for part, axes in zip(logits.chunk(NUMBER_OF_FLIPS), _FLIPS, strict=True)])
+    parts = torch.stack([part.flip(axes) for part, axes in zip(logits.chunk(len(_FLIPS)), _FLIPS, strict=True)])
     if logits.shape[1] == 1:
         return torch.logit(parts.sigmoid().mean(dim=0), eps=1e-6)
     return parts.softmax(dim=2).mean(dim=0).log()

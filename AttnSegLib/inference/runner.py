@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.device import Compute, describe_device, most_lanes
+from AttnSegLib.inference.cost import Load, lanes_and_size
+from AttnSegLib.inference.device import Compute, describe_device, place_of
 from AttnSegLib.inference.folding import folded, set_precision
 from AttnSegLib.networks.output import SegmentationOutput
 
@@ -46,10 +47,8 @@ class Runner:
     def lanes(self, slices: int, pixels: int, views: int = 1) -> tuple[int, int]:
         """How to run some slices of so many pixels, each seen so often: how many batches side by side, see `lanes`, and
         slices in a batch."""
-        most = self._most or self._compute.slices_at_once(self.device, pixels, self._bytes_per_pixel)
-        at_once = max(1, most // views)
-        count = min(slices, at_once, most_lanes(self.device))
-        return count, min(at_once // count, -(-slices // count))
+        load = Load(slices, pixels, views, self._bytes_per_pixel)
+        return lanes_and_size(place_of(self.device), load, self._most or self._compute.batch_size)
 
     @torch.inference_mode()
     def run(self, slices: Tensor) -> SegmentationOutput:

@@ -61,6 +61,32 @@ class Preprocessing:
         """Channels that a slice has for the network."""
         return self.channels * (2 * self.neighbours + 1)
 
+    def resampled_size(self, native: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int]:
+        """Height and width of a slice after resampling; the field of view stays what it is.
+
+        Args:
+            native: height and width on the volume's grid, pixels.
+            spacing: of rows and of columns, mm: the height and the width of a pixel.
+
+        Raises `InputError` for a spacing that makes them absurd.
+        """
+        if self.size is not None:
+            return self.size[0], self.size[1]
+        if self.pixel_spacing is None:
+            return native
+        height, width = (max(1, round(n * mm / self.pixel_spacing)) for n, mm in zip(native, spacing, strict=True))
+        if max(height, width) > LARGEST:
+            raise InputError(
+                f"The spacing of {spacing[0]:.5g} x {spacing[1]:.5g} mm makes slices of {height} x {width} pixels; "
+                "check it."
+            )
+        return height, width
+
+    def padded_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of what the network sees of a slice that was resampled to this size."""
+        height, width = (-(-n // self.multiple) * self.multiple for n in size)
+        return height, width
+
     def _check_size(self) -> None:
         if self.pixel_spacing is not None and not _is_number(self.pixel_spacing, _FINEST, _COARSEST):
             raise InputError(f"The pixel_spacing {self.pixel_spacing!r} is not a number of mm above 0.")

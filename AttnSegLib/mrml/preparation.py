@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region, slice_orientation
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.checks import preflight
+from AttnSegLib.inference.cost import Load, Place
 from AttnSegLib.mrml import volumes
 from AttnSegLib.mrml.news import Target
 from AttnSegLib.mrml.protocols import RoiNode, VolumeNode
-from AttnSegLib.worker.messages import Result
+from AttnSegLib.worker.messages import Ready, Result
 
 
 class Preparation:
@@ -17,7 +20,8 @@ class Preparation:
 
     def __init__(self) -> None:
         self._volumes: dict[str, tuple[volumes.ContentsMark, Volume]] = {}  # by node id: what was read
-        self._speeds: dict[str, float] = {}  # GMAC/s by device
+        self._worker_is = Ready((), os.cpu_count() or 1)  # a guess, until the worker has said what there is
+        self._speeds: dict[str, float] = {}  # GMAC/s by the name of a device
         self._remarks: tuple[object, list[preflight.Remark]] = (None, [])  # what they are about, and they themselves
 
     def volume(self, node: VolumeNode | None) -> Volume:
@@ -37,8 +41,9 @@ class Preparation:
 
     def preflight(self, target: Target) -> list[preflight.Remark]:
         """What to read before Apply; a panel asks often, so it is found again only if something has changed."""
-        device = "cpu" if target.request.compute.device == "auto" else target.request.compute.device
-        effort = preflight.Effort(device, target.request.options.flips, self._speeds.get(device))
+        options, compute = target.request.options, target.request.compute
+        device = self._device(compute.device)
+        effort = preflight.Effort(self._place(device), options.flips, compute.batch_size, self._speeds.get(device))
         volume, spec = self.volume(target.volume_node), target.spec
         about = (volume, spec, spec.known_plane, effort)
         if about != self._remarks[0]:
@@ -69,9 +74,30 @@ class Preparation:
 
     def learn_speed(self, target: Target, result: Result) -> None:
         """Remember how fast this device is, if the result is that of a whole network over the whole volume."""
-        volume, request = self.volume(target.volume_node), target.request
-        if request.level is None and result.slices == preflight.len_slices(volume, target.spec):
-            work = preflight.expected_gmacs(volume, target.spec, flips=request.options.flips)
-            device = request.compute.device
-            kind = "cpu" if device == "auto" and result.device.startswith("cpu") else device
-            self._speeds[kind] = work / max(result.seconds, 1e-3)
+        volume, spec, request = self.volume(target.volume_node), target.spec, target.request
+        load = Load.of(volume, spec.preprocessing, spec.facts, flips=request.options.flips)
+        device = self._device(request.compute.device)
+        stayed = result.device.startswith(_kind(device))  # and did not go on with the CPU
+        if request.level is None and result.slices == load.slices and stayed:
+            self._speeds[device] = load.gmacs / max(result.seconds, 1e-3)
+
+    def learn_machine(self, ready: Ready) -> None:
+        """Remember what the worker says of the devices of this machine."""
+        self._worker_is = ready
+
+    def _device(self, asked: str) -> str:
+        """The name under which the speed of a device is kept. "auto" is the first card, or else the CPU, as in
+        `inference.device`."""
+        if asked != "auto":
+            return asked
+        return next((name for name, _words, _free in self._worker_is.devices), "cpu")
+
+    def _place(self, device: str) -> Place:
+        if _kind(device) == "cpu":
+            return Place("cpu", self._worker_is.cpu_lanes)
+        free = {name: megabytes for name, _words, megabytes in self._worker_is.devices}.get(device)
+        return Place(_kind(device), free_bytes=None if free is None else free * 2**20)
+
+
+def _kind(device: str) -> str:
+    return device.partition(":")[0]

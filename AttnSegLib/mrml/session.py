@@ -142,6 +142,7 @@ class Session(Preparation):
             news.append(JobFailed(_NO_JOB, trouble))
         for message in self._worker.poll():
             if isinstance(message, Ready):
+                self.learn_machine(message)
                 news.append(message)
             else:
                 news += self._follow(message)

@@ -16,7 +16,7 @@ from AttnSegLib.results.measures import Measure
 from AttnSegLib.results.slices_to_check import SliceToCheck
 from AttnSegLib.typed_json import Between, from_json, to_json
 
-VERSION = 3  # of these messages; two processes of different versions do not talk
+VERSION = 4  # of these messages; two processes of different versions do not talk
 _KIND = "say"
 
 Axis = Annotated[int, Between(0, 2)]
@@ -100,9 +100,11 @@ class Hello:
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker is up. devices: (name for a request, in words, free memory in MB or None); the CPU is not listed."""
+    """The worker is up. devices: (name for a request, in words, free memory in MiB or None); the CPU is not listed.
+    cpu_lanes: how many batches can be under way there side by side, see `inference.cost`."""
 
     devices: tuple[tuple[str, str, int | None], ...]
+    cpu_lanes: Annotated[int, Between(1, 2**16)] = 1
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class _Service:
     def run(self) -> None:
         self.say(Hello(VERSION))
         threading.Thread(target=self._listen, daemon=True).start()
-        self.say(Ready(_devices()))
+        self.say(_ready())
         while True:
             self._serve(self._orders.get())
 
@@ -246,21 +246,22 @@ def _close(memory: Any) -> None:
         memory.close()
 
 
-def _devices() -> tuple[tuple[str, str, int | None], ...]:
-    """CUDA cards and Apple's GPU, with free memory in MB; none if torch is missing, which the first job will tell."""
+def _ready() -> Ready:
+    """CUDA cards and Apple's GPU, with free memory in MiB; none if torch is missing, which the first job will tell."""
     try:
         import torch
 
         from AttnSegLib.inference import predictor  # noqa: F401  # so that the first job need not wait for it
+        from AttnSegLib.inference.device import most_lanes
     except ImportError:
-        return ()
+        return Ready(())
     found: list[tuple[str, str, int | None]] = []
     for number in range(torch.cuda.device_count()):
         free, _ = torch.cuda.mem_get_info(number)
         found.append((f"cuda:{number}", torch.cuda.get_device_name(number), free // 2**20))
     if torch.backends.mps.is_available():
         found.append(("mps", "Apple GPU", None))
-    return tuple(found)
+    return Ready(tuple(found), most_lanes(torch.device("cpu")))
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from torch import nn
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference import device
+from AttnSegLib.inference.cost import Place
 from AttnSegLib.inference.device import Compute, describe_device
 from AttnSegLib.inference.runner import Runner, is_out_of_memory
 from AttnSegLib.networks.output import SegmentationOutput
@@ -77,23 +78,16 @@ def test_a_thread_that_is_bound_to_a_core_begins_no_lanes(monkeypatch):
     assert lanes_of(1000, 256 * 256) == (1, 2)
 
 
-def test_a_card_gets_what_keeps_it_busy():
-    assert Compute().slices_at_once(CARD, 256 * 256) == 32
-    assert Compute().slices_at_once(CARD, 4096 * 4096) == 1
-    assert device.most_lanes(CARD) == 1
-
-
-def test_a_card_gets_what_fits_into_half_of_its_free_memory(monkeypatch):
+def test_a_card_is_planned_for_with_what_is_free_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (700, 10_000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 400)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 100)
-    assert Compute().slices_at_once(CARD, 10, bytes_per_pixel=5) == 10
-    assert Compute().slices_at_once(CARD, 10, bytes_per_pixel=500) == 1
+    assert device.place_of(CARD) == Place("cuda", 1, 1000)
+    assert device.place_of(torch.device("mps")) == Place("mps")
 
 
 @pytest.mark.usefixtures("eight_threads")
 def test_an_own_choice_is_respected():
-    assert Compute(batch_size=7).slices_at_once(CPU, 512 * 512) == 7
     assert lanes_of(1000, 64, batch_size=1) == (1, 1)
     assert lanes_of(1000, 512 * 512, batch_size=3) == (3, 1)
     assert lanes_of(1000, 512 * 512, batch_size=19) == (8, 2)

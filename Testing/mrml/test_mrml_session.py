@@ -46,9 +46,9 @@ def worker_of(session):
     return session._worker
 
 
-def ends(session, label_map=None):
+def ends(session, label_map=None, **ending):
     """The run ends well; returns the news."""
-    worker_of(session).finish(label_map)
+    worker_of(session).finish(label_map, **ending)
     return session.poll()
 
 
@@ -150,7 +150,7 @@ def test_the_volume_is_read_again_only_when_it_changed(session, volume):
 
 
 def test_speed_is_learnt_from_whole_runs_only(session, target):
-    from AttnSegLib.inference.checks.preflight import expected_gmacs
+    from AttnSegLib.inference.cost import Load
 
     session.show_maps(target, ["self"], whole=False)
     ends(session)
@@ -158,7 +158,44 @@ def test_speed_is_learnt_from_whole_runs_only(session, target):
     session.segment(target)
     ends(session)
     assert "by the last run here" in " ".join(remark.sentence for remark in session.preflight(target))
-    assert session._speeds == {"cpu": expected_gmacs(session.volume(target.volume_node), target.spec) / 1.5}
+    load = Load.of(session.volume(target.volume_node), target.spec.preprocessing, target.spec.facts)
+    assert session._speeds == {"cpu": load.gmacs / 1.5}
+
+
+def sentence_on_cost(session, target, device="auto"):
+    request = dataclasses.replace(target.request, compute=ComputeOptions(device))
+    remarks = session.preflight(dataclasses.replace(target, request=request))
+    return next(remark.sentence for remark in remarks if remark.sentence.startswith("About"))
+
+
+def test_the_speed_of_the_automatic_device_is_found_again_under_that_name(session, target):
+    assert "on CPU (a first guess" in sentence_on_cost(session, target)
+    session.segment(target)
+    worker_of(session).say(messages.Ready((("cuda:0", "Some Card", 7168),)))
+    ends(session, device="cuda (Some Card, bfloat16)")
+    for device in ("auto", "cuda:0"):
+        assert "on CUDA (by the last run here)" in sentence_on_cost(session, target, device)
+    assert "on CPU (a first guess" in sentence_on_cost(session, target, "cpu")
+
+
+def test_no_speed_is_learnt_of_a_card_that_gave_way_to_the_cpu(session, target):
+    session.segment(target)
+    worker_of(session).say(messages.Ready((("cuda:0", "Some Card", 7168),)))
+    ends(session)
+    for device in ("auto", "cuda:0", "cpu"):
+        assert "a first guess" in sentence_on_cost(session, target, device)
+
+
+def test_memory_is_planned_with_what_the_worker_says_is_free(session, target, monkeypatch):
+    from AttnSegLib.inference import cost
+
+    places = []
+    monkeypatch.setattr(cost, "memory_bytes", lambda place, *_: places.append(place) or 1e9)
+    worker_of(session).say(messages.Ready((("cuda:0", "Some Card", 7168), ("mps", "Apple GPU", None)), 12))
+    session.poll()
+    for device in ("auto", "cpu", "mps"):
+        assert "1.0 GB of memory" in sentence_on_cost(session, target, device)
+    assert places == [cost.Place("cuda", 1, 7168 * 2**20), cost.Place("cpu", 12), cost.Place("mps")]
 
 
 def test_a_volume_is_looked_at_again_only_if_something_changed(session, target, monkeypatch):

@@ -40,7 +40,7 @@ EVERY = [
     messages.CheckOrder(3),
     messages.CancelOrder(1),
     messages.Hello(messages.VERSION),
-    messages.Ready((("cuda:0", "Some Card", 7168), ("mps", "Apple GPU", None))),
+    messages.Ready((("cuda:0", "Some Card", 7168), ("mps", "Apple GPU", None)), 4),
     messages.Attached(1),
     messages.SlicesDone(1, 2, (4, 5), 2, 9, 3.5),
     messages.Notice(1, "The device ran out of memory."),

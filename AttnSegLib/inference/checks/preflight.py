@@ -11,7 +11,9 @@ from AttnSegLib.images import decathlon
 from AttnSegLib.images.orientation import has_largest_spacing, slice_orientation
 from AttnSegLib.images.planes import ACQUIRED, PLANES
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference import cost
 from AttnSegLib.inference.checks.contrast import lacks_contrast
+from AttnSegLib.inference.cost import Load, Place
 from AttnSegLib.models.card import ModelSpec
 
 _AIR = -300  # HU; MR has no such intensities, and a CT without 0.5 % of air or lung is rare
@@ -28,8 +30,7 @@ _VIEWS = {"sagittal": "from the side", "coronal": "from the front", "axial": "in
 _UNIFORM = 0.65
 _MOST_LABELS = 256
 _MOSTLY = 0.8  # of the scans of a model that is taken to know only CT with contrast
-_FIRST_GUESS = {"cpu": 30.0, "cuda": 2000.0, "mps": 400.0}  # GMAC/s, until a run here has been measured
-_FLIPS = 4
+_ONE_CPU = Place("cpu")
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,18 @@ class Remark:
 
 @dataclass(frozen=True)
 class Effort:
-    """What a run does. gmacs_per_second: measured here in an earlier run, else None."""
+    """How a run is done.
 
-    device: str = "cpu"
+    Args:
+        place: where.
+        flips, batch_size: as in `PredictionOptions` and `ComputeOptions`.
+        gmacs_per_second: thousands of millions of multiply-accumulates in a second, measured here in an earlier run;
+            None if there was none.
+    """
+
+    place: Place = _ONE_CPU
     flips: bool = False
+    batch_size: int | None = None
     gmacs_per_second: float | None = None
 
 
@@ -60,17 +69,6 @@ def inspect(volume: Volume, spec: ModelSpec, effort: Effort) -> list[Remark]:
     assumed = [Remark(notice, is_warning=True) for notice in volume.notices]
     licence = Remark(f"Weights: {spec.licence}; not a medical device.")
     return [*assumed, *_fit(volume, spec), _cost(volume, spec, effort), licence]
-
-
-def expected_gmacs(volume: Volume, spec: ModelSpec, *, flips: bool = False) -> float:
-    """Multiply-accumulates of a run over the whole volume, in thousands of millions."""
-    pixels = len_slices(volume, spec) * np.prod(_model_pixels(volume, spec)) / 1e6
-    return float(spec.facts.gmacs_per_megapixel * pixels * (_FLIPS if flips else 1))
-
-
-def len_slices(volume: Volume, spec: ModelSpec) -> int:
-    """Number of slices that the model sees."""
-    return int(volume.voxels.shape[slice_orientation(volume.affine, spec.plane).axes[0]])
 
 
 def _fit(volume: Volume, spec: ModelSpec) -> list[Remark]:
@@ -208,25 +206,20 @@ def _sides(sides: list[float], spec: ModelSpec) -> Iterator[str]:
 
 
 def _cost(volume: Volume, spec: ModelSpec, effort: Effort) -> Remark:
-    kind = effort.device.split(":")[0]
-    speed = effort.gmacs_per_second or _FIRST_GUESS.get(kind, _FIRST_GUESS["cpu"])
-    seconds = expected_gmacs(volume, spec, flips=effort.flips) / speed
-    memory = spec.facts.mb_per_megapixel * np.prod(_model_pixels(volume, spec)) / 1e6 * 4  # slices at once
+    place = effort.place
+    load = Load.of(volume, spec.preprocessing, spec.facts, flips=effort.flips)
+    seconds = cost.seconds(place, load, effort.gmacs_per_second)
+    memory = cost.memory_bytes(place, load, effort.batch_size)
     basis = "by the last run here" if effort.gmacs_per_second else "a first guess, measured by the first run"
-    return Remark(f"About {_duration(seconds)} on {kind.upper()} ({basis}) and {memory:.0f} MB of memory.")
+    return Remark(f"About {_duration(seconds)} on {place.kind.upper()} ({basis}) and {_amount(memory)} of memory.")
 
 
 def _duration(seconds: float) -> str:
     return f"{max(1, round(seconds))} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def _model_pixels(volume: Volume, spec: ModelSpec) -> tuple[float, float]:
-    """Height and width that the network sees, but for the padding."""
-    axes = slice_orientation(volume.affine, spec.plane).axes[1:]
-    if spec.preprocessing.size is not None:
-        return spec.preprocessing.size
-    scale = spec.preprocessing.pixel_spacing
-    return tuple(volume.voxels.shape[a] * (volume.spacing[2 - a] / scale if scale else 1.0) for a in axes)
+def _amount(count: float) -> str:
+    return f"{max(1, round(count / 1e6))} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 
 def _sample(voxels: np.ndarray) -> np.ndarray:

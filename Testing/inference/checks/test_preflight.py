@@ -8,6 +8,7 @@ import pytest
 from AttnSegLib.images.volume import Volume, read_volume
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.checks.preflight import Effort
+from AttnSegLib.inference.cost import Place
 from AttnSegLib.models.card import TrainingFacts
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model
@@ -83,9 +84,8 @@ def test_expects_the_time_that_an_earlier_run_took(spec):
     spec = dataclasses.replace(
         spec, facts=dataclasses.replace(spec.facts, gmacs_per_megapixel=50.0, mb_per_megapixel=100.0)
     )
-    assert preflight.expected_gmacs(volume, spec) == pytest.approx(50.0 * 0.1)
-    known = preflight.inspect(volume, spec, Effort("cuda:0", flips=True, gmacs_per_second=0.5))
-    assert "About 40 s on CUDA (by the last run here) and 4 MB of memory." in [r.sentence for r in known]
+    known = preflight.inspect(volume, spec, Effort(Place("cuda"), flips=True, gmacs_per_second=0.5))
+    assert "About 50 s on CUDA (by the last run here) and 50 MB of memory." in [r.sentence for r in known]
     assert "a first guess" in " ".join(r.sentence for r in preflight.inspect(volume, spec, Effort()))
 
 
