@@ -19,7 +19,7 @@ from .files import InputOutputManager
 from .views import LayoutManager
 
 _LOGICS = {
-    "Colors": "vtkMRMLColorLogic",
+    "Colors": "vtkSlicerColorLogic",
     "Terminologies": "vtkSlicerTerminologiesModuleLogic",
     "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
     "Volumes": "vtkSlicerVolumesLogic",
@@ -29,6 +29,7 @@ _LOGICS = {
     "Tables": "vtkSlicerTablesLogic",
     "Transforms": "vtkSlicerTransformLogic",
     "Sequences": "vtkSlicerSequencesLogic",
+    "VolumeRendering": "vtkSlicerVolumeRenderingLogic",
 }
 """Loadable modules with a logic that the wheel has; those of another wheel are left out."""
 

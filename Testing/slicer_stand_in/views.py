@@ -1,4 +1,4 @@
-"""The layout manager and its three slice views: real slice and composite nodes and logics, nothing that draws."""
+"""The layout manager, its three slice views and its 3D view: real nodes and logics; `eyes.py` draws what they show."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class SliceWidget:
 
 
 class LayoutManager:
-    """Slicer's conventional layout: a red, a green and a yellow slice view of 256 x 256 pixels."""
+    """Slicer's conventional layout: a red, a green and a yellow slice view of 256 x 256 pixels, and a 3D view.
+
+    view_node: of the 3D view; three_d_renderers: of the 3D views that are drawn.
+    """
 
     def __init__(self, application_logic):
         self._logics = application_logic.GetSliceLogics()
@@ -41,6 +44,12 @@ class LayoutManager:
             logic.SetMRMLScene(application_logic.GetMRMLScene())
             logic.AddSliceNode(name).SetLayoutColor(*color)
             self._widgets[name] = SliceWidget(logic)
+        self.three_d_renderers = []
+        view_logic = slicer.vtkMRMLViewLogic()
+        view_logic.SetMRMLApplicationLogic(application_logic)
+        application_logic.GetViewLogics().AddItem(view_logic)
+        view_logic.SetMRMLScene(application_logic.GetMRMLScene())
+        self.view_node = view_logic.AddViewNode("1")
         self.reset()
 
     def reset(self):
@@ -63,6 +72,17 @@ class LayoutManager:
     def sliceWidget(self, name):
         """The view of this name, None if there is none, as in Slicer."""
         return self._widgets.get(name)
+
+    def resetThreeDViews(self):
+        """Point the cameras at the middle of what is seen, without the box, from where all of it is seen."""
+        node = self.view_node
+        shown = node.GetBoxVisible(), node.GetAxisLabelsVisible()
+        node.SetBoxVisible(False)
+        node.SetAxisLabelsVisible(False)
+        for renderer in self.three_d_renderers:
+            renderer.ResetCamera()
+        node.SetBoxVisible(shown[0])
+        node.SetAxisLabelsVisible(shown[1])
 
     def mrmlSliceLogics(self):
         return self._logics
