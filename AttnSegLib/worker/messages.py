@@ -16,7 +16,7 @@ from AttnSegLib.results.measures import Measure
 from AttnSegLib.results.slices_to_check import SliceToCheck
 from AttnSegLib.typed_json import Between, from_json, to_json
 
-VERSION = 3  # of these messages; two processes of different versions do not talk
+VERSION = 4  # of these messages; two processes of different versions do not talk
 _KIND = "say"
 
 Axis = Annotated[int, Between(0, 2)]
@@ -49,7 +49,7 @@ class Request:
 class SegmentOrder:
     """Run a model. folder: of the model. voxels (D, H, W), affine (4 rows), modality, padding: of the volume; voxels
     that the worker had in the order before are still there. label_map, attention, probabilities: where to write, as in
-    `Canvas`.
+    `Canvas`. painted: as in `PredictionOptions`.
     """
 
     job: int
@@ -62,6 +62,7 @@ class SegmentOrder:
     label_map: Block
     attention: dict[str, Block]
     probabilities: dict[int, Block]
+    painted: dict[str, Block] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
