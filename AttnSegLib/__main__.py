@@ -79,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MAP",
         help="attention map to write, such as 'gate 0,1'; may be repeated; or: default, all, none",
     )
+    segment.add_argument(
+        "--without",
+        action="append",
+        metavar="MAP",
+        help="switch this attention map off, to see what it is good for; may be repeated; or: all",
+    )
     segment.add_argument("--level", type=int, help="prune an ANU-Net to level 1, 2 or 3: faster, less exact")
     segment.add_argument(
         "--flips",
@@ -141,6 +147,7 @@ def _segment(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         worker=options.worker,
         names=not options.no_names,
+        without=tuple(options.without or ()),
     )
     with progress_bar(unit="slice") as bar:
         report = segment(request, _Bar(bar), lambda notice: bar.say(f"Warning: {printable(notice)}"))

@@ -22,6 +22,8 @@ from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.networks.attention import attention_maps
+from AttnSegLib.networks.override import switchable_maps
+from AttnSegLib.networks.replacement import Replacement
 from AttnSegLib.results.measures import measure_segments
 from AttnSegLib.results.report import REPORT_FORMAT, compare_with_reference, doubtful_slices, versions
 from AttnSegLib.results.results_folder import (
@@ -44,7 +46,8 @@ class SegmentRequest:
     """What to segment, and how. attention: titles of maps, or "default", "all" or "none" alone; series: number of a
     DICOM series; level: of a pruned ANU-Net; flips: average over flips; plane: of the slices by the scan's header,
     instead of the model's; reference: a label map to compare with; worker: predict in a process of its own; names:
-    whether the report has the name of the image, which may be a patient's."""
+    whether the report has the name of the image, which may be a patient's; without: titles of attention to switch off,
+    or "all" alone."""
 
     image: Path
     model: str
@@ -59,6 +62,7 @@ class SegmentRequest:
     worker: bool = False
     overwrite: bool = False
     names: bool = True
+    without: tuple[str, ...] = ()
 
 
 def segment(
@@ -122,19 +126,21 @@ class _Follower:
 
 def _predict(request: SegmentRequest, spec: ModelSpec, volume: Volume, watch: Watch) -> Prediction:
     predictor = SlicePredictor.from_model(spec, request.compute, level=request.level)
-    return predictor.predict(volume, _options(request, spec, predictor.attention_titles), watch)
+    return predictor.predict(volume, _options(request, spec, predictor.network), watch)
 
 
 def _predict_in_worker(request: SegmentRequest, spec: ModelSpec, volume: Volume, watch: Watch) -> Prediction:
     pruned = {} if request.level is None else {"level": request.level}
     with torch.device("meta"):  # only its titles are wanted
-        titles = list(attention_maps(networks.create(spec.network, **spec.options | pruned)))
-    options = _options(request, spec, titles)
+        network = networks.create(spec.network, **spec.options | pruned)
+    options = _options(request, spec, network)
     return blocking.predict(volume, Request(spec, options, request.compute, request.level), watch)
 
 
-def _options(request: SegmentRequest, spec: ModelSpec, available: list[str]) -> PredictionOptions:
-    return PredictionOptions(tuple(_attention_titles(request, spec, available)), flips=request.flips)
+def _options(request: SegmentRequest, spec: ModelSpec, network: torch.nn.Module) -> PredictionOptions:
+    titles = _attention_titles(request, spec, list(attention_maps(network)))
+    off = switchable_maps(network) if request.without == ("all",) else request.without
+    return PredictionOptions(tuple(titles), flips=request.flips, replaced=tuple(map(Replacement, dict.fromkeys(off))))
 
 
 def _attention_titles(request: SegmentRequest, spec: ModelSpec, available: list[str]) -> list[str]:
@@ -160,6 +166,7 @@ def _report(
             "sha256": spec.sha256,
             "level": request.level,
             "flips": request.flips,
+            "without": list(request.without),
             "licence": spec.licence,
         },
         "input": _describe_input(printable(request.image.name) if request.names else None, stack.volume),

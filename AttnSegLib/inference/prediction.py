@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from AttnSegLib.images.orientation import Region
+from AttnSegLib.networks.replacement import Replacement
+from AttnSegLib.typed_json import OUTSIDE
 
 if TYPE_CHECKING:
     from AttnSegLib.inference.preprocess import SliceStack
@@ -21,7 +23,9 @@ class PredictionOptions:
     attention: titles of the maps to record. region: outside of it nothing is predicted, and the results stay 0.
     start: stored index along the slice axis at which to begin; the nearest slices come first. flips: segment each slice
     also upside down and mirrored, and take the mean of the probabilities. query: voxel (k, j, i); only its slice is
-    predicted, and self-attention maps show where it looks. probabilities: keep those of the labels.
+    predicted, and self-attention maps show where it looks. probabilities: keep those of the labels. replaced: maps in
+    whose place something else comes, see `Replacement`; painted: by title the arrays (D, H, W) from 0 to 1 of those
+    that are "painted" or "erased".
     """
 
     attention: tuple[str, ...] = ()
@@ -30,6 +34,8 @@ class PredictionOptions:
     flips: bool = False
     query: tuple[int, int, int] | None = None
     probabilities: bool = False
+    replaced: tuple[Replacement, ...] = ()
+    painted: dict[str, np.ndarray] = field(default_factory=dict, compare=False, metadata=OUTSIDE)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from AttnSegLib.inference.cost import VIEWS_WITH_FLIPS
 from AttnSegLib.inference.cpu_lanes import lanes
 from AttnSegLib.inference.cpu_memory import memory_kept
 from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.painted import check_painted, painted_slices
 from AttnSegLib.inference.postprocess import keep_largest_component
 from AttnSegLib.inference.prediction import Canvas, Prediction, PredictionOptions, Watch
 from AttnSegLib.inference.preprocess import SliceStack
@@ -35,6 +36,8 @@ from AttnSegLib.inference.trained_network import check_multiple, trained_network
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionRecorder, attention_maps
+from AttnSegLib.networks.override import AttentionOverride
+from AttnSegLib.networks.replacement import replaced_sentence
 
 _EVERYTHING = PredictionOptions()
 _PATIENCE = 0.1  # seconds between two looks at whether to stop
@@ -124,21 +127,25 @@ class SlicePredictor:
         of into new arrays.
 
         Raises `Cancelled`, and `InputError` for an attention map that the network does not have, for a region or a
-        query outside the volume, or for flips of which the network knows nothing.
+        query outside the volume, for a replacement that does not fit, or for flips of which the network knows nothing.
         """
         if options.flips and not self.traits.mirrored:
             raise InputError("This model was never trained on mirrored slices and is wrong on them; leave flips out.")
         begin = time.perf_counter()
         titles = self._known_maps(options.attention)
+        check_painted(options, stack.volume.voxels.shape)
         plan = Plan.of(stack, options)
         canvas = into or Canvas.blank(stack.volume.voxels.shape, titles)
         errors: dict[int, float] = {}
         notices: list[str] = []
         with (
             memory_kept(),
-            AttentionRecorder(self.network, titles, plan.point) as recorder,
-            closing(self._batches(_Job(plan, options, recorder, watch, notices))) as batches,
+            AttentionRecorder(self.network, titles, plan.point) as recorder,  # first: it shows what was computed
+            AttentionOverride(self.network, options.replaced) as override,
+            closing(self._batches(job := _Job(plan, options, recorder, override, watch, notices))) as batches,
         ):
+            if options.replaced:
+                job.notice(replaced_sentence(options.replaced))
             done = 0
             for batch in batches:
                 stored = plan.write(canvas, batch)
@@ -207,7 +214,9 @@ class SlicePredictor:
         stack, device = job.plan.stack, self.runner.device
         pixels, ranges = (values.to(device, non_blocking=True) for values in (slices.pixels, slices.ranges))
         seen = stack.prepare(pixels, ranges)
-        output = self.runner.run(flipped(seen) if job.options.flips else seen)
+        painted = painted_slices(stack, job.options, slices.numbers)
+        job.override.paint({title: job.view(array) for title, array in painted.items()})
+        output = self.runner.run(job.view(seen))
         logits = output.logits.float()
         if job.options.flips:
             logits = merge_flips(logits)
@@ -228,6 +237,7 @@ class _Job:
     plan: Plan
     options: PredictionOptions
     recorder: AttentionRecorder
+    override: AttentionOverride
     watch: Watch | None
     notices: list[str]
 
@@ -235,6 +245,10 @@ class _Job:
     def views(self) -> int:
         """How often the network sees each slice."""
         return VIEWS_WITH_FLIPS if self.options.flips else 1
+
+    def view(self, slices: Tensor) -> Tensor:
+        """Slices (n, C, H, W) as often as the network sees them."""
+        return flipped(slices) if self.options.flips else slices
 
     def notice(self, sentence: str) -> None:
         """Tell whoever follows, now and with the result."""

@@ -130,6 +130,11 @@ class SliceStack:
         height, width = self.resampled_size
         return _resize(maps[..., :height, :width], self.native_size)
 
+    def at_model_size(self, maps: Tensor) -> Tensor:
+        """Maps (n, C, H, W) on the volume's grid to (n, C, h, w) as the network sees slices: the way back from
+        `restore`."""
+        return self._pad(_resize(maps, self.resampled_size))
+
     def _with_ranges(self, stored: np.ndarray) -> tuple[Tensor, Tensor]:
         is_padding = None if self.volume.padding is None else stored == self.volume.padding
         if self._fits_float32:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from AttnSegLib.models.influence import AttentionFacts, MapInfluence
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.typed_json import OUTSIDE, Between
@@ -149,7 +150,8 @@ class ModelSpec:
     """A model's card: everything needed to run it, and to know whether to trust it.
 
     options: of the network; attention: maps that are recorded by default. mirrored: whether it was trained on mirrored
-    slices, too, and so can be asked for the mean over flips. url: where the weights can be had (https) if they do not
+    slices, too, and so can be asked for the mean over flips. influence: what its attention is good for, None if that
+    was not measured. url: where the weights can be had (https) if they do not
     lie beside the card; size_bytes: of the weights file, None if unknown. Not in the file: folder, where the card lies;
     own_plane, the card's where `in_plane` took another, else empty.
     """
@@ -172,6 +174,7 @@ class ModelSpec:
     training: TrainingFacts
     scores: ScoreFacts
     mirrored: bool = False
+    influence: AttentionFacts | None = None
     url: str = ""
     size_bytes: Annotated[int, Between(1, 2**40)] | None = None
     folder: Path = field(default=Path(), compare=False, metadata=OUTSIDE)
@@ -183,6 +186,11 @@ class ModelSpec:
         place = f"{self.organ.capitalize()} in {self.modality}"
         organs = list(dict.fromkeys(label.type.meaning.lower() for label in self.labels))
         return place if organs == [self.organ] else f"{place}: {', '.join(organs)}"
+
+    def influence_of(self, title: str) -> MapInfluence | None:
+        """What was measured of a map; None if nothing was."""
+        maps = self.influence.maps if self.influence else ()
+        return next((one for one in maps if one.map == title), None)
 
     @property
     def plane(self) -> str:

@@ -124,6 +124,8 @@ def _check_network(spec: ModelSpec) -> None:
         raise ValueError(f"its preprocessing gives slices of {given} channel(s), and its network takes {taken!r}")
     if not {*spec.attention, *spec.facts.queries} <= {*spec.facts.maps}:
         raise ValueError("its attention or its queries are not among its maps")
+    if spec.influence and not {one.map for one in spec.influence.maps} <= {*spec.facts.maps}:
+        raise ValueError("its influence is of maps that it does not have")
 
 
 def _can_be_shown(text: str) -> bool:

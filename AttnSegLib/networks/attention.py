@@ -1,7 +1,7 @@
 """Attention coefficients: networks mark them, a recorder collects the ones that were asked for.
 
-Three kinds of marks, none with parameters, so state dicts do not know them, and none doing anything until a recorder
-listens:
+A network goes on with what a mark returns, so that `override.AttentionOverride` can put something else there. Three
+kinds of marks, none with parameters, so state dicts do not know them, and none doing anything until a recorder listens:
 
 - `AttentionMap`: coefficients over the pixels, computed anyway (gates, spatial attention).
 - `SelfAttention`: every position looks at every position. The matrix is never kept; the recorder computes from queries
@@ -35,6 +35,10 @@ class AttentionMap(nn.Identity):
 
     def maps(self, _inputs: tuple[Any, ...], output: Tensor, _query: tuple[float, float] | None) -> Tensor:
         return output.detach()
+
+
+class ShownMap(AttentionMap):
+    """Marks what is made for showing alone: the network goes on with something else, so that it can't be replaced."""
 
 
 class ChannelCoefficients(nn.Identity):

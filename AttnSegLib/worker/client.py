@@ -80,12 +80,16 @@ class Worker:
         shape, voxels = volume.voxels.shape, self._share_voxels(volume)
         attention_blocks: dict[str, Block] = {}
         probability_blocks: dict[int, Block] = {}
+        painted_blocks: dict[str, Block] = {}
         try:
             job.label_map, label_block = job.share(shape, np.uint8)
             for title in request.options.attention:
                 job.attention[title], attention_blocks[title] = job.share(shape, np.float16)
             for label in request.spec.labels if request.options.probabilities else ():
                 job.probabilities[label.value], probability_blocks[label.value] = job.share(shape, np.float16)
+            for title, painted in request.options.painted.items():
+                array, painted_blocks[title] = job.share(painted.shape, np.float32)
+                array[...] = painted
         except InputError:  # there is not enough memory, so none may be kept for later
             self._forget_voxels()
             raise
@@ -100,6 +104,7 @@ class Worker:
             label_map=label_block,
             attention=attention_blocks,
             probabilities=probability_blocks,
+            painted=painted_blocks,
         )
         return self._start(job, order)
 

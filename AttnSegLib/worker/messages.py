@@ -49,7 +49,7 @@ class Request:
 class SegmentOrder:
     """Run a model. folder: of the model. voxels (D, H, W), affine (4 rows), modality, padding: of the volume; voxels
     that the worker had in the order before are still there. label_map, attention, probabilities: where to write, as in
-    `Canvas`.
+    `Canvas`. painted: as in `PredictionOptions`.
     """
 
     job: int
@@ -62,6 +62,7 @@ class SegmentOrder:
     label_map: Block
     attention: dict[str, Block]
     probabilities: dict[int, Block]
+    painted: dict[str, Block] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

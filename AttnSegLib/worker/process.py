@@ -128,7 +128,8 @@ class _Service:
         predictor = self._load(order)
         stack = self._stack_of(volume, request.spec.preprocessing)
         watch = _Watch(self, order.job, stack.axes[0])
-        prediction = predictor.predict_stack(stack, request.options, watch, canvas)
+        options = replace(request.options, painted=memories.arrays(order.painted))
+        prediction = predictor.predict_stack(stack, options, watch, canvas)
         self.say(
             Result(
                 order.job,
@@ -143,7 +144,7 @@ class _Service:
                 to_check=tuple(slices_to_check(canvas.label_map, stack.orientation, prediction.expected_error)),
             )
         )
-        del canvas, prediction
+        del canvas, prediction, options
         memories.let_go()
 
     def _compare(self, order: CompareOrder) -> None:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.networks.attention import AttentionMap, ChannelCoefficients, SelfAttention
+from AttnSegLib.networks.attention import ChannelCoefficients, SelfAttention, ShownMap
 from AttnSegLib.networks.blocks import DoubleConv, full_precision, halve, resize
 from AttnSegLib.networks.output import SegmentationOutput
 from AttnSegLib.networks.resnet import ResNet
@@ -122,7 +122,7 @@ class ChannelSoftmax(nn.Module):
 
     def __init__(self, title: str):
         super().__init__()
-        self.largest = AttentionMap(f"{title} channel selection")
+        self.largest = ShownMap(f"{title} channel selection")
 
     def forward(self, x: Tensor) -> Tensor:
         coefficients = torch.softmax(x, dim=1)

@@ -106,8 +106,10 @@ class OmegaNetPositionAttention(nn.Module):
         n, channels, height, width = m.shape
         d = self.features(m)
         a = torch.softmax(m.flatten(2).transpose(1, 2) @ (d * channels**-0.5), dim=2)  # Eq. 10: (N, H*W, K)
-        for column, marked in zip(a.unbind(dim=2), self.maps, strict=True):
-            marked(column.reshape(n, 1, height, width))
+        columns = [column.reshape(n, 1, height, width) for column in a.unbind(dim=2)]
+        seen = [marked(column) for marked, column in zip(self.maps, columns, strict=True)]
+        if any(after is not before for after, before in zip(seen, columns, strict=True)):  # an override is at work
+            a = torch.stack([column.flatten(1) for column in seen], dim=2)
         return (d @ a.transpose(1, 2)).reshape(m.shape) + m  # Eq. 11
 
 

@@ -1,0 +1,67 @@
+"""What a card says of a model's attention: what switching it off changes, on patients that were not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from AttnSegLib.typed_json import Between
+
+LEAST_INFLUENCE = 0.01  # a map with less changes next to nothing in the result
+
+Share = Annotated[float, Between(0, 1)]
+Difference = Annotated[float, Between(-1, 1)]
+
+
+@dataclass(frozen=True)
+class MapInfluence:
+    """One map, switched off.
+
+    map: its title. influence: 1 - Dice of the label maps with the map and without it, mean over labels, then over
+    patients; influence_sd: over patients, None of a single one. dice_change: Dice against the manual label map without
+    the map, less that with it; dice_change_sd. stride: side of the square of pixels, as the network sees the slice, for
+    which one coefficient stands. gamma: the learnt weight of the attention's branch, None if it has none; a negative
+    one subtracts what the attention has gathered.
+    """
+
+    map: str
+    influence: Share
+    influence_sd: Share | None
+    dice_change: Difference
+    dice_change_sd: Share | None
+    stride: Annotated[int, Between(1, 4096)] | None = None
+    gamma: Annotated[float, Between(-1e9, 1e9)] | None = None
+
+    @property
+    def matters(self) -> bool:
+        """Whether the result changes by more than next to nothing."""
+        return self.influence >= LEAST_INFLUENCE
+
+    @property
+    def words(self) -> str:
+        """For whoever chooses a map."""
+        if self.matters:
+            return f"influence {self.influence:.2f}"
+        return f"influence {self.influence:.3f}: changes next to nothing in the result"
+
+
+@dataclass(frozen=True)
+class AttentionFacts:
+    """What was measured of a model's attention.
+
+    maps: the most influential first. together: all maps switched off at the same time. cases: where it was measured;
+    every: of their slices, each so many-th, before post-processing.
+    """
+
+    maps: tuple[MapInfluence, ...]
+    together: MapInfluence
+    cases: tuple[str, ...]
+    every: Annotated[int, Between(1, 1000)] = 1
+
+
+def default_maps(chosen: tuple[str, ...], maps: tuple[MapInfluence, ...]) -> tuple[str, ...]:
+    """Those of the maps chosen to be shown by default that matter; if none of them does, the most influential of all,
+    and if no map matters at all, those that were chosen."""
+    mattering = [one.map for one in maps if one.matters]
+    kept = tuple(title for title in chosen if title in mattering)
+    return kept or tuple(mattering[:1]) or chosen

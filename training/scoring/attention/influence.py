@@ -1,0 +1,140 @@
+"""Influence: what changes in a segmentation when attention is switched off, and whether it gets better or worse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.inference.probabilities import labels_of
+from AttnSegLib.models.influence import AttentionFacts, MapInfluence
+from AttnSegLib.networks.attention import AttentionRecorder
+from AttnSegLib.networks.override import AttentionOverride, gammas, switchable_maps
+from AttnSegLib.networks.replacement import Replacement
+from AttnSegLib.results.metrics import dice
+from training.scoring.rows import read_rows, write_rows
+from training.slices.case import Labelled
+
+TOGETHER = "all maps"
+_AT_ONCE = 4  # slices
+
+
+@dataclass(frozen=True)
+class CaseInfluence:
+    """One map of one case, or `TOGETHER`. influence: 1 - Dice of the label maps with the map and without; dice,
+    dice_without: against the manual label map; all means over the labels. stride: see `MapInfluence`, 0 of
+    `TOGETHER`. gamma: NaN if there is none. every: each so many-th slice was taken."""
+
+    case: str
+    patient: str
+    map: str
+    influence: float
+    dice: float
+    dice_without: float
+    stride: int
+    gamma: float
+    every: int
+
+
+class SwitchedOff:
+    """Segments slices of a case with each map of a network switched off in turn, and with all of them.
+
+    Args:
+        predictor: of the model; what it does after the network is left out, so that slices stay independent.
+        every: each so many-th slice is taken, from the middle of the first so many on.
+    """
+
+    def __init__(self, predictor: SlicePredictor, every: int = 1):
+        self._predictor, self._every = predictor, every
+        self._titles = switchable_maps(predictor.network)
+        self._gammas = {title: float(gamma) for title, gamma in gammas(predictor.network).items()}
+
+    def measure(self, case: str, patient: str, labelled: Labelled) -> Iterator[CaseInfluence]:
+        """One for each map, then `TOGETHER`."""
+        stack = SliceStack.of(labelled.volume, self._predictor.preprocessing)
+        numbers = list(range(self._every // 2, len(stack), self._every)) or [len(stack) // 2]
+        truth = stack.view(labelled.label_map)[numbers]
+        strides = self._strides(stack, numbers[0])
+        seen = [stack.slices(numbers[first : first + _AT_ONCE]) for first in range(0, len(numbers), _AT_ONCE)]
+        whole = self._labels(stack, seen, [])
+        labels = range(1, int(max(whole.max(), truth.max())) + 1)
+        for title in [*self._titles, TOGETHER]:
+            without = self._labels(stack, seen, self._titles if title == TOGETHER else [title])
+            yield CaseInfluence(
+                case,
+                patient,
+                title,
+                influence=1 - _mean_dice(whole, without, labels),
+                dice=_mean_dice(truth, whole, labels),
+                dice_without=_mean_dice(truth, without, labels),
+                stride=strides.get(title, 0),
+                gamma=self._gammas.get(title, float("nan")),
+                every=self._every,
+            )
+
+    @torch.inference_mode()
+    def _labels(self, stack: SliceStack, seen: Sequence[torch.Tensor], off: Sequence[str]) -> np.ndarray:
+        """(n, H, W) on the volume's grid."""
+        runner = self._predictor.runner
+        with AttentionOverride(runner.network, map(Replacement, off)):
+            found = [labels_of(stack.restore(runner.run(part.to(runner.device)).logits.float())) for part in seen]
+        return np.from_dlpack(torch.cat(found).cpu())
+
+    @torch.inference_mode()
+    def _strides(self, stack: SliceStack, number: int) -> dict[str, int]:
+        runner = self._predictor.runner
+        with AttentionRecorder(runner.network, self._titles) as recorder:
+            runner.run(stack.slices([number]).to(runner.device))
+        return {title: round(stack.model_size[0] / values.shape[2]) for title, values in recorder.maps.items()}
+
+
+def attention_facts(measured: Sequence[CaseInfluence]) -> AttentionFacts:
+    """What the card says: means and standard deviations over patients, the most influential map first."""
+    titles = dict.fromkeys(one.map for one in measured)
+    maps = {title: _over_patients(title, [one for one in measured if one.map == title]) for title in titles}
+    together = maps.pop(TOGETHER)
+    ordered = sorted(maps.values(), key=lambda one: -one.influence)
+    return AttentionFacts(
+        tuple(ordered), together, tuple(dict.fromkeys(one.case for one in measured)), measured[0].every
+    )
+
+
+def write_influences(path: Path, measured: Iterable[CaseInfluence]) -> None:
+    """Write a CSV table with a header."""
+    write_rows(path, CaseInfluence, measured, digits=4)
+
+
+def read_influences(path: Path) -> list[CaseInfluence]:
+    """Read what `write_influences` wrote. Raises `InputError` for another table."""
+    return read_rows(path, CaseInfluence, "training.influence")
+
+
+def _over_patients(title: str, measured: Sequence[CaseInfluence]) -> MapInfluence:
+    by_patient: dict[str, list[tuple[float, float]]] = {}
+    for one in measured:
+        by_patient.setdefault(one.patient, []).append((one.influence, one.dice_without - one.dice))
+    influences, changes = np.array([np.mean(values, axis=0) for values in by_patient.values()]).T
+    gamma = measured[0].gamma
+    return MapInfluence(
+        title,
+        influence=round(float(influences.mean()), 4),
+        influence_sd=_sd(influences),
+        dice_change=round(float(changes.mean()), 4),
+        dice_change_sd=_sd(changes),
+        stride=measured[0].stride or None,
+        gamma=None if np.isnan(gamma) else round(gamma, 4),
+    )
+
+
+def _sd(values: np.ndarray) -> float | None:
+    return round(float(values.std(ddof=1)), 4) if len(values) > 1 else None
+
+
+def _mean_dice(reference: np.ndarray, found: np.ndarray, labels: Iterable[int]) -> float:
+    """1 where there is nothing to find, and nothing was."""
+    return float(np.mean([dice(reference == label, found == label) for label in labels] or [1.0]))
