@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shutil
 import sys
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from AttnSegLib.models.card_file import CARD, load_card, write_card
 from AttnSegLib.models.catalog import sha256_of
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.networks.cost import network_facts
+from AttnSegLib.unfinished import replace_folder, scratch_folder
 from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.learning.start import first_weights_of
@@ -80,13 +79,11 @@ def export(checkpoint: Path, root: Path, models: Path, form: Form, *, model_id: 
     if folder.exists() and not form.overwrite:
         raise InputError(f"There is a model '{folder}' already; give another --id, or --overwrite.")
     models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=models, prefix=".unfinished-") as unfinished:
-        made = Path(unfinished) / folder.name
+    with scratch_folder(models) as scratch:
+        made = scratch / folder.name
         made.mkdir()
         _fill(made, content, root, form)
-        if folder.exists():
-            shutil.rmtree(folder)
-        made.replace(folder)
+        replace_folder(made, folder)
     return folder
 
 

@@ -9,7 +9,6 @@ import http.client
 import os
 import ssl
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,11 +20,11 @@ from urllib.parse import urlsplit
 from AttnSegLib import __version__
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.unfinished import whole_file
 
 LARGEST = 4 * 2**30  # bytes; more than this is no model of ours, whatever the server says
 _CHUNK = 2**16  # bytes
 _PATIENCE = 10.0  # s without a byte, after which the line counts as broken
-_ABANDONED = 24 * 3600  # s
 _ELSEWHERE = "or get the model on another computer and import it from a file"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -85,7 +84,7 @@ class Download:
         if not self.spec.url:
             raise InputError(f"Model '{self.spec.id}' can't be downloaded; import it from a folder or a zip file.")
         _check_address(self.spec.url, self._loopback)
-        with _scratch_file(self.spec.download_path) as file, self._open() as response:
+        with _users_file(self.spec.download_path) as file, self._open() as response:
             digest = self._copy(response, file)
             if digest != self.spec.sha256:
                 raise InputError(
@@ -150,29 +149,18 @@ def _check_address(url: str, loopback: bool) -> None:
 
 
 @contextlib.contextmanager
-def _scratch_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that gets its name when the block ends well, and vanishes when it does not, with folders made for it."""
-    scratch = path.with_name(f".download-{os.getpid()}-{threading.get_ident()}")
+def _users_file(path: Path) -> Iterator[IO[bytes]]:
+    """As `whole_file`; the folders made for it vanish, too, when the block does not end well."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
-        with scratch.open("wb") as file:
+        with whole_file(path) as file:
             yield file
-        scratch.replace(path)
     except OSError as error:
         raise writing_failed(error, path.parent.parent) from error
     finally:
-        with contextlib.suppress(OSError):  # the folders: not empty, since there are models in them
-            scratch.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty: there are models in them
             path.parent.rmdir()
             path.parent.parent.rmdir()
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what downloads left that were killed."""
-    for path in folder.glob(".download-*"):
-        if time.time() - path.stat().st_mtime > _ABANDONED:
-            path.unlink(missing_ok=True)
 
 
 def writing_failed(error: OSError, folder: Path) -> InputError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from AttnSegLib.models.download import Download as Download
 from AttnSegLib.models.download import DownloadState as DownloadState
 from AttnSegLib.models.places import resource_folder
 from AttnSegLib.models.places import user_folder as user_folder
+from AttnSegLib.unfinished import replace_folder, scratch_folder
 
 MOST_FILES = 100
 _CHUNK = 2**20  # bytes
@@ -52,15 +52,15 @@ def import_model(path: Path | str, *, overwrite: bool = False) -> ModelSpec:
     path, home = Path(path), user_folder()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=home, ignore_cleanup_errors=True) as scratch:
-            staged = Path(scratch) / "model"
+        with scratch_folder(home) as scratch:
+            staged = scratch / "model"
             with _listed(path) as files:
                 for entry in _model_of(path, files):
                     _copy(entry, staged / entry.name)
             spec = _checked(path, staged)
             here = _here_already(spec, home / spec.id, overwrite)
             if here is None:
-                _publish(staged, home / spec.id, Path(scratch) / "old")
+                replace_folder(staged, home / spec.id)
         return here or load_card(home / spec.id / CARD)
     except OSError as error:
         raise writing_failed(error, home) from error
@@ -84,8 +84,8 @@ def delete(spec: ModelSpec) -> None:
         place = "is part of AttnSeg" if _is_bundled(spec) else f"lies in '{spec.folder}'"
         raise InputError(f"Model '{spec.id}' {place}; only imported and downloaded models can be deleted here.")
     try:
-        with tempfile.TemporaryDirectory(prefix=".delete-", dir=home, ignore_cleanup_errors=True) as scratch:
-            part.rename(Path(scratch) / "old")
+        with scratch_folder(home) as scratch:
+            part.replace(scratch / part.name)
     except OSError as error:
         raise InputError(f"Model '{spec.id}' can't be deleted from '{home}'; close what uses it, try again.") from error
     with contextlib.suppress(OSError):  # not empty: there are other models
@@ -208,15 +208,3 @@ def _here_already(new: ModelSpec, target: Path, overwrite: bool) -> ModelSpec | 
             if sha256_of(here.weights_path) == new.sha256:
                 return here
     raise InputError(f"There is another model '{new.id}' already; delete it first, or import with overwrite.")
-
-
-def _publish(staged: Path, target: Path, old: Path) -> None:
-    """Give a checked model its place at once; what was there goes to `old`, and comes back if that fails."""
-    if target.exists():
-        target.rename(old)
-    try:
-        staged.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib.errors import InputError, cause_of, printable
-from AttnSegLib.results.scratch import scratch_folder
+from AttnSegLib.unfinished import move_all, scratch_folder
 
 SEGMENTATION = "segmentation.seg.nrrd"
 REPORT = "report.json"
@@ -146,14 +146,9 @@ def _publish(scratch: Path, folder: Path) -> None:
     aside = scratch.with_name("earlier")
     aside.mkdir()
     moves = [(folder / name, aside / name) for name in old] + [(scratch / name, folder / name) for name in new]
-    done: list[tuple[Path, Path]] = []
     try:
-        for source, target in moves:
-            source.replace(target)
-            done.append((source, target))
+        move_all(moves)
     except OSError:
-        for source, target in reversed(done):
-            target.replace(source)
         if is_new:
             folder.rmdir()
         raise

@@ -183,7 +183,7 @@ def test_a_download_is_cancelled(a_remote_model, server, home):
     running.start()
     while not running.poll().done:
         time.sleep(0.005)
-    assert list(home.rglob(".download-*"))
+    assert list(home.rglob(".attnseg-*"))
     running.cancel()
     while not (state := running.poll()).finished:
         time.sleep(0.005)

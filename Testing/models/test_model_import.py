@@ -214,14 +214,14 @@ def test_a_failed_replacement_leaves_the_old_model(a_model_folder, home, monkeyp
     model_store.import_model(a_model_folder)
     before = everything_in(home)
     change_card(a_model_folder, title="Newer")
-    rename = Path.rename
+    replace = Path.replace
 
     def failing(self, target):
         if self.name == "model":
             raise OSError(errno.ENOSPC, "No space left on device")
-        return rename(self, target)
+        return replace(self, target)
 
-    monkeypatch.setattr(Path, "rename", failing)
+    monkeypatch.setattr(Path, "replace", failing)
     with pytest.raises(InputError, match="is full"):
         model_store.import_model(a_model_folder, overwrite=True)
     assert everything_in(home) == before

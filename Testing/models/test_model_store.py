@@ -162,7 +162,7 @@ def test_a_model_in_use_stays_whole(a_model_folder, home, monkeypatch):
     def in_use(*_arguments):
         raise PermissionError(errno.EACCES, "in use")
 
-    monkeypatch.setattr(Path, "rename", in_use)
+    monkeypatch.setattr(Path, "replace", in_use)
     with pytest.raises(InputError, match="can't be deleted"):
         model_store.delete(spec)
     assert everything_in(home) == ["tiny/card.json", "tiny/weights.safetensors"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.unfinished import whole_file
 from training.learning.recipe import Recipe
 
 
@@ -21,15 +21,10 @@ class SafeCheckpointIO(TorchCheckpointIO):
         """Raises `InputError` if the disk is full."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.unfinished")
         try:
-            with unfinished.open("wb") as file:
+            with whole_file(path) as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
         except (OSError, RuntimeError) as error:  # torch's writer turns the first into the second
-            unfinished.unlink(missing_ok=True)
             old = "the one before it was kept" if path.is_file() else "there is none yet"
             reason = getattr(error, "strerror", None) or "the disk may be full"
             raise InputError(f"The checkpoint '{path.name}' can't be written ({reason}); {old}.") from error

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +21,7 @@ from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Source
 from AttnSegLib.models.preprocessing import Preprocessing
+from AttnSegLib.unfinished import whole_file
 from training.learning.recipe import Recipe
 from training.slices.case import Case, Labelled
 
@@ -121,13 +121,13 @@ class SliceCache:
             self._write_slices(case, stack, label_map)
         stored = [stack.orientation.stored_index(number, label_map.shape) for number in range(len(stack))]
         facts = {"id": case.id, "digest": digest, "size": stack.model_size, "stored": stored, "counts": counts}
-        with _replacing(self._path(case, "json")) as file:
+        with whole_file(self._path(case, "json")) as file:
             file.write(json.dumps(facts).encode())
 
     def _write_slices(self, case: Case, stack: SliceStack, label_map: np.ndarray) -> None:
         images, targets = self._files(case)
         shape = (len(stack), *stack.model_size)
-        with _replacing(images) as image_file, _replacing(targets) as target_file:
+        with whole_file(images) as image_file, whole_file(targets) as target_file:
             _write_header(image_file, np.float16, shape)
             _write_header(target_file, np.uint8, shape)
             for first in range(0, len(stack), _AT_ONCE):
@@ -168,15 +168,6 @@ def _write_header(file: BinaryIO, kind: type[np.generic], shape: tuple[int, ...]
     """Begin a file for `np.load`; the values follow. Not a memory map: on a full disk that ends the process."""
     description = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, description)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` once it is whole."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    with unfinished.open("wb") as file:
-        yield file
-    unfinished.replace(path)
 
 
 def read_labelled(case: Case, source: Source) -> Labelled:

@@ -1,16 +1,20 @@
-"""Folders for what is unfinished, and the end of those whose process was killed."""
+"""Files and folders are written beside their place and take it when they are whole.
+
+What a killed process left unfinished goes with the next one that writes there. Standard library only.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 if sys.platform != "win32":
     import fcntl
@@ -38,6 +42,46 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
                 folder.mkdir()
                 yield folder
             return
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into, which takes the place of `path` when the block ends well, and vanishes when it does not.
+
+    Then it is on the disk: a lost power supply leaves the old one or the new one. Raises `OSError`.
+    """
+    with scratch_folder(path.parent) as scratch:
+        unfinished = scratch / path.name
+        with unfinished.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+
+
+def replace_folder(whole: Path, target: Path) -> None:
+    """Give a folder, made in a `scratch_folder`, the place `target`; what was there goes to the scratch folder.
+
+    Raises `OSError` if that fails; then all is where it was.
+    """
+    away = [(target, whole.with_name(f"{whole.name}.earlier"))] if target.exists() else []
+    move_all([*away, (whole, target)])
+
+
+def move_all(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move files or folders, each from the first path to the second, on one disk: all of them, or none.
+
+    Raises `OSError` if one can't be moved; then all are where they were.
+    """
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            source.replace(target)
+            done.append((source, target))
+    except OSError:
+        for source, target in reversed(done):
+            target.replace(source)
+        raise
 
 
 def _sweep(parent: Path) -> None:
