@@ -16,7 +16,7 @@ from AttnSegLib.results.measures import Measure
 from AttnSegLib.results.slices_to_check import SliceToCheck
 from AttnSegLib.typed_json import Between, from_json, to_json
 
-VERSION = 3  # of these messages; two processes of different versions do not talk
+VERSION = 4  # of these messages; two processes of different versions do not talk
 _KIND = "say"
 
 Axis = Annotated[int, Between(0, 2)]
@@ -25,7 +25,7 @@ Row = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Block:
-    """An array in shared memory. name: of the memory; dtype: as numpy writes it."""
+    """An array in shared memory. name: of the memory, or the path of a file in its place; dtype: as numpy writes it."""
 
     name: str
     shape: tuple[int, ...]
@@ -96,6 +96,11 @@ class Hello:
     """The first message. version: of the messages that follow."""
 
     version: int
+
+
+@dataclass(frozen=True)
+class Alive:
+    """A sign of life, every few seconds, whatever is computed."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,7 @@ class JobFailed:
 
 Order = SegmentOrder | CompareOrder | CheckOrder | CancelOrder
 OfJob = Attached | SlicesDone | Notice | Result | Compared | Checked | JobCancelled | JobFailed
-Message = Order | Hello | Ready | OfJob
+Message = Order | Hello | Alive | Ready | OfJob
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
