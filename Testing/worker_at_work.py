@@ -1,5 +1,7 @@
 """What tests ask of the worker, a real process, and that it leaves nothing behind."""
 
+import json
+import sys
 import time
 from pathlib import Path
 
@@ -7,10 +9,13 @@ import pytest
 
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.worker import messages, protocol
+from AttnSegLib.worker.client import Worker
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path("/dev/shm")
 PATIENCE = 60  # s, for a loaded machine
+HELLO = json.dumps(messages.message_to_json(messages.Hello(messages.VERSION))).encode() + b"\n"
+needs_a_script = pytest.mark.skipif(sys.platform == "win32", reason="a script that stands for Python")
 
 
 @pytest.fixture
@@ -32,6 +37,27 @@ def nothing_is_left_in_shared_memory(monkeypatch):
     monkeypatch.setattr(protocol, "create_block", create)
     yield
     assert not SHARED.is_dir() or [name for name in made if (SHARED / name).exists()] == []
+
+
+@pytest.fixture
+def a_worker_that_says(tmp_path, monkeypatch):
+    """A worker whose process says these bytes, waits for an order, and says the others."""
+    monkeypatch.setattr("multiprocessing.set_executable", lambda _: None)
+    workers = []
+
+    def made(*parts):
+        program = tmp_path / "python"
+        program.write_text(
+            f"#!{sys.executable} -S\nimport sys\nfor part in {list(parts)!r}:\n"
+            "    sys.stdout.buffer.write(part)\n    sys.stdout.buffer.flush()\n    sys.stdin.buffer.readline()\n"
+        )
+        program.chmod(0o755)
+        workers.append(Worker(str(program)))
+        return workers[-1]
+
+    yield made
+    for worker in workers:
+        worker.close()
 
 
 def follow(worker, until=None, seconds=PATIENCE):

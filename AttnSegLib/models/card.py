@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from AttnSegLib.models.influence import AttentionFacts, MapInfluence
-from AttnSegLib.models.places import user_folder
+from AttnSegLib.models.places import is_seen, user_folder
 from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.typed_json import OUTSIDE, Between
 
@@ -211,7 +211,7 @@ class ModelSpec:
     def weights_path(self) -> Path:
         """The weights file: beside the card, or else in the user's folder; where it would be if it is at neither."""
         beside = self.folder / self.weights
-        if beside.is_file() or not (self.url or self.download_path.is_file()):
+        if is_seen(beside) or not (self.url or is_seen(self.download_path)):
             return beside
         return self.download_path
 
@@ -223,7 +223,7 @@ class ModelSpec:
     @property
     def is_available(self) -> bool:
         """Whether the weights are on this computer."""
-        return self.weights_path.is_file()
+        return is_seen(self.weights_path)
 
 
 def are_numbered(labels: Sequence[Label]) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from pathlib import Path
 
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.card_file import CARD, load_card
-from AttnSegLib.models.places import resource_folder, user_folder
+from AttnSegLib.models.places import is_seen, resource_folder, user_folder
 
 NO_MODELS = (
     "No model is installed yet; import one, such as a folder of Resources/Models in the repository "
@@ -32,9 +33,12 @@ def load_models(folder: Path | None = None) -> list[ModelSpec]:
 
 
 def readable_models() -> tuple[list[ModelSpec], list[str]]:
-    """The bundled models and the user's, and a sentence for each card that can't be read."""
-    models, damaged = {}, []
-    for name, path in (_cards(user_folder()) | _cards(resource_folder("Models"))).items():
+    """The bundled models and the user's, and a sentence for each card, and for a folder of the user, that can't be
+    read."""
+    models: dict[str, ModelSpec] = {}
+    cards, trouble = _all_cards()
+    damaged = [trouble] if trouble else []
+    for name, path in cards.items():
         try:
             models[name] = load_card(path)
         except InputError as error:
@@ -47,14 +51,13 @@ def find_model(model_id: str, folder: Path | None = None) -> ModelSpec:
 
     Looks where `load_models` does. Raises `InputError` listing the right ids.
     """
-    cards = _cards(folder) if folder else _cards(user_folder()) | _cards(resource_folder("Models"))
+    cards, trouble = (_cards(folder), "") if folder else _all_cards()
     if model_id in cards:
         return load_card(cards[model_id])
-    if (Path(model_id) / CARD).is_file():
+    if is_seen(Path(model_id) / CARD):
         return load_card(Path(model_id) / CARD)
-    if not cards:
-        raise InputError(f"There is no model '{model_id}'. {NO_MODELS}")
-    raise InputError(f"There is no model '{model_id}'; choose one of: {', '.join(sorted(cards))}.")
+    known = f"; choose one of: {', '.join(sorted(cards))}." if cards else f". {NO_MODELS}"
+    raise InputError(f"There is no model '{model_id}'{known}{' ' if trouble else ''}{trouble}")
 
 
 def sha256_of(path: Path) -> str:
@@ -63,9 +66,22 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _all_cards() -> tuple[dict[str, Path], str]:
+    """Cards of the user and of AttnSeg, and a sentence if the user's can't be read; the others work nevertheless."""
+    folder, bundled = user_folder(), _cards(resource_folder("Models"))
+    try:
+        with os.scandir(folder):
+            pass
+    except FileNotFoundError:
+        return bundled, ""
+    except OSError as error:  # the home of another one, or none, as in some containers
+        return bundled, (
+            f"Your own models in '{folder}' can't be read ({cause_of(error)}); set ATTNSEG_MODELS to a folder that "
+            "you may read and write."
+        )
+    return _cards(folder) | bundled, ""
+
+
 def _cards(folder: Path) -> dict[str, Path]:
     """Cards of the model folders in a folder, by the names of these; hidden ones are unfinished."""
-    try:
-        return {path.parent.name: path for path in sorted(folder.glob(f"*/{CARD}")) if path.parent.name[0] != "."}
-    except OSError:  # a home that this user may not read: there are none of his
-        return {}
+    return {path.parent.name: path for path in sorted(folder.glob(f"*/{CARD}")) if path.parent.name[0] != "."}

@@ -31,3 +31,11 @@ def user_folder() -> Path:
     except RuntimeError:  # a user without a home, as in some containers
         data = Path("/") / usual
     return data / "AttnSeg" / "Models"
+
+
+def is_seen(path: Path) -> bool:
+    """Whether something lies there; not where this user may not look, as in the home of another one."""
+    try:
+        return path.exists()
+    except OSError:
+        return False

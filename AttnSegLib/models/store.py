@@ -21,7 +21,7 @@ from AttnSegLib.models.catalog import sha256_of
 from AttnSegLib.models.download import LARGEST, writing_failed
 from AttnSegLib.models.download import Download as Download
 from AttnSegLib.models.download import DownloadState as DownloadState
-from AttnSegLib.models.places import resource_folder
+from AttnSegLib.models.places import is_seen, resource_folder
 from AttnSegLib.models.places import user_folder as user_folder
 from AttnSegLib.unfinished import replace_folder, scratch_folder
 
@@ -71,7 +71,7 @@ def import_model(path: Path | str, *, overwrite: bool = False) -> ModelSpec:
 
 def can_delete(spec: ModelSpec) -> bool:
     """Whether something of the model lies in the user's folder."""
-    return _users_part(spec).exists()
+    return is_seen(_users_part(spec))
 
 
 def delete(spec: ModelSpec) -> None:
@@ -80,7 +80,7 @@ def delete(spec: ModelSpec) -> None:
     Raises `InputError` for a model of which nothing lies there, or if a file is in use.
     """
     part, home = _users_part(spec), user_folder()
-    if not part.exists():
+    if not is_seen(part):
         place = "is part of AttnSeg" if _is_bundled(spec) else f"lies in '{spec.folder}'"
         raise InputError(f"Model '{spec.id}' {place}; only imported and downloaded models can be deleted here.")
     try:

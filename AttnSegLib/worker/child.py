@@ -14,9 +14,10 @@ from typing import Any
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.worker import protocol
-from AttnSegLib.worker.messages import Message
+from AttnSegLib.worker.messages import Alive, Hello, Message
 
-_LAST_LINES = 40  # of its standard error, for the log
+_LAST_LINES = 40  # of what it printed, for the log
+_LAST_MOMENTS = 2.0  # s for a killed process to be gone; one that waits for a driver may never be
 _NOT_OURS = "The worker said something that AttnSeg does not understand; restart Slicer, and run again."
 
 
@@ -47,6 +48,7 @@ class ChildProcess:
             raise InputError(
                 f"The worker can't be started with '{python}' ({error.strerror}); reinstall AttnSeg."
             ) from error
+        self.signs = 0  # of life: lines that it wrote
         self._messages: queue.SimpleQueue[Message | Ended] = queue.SimpleQueue()
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -74,22 +76,31 @@ class ChildProcess:
             return None
 
     def kill(self) -> None:
-        """End it at once, and wait until it is gone."""
+        """End it at once, and wait until it is gone, or will go when its driver lets it."""
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LAST_MOMENTS)
         with contextlib.suppress(OSError):  # what it did not take in any more
             self._process.stdin.close()  # type: ignore[union-attr]  # it is a pipe
 
     def _read(self) -> None:
         """Messages until the process ends, then a last one that says so."""
         stream: Any = self._process.stdout
-        sentence = ""
-        try:
-            while (message := protocol.receive(stream)) is not None:
+        sentence, has_begun = "", False
+        while protocol.is_whole(line := stream.readline()):
+            self.signs += 1
+            try:
+                message = protocol.understand(line)
+            except ValueError:
+                if not has_begun:  # something else was printed at its start, by what the site loads into every Python
+                    self._last_lines.append(line.decode(errors="replace"))
+                    continue
+                sentence = _NOT_OURS
+                self._process.kill()
+                break
+            has_begun |= isinstance(message, Hello)
+            if not isinstance(message, Alive):
                 self._messages.put(message)
-        except ValueError:
-            sentence = _NOT_OURS
-            self._process.kill()
         stream.close()
         code = self._process.wait()
         self._listener.join(timeout=0.2)

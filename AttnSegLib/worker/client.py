@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.worker import protocol
+from AttnSegLib.worker import protocol, silence
 from AttnSegLib.worker.child import ChildProcess, Ended
 from AttnSegLib.worker.job import Job
 from AttnSegLib.worker.messages import (
@@ -48,6 +49,10 @@ from AttnSegLib.worker.messages import (
 )
 
 _PATIENCE = 0.5  # s for a cancelled job to stop by itself
+_IN_FILES = (
+    "There is not enough shared memory (Docker has 64 MB unless told otherwise: --shm-size=2g); files in '{folder}' "
+    "take its place during this run."
+)
 
 
 class Worker:
@@ -64,6 +69,8 @@ class Worker:
         self._job: Job | None = None
         self._jobs = 0
         self._cancel_until: float | None = None
+        self._silence = silence.Silence()
+        self._news: list[Message] = []  # of this side, for the next poll
         self._volume: Volume | None = None  # the one whose voxels the worker holds
         self._block = Block("", (), "")
         self._retired: list[Job] = []
@@ -129,15 +136,15 @@ class Worker:
         retired, self._retired = self._retired, []
         for job in retired:
             job.release()
-        found: list[Message] = []
+        found, self._news = self._news, []
         while self._process is not None:
             message = self._process.next_message()
             if message is None:
                 break
             found += self._understand(message)
-        if self._cancel_until is not None and time.monotonic() > self._cancel_until and self._process is not None:
-            self._process.kill()
-        return found
+        if self._cancel_until is not None and time.monotonic() > self._cancel_until:
+            return found + self._mourn(Ended("", ""))
+        return found + self._listen_for_life(has_step=bool(found))
 
     def cancel(self) -> None:
         """Ask the job to stop; if it does not within half a second, its process is ended."""
@@ -153,6 +160,15 @@ class Worker:
         self._forget_job()
         self._forget_voxels()
 
+    def _listen_for_life(self, *, has_step: bool) -> list[Message]:
+        """What the user is told of a process that says nothing; in the end it is given up."""
+        job, process = self._job, self._process
+        if job is None or process is None:
+            return []
+        sentence = self._silence.look(time.monotonic(), process.signs, has_step=has_step)
+        told: list[Message] = [Notice(job.number, sentence)] if sentence else []
+        return told + self._give_up(silence.HUNG) if self._silence.is_lost else told
+
     def _new_job(self) -> Job:
         if self._job is not None:
             raise InputError("Something is running already; wait or cancel it.")
@@ -165,6 +181,9 @@ class Worker:
 
     def _start(self, job: Job, order: Order) -> Job:
         self._job, self._cancel_until = job, None
+        self._silence, self._news = silence.Silence(), []
+        if job.is_in_files or protocol.is_in_file(self._block):
+            self._news.append(Notice(job.number, _IN_FILES.format(folder=tempfile.gettempdir())))
         if self._process is not None:
             self._process.send(order)
         return job

@@ -14,13 +14,14 @@ from AttnSegLib.worker.messages import Block
 class Job:
     """One thing that the worker does. number: as messages name it. label_map (D, H, W) uint8, attention, title to
     (D, H, W) float16, and probabilities, label to (D, H, W) float16, are views of memory that the worker writes into;
-    copy what is to outlive `release`."""
+    copy what is to outlive `release`. is_in_files: whether files take the place of some of this memory."""
 
     def __init__(self, number: int):
         self.number = number
         self.label_map = np.zeros((0, 0, 0), np.uint8)
         self.attention: dict[str, np.ndarray] = {}
         self.probabilities: dict[int, np.ndarray] = {}
+        self.is_in_files = False
         self._memories: list[Any] = []
         self._named: list[Any] = []
 
@@ -34,7 +35,9 @@ class Job:
             raise
         self._memories.append(memory)
         self._named.append(memory)
-        return array, protocol.describe_block(memory, array)
+        block = protocol.describe_block(memory, array)
+        self.is_in_files |= protocol.is_in_file(block)
+        return array, block
 
     def unname(self) -> None:
         """The worker has the memory: take its name away, so that it vanishes with the last process that uses it."""

@@ -25,7 +25,7 @@ Row = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Block:
-    """An array in shared memory. name: of the memory; dtype: as numpy writes it."""
+    """An array in shared memory. name: of the memory, or the path of a file in its place; dtype: as numpy writes it."""
 
     name: str
     shape: tuple[int, ...]
@@ -97,6 +97,11 @@ class Hello:
     """The first message. version: of the messages that follow."""
 
     version: int
+
+
+@dataclass(frozen=True)
+class Alive:
+    """A sign of life, every few seconds, whatever is computed."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +196,7 @@ class JobFailed:
 
 Order = SegmentOrder | CompareOrder | CheckOrder | CancelOrder
 OfJob = Attached | SlicesDone | Notice | Result | Compared | Checked | JobCancelled | JobFailed
-Message = Order | Hello | Ready | OfJob
+Message = Order | Hello | Alive | Ready | OfJob
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 
 

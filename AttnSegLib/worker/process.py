@@ -23,6 +23,7 @@ from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.worker import protocol
 from AttnSegLib.worker.messages import (
     VERSION,
+    Alive,
     Attached,
     Block,
     CancelOrder,
@@ -46,12 +47,14 @@ if TYPE_CHECKING:  # torch may be missing, which the first job will tell
     from AttnSegLib.inference.preprocess import SliceStack
 
 _Key = TypeVar("_Key")
+_BEAT = 2.0  # s between two signs of life
 
 
 def main() -> None:
     """Serve the client at the other end of standard input and output until it is gone."""
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not get among the messages
+    output.write(b"\n")  # what was printed before may lack the end of its line
     _Service(output).run()
 
 
@@ -68,6 +71,7 @@ class _Service:
     def run(self) -> None:
         self.say(Hello(VERSION))
         threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._beat, daemon=True).start()
         self.say(_ready())
         while True:
             self._serve(self._orders.get())
@@ -86,6 +90,12 @@ class _Service:
                 self._cancelled.add(order.job)
             elif isinstance(order, Order):
                 self._orders.put(order)
+
+    def _beat(self) -> None:
+        """Tell the client that the process is not stopped, and that no library holds Python up."""
+        while True:
+            self.say(Alive())
+            time.sleep(_BEAT)
 
     def say(self, message: Message) -> None:
         with self._sending:

@@ -4,8 +4,9 @@ Transport: the worker's standard input and output, two pipes that no other progr
 so nobody has to prove who he is. A message is one JSON object on a line; nothing is ever unpickled. Voxels and results
 lie in shared memory and are named in messages. Whatever else the worker prints goes to its standard error.
 
-The worker begins with `Hello`, and the client ends one of another version. Then, when torch is loaded, `Ready`. Jobs
-come one at a time, and end with `Result`, `Compared`, `Checked`, `JobCancelled` or `JobFailed`. At the job's `Attached`
+The worker begins with `Hello`, and the client ends one of another version; what was printed before is none of ours, and
+left out. From then on `Alive` comes every few seconds. When torch is loaded comes `Ready`. Jobs come one at a time, and
+end with `Result`, `Compared`, `Checked`, `JobCancelled` or `JobFailed`. At the job's `Attached`
 the client may let the names of its shared memory go.
 """
 
@@ -16,12 +17,16 @@ import math
 import os
 import sys
 from multiprocessing import resource_tracker, shared_memory
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.worker.mapped_file import MappedFile
 from AttnSegLib.worker.messages import Block, Message, message_from_json, message_to_json
+
+Memory = shared_memory.SharedMemory | MappedFile
 
 
 def send(stream: BinaryIO, message: Message) -> None:
@@ -33,8 +38,16 @@ def send(stream: BinaryIO, message: Message) -> None:
 def receive(stream: BinaryIO) -> Message | None:
     """Wait for a message; None if the other side is gone. Raises `ValueError` for what is no message of ours."""
     line = stream.readline()
-    if not line.endswith(b"\n"):  # nothing more, or it was ended in the middle of a message
-        return None
+    return understand(line) if is_whole(line) else None
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether the line has its end; else there is nothing more, or a process was ended in the middle of a message."""
+    return line.endswith(b"\n")
+
+
+def understand(line: bytes) -> Message:
+    """The message on a line. Raises `ValueError` for what is none of ours."""
     try:
         content = json.loads(line)
     except RecursionError as error:
@@ -42,29 +55,37 @@ def receive(stream: BinaryIO) -> Message | None:
     return message_from_json(content)
 
 
-def create_block(shape: tuple[int, ...], dtype: Any) -> tuple[shared_memory.SharedMemory, np.ndarray]:
-    """New shared memory with an array in it, all zero; its creator has to unlink it.
+def create_block(shape: tuple[int, ...], dtype: Any) -> tuple[Memory, np.ndarray]:
+    """New shared memory with an array in it, all zero; its creator has to unlink it. On Linux a file takes its place
+    where there is too little, as in a container.
 
-    Raises `InputError` if there is not enough: without asking first, whoever writes into it would be killed.
+    Raises `InputError` if there is not enough of either: without asking first, whoever writes into it would be killed.
     """
     size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
     try:
-        memory = shared_memory.SharedMemory(create=True, size=size)
+        memory = _create(size)
     except OSError as error:
-        raise InputError(_too_little(size)) from error
-    try:
-        _reserve(memory, size)
-    except OSError as error:
-        memory.close()
-        memory.unlink()
         raise InputError(_too_little(size)) from error
     return memory, np.ndarray(shape, dtype, memory.buf)
 
 
-def _reserve(memory: shared_memory.SharedMemory, size: int) -> None:
-    """Have the system give all of it now. macOS and Windows have done so already."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(memory._fd, 0, size)  # type: ignore[attr-defined]
+def _create(size: int) -> Memory:
+    can_reserve = hasattr(os, "posix_fallocate")  # macOS and Windows have reserved shared memory already
+    try:
+        memory = shared_memory.SharedMemory(create=True, size=size)
+        if not can_reserve:
+            return memory
+        try:
+            os.posix_fallocate(memory._fd, 0, size)  # type: ignore[attr-defined]
+            return memory
+        except OSError:
+            memory.close()
+            memory.unlink()
+            raise
+    except OSError:
+        if not can_reserve:
+            raise
+        return MappedFile.create(size)
 
 
 def _too_little(size: int) -> str:
@@ -74,17 +95,28 @@ def _too_little(size: int) -> str:
     )
 
 
-def attach(block: Block) -> tuple[shared_memory.SharedMemory, np.ndarray]:
+def attach(block: Block) -> tuple[Memory, np.ndarray]:
     """Shared memory that another process made and will unlink, and the array in it."""
-    if sys.version_info >= (3, 13):
-        memory = shared_memory.SharedMemory(block.name, track=False)
-    else:
-        memory = shared_memory.SharedMemory(block.name)
-        if sys.platform != "win32":  # before Python 3.13 whoever attaches becomes responsible for unlinking, too
-            resource_tracker.unregister(memory._name, "shared_memory")  # type: ignore[attr-defined]
+    memory = _attach(block)
     return memory, np.ndarray(block.shape, block.dtype, memory.buf)
 
 
-def describe_block(memory: shared_memory.SharedMemory, array: np.ndarray) -> Block:
+def _attach(block: Block) -> Memory:
+    if is_in_file(block):
+        return MappedFile(block.name)
+    if sys.version_info >= (3, 13):
+        return shared_memory.SharedMemory(block.name, track=False)
+    memory = shared_memory.SharedMemory(block.name)
+    if sys.platform != "win32":  # before Python 3.13 whoever attaches becomes responsible for unlinking, too
+        resource_tracker.unregister(memory._name, "shared_memory")  # type: ignore[attr-defined]
+    return memory
+
+
+def is_in_file(block: Block) -> bool:
+    """Whether a file takes the place of shared memory."""
+    return Path(block.name).is_absolute()
+
+
+def describe_block(memory: Memory, array: np.ndarray) -> Block:
     """How a message names an array in shared memory."""
     return Block(memory.name, array.shape, array.dtype.str)

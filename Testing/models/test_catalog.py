@@ -1,11 +1,13 @@
 """Model cards: those that are shipped, and damaged ones."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 
 import pytest
 
+from AttnSegLib.__main__ import main
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models import catalog
@@ -13,6 +15,7 @@ from AttnSegLib.models.card import Code, Label
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model, load_models, sha256_of
 from AttnSegLib.models.places import resource_folder
+from AttnSegLib.models.store import can_delete
 
 SHIPPED = load_models(resource_folder("Models"))
 
@@ -68,3 +71,44 @@ def test_a_model_says_what_it_finds(a_model_folder):
         dataclasses.replace(spec, organ="abdomen", labels=(*labels, *spec.labels)).finds
         == "Abdomen in MR: kidney, left atrium"
     )
+
+
+# A home that is not the user's, as in a container that runs as another one
+
+
+def test_models_of_a_home_that_cannot_be_read_are_one_sentence(monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ATTNSEG_MODELS", str(tmp_path / "file" / "Models"))
+    sentence = (
+        f"Your own models in '{tmp_path / 'file' / 'Models'}' can't be read (Not a directory); set ATTNSEG_MODELS to a "
+        "folder that you may read and write."
+    )
+    assert catalog.readable_models() == (SHIPPED, [sentence])
+    assert find_model(SHIPPED[0].id) == SHIPPED[0]
+    with pytest.raises(InputError) as caught:
+        find_model("mine")
+    assert str(caught.value).endswith(f". {sentence}")
+    assert main(["models"]) == 0
+    assert capsys.readouterr().err == f"Warning: {sentence}\n"
+
+
+def test_a_home_without_permissions_hides_no_bundled_model(monkeypatch, tmp_path):
+    """Whoever runs the tests as root may look anywhere: the system's refusal is played."""
+    monkeypatch.setenv("ATTNSEG_MODELS", str(tmp_path))
+
+    def refusing(real):
+        def called(path, *arguments, **options):
+            if str(path).startswith(str(tmp_path)):
+                raise PermissionError(13, "Permission denied")
+            return real(path, *arguments, **options)
+
+        return called
+
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir))
+    monkeypatch.setattr(os, "stat", refusing(os.stat))
+    models, [sentence] = catalog.readable_models()
+    assert models == SHIPPED
+    assert "can't be read (Permission denied)" in sentence
+    remote = dataclasses.replace(SHIPPED[0], url="https://example.org/w", folder=tmp_path / "other")
+    assert not remote.is_available
+    assert not can_delete(SHIPPED[0])

@@ -2,12 +2,12 @@
 
 import io
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from worker_at_work import follow
+from worker_at_work import HELLO, follow, needs_a_script
+from worker_at_work import a_worker_that_says as a_worker_that_says
 from worker_at_work import nothing_is_left_in_shared_memory as nothing_is_left_in_shared_memory
 
 from AttnSegLib.images.orientation import Region
@@ -17,7 +17,6 @@ from AttnSegLib.models.catalog import find_model
 from AttnSegLib.results.measures import Measure
 from AttnSegLib.results.slices_to_check import SliceToCheck
 from AttnSegLib.worker import messages, protocol
-from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.messages import Block, Request
 
 SPEC = find_model("anunet-left_atrium-mr")
@@ -40,6 +39,7 @@ EVERY = [
     messages.CheckOrder(3),
     messages.CancelOrder(1),
     messages.Hello(messages.VERSION),
+    messages.Alive(),
     messages.Ready((("cuda:0", "Some Card", 7168), ("mps", "Apple GPU", None)), 4),
     messages.Attached(1),
     messages.SlicesDone(1, 2, (4, 5), 2, 9, 3.5),
@@ -114,32 +114,10 @@ def test_what_is_not_ours_is_refused(line):
         protocol.receive(io.BytesIO(line))
 
 
-@pytest.fixture
-def a_worker_that_says(tmp_path, monkeypatch):
-    """A worker whose process says these bytes, waits for an order, and says the others."""
-    monkeypatch.setattr("multiprocessing.set_executable", lambda _: None)
-    workers = []
-
-    def made(*parts):
-        program = tmp_path / "python"
-        program.write_text(
-            f"#!{sys.executable} -S\nimport sys\nfor part in {list(parts)!r}:\n"
-            "    sys.stdout.buffer.write(part)\n    sys.stdout.buffer.flush()\n    sys.stdin.buffer.readline()\n"
-        )
-        program.chmod(0o755)
-        workers.append(Worker(str(program)))
-        return workers[-1]
-
-    yield made
-    for worker in workers:
-        worker.close()
-
-
-HELLO = json.dumps(messages.message_to_json(messages.Hello(messages.VERSION))).encode() + b"\n"
 TALE = "does not understand; restart Slicer"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script that stands for Python")
+@needs_a_script
 @pytest.mark.parametrize("line", NOT_OURS.values(), ids=list(NOT_OURS))
 def test_what_is_not_ours_is_a_sentence(a_worker_that_says, a_volume, line):
     worker = a_worker_that_says(HELLO + line)
@@ -150,7 +128,28 @@ def test_what_is_not_ours_is_a_sentence(a_worker_that_says, a_volume, line):
     worker.poll()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script that stands for Python")
+@needs_a_script
+def test_what_is_printed_before_the_first_message_is_left_out(a_worker_that_says, a_volume):
+    """By what a site loads into every Python. Without the end of its line, too: the worker begins with a new one."""
+    printed = b"Welcome to the cluster!\n{}\n\xff\xfe\n\nwithout an end\n"
+    cancelled = json.dumps(messages.message_to_json(messages.JobCancelled(1))).encode() + b"\n"
+    worker = a_worker_that_says(printed + HELLO + cancelled)
+    worker.segment(a_volume, Request(SPEC))
+    assert follow(worker) == [messages.JobCancelled(1)]
+    worker.poll()
+
+
+@needs_a_script
+def test_a_process_that_only_prints_leaves_its_words_in_the_log(a_worker_that_says, a_volume):
+    worker = a_worker_that_says(b"This account is not available.\n")
+    worker.segment(a_volume, Request(SPEC))
+    failed = follow(worker)[-1]
+    assert "ended unexpectedly (exit code 0)" in failed.sentence
+    assert "This account is not available." in failed.detail
+    worker.poll()
+
+
+@needs_a_script
 def test_an_end_in_the_middle_of_a_message_is_an_end(a_worker_that_says, a_volume):
     worker = a_worker_that_says(HELLO + b'{"say": "Res')
     worker.segment(a_volume, Request(SPEC))
@@ -158,7 +157,7 @@ def test_an_end_in_the_middle_of_a_message_is_an_end(a_worker_that_says, a_volum
     worker.poll()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script that stands for Python")
+@needs_a_script
 def test_another_version_is_refused(a_worker_that_says, a_volume):
     hello = messages.message_to_json(messages.Hello(messages.VERSION + 1)) | {"mood": "good"}
     worker = a_worker_that_says(json.dumps(hello).encode() + b"\n", b"")
@@ -167,7 +166,7 @@ def test_another_version_is_refused(a_worker_that_says, a_volume):
     worker.poll()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script that stands for Python")
+@needs_a_script
 def test_notices_come_at_once_and_other_jobs_are_nobodys(a_worker_that_says, a_volume):
     said = [messages.Notice(1, "On the CPU."), messages.Notice(2, "Not ours."), messages.JobCancelled(1)]
     lines = b"".join(json.dumps(messages.message_to_json(message)).encode() + b"\n" for message in said)

@@ -1,11 +1,12 @@
 """Shared memory that is not there: one sentence, and not the end of Slicer by a bus error."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from worker_at_work import finished
+from worker_at_work import finished, follow
 from worker_at_work import nothing_is_left_in_shared_memory as nothing_is_left_in_shared_memory
 from worker_at_work import spec as spec
 
@@ -38,7 +39,7 @@ def test_too_little_shared_memory_is_a_sentence_and_the_next_run_works(spec, a_v
 
     def failing(descriptor, offset, size):
         calls.append(size)
-        if len(calls) == fails_at:
+        if len(calls) >= fails_at:  # neither in shared memory nor in a file
             raise OSError(28, "No space left on device")
         reserve(descriptor, offset, size)
 
@@ -62,10 +63,38 @@ def test_too_little_shared_memory_is_a_sentence_and_the_next_run_works(spec, a_v
         worker.close()
 
 
-def test_no_shared_memory_at_all_is_a_sentence(monkeypatch):
-    def failing(**_options):
-        raise OSError(24, "Too many open files")
+def no_shared_memory(**_options):
+    raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(protocol.shared_memory, "SharedMemory", failing)
+
+@needs_fallocate
+def test_files_take_the_place_of_shared_memory_with_a_notice(spec, a_volume, monkeypatch, tmp_path):
+    """In a container that was started without more of it."""
+    request = Request(spec, PredictionOptions(attention=("gate 0,0",)), ComputeOptions("cpu"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    worker = Worker()
+    try:
+        _, expected, _ = finished(worker, a_volume, request)
+        other = Volume(a_volume.voxels.copy(), a_volume.affine)
+        monkeypatch.setattr(protocol.shared_memory, "SharedMemory", no_shared_memory)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "files"))
+        (tmp_path / "files").mkdir()
+        job = worker.segment(other, request)
+        assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "files").iterdir())
+        told = follow(worker)
+        assert told[0].sentence == (
+            "There is not enough shared memory (Docker has 64 MB unless told otherwise: --shm-size=2g); files in "
+            f"'{tmp_path / 'files'}' take its place during this run."
+        )
+        np.testing.assert_array_equal(job.label_map, expected)
+        assert list((tmp_path / "files").iterdir()) == []
+        job.release()
+    finally:
+        worker.close()
+
+
+def test_no_shared_memory_at_all_is_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(protocol.shared_memory, "SharedMemory", no_shared_memory)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
     with pytest.raises(InputError, match="not enough shared memory: 1 MB"):
         protocol.create_block((1_000_000,), np.uint8)

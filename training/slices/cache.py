@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Source
 from AttnSegLib.models.preprocessing import Preprocessing
+from AttnSegLib.typed_json import OUTSIDE, from_json
 from AttnSegLib.unfinished import whole_file
 from training.learning.recipe import Recipe
 from training.slices.case import Case, Labelled
@@ -41,14 +42,32 @@ class CachedCase:
     id: str
     digest: str
     size: tuple[int, int]
-    stored: list[int]
-    counts: list[list[int]]
-    images: Path
-    targets: Path
+    stored: tuple[int, ...]
+    counts: tuple[tuple[int, ...], ...]
+    images: Path = field(metadata=OUTSIDE)
+    targets: Path = field(metadata=OUTSIDE)
 
     def slices(self) -> tuple[np.ndarray, np.ndarray]:
-        """Images (N, H, W) float16 in [0, 1] and labels (N, H, W) uint8, mapped from disk."""
-        return np.load(self.images, mmap_mode="r"), np.load(self.targets, mmap_mode="r")
+        """Images (N, H, W) float16 in [0, 1] and labels (N, H, W) uint8, mapped from disk. Raises `InputError` for a
+        file that is missing or damaged."""
+        return self._mapped(self.images, np.float16), self._mapped(self.targets, np.uint8)
+
+    def has_slices(self) -> bool:
+        """Whether the files are there, and are those of this case."""
+        try:
+            self.slices()
+        except InputError:
+            return False
+        return True
+
+    def _mapped(self, path: Path, kind: type[np.generic]) -> np.ndarray:
+        try:
+            values: np.ndarray = np.load(path, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"'{path}' of the cache is missing or damaged; start again: it is made anew.") from error
+        if (values.dtype, values.shape) != (kind, (len(self.stored), *self.size)):
+            raise InputError(f"'{path}' of the cache is not of its case; start again: it is made anew.")
+        return values
 
 
 class SliceCache:
@@ -87,7 +106,7 @@ class SliceCache:
             with FileLock(self._folder / "lock"):
                 for case in cases:
                     known = self._known(case)
-                    if known is None or (slices and not known.images.is_file()):
+                    if known is None or (slices and not known.has_slices()):
                         self._write(case, slices=slices)
         except OSError as error:
             raise InputError(f"The slices can't be kept in '{self._folder}': {cause_of(error)}.") from error
@@ -137,12 +156,16 @@ class SliceCache:
                 target_file.write(labels.numpy().astype(np.uint8).tobytes())
 
     def _known(self, case: Case) -> CachedCase | None:
-        path = self._path(case, "json")
-        if not path.is_file():
-            return None
-        facts: dict[str, Any] = json.loads(path.read_text())
+        """None for what is not there, or damaged: then it is made again."""
         images, targets = self._files(case)
-        return CachedCase(**facts | {"size": tuple(facts["size"])}, images=images, targets=targets)
+        try:
+            facts = json.loads(self._path(case, "json").read_bytes())
+            known = from_json(CachedCase, facts, images=images, targets=targets)
+        except (FileNotFoundError, ValueError, RecursionError):
+            return None
+        sizes = {len(counts) for counts in known.counts}
+        fits = known.id == case.id and len(known.counts) == len(known.stored) and sizes <= {self._num_labels}
+        return known if fits else None
 
     def _files(self, case: Case) -> tuple[Path, Path]:
         return self._path(case, "images.npy"), self._path(case, "targets.npy")
