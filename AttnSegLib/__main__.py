@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 
     networks = commands.add_parser("networks", help="list the networks, their size and cost")
     networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")
+    networks.add_argument("--bibtex", action="store_true", help="where all of them were published, as BibTeX, instead")
     networks.set_defaults(run=_networks)
 
     check = commands.add_parser("check", help="find out what is wrong with this installation")
@@ -218,6 +219,11 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _networks(options: argparse.Namespace) -> int:
+    if options.bibtex:
+        from AttnSegLib.networks.references import REFERENCES
+
+        print("\n\n".join(reference.bibtex(name) for name, reference in REFERENCES.items()))
+        return 0
     from AttnSegLib.networks.cost import cost_table
 
     print("\n".join(cost_table(baselines=options.baselines)))

@@ -26,6 +26,7 @@ from AttnSegLib.models.catalog import sha256_of
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.networks.cost import network_facts
 from AttnSegLib.unfinished import replace_folder, scratch_folder
+from AttnSegLib.networks.references import reference_of
 from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.learning.start import first_weights_of
@@ -189,7 +190,7 @@ def _spec(recipe: Recipe, folder: Path, facts: TrainingFacts) -> ModelSpec:
         weights=_WEIGHTS,
         sha256=sha256_of(folder / _WEIGHTS),
         licence=own["licence"],
-        reference=own["reference"],
+        reference=reference_of(recipe.network).text,
         training=facts,
         scores=ScoreFacts("not scored"),
         mirrored=recipe.test_flips or {"vertical", "horizontal"} <= set(recipe.augmentation.flips),

@@ -28,7 +28,7 @@ def baseline_names() -> list[str]:
 
 
 def network_class(name: str) -> Any:
-    """The class of a network; besides building it tells its `paper`, and the figure `published` there.
+    """The class of a network; besides building it tells the figure `published` in its paper.
 
     Raises `InputError` for a name that does not exist, and for a baseline whose library is not installed.
     """

@@ -15,6 +15,7 @@ from AttnSegLib import networks
 from AttnSegLib.errors import InputError
 from AttnSegLib.models.card import NetworkFacts
 from AttnSegLib.networks.attention import SelfAttention, attention_maps
+from AttnSegLib.networks.references import reference_of
 
 _SIZE = 512  # pixels; self-attention grows faster than the slice, so a card overrates it for smaller slices
 
@@ -73,7 +74,7 @@ def cost_table(*, baselines: bool = False) -> list[str]:
 
     baselines: whether the networks that the papers compare with are there too; one without its library says so.
     """
-    head = f"{'network':16}{'paper':22}{'parameters':>12}{'GMACs 256':>11}{'GMACs 512':>11}{'MB 512':>8}{'maps':>6}"
+    head = f"{'network':16}{'paper':24}{'parameters':>12}{'GMACs 256':>11}{'GMACs 512':>11}{'MB 512':>8}{'maps':>6}"
     lines = [f"{head}  figure in the paper"]
     own = [name for name in networks.network_names() if name not in networks.baseline_names()]
     for name in [*own, *(networks.baseline_names() if baselines else [])]:
@@ -91,7 +92,7 @@ def _row(name: str) -> str:
     network_class = networks.network_class(name)
     small, large = measure_network(name, 256), measure_network(name, 512)
     size = f"{large.parameters:12,}{small.macs / 1e9:11.1f}{large.macs / 1e9:11.1f}{large.peak_bytes / 1e6:8.0f}"
-    return f"{name:16}{network_class.paper:22}{size}{large.maps:6}  {network_class.published}"
+    return f"{name:16}{reference_of(name).short:24}{size}{large.maps:6}  {network_class.published}"
 
 
 def _only_the_result(_q: Tensor, _k: Tensor, v: Tensor, _size: tuple[int, int]) -> Tensor:

@@ -14,7 +14,14 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.networks.attention import attention_maps
 from training import datasets
 from training.learning.optimisation import Optimisation
-from training.learning.recipe import from_dict, read_checkpoint, read_recipe, recipe_names, refuse_another
+from training.learning.recipe import (
+    from_dict,
+    read_checkpoint,
+    read_recipe,
+    recipe_names,
+    recipe_of,
+    refuse_another,
+)
 from training.train import main as train
 
 NETWORKS = ("afnet", "anunet", "eccamunet", "msdualguided", "omeganet")
@@ -150,6 +157,13 @@ def test_a_run_is_of_another_recipe_if_its_scores_would_differ(a_recipe, tmp_pat
         refuse_another(path, recipe.with_changes(epochs=3))
     with pytest.raises(InputError, match=r"\(card.largest_component: False there, True here\)"):
         refuse_another(path, replace(recipe, card=recipe.card | {"largest_component": True}))
+
+
+def test_a_checkpoint_may_still_hold_the_reference_that_recipes_once_gave(a_recipe, tmp_path):
+    recipe, path = read_recipe([str(a_recipe)]), tmp_path / "last.ckpt"
+    values = recipe.as_dict() | {"card": recipe.card | {"reference": "another title"}}
+    torch.save({"hyper_parameters": {"recipe": values}, "state_dict": {}}, path)
+    assert recipe_of(path) == recipe
 
 
 def parameters():

@@ -40,7 +40,6 @@ modality = "MR"
 attention = ["gate 0,0"]
 largest_component = false
 licence = "CC0-1.0"
-reference = "none"
 data_source = "made up"
 [[card.labels]]
 value = 1

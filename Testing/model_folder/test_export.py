@@ -21,6 +21,7 @@ from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model, sha256_of
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.models.store import import_model
+from AttnSegLib.networks.references import reference_of
 from training.evaluate import main as evaluate
 from training.export import Form, export, main
 from training.learning.recipe import read_checkpoint
@@ -73,6 +74,7 @@ def test_a_model_folder_holds_card_weights_metadata_and_attribution(exported):
 def test_the_card_tells_how_the_model_was_made(exported, a_checkpoint):
     spec = load_card(exported / CARD)
     assert (spec.id, spec.title, spec.network) == (MODEL, "A ball in noise (ANU-Net)", "anunet")
+    assert spec.reference == reference_of("anunet").text
     assert spec.sha256 == sha256_of(exported / "weights.safetensors")
     assert [(label.value, label.name, label.color) for label in spec.labels] == [(1, "Ball", (255, 0, 0))]
     assert "gate 0,0" in spec.facts.maps

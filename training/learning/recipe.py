@@ -23,7 +23,7 @@ from training.slices.split import Split
 RECIPES = Path(__file__).parents[1] / "recipes"
 _NETWORK = "network."  # before the names of the network's weights among those of a module
 _CARD = (
-    *("title", "variant", "organ", "modality", "attention", "largest_component", "licence", "reference", "data_source"),
+    *("title", "variant", "organ", "modality", "attention", "largest_component", "licence", "data_source"),
     "labels",
 )
 
@@ -249,6 +249,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content["hyper_parameters"]["recipe"]["network"], content["state_dict"]
     except Exception as error:  # torch.load raises whatever its parsers meet in a damaged file
         raise InputError(f"'{path}' is not a checkpoint of training.train, or is damaged.") from error
+    content["hyper_parameters"]["recipe"].get("card", {}).pop("reference", None)  # recipes once had it; now the network
     return dict(content)
 
 

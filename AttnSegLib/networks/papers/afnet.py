@@ -1,6 +1,8 @@
-"""AF-Net, attention fusion: a ResNet-34 whose blocks carry channel and spatial attention, and two kinds of fusion.
+"""AF-Net: a ResNet-34 whose blocks carry channel and spatial attention, and two kinds of feature fusion.
 
-"Attention fusion network for medical image segmentation" (AF-Net). Equation, figure and table numbers are the paper's.
+G. Hou, J. Qin, X. Xiang, Y. Tan, N. N. Xiong: "AF-Net: A medical image segmentation network based on attention
+mechanism and feature fusion", Computers, Materials & Continua 69(2) (2021) 1877-1891. Equation, figure and table
+numbers are the paper's.
 
 Readings where the paper is silent or contradicts itself:
 
@@ -137,7 +139,6 @@ class AFNet(nn.Module):
     mff, gff: whether the fusion blocks are there.
     """
 
-    paper = "Hou et al. 2022"
     published = "72.71 MB, 5.34 G at 3x224x224 (Table 5)"
 
     size_multiple = 32

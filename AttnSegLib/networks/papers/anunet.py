@@ -52,7 +52,6 @@ class ANUNet(nn.Module):
     gates: False leaves the attention gates out (U-Net++ with this layout).
     """
 
-    paper = "Li et al. 2020"
     published = "8.9506 M parameters (Table 6): equal"
 
     def __init__(

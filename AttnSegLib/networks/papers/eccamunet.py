@@ -1,7 +1,9 @@
 """EC-CaM-UNet: a U-Net with enhanced convolutions, collaborative attention and multi-scale fusion at its bottom.
 
-IEEE Transactions on Network Science and Engineering (2023), DOI 10.1109/TNSE.2023.3332810. Equation, figure and table
-numbers are the paper's; no code was published, and it prints no parameter count.
+Z. Xu, B. Tian, S. Liu, X. Wang, D. Yuan, J. Gu, J. Chen, T. Lukasiewicz, V. C. M. Leung: "Collaborative attention
+guided multi-scale feature fusion network for medical image segmentation", IEEE Transactions on Network Science and
+Engineering 11(2) (2024) 1857-1871. Equation, figure and table numbers are the paper's; no code was published, and it
+prints no parameter count.
 
 Readings where the paper is silent or contradicts itself:
 
@@ -168,7 +170,6 @@ class ECCaMUNet(nn.Module):
     scale: of the spatial correlation's products; None is 16 over the number of channels.
     """
 
-    paper = "EC-CaM-UNet 2023"
     published = "none printed"
 
     size_multiple = 2**LEVELS

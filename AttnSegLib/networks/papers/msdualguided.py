@@ -1,8 +1,8 @@
 """MS-Dual-Guided: multi-scale features refined in two steps of position and channel attention, guided by autoencoders.
 
 A. Sinha, J. Dolz: "Multi-scale self-guided attention for medical image segmentation", IEEE Journal of Biomedical and
-Health Informatics (2021), arXiv 1906.02849. Equation numbers are the paper's. Where its text is silent, the published
-code (github.com/sinAshish/Multi-Scale-Attention) decided; this file is written from a description of it.
+Health Informatics 25(1) (2021) 121-130, arXiv 1906.02849. Equation numbers are the paper's. Where its text is silent,
+the published code (github.com/sinAshish/Multi-Scale-Attention) decided; this file is written from a description of it.
 
 - Backbone: the paper says ResNet-101, its code uses ResNeXt-101 32x8d; both are options.
 - "Matrix multiplication" with the reconstruction and with F_MS is element-wise in the code, and here.
@@ -191,7 +191,6 @@ class MSDualGuided(nn.Module):
     stages: attention steps, 1 or 2. guided: whether autoencoders guide the two steps.
     """
 
-    paper = "Sinha and Dolz 2021"
     published = "none printed"
 
     size_multiple = 32

@@ -141,7 +141,6 @@ class OmegaNet(nn.Module):
     channel_scale: of the channel attention's products, "balanced", "mean" or "none".
     """
 
-    paper = "Wang et al. 2020"
     published = "none printed"
 
     size_multiple = 2**LEVELS

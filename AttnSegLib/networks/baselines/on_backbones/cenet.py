@@ -74,7 +74,6 @@ class CENet(nn.Module):
     width: channels of the backbone's stem.
     """
 
-    paper = "Gu et al. 2019"
     published = "62.96 MB, 4.57 G at 3x224x224 (AF-Net's Table 5)"
 
     size_multiple = 32

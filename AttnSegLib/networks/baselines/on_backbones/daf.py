@@ -20,7 +20,6 @@ class DAF(MSDualGuided):
     width: channels of the backbone's stem and of every scale. backbone: "resnet101", "resnet50", ...
     """
 
-    paper = "Wang et al. 2018"
     published = "none printed"
 
     def __init__(self, in_channels: int = 1, num_classes: int = 1, *, width: int = 64, backbone: str = "resnet101"):

@@ -23,7 +23,6 @@ class DANet(nn.Module):
     width: channels of the backbone's stem. backbone: "resnet101", "resnet50", ...; its last two layers are dilated.
     """
 
-    paper = "Fu et al. 2019"
     published = "none printed"
 
     size_multiple = 8

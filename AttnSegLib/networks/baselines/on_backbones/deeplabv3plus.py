@@ -55,7 +55,6 @@ class DeepLabV3Plus(nn.Module):
     width: channels of the backbone's stem; the decoder has four times as many. backbone: "resnet34", "resnet101", ...
     """
 
-    paper = "Chen et al. 2018"
     published = "none printed"
 
     size_multiple = 16

@@ -20,7 +20,6 @@ class FCN(nn.Module):
     width: channels of the backbone's stem. backbone: "resnet50", "resnet101", ...
     """
 
-    paper = "Long et al. 2015"
     published = "none printed"
 
     size_multiple = 8

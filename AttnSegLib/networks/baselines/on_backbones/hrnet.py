@@ -1,8 +1,8 @@
 """HR-Net: four resolutions side by side that exchange their features again and again.
 
 J. Wang et al.: "Deep high-resolution representation learning for visual recognition", IEEE Transactions on Pattern
-Analysis and Machine Intelligence 43 (2021). The segmentation network of the paper (HRNetV2): the four resolutions are
-enlarged to the finest, H/4, concatenated, and mixed by one 1x1 convolution before the head.
+Analysis and Machine Intelligence 43(10) (2021). The segmentation network of the paper (HRNetV2): the four
+resolutions are enlarged to the finest, H/4, concatenated, and mixed by one 1x1 convolution before the head.
 """
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ class HRNet(nn.Module):
     width: channels of the finest resolution; each coarser one doubles them (paper: 18, 32 or 48).
     """
 
-    paper = "Wang et al. 2021"
     published = "none printed"
 
     size_multiple = 32

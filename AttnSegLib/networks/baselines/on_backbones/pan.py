@@ -63,7 +63,6 @@ class PAN(nn.Module):
     width: channels of the backbone's stem; the decoder has half as many. backbone: "resnet34", "resnet101", ...
     """
 
-    paper = "Li et al. 2018"
     published = "none printed"
 
     size_multiple = 16

@@ -31,7 +31,6 @@ class SegFormer(nn.Module):
     5 and 8 times as many, and the decoder 256 (the paper: 768 from b2 on).
     """
 
-    paper = "Xie et al. 2021"
     published = "none printed"
 
     size_multiple = 32

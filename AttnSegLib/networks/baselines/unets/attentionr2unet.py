@@ -18,8 +18,6 @@ from AttnSegLib.networks.papers.anunet import AttentionGate
 class AttentionR2UNet(R2UNet):
     """R2U-Net whose decoder gets gated features. Sizes and options as in `R2UNet`."""
 
-    paper = "none of its own"
-
     def __init__(self, in_channels: int = 1, num_classes: int = 1, *, width: int = 64, times: int = 2):
         super().__init__(in_channels, num_classes, width=width, times=times)
         channels = [width * 2**i for i in range(LEVELS - 1)]

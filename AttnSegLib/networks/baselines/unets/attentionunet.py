@@ -20,7 +20,6 @@ class AttentionUNet(nn.Module):
     width: channels of the first of five levels; each further level doubles them.
     """
 
-    paper = "Oktay et al. 2018"
     published = "none printed"
 
     size_multiple = 16

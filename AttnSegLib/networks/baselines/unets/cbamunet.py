@@ -15,8 +15,6 @@ from AttnSegLib.networks.papers.afnet import DualAttention
 class CBAMUNet(UNet):
     """U-Net whose bottom level weighs its channels, then its pixels. Sizes and options as in `UNet`."""
 
-    paper = "Woo et al. 2018"
-
     def __init__(self, in_channels: int = 1, num_classes: int = 1, *, width: int = 64):
         super().__init__(in_channels, num_classes, width=width)
         self.network.down_4.append(DualAttention(16 * width, serial=True, title="CBAM"))

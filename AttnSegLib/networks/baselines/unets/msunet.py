@@ -41,7 +41,6 @@ class MSUNet(nn.Module):
     width: channels of the first of five levels; each further level doubles them.
     """
 
-    paper = "Su et al. 2021"
     published = "none printed"
 
     size_multiple = 16

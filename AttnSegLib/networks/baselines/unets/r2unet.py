@@ -54,7 +54,6 @@ class R2UNet(nn.Module):
     times: how often a convolution sees its own output (the paper's t).
     """
 
-    paper = "Alom et al. 2018"
     published = "none printed"
 
     size_multiple = 16

@@ -15,8 +15,6 @@ from AttnSegLib.networks.baselines.unets.unet import UNet
 class SEUNet(UNet):
     """U-Net whose bottom level weighs its channels. Sizes and options as in `UNet`."""
 
-    paper = "Hu et al. 2018"
-
     def __init__(self, in_channels: int = 1, num_classes: int = 1, *, width: int = 64):
         super().__init__(in_channels, num_classes, width=width)
         layer = ChannelSELayer(2, 16 * width, r=16)

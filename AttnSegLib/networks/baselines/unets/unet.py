@@ -18,7 +18,6 @@ class UNet(nn.Module):
     width: channels of the first of five levels; each further level doubles them.
     """
 
-    paper = "Ronneberger et al. 2015"
     published = "none printed"
 
     size_multiple = 16

@@ -20,7 +20,6 @@ class UNetPlusPlus(nn.Module):
     width: channels of the first of five levels; each further level doubles them.
     """
 
-    paper = "Zhou et al. 2020"
     published = "none printed"
 
     size_multiple = 16
