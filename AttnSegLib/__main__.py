@@ -1,4 +1,4 @@
-"""The command line: `attnseg segment`, `attnseg models`, `attnseg networks`, `attnseg check`."""
+"""The command line: `attnseg segment`, `attnseg models`, `attnseg collect`, `attnseg networks`, `attnseg check`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib import __version__
+from AttnSegLib.commands import collect as collect_commands
 from AttnSegLib.commands import models as model_commands
 from AttnSegLib.commands.progress import TerminalBar, progress_bar
 from AttnSegLib.errors import InputError, printable
@@ -113,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(run=_models)
     models.add_argument("--json", action="store_true", help="everything that is known of them, for programs")
     model_commands.add_to(models)
+
+    collect = commands.add_parser("collect", help="keep labelled cases of your own, to teach a model")
+    collect_commands.add_to(collect)
 
     networks = commands.add_parser("networks", help="list the networks, their size and cost")
     networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")

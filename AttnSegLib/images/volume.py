@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from AttnSegLib.images.grid import LPS_TO_RAS, affine_of, check_axes, same_place
 from AttnSegLib.images.metaimage import read_metaimage
 from AttnSegLib.images.nifti import read_nifti
 from AttnSegLib.images.nrrd import read_nrrd
+from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.packing import Damaged
 from AttnSegLib.images.stored import Contents
 
@@ -41,6 +42,7 @@ class Volume:
     other_affines: other places of the voxels that the file names, or that other programs give it, and the file's own
         where the reader of a data set corrected it. Label maps that were made for the file may lie there, too.
     padding: value of the voxels outside of what was measured, where the file says so and it is not that of air.
+    scan: voxels of the whole scan, where this is a part of it.
     """
 
     voxels: np.ndarray
@@ -49,6 +51,18 @@ class Volume:
     notices: tuple[str, ...] = ()
     other_affines: tuple[np.ndarray, ...] = ()
     padding: float | None = None
+    scan: np.ndarray | None = None
+
+    @property
+    def whole(self) -> np.ndarray:
+        """Voxels of the scan, of which percentiles are taken: a part must not look brighter than it does in it."""
+        return self.voxels if self.scan is None else self.scan
+
+    def part(self, region: Region) -> Volume:
+        """The voxels in a box, where they are."""
+        affine = self.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ region.start[::-1]
+        return replace(self, voxels=self.voxels[region.slices], affine=affine, other_affines=(), scan=self.whole)
 
     @property
     def spacing(self) -> tuple[float, float, float]:

@@ -28,9 +28,9 @@ class Exact:
 
     @classmethod
     def of(cls, volume: Volume) -> Exact:
-        """For the voxels of a volume."""
+        """For the voxels of a volume, and of the scan that it may be a part of."""
         if volume not in _EXACT:
-            _EXACT[volume] = cls._looked_for(volume.voxels)
+            _EXACT[volume] = cls._looked_for(volume.whole)
         return _EXACT[volume]
 
     @classmethod

@@ -163,7 +163,7 @@ class SliceStack:
         if self.preprocessing.percentiles is None:
             lower, upper = self.preprocessing.window or (0.0, 1.0)
             return exact.number(lower), exact.number(upper)
-        voxels = self.volume.measured(self.volume.voxels)
+        voxels = self.volume.measured(self.volume.whole)
         voxels = voxels if exact.is_plain else exact(voxels)
         lower, upper = map(float, np.percentile(voxels, self.preprocessing.percentiles))
         if lower == upper:  # nearly all voxels are equal: the percentiles say nothing

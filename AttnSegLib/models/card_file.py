@@ -88,7 +88,7 @@ def _check(spec: ModelSpec) -> None:
     if not all(map(_can_be_shown, _texts(to_json(spec)))):  # first, since what follows shows some of them
         raise ValueError("a text in it holds characters that can't be shown")
     _check_places(spec)
-    _check_labels(spec.labels)
+    check_labels(spec.labels)
     _check_network(spec)
 
 
@@ -102,7 +102,8 @@ def _check_places(spec: ModelSpec) -> None:
         raise ValueError("its url must be an https one")
 
 
-def _check_labels(labels: Sequence[Label]) -> None:
+def check_labels(labels: Sequence[Label]) -> None:
+    """Raises `ValueError` for labels that a card, or a collection, can't have."""
     if not are_numbered(labels):
         raise ValueError("its labels must be numbered 1, 2, ...")
     if len({label.id for label in labels}) < len(labels) or not all(label.name.strip() for label in labels):

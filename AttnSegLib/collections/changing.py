@@ -1,0 +1,91 @@
+"""Changing a collection: one process at a time, and `collection.json` always whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from AttnSegLib.collections.collection import COLLECTION, FORMAT, IMAGES, LABELS, Collection, open_collection
+from AttnSegLib.errors import InputError, cause_of
+from AttnSegLib.typed_json import to_json
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_LOCK = ".lock"
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+
+
+@contextlib.contextmanager
+def changing(folder: Path) -> Iterator[Collection]:
+    """The collection in a folder, for a block that nobody else can change it in.
+
+    Raises `InputError` if there is none, if another process changes it, or if its drive can't lock files; and in the
+    block for whatever the disk refuses.
+    """
+    open_collection(folder)  # before a lock is left where there is no collection
+    try:
+        with (folder / _LOCK).open("a+b") as lock:
+            _take(lock, folder)
+            collection = open_collection(folder)
+            _sweep(collection)
+            yield collection
+    except OSError as error:
+        raise InputError(
+            f"The collection in '{folder}' can't be changed ({cause_of(error)}) and is as it was; free some space, or "
+            "check the drive."
+        ) from error
+
+
+def write_collection(collection: Collection) -> None:
+    """Write `collection.json`: the new one takes the place of the old one when it is whole. Raises `OSError`."""
+    path = collection.folder / COLLECTION
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    text = json.dumps({"format": FORMAT} | to_json(collection), indent=2, allow_nan=False)
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _take(lock: IO[bytes], folder: Path) -> None:
+    """Held until the file is closed, also by the end of the process."""
+    try:
+        if sys.platform == "win32":
+            lock.seek(0)
+            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            raise InputError(
+                f"Another window or process changes the collection in '{folder}' right now; wait until it is done."
+            ) from error
+        raise InputError(
+            f"The drive of '{folder}' can't lock files, so two users could spoil each other's cases; keep the "
+            "collection on a disk of this computer."
+        ) from error
+
+
+def _sweep(collection: Collection) -> None:
+    """Remove what a process left that ended before it was done: files of no case, and half of them."""
+    known = {case.file for case in collection.cases}
+    for name in (IMAGES, LABELS):
+        for path in (collection.folder / name).glob("*"):
+            is_ours = path.name.startswith("case_") and path.name.endswith(".nrrd") and path.name not in known
+            if is_ours or path.name.endswith(".unfinished"):
+                with contextlib.suppress(OSError):
+                    path.unlink()

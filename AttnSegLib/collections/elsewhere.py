@@ -1,0 +1,73 @@
+"""A collection as one file, to train on another computer: `training.teach` takes the zip as it is."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+from AttnSegLib.collections.changing import changing
+from AttnSegLib.collections.collection import COLLECTION, IMAGES, LABELS, open_collection
+from AttnSegLib.errors import InputError, cause_of
+
+_HOW = "HOW-TO-TRAIN.txt"
+
+
+def command_for(path: Path) -> str:
+    """What to run on the other computer, in a checkout of AttnSeg."""
+    return f"python -m training.teach {path.name} --time 2h --out ."
+
+
+def zip_collection(folder: Path, path: Path) -> str:
+    """Write the collection in a folder as a zip file, and return the command to run with it.
+
+    Raises `InputError` if there is a file already, if the collection is changed right now, or if the disk is full.
+    """
+    if path.suffix.lower() != ".zip":
+        raise InputError(f"'{path.name}' must end in .zip; give such a name.")
+    if path.exists():
+        raise InputError(f"There is a file '{path}' already; give another name.")
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with changing(folder) as collection:
+        names = [f"{part}/{case.file}" for case in collection.cases for part in (IMAGES, LABELS)]
+        try:
+            with zipfile.ZipFile(unfinished, "w") as archive:  # the voxels are packed already
+                for name in (COLLECTION, *names):
+                    archive.write(folder / name, name)
+                archive.writestr(_HOW, _how(path))
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return command_for(path)
+
+
+def unzip_collection(path: Path) -> Path:
+    """The folder beside a zip file that holds its collection; it is unpacked there the first time.
+
+    Raises `InputError` if it holds no whole collection, or can't be unpacked.
+    """
+    folder = path.with_suffix("")
+    if folder.exists():
+        return open_collection(folder).folder
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".unfinished-") as unfinished:
+            made = Path(unfinished) / "collection"
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(made)  # keeps names that lead elsewhere inside
+            open_collection(made)
+            made.rename(folder)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise InputError(f"'{path.name}' is damaged, or not a zip file; copy it again.") from error
+    except OSError as error:
+        raise InputError(f"'{path.name}' can't be unpacked ({cause_of(error)}); free some space.") from error
+    return folder
+
+
+def _how(path: Path) -> str:
+    return (
+        "Train a model on these cases:\n\n"
+        "  git clone https://github.com/AttnSeg/SlicerAttnSeg, and in it: pip install '.[train]'\n\n"
+        "Put this zip file there, and run, in the same folder:\n\n"
+        f"  {command_for(path)}\n\n"
+        "It ends with the folder of a model. Bring that back, and import it: attnseg models import FOLDER\n"
+    )

@@ -1,0 +1,76 @@
+"""Writing voxels as NRRD, packed, with every digit of where they lie: NIfTI would round it to single precision."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+_TYPES = {
+    "i1": "int8",
+    "u1": "uint8",
+    "i2": "int16",
+    "u2": "uint16",
+    "i4": "int32",
+    "u4": "uint32",
+    "i8": "int64",
+    "u8": "uint64",
+    "f4": "float",
+    "f8": "double",
+}
+_FAST = 1  # of zlib's levels: somebody waits
+_GZIP = 31  # zlib's window for a file of gzip
+_AT_ONCE = 1 << 24  # bytes
+
+
+def write_voxels_file(path: Path, voxels: np.ndarray, affine: np.ndarray) -> None:
+    """Write voxels (D, H, W) on the grid of an RAS affine. Only when all bytes are on the disk, `path` is there.
+
+    Raises `OSError` if that fails; then nothing is left.
+    """
+    voxels = _storable(voxels)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(_header(voxels, affine).encode("ascii"))
+            packer = zlib.compressobj(_FAST, wbits=_GZIP)
+            whole = memoryview(voxels).cast("B")
+            for start in range(0, len(whole), _AT_ONCE):
+                file.write(packer.compress(whole[start : start + _AT_ONCE]))
+            file.write(packer.flush())
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _storable(voxels: np.ndarray) -> np.ndarray:
+    """In one piece, little endian, and of a type that NRRD has: of half precision, float32 is made."""
+    kind = voxels.dtype.str[1:]
+    kind = {"f2": "f4", "b1": "u1"}.get(kind, kind)
+    return np.ascontiguousarray(voxels, dtype=np.dtype("<" + kind))
+
+
+def _header(voxels: np.ndarray, affine: np.ndarray) -> str:
+    depth, height, width = voxels.shape
+    directions = " ".join(_vector(affine[:3, axis]) for axis in range(3))
+    return (
+        "NRRD0004\n"
+        f"type: {_TYPES[voxels.dtype.str[1:]]}\n"
+        "dimension: 3\n"
+        "space: right-anterior-superior\n"
+        f"sizes: {width} {height} {depth}\n"
+        f"space directions: {directions}\n"
+        "kinds: domain domain domain\n"
+        "endian: little\n"
+        "encoding: gzip\n"
+        f"space origin: {_vector(affine[:3, 3])}\n\n"
+    )
+
+
+def _vector(values: np.ndarray) -> str:
+    return f"({','.join(repr(float(value)) for value in values)})"
