@@ -25,8 +25,8 @@ from AttnSegLib.models.card_file import CARD, load_card, write_card
 from AttnSegLib.models.catalog import sha256_of
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.networks.cost import network_facts
-from AttnSegLib.unfinished import replace_folder, scratch_folder
 from AttnSegLib.networks.references import reference_of
+from AttnSegLib.unfinished import replace_folder, scratch_folder
 from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.learning.start import first_weights_of
