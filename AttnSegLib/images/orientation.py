@@ -23,6 +23,25 @@ class Region:
     start: tuple[int, int, int]
     stop: tuple[int, int, int]
 
+    @classmethod
+    def around(cls, label_map: np.ndarray, label: int, margin: int = 0) -> Region | None:
+        """The smallest box that holds a label of a map (D, H, W), widened by `margin` voxels as far as the map goes;
+        None if the label is nowhere. Looks slice by slice, so that it needs no memory."""
+        filled = np.zeros(label_map.shape[0], bool)
+        seen = np.zeros(label_map.shape[1:], bool)
+        for number, plane in enumerate(label_map):
+            mask = plane == label
+            filled[number] = mask.any()
+            if filled[number]:
+                seen |= mask
+        if not filled.any():
+            return None
+        lines = [np.flatnonzero(line) for line in (filled, seen.any(axis=1), seen.any(axis=0))]
+        k, j, i = (max(0, int(line[0]) - margin) for line in lines)
+        ends = zip(lines, label_map.shape, strict=True)
+        last_k, last_j, last_i = (min(length, int(line[-1]) + 1 + margin) for line, length in ends)
+        return cls((k, j, i), (last_k, last_j, last_i))
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises `InputError` if the box is empty or leaves a volume of this shape (D, H, W)."""
         bounds = zip(self.start, self.stop, shape, strict=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
 import slicer
-import vtk
 
 from AttnSegLib.mrml.protocols import CompositeNode, Node, Scene, SliceNode, VolumeNode
 
@@ -28,10 +26,7 @@ def color_table(scene: Scene, name: str, colors: Sequence[tuple[float, float, fl
 
 def fill_volume_node(node: VolumeNode, voxels: np.ndarray, affine: np.ndarray) -> None:
     """Give a volume node voxels (D, H, W) on the grid of an affine (4x4, index to mm, RAS)."""
-    matrix = vtk.vtkMatrix4x4()
-    for row, column in itertools.product(range(4), range(4)):
-        matrix.SetElement(row, column, affine[row, column])
-    node.SetIJKToRASMatrix(matrix)
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(affine))
     slicer.util.updateVolumeFromArray(node, voxels)
 
 

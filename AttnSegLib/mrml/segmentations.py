@@ -12,6 +12,7 @@ import vtk
 from vtk.util import numpy_support
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.orientation import Region
 from AttnSegLib.models.card import Label, ModelSpec
 from AttnSegLib.mrml.protocols import Segment, SegmentationNode, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside, world_affine
@@ -170,38 +171,18 @@ def _grid_in(segmentation_node: SegmentationNode, volume_node: VolumeNode) -> np
 def _oriented_image(label_map: np.ndarray, value: int, grid: np.ndarray) -> Any:
     """The label's mask, as small as it can be, on a grid (4x4, index to mm)."""
     image = slicer.vtkOrientedImageData()
-    matrix = vtk.vtkMatrix4x4()
-    for row in range(4):
-        for column in range(4):
-            matrix.SetElement(row, column, grid[row, column])
-    image.SetGeometryFromImageToWorldMatrix(matrix)
-    box = _box(label_map, value)
+    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(grid))
+    box = Region.around(label_map, value)
     if box is None:
         image.SetExtent(*_EMPTY)
         image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
         return image
-    k, j, i = box
+    k, j, i = box.slices
     image.SetExtent(i.start, i.stop - 1, j.start, j.stop - 1, k.start, k.stop - 1)
-    mask = np.ascontiguousarray(label_map[box] == value, np.uint8)
+    mask = np.ascontiguousarray(label_map[box.slices] == value, np.uint8)
     scalars = numpy_support.numpy_to_vtk(mask.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
     image.GetPointData().SetScalars(scalars)
     return image
-
-
-def _box(label_map: np.ndarray, value: int) -> tuple[slice, slice, slice] | None:
-    """The box around a label; slice by slice, so that it needs no memory."""
-    filled = np.zeros(label_map.shape[0], bool)
-    seen = np.zeros(label_map.shape[1:], bool)
-    for number, plane in enumerate(label_map):
-        mask = plane == value
-        filled[number] = mask.any()
-        if filled[number]:
-            seen |= mask
-    if not filled.any():
-        return None
-    bounds = [np.flatnonzero(line) for line in (filled, seen.any(axis=1), seen.any(axis=0))]
-    k, j, i = (slice(int(line[0]), int(line[-1]) + 1) for line in bounds)
-    return k, j, i
 
 
 def _refresh(node: SegmentationNode) -> None:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from AttnSegLib.images.orientation import Region
+
 Spacing = tuple[float, float, float]  # mm along i, j, k
 
 
@@ -98,8 +100,10 @@ def surface_distances(
     Surface voxels have a face neighbour outside the mask. Beyond the array there is nothing, or with `open_border`,
     which is CHAOS's way, the mask goes on.
     """
-    box = _joint_box(reference, prediction)
-    surfaces = [_surface(mask[box], open_border=open_border) for mask in (reference, prediction)]
+    box = Region.around(reference | prediction, True, margin=1)  # outside is no surface, and distance maps are slow
+    if box is None:
+        raise ValueError("both masks must be filled")
+    surfaces = [_surface(mask[box.slices], open_border=open_border) for mask in (reference, prediction)]
     to_prediction, to_reference = (_distance_to(surface, spacing) for surface in surfaces[::-1])
     return to_prediction[surfaces[0]], to_reference[surfaces[1]]
 
@@ -169,17 +173,6 @@ def _distances(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) 
         return surface_distances(reference, prediction, spacing)
     nothing = np.array([0.0 if reference.any() == prediction.any() else np.nan])
     return nothing, nothing
-
-
-def _joint_box(reference: np.ndarray, prediction: np.ndarray) -> tuple[slice, ...]:
-    """The box around both masks and one voxel more: outside of it is no surface, and distance maps of whole volumes are
-    slow."""
-    either = reference | prediction
-    box = []
-    for axis in range(either.ndim):
-        filled = np.flatnonzero(either.any(axis=tuple(a for a in range(either.ndim) if a != axis)))
-        box.append(slice(max(0, int(filled[0]) - 1), int(filled[-1]) + 2))
-    return tuple(box)
 
 
 def _surface(mask: np.ndarray, *, open_border: bool) -> np.ndarray:

@@ -73,3 +73,13 @@ def test_where_axes_fit_equally_well_anatomy_decides_and_not_the_file(plane, spa
             affine[:3, :3] = axes * (1 + 1e-7 * noise.normal(size=(3, 3)))
             views.append(slice_orientation(affine, plane).view(stored))
         assert all(np.array_equal(view, views[0]) for view in views)
+
+
+def test_the_box_around_a_label_is_as_small_as_it_can_be():
+    label_map = np.zeros((6, 7, 8), np.uint8)
+    label_map[1, 2, 3] = label_map[4, 5, 3] = 2
+    label_map[0, 0, 0] = 1
+    assert Region.around(label_map, 2) == Region((1, 2, 3), (5, 6, 4))
+    assert Region.around(label_map, 2, margin=2) == Region((0, 0, 1), (6, 7, 6))
+    assert Region.around(label_map == 1, True) == Region((0, 0, 0), (1, 1, 1))
+    assert Region.around(label_map, 3) is None
