@@ -1,4 +1,8 @@
-"""Names beside the points of a figure, none over another name or point."""
+"""Names beside the points of a figure, none over another name or point.
+
+adjustText 1.4 was tried instead: with the points of our test it writes names over dots and over each other, and what it
+draws depends on how busy the machine is.
+"""
 
 from __future__ import annotations
 
