@@ -1,5 +1,7 @@
 """The predictor with networks simple enough to know the answer."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from AttnSegLib.inference.prediction import Canvas, PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.inference.probabilities import expected_error
+from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionMap, ChannelCoefficients, SelfAttention
 from AttnSegLib.networks.output import SegmentationOutput
@@ -113,6 +116,23 @@ def test_largest_component_only(preprocessing):
     volume = Volume(voxels, np.eye(4))
     predictor = SlicePredictor(Threshold(), preprocessing, CPU, Traits(largest_component=True))
     assert predictor.predict(volume).label_map.sum() == 18
+
+
+def test_a_slice_that_is_segmented_again_keeps_all_its_parts(preprocessing):
+    """Within one slice, the parts of one organ may be apart: which belongs to the largest, only the volume tells."""
+    voxels = np.zeros((4, 8, 8), np.int16)
+    voxels[2, 1:4, 1:4] = voxels[2, 6:8, 6:8] = 100
+    predictor = SlicePredictor(Threshold(), preprocessing, CPU, Traits(largest_component=True))
+    again = PredictionOptions(region=Region((2, 0, 0), (3, 8, 8)))
+    np.testing.assert_array_equal(predictor.predict(Volume(voxels, np.eye(4)), again).label_map, voxels > 50)
+
+
+def test_the_largest_component_comes_with_the_model(a_model_folder):
+    spec = dataclasses.replace(load_card(a_model_folder / CARD), largest_component=True)
+    assert SlicePredictor.from_model(spec, CPU).traits.largest_component
+    assert not SlicePredictor.from_model(
+        dataclasses.replace(spec, largest_component=False), CPU
+    ).traits.largest_component
 
 
 class Notebook:

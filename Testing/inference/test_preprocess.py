@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.planes import PLANES
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.preprocessing import Preprocessing
@@ -226,3 +227,21 @@ def test_a_volume_of_one_slice_is_its_own_neighbour():
     volume = Volume(np.random.default_rng(0).random((1, 16, 16), np.float32), np.diag([1.0, 1.0, 3.0, 1.0]))
     seen = SliceStack.of(volume, Preprocessing("axial", window=(0, 1), neighbours=1)).slices([0])
     torch.testing.assert_close(seen, torch.from_dlpack(volume.voxels[None]).expand(1, 3, -1, -1))
+
+
+@pytest.mark.parametrize("pixel_spacing", [None, 0.5, 1.5])
+@pytest.mark.parametrize("voxel", [(3, 3, 3), (3, 4, 8), (2, 7, 5)])
+def test_a_voxel_lies_where_the_network_sees_it(pixel_spacing, voxel):
+    """On axes that are turned and flipped, in slices that are resampled and padded."""
+    affine = np.array([[0, 0, -3.0, 3], [1.0, 0, 0, -7], [0, -1.5, 0, 50], [0, 0, 0, 1]])
+    voxels = np.zeros((6, 11, 13), np.float32)
+    voxels[voxel] = 1
+    for plane in PLANES:
+        chosen = Preprocessing(plane, pixel_spacing=pixel_spacing, window=(0, 1), multiple=32)
+        stack = SliceStack.of(Volume(voxels, affine), chosen)
+        number = stack.orientation.stored_index(voxel[stack.axes[0]], voxels.shape)
+        seen = stack.slices([number])[0, 0].double()
+        rows, columns = (torch.arange(n, dtype=torch.float64) + 0.5 for n in seen.shape)  # middles of pixels
+        middle = [(seen.sum(dim=1) @ rows / seen.sum()).item(), (seen.sum(dim=0) @ columns / seen.sum()).item()]
+        place = [share * n for share, n in zip(stack.place(voxel), stack.model_size, strict=True)]
+        assert place == pytest.approx(middle, abs=0.25)
