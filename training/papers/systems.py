@@ -92,7 +92,7 @@ def _af(attention: str = "none", *, mff: bool = False, gff: bool = False) -> Sys
     return System("afnet", {"attention": attention, "mff": mff, "gff": gff})
 
 
-def _ec(*parts: str, loss: str = "dice") -> System:
+def _ec(*parts: str, loss: str = "ec_cam_dice") -> System:
     """U-Net with parts of EC-CaM-UNet. Its hybrid loss needs the side output (dws)."""
     options = {part: part in parts for part in ("cc", "sc", "mus", "ec", "dws")}
     return System("eccamunet", options, None if "dws" in parts else loss)
@@ -113,7 +113,7 @@ BASELINES: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
-BASELINE_LOSS = {"ec-cam-unet": "dice"}  # U-Net of its tables 1 and 2 is Dice of table 4, and stands for the others
+BASELINE_LOSS = {"ec-cam-unet": "ec_cam_dice"}  # U-Net of its tables 1, 2 is Dice of table 4, and stands for all
 
 SYSTEMS: dict[str, dict[str, System]] = {
     "af-net": {
@@ -142,9 +142,9 @@ SYSTEMS: dict[str, dict[str, System]] = {
         "CoA + MuS (sum)": System("eccamunet", {"fusion": "sum"}),
         "EC-CaM-UNet (concat + 1x1 conv)": System("eccamunet"),
         "EC-CaM-UNet": System("eccamunet"),
-        "Dice": _ec(loss="dice"),
+        "Dice": _ec(loss="ec_cam_dice"),
         "BCE": _ec(loss="bce"),
-        "Dice + BCE": _ec(loss="ec_cam"),
+        "Dice + BCE": _ec(loss="ec_cam_dice_bce"),
     },
     "ms-dual-guided": {
         "DANet": System("danet", loss="cross_entropy"),  # the paper's loss would leave out its main head
