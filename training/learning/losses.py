@@ -24,8 +24,9 @@ def soft_dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tenso
 
 
 def plain_dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
-    """1 - (2 sum PY + s) / (sum P + sum Y + s): EC-CaM-UNet Eq. 11, which prints no s, over all pixels of the batch, mean
-    over channels. Unlike `soft_dice_loss` it has no squares: where P is small, its gradient is several times as large."""
+    """1 - (2 sum PY + s) / (sum P + sum Y + s): EC-CaM-UNet Eq. 11, which prints no s, over all pixels of the batch,
+    mean over channels. Without the squares of `soft_dice_loss` its gradients are others, several times smaller where a
+    small organ is hardly found."""
     pixels = (0, 2, 3)
     probability = torch.sigmoid(logits)
     overlap, both = (probability * target).sum(pixels), (probability + target).sum(pixels)

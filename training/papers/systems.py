@@ -15,17 +15,20 @@ _Kind = TypeVar("_Kind")
 @dataclass(frozen=True)
 class System:
     """One row of a table: a network with options as in `networks.create`, without channels, classes and width. loss: if
-    it is not that of the paper's own network. level: to which an ANU-Net is pruned after training."""
+    it is not that of the paper's own network; alpha: of EC-CaM-UNet's Eq. 17. level: to which an ANU-Net is pruned
+    after training."""
 
     network: str
     options: dict[str, Any] = field(default_factory=dict)
     loss: str | None = None
     level: int | None = None
+    alpha: float | None = None
 
     @property
     def run_name(self) -> str:
         """A folder name for its runs: all levels of a network share them."""
         options = [f"{key}={value}" for key, value in self.options.items()]
+        options += [] if self.alpha is None else [f"alpha={self.alpha}"]
         return "-".join([self.network, *options]).replace("True", "1").replace("False", "0")
 
     @property
@@ -115,6 +118,8 @@ BASELINES: dict[str, dict[str, str]] = {
 
 BASELINE_LOSS = {"ec-cam-unet": "ec_cam_dice"}  # U-Net of its tables 1, 2 is Dice of table 4, and stands for all
 
+ALPHAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of EC-CaM-UNet's Fig. 5
+
 SYSTEMS: dict[str, dict[str, System]] = {
     "af-net": {
         "ResNet-34 backbone": _af(),
@@ -142,6 +147,7 @@ SYSTEMS: dict[str, dict[str, System]] = {
         "CoA + MuS (sum)": System("eccamunet", {"fusion": "sum"}),
         "EC-CaM-UNet (concat + 1x1 conv)": System("eccamunet"),
         "EC-CaM-UNet": System("eccamunet"),
+        **{f"alpha = {alpha}": System("eccamunet", alpha=alpha) for alpha in ALPHAS},
         "Dice": _ec(loss="ec_cam_dice"),
         "BCE": _ec(loss="bce"),
         "Dice + BCE": _ec(loss="ec_cam_dice_bce"),

@@ -3,5 +3,6 @@
 U-Nets are in unets/; networks that stand on a backbone, such as a ResNet, are in on_backbones/.
 
 Written here, but for SegFormer, which is the transformers library's. Why not from timm or segmentation_models_pytorch:
-docs/decisions/0004-torchvision.md; why no longer from MONAI: its U-Nets have other layers than those of the papers. All start with random weights, and nothing is ever downloaded.
+docs/decisions/0004-torchvision.md, which also says why no longer from MONAI. All start with random weights, and nothing
+is ever downloaded.
 """

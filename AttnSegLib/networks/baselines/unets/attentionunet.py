@@ -1,9 +1,9 @@
 """Attention U-Net: gates on the skip connections.
 
 O. Oktay, J. Schlemper, L. Le Folgoc, M. Lee, M. Heinrich, K. Misawa et al.: "Attention U-Net: Learning where to look
-for the pancreas", arXiv 1804.03999 (2018). In the form that the papers compare with, with the layers of the usual public
-implementation (github.com/LeeJunHyun/Image_Segmentation), whose cost AF-Net's Table 5 prints; this file is written from
-a description of it. A gate works at the size of its skip connection; the paper's works at half of it.
+for the pancreas", arXiv 1804.03999 (2018). In the form that the papers compare with, with the layers of the usual
+public implementation (github.com/LeeJunHyun/Image_Segmentation), whose cost AF-Net's Table 5 prints; this file is
+written from a description of it. A gate works at the size of its skip connection; the paper's works at half of it.
 """
 
 from __future__ import annotations
