@@ -19,7 +19,7 @@ from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate, seconds_per_slice
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
-from training.papers.columns import NOTES
+from training.papers.columns import NOTES, columns_beside
 from training.papers.printed import DATASETS, Printed, SystemCost, printed
 from training.papers.systems import System, system, table_names
 from training.scoring.candidates import Model, network_of, predictor_of
@@ -123,25 +123,29 @@ def recipe_for(wanted: TableToMake, chosen: System) -> Recipe:
     recipe = replace(recipe, network=chosen.network, options=own | chosen.options, preprocessing=preprocessing)
     epochs = min(budget.epochs or recipe.optimisation.epochs, recipe.optimisation.epochs)
     validate_every = min(recipe.optimisation.validate_every, epochs)  # at least once, or nothing is the best
-    return recipe.with_changes(loss=chosen.loss, epochs=epochs, validate_every=validate_every)
+    return recipe.with_changes(loss=chosen.loss, alpha=chosen.alpha, epochs=epochs, validate_every=validate_every)
 
 
 def ours_beside_printed(wanted: TableToMake, page: Printed, finished: dict[str, Made]) -> str:
     """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value."""
-    body = []
+    body: list[list[str]] = []
+    beside: dict[str, float] = {}
     for method in (method for method in page.rows if method in finished):
         scores, cost = finished[method]
         cells = []
         for column in page.columns:
-            theirs = page.rows[method].get(column.name)
-            cells.append(f"{_number(column.of(wanted.paper, scores, cost))} / {_number(theirs)}")
-        body.append([method, *cells])
+            ours, theirs = (_number(column.of(wanted.paper, scores, cost)), _number(page.rows[method].get(column.name)))
+            if (std := page.stds.get(method, {}).get(column.name)) is not None:
+                ours, theirs = f"{ours} ± {_number(column.spread(wanted.paper, scores))}", f"{theirs} ± {_number(std)}"
+            cells.append(f"{ours} / {theirs}")
+        beside = columns_beside(wanted.paper, scores)
+        body.append([method, *cells, *(_number(100 * value) for value in beside.values())])
     head = [f"{column.name} ({column.unit})" if column.unit != "fraction" else column.name for column in page.columns]
     cases = {one.case for scores, _ in finished.values() for one in scores}
     return (
         f"# {wanted.paper}, {wanted.name}: {page.title}, on {wanted.dataset}\n\n"
         f"Ours / printed, on {len(cases)} test cases; {wanted.budget}.\n\n"
-        + markdown_table(["method", *head], body, 1)
+        + markdown_table(["method", *head, *(f"{name} (percent)" for name in beside)], body, 1)
         + "".join(f"\n{note}\n" for note in (NOTES[wanted.paper], *page.notes))
     )
 

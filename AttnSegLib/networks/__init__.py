@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _BASELINES = ("baselines.unets", "baselines.on_backbones")
-_EXTRAS = ("monai", "transformers")  # what some baselines come from; the other networks need neither
+_EXTRA = "transformers"  # what SegFormer comes from; the other networks need torch only
 
 
 def network_names() -> list[str]:
@@ -39,7 +39,7 @@ def network_class(name: str) -> Any:
         return import_module(f"{__name__}.{room}.{name}").Network
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in _EXTRAS:
+        if missing != _EXTRA:
             raise
         raise InputError(f"Network '{name}' needs {missing}; install it: pip install 'attnseg[baselines]'.") from error
 

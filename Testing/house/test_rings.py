@@ -42,7 +42,7 @@ RULES = {
         "AttnSegLib/inference/checks/preflight.py",
         "matplotlib",
     ),
-    "Slicer has neither MONAI nor transformers: only some baselines import them": (
+    "Slicer has neither MONAI nor transformers: only SegFormer imports the second": (
         "AttnSegLib/networks/papers/anunet.py",
         "monai",
     ),

@@ -5,16 +5,18 @@ import math
 import pytest
 import torch
 
+from AttnSegLib.errors import InputError
 from AttnSegLib.networks.output import SegmentationOutput
 from training.learning.losses import (
     LOSSES,
     anu_literal_loss,
     anu_loss,
     dice_cross_entropy_loss,
-    ec_cam_alpha_loss,
     focal_loss,
     literal_loss,
+    loss_function,
     margin_loss,
+    plain_dice_loss,
     soft_dice_loss,
 )
 
@@ -110,18 +112,53 @@ def test_omega_loss_is_ten_times_the_main_and_once_the_additional_output():
     assert LOSSES["omega"](output, TARGET.float()).item() == pytest.approx(expected, rel=1e-5)
 
 
+PLAIN_DICE = 1 - (2 * 0.8 + 1) / (0.8 + 0.4 + 1 + 1)  # of 0.8 and 0.4 against 1 and 0
+
+
+def test_the_dice_of_ec_cam_unet_has_no_squares():
+    assert plain_dice_loss(logits_of(0.8, 0.4), TARGET).item() == pytest.approx(PLAIN_DICE)
+
+
+def test_its_gradient_in_a_small_organ_is_a_fifth_of_that_with_squares():
+    """P = 0.1 everywhere, an organ of 1 % of the slice; with N = 2 sum PY, D the denominator, 2 / D - N D' / D^2."""
+    target = torch.zeros(1, 1, 100, 100, dtype=torch.float64)
+    target[..., :10, :10] = 1
+
+    def gradient(loss):
+        probability = torch.full_like(target, 0.1).requires_grad_()
+        loss(torch.logit(probability), target, smooth=0.0).backward()
+        return probability.grad[0, 0, 0, 0].item()
+
+    plain, squared = 1000 + 100, 100 + 100
+    assert gradient(plain_dice_loss) == pytest.approx(-2 / plain + 20 / plain**2)
+    assert gradient(soft_dice_loss) == pytest.approx(-2 / squared + 20 * 0.2 / squared**2)
+    assert gradient(soft_dice_loss) / gradient(plain_dice_loss) == pytest.approx(5.5, abs=0.1)
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-def test_ec_cam_loss_by_hand(alpha):
-    output = SegmentationOutput(logits_of(0.8, 0.4), (logits_of(0.6, 0.3),))
-    dice = 1 - (2 * 0.8 + 1) / (0.8**2 + 0.4**2 + 1 + 1)
-    expected = alpha * dice + (1 - alpha) * bce((0.6, 1), (0.3, 0))
-    assert ec_cam_alpha_loss(output, TARGET.float(), alpha=alpha).item() == pytest.approx(expected, rel=1e-5)
+def test_ec_cam_loss_with_alpha_by_hand(alpha):
+    output = SegmentationOutput(logits_of(0.8, 0.4), side=logits_of(0.6, 0.3))
+    expected = alpha * PLAIN_DICE + (1 - alpha) * bce((0.6, 1), (0.3, 0))
+    assert loss_function("ec_cam", alpha)(output, TARGET.float()).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_ec_cam_loss_weighs_both_outputs_equally():
+    output = SegmentationOutput(logits_of(0.8, 0.4), side=logits_of(0.6, 0.3))
+    expected = PLAIN_DICE + bce((0.6, 1), (0.3, 0))
+    assert loss_function("ec_cam")(output, TARGET.float()).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_ec_cam_loss_refuses_a_network_without_a_side_output():
     output = SegmentationOutput(logits_of(0.8, 0.4), (logits_of(0.6, 0.3),))
-    dice = 1 - (2 * 0.8 + 1) / (0.8**2 + 0.4**2 + 1 + 1)
-    assert LOSSES["ec_cam"](output, TARGET.float()).item() == pytest.approx(dice + bce((0.6, 1), (0.3, 0)), rel=1e-6)
+    with pytest.raises(InputError, match="this network has none; take 'ec_cam_dice_bce'"):
+        LOSSES["ec_cam"](output, TARGET)
+
+
+def test_losses_of_all_heads_reach_the_side_output_too():
+    output = SegmentationOutput(logits_of(0.8, 0.4), side=logits_of(0.8, 0.4))
+    both = PLAIN_DICE + bce((0.8, 1), (0.4, 0))
+    assert LOSSES["ec_cam_dice"](output, TARGET).item() == pytest.approx(2 * PLAIN_DICE, rel=1e-6)
+    assert LOSSES["ec_cam_dice_bce"](output, TARGET).item() == pytest.approx(2 * both, rel=1e-6)
 
 
 def test_ms_dual_guided_loss_sums_cross_entropies_of_several_classes():
@@ -137,7 +174,8 @@ def test_gradients_of_every_loss_are_right(name):
     torch.manual_seed(0)
     heads = [torch.randn(2, 1, 3, 4, dtype=torch.float32, requires_grad=True) for _ in range(2)]
     target = (torch.rand(2, 1, 3, 4) > 0.5).float()
-    LOSSES[name](SegmentationOutput(heads[0], (heads[1],)), target).backward()
+    kept = {"side": heads[1]} if name == "ec_cam" else {"auxiliary": (heads[1],)}
+    LOSSES[name](SegmentationOutput(heads[0], **kept), target).backward()
     for head in heads:
         if head.grad is None:
             continue
@@ -145,7 +183,10 @@ def test_gradients_of_every_loss_are_right(name):
         step[0, 0, 1, 2] = 1e-2
         with torch.no_grad():
             others = [[h + sign * step if h is head else h for h in heads] for sign in (1, -1)]
-            values = [LOSSES[name](SegmentationOutput(h[0], (h[1],)), target).item() for h in others]
+            outputs = [
+                SegmentationOutput(h[0], **dict.fromkeys(kept, h[1] if name == "ec_cam" else (h[1],))) for h in others
+            ]
+            values = [LOSSES[name](output, target).item() for output in outputs]
         assert head.grad[0, 0, 1, 2].item() == pytest.approx((values[0] - values[1]) / 2e-2, rel=0.02, abs=1e-4)
 
 

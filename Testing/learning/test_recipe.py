@@ -72,14 +72,6 @@ def test_what_the_papers_print_is_in_their_recipes():
     assert (ms.optimisation.beta2, ms.optimisation.schedule, ms.split.folds) == (0.99, "plateau", 3)
 
 
-def test_the_comparison_repeats_the_recipe_of_ec_cam_unet():
-    paper = read_recipe(["ec-cam-unet/heart"])
-    ours = read_recipe(["modern/left_atrium-mr", "comparison/as-ec-cam-unet"])
-    cut_short = {"epochs": paper.optimisation.epochs, "precision": paper.optimisation.precision}
-    assert ours.with_changes(**cut_short).optimisation == replace(paper.optimisation, ema=0.0)  # which is none
-    assert replace(ours.augmentation, size=None, gamma=None) == paper.augmentation
-
-
 def test_a_later_file_adds_and_overrides(a_recipe, tmp_path):
     more = tmp_path / "more.toml"
     more.write_text("[optimisation]\nepochs = 7\n[options]\nwidth = 3\n")
@@ -100,6 +92,8 @@ def test_common_toml_is_read_before_its_neighbours(a_recipe, tmp_path):
     [
         ("epochs = 2", "epoch = 2", "'epoch'"),
         ('loss = "anu"', 'loss = "annu"', "no loss 'annu'.*anu"),
+        ("epochs = 2", "epochs = 2\nalpha = 0.3", "alpha is of the loss 'ec_cam', not of 'anu'"),
+        ('loss = "anu"', 'loss = "ec_cam"\nalpha = 1.5', "alpha is 1.5; it must be from 0 to 1"),
         ("epochs = 2", 'epochs = 2\noptimiser = "lion"', "no optimiser 'lion'.*adamw"),
         ("epochs = 2", 'epochs = 2\nschedule = "steps"', "no schedule 'steps'.*cosine"),
         ("batch_size = 4", "batch_size = 0", "batch_size is 0"),

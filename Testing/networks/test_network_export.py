@@ -32,7 +32,7 @@ def assert_equal_up_to_rounding(actual, expected):
 
 
 def heads(output):
-    return [output.logits, *output.auxiliary, *([] if output.penalty is None else [output.penalty])]
+    return [*output.heads, *([] if output.penalty is None else [output.penalty])]
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def test_maps_slices_to_logits_of_their_size(create, channels, classes):
     with torch.inference_mode():
         output = network(x)
     assert isinstance(output, SegmentationOutput)
-    for head in (output.logits, *output.auxiliary):
+    for head in output.heads:
         assert head.shape == (1, classes, *x.shape[2:])
     assert torch.isfinite(output.logits).all()
 
@@ -94,9 +94,9 @@ def test_says_the_same_kind_of_thing_in_training_and_gradients_reach_every_param
             torch.nn.init.ones_(parameter)
     output = network(slices(network, batch=2))
     in_evaluation = network.eval()(slices(network, batch=2))
-    assert len(output.auxiliary) == len(in_evaluation.auxiliary)
+    assert len(output.heads) == len(in_evaluation.heads)
     assert (output.penalty is None) == (in_evaluation.penalty is None)
-    loss = sum(head.square().mean() for head in (output.logits, *output.auxiliary))
+    loss = sum(head.square().mean() for head in output.heads)
     (loss if output.penalty is None else loss + output.penalty).backward()
     assert [n for n, parameter in network.named_parameters() if parameter.grad is None] == []
 

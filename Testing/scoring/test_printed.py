@@ -27,7 +27,7 @@ def test_every_table_has_rows_and_columns_that_we_can_fill(paper, table, dataset
     for method, values in page.rows.items():
         assert system(paper, method)
         assert values.keys() <= names
-        assert any(value is not None for value in values.values())
+        assert any(value is not None for value in values.values()) or table.startswith("figure")
     score = a_score(dice=0.5, label="liver")
     every_organ = [replace(score, label=organ) for organ in _ORGANS.values()]
     for column in page.columns:

@@ -12,7 +12,7 @@ from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Source
 from AttnSegLib.models.preprocessing import Preprocessing
 from training.evaluate import evaluate
-from training.papers.columns import COLUMNS, NOTES, paper_columns
+from training.papers.columns import BESIDE, COLUMNS, NOTES, columns_beside, paper_columns
 from training.scoring.candidates import Folder, plain_label
 from training.scoring.report import Examples, Extras, around, write_evaluation_report
 from training.scoring.scores import Found, Score, read_scores, write_scores
@@ -95,7 +95,33 @@ def test_pooled_and_mean_columns_differ():
 
 def test_undefined_values_are_left_out_of_means():
     scores = [a_score(dice=0.5, precision=0.8), a_score(dice=0.0, precision=NAN)]
-    assert paper_columns("ec-cam-unet", scores)["PPV"] == 0.8
+    assert paper_columns("omega-net", scores)["PPV"] == 0.8
+
+
+def test_ec_cam_unet_is_scored_by_slice_and_by_volume_beside():
+    """Of four slices one is found by two thirds, and one is only in the result; of another four one is found whole."""
+    found = a_mask(2, 3, 4)
+    found[2, 0] = 1
+    cases = [a_case("a", a_mask(1, 2, 3)), a_case("b", a_mask(1))]
+    scores = evaluate([Drawn("net", {"a": found, "b": a_mask(1)})], Truth(cases, Source("drawn"), [ORGAN]))
+    assert [(one.slices, one.filled_slices) for one in scores] == [(4, 2), (4, 1)]
+    assert (scores[0].slice_recall, scores[0].slice_precision) == pytest.approx((1 / 3, 1 / 3))
+    by_slice = paper_columns("ec-cam-unet", scores)
+    assert by_slice == pytest.approx(dict.fromkeys(("DSC", "Sensitivity", "Precision", "PPV"), 5 / 9))
+    beside = columns_beside("ec-cam-unet", scores)
+    assert beside["DSC, empty slices 1"] == pytest.approx(5 / 6)
+    assert beside["DSC by volume"] == pytest.approx((24 / 42 + 1) / 2)
+    assert columns_beside("af-net", scores) == {}
+
+
+def test_slices_that_nobody_counted_leave_columns_empty(tmp_path):
+    """A table from before slices were counted: it can be read, and has no columns by slice."""
+    write_scores(tmp_path / "scores.csv", [a_score(dice=0.5)])
+    lines = (tmp_path / "scores.csv").read_text().splitlines()
+    (tmp_path / "scores.csv").write_text("\n".join(line.rsplit(",", 4)[0] for line in lines) + "\n")
+    scores = read_scores(tmp_path / "scores.csv")
+    assert scores[0].dice == 0.5
+    assert np.isnan(paper_columns("ec-cam-unet", scores)["DSC"])
 
 
 def test_columns_without_any_defined_value_are_undefined():
@@ -104,7 +130,7 @@ def test_columns_without_any_defined_value_are_undefined():
 
 
 def test_every_paper_says_how_it_pools():
-    assert set(NOTES) == set(COLUMNS)
+    assert set(NOTES) == set(COLUMNS) > set(BESIDE)
 
 
 def test_an_unknown_paper_is_refused():

@@ -8,17 +8,29 @@ training step, as is weight decay by the optimiser.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid
 
+from AttnSegLib.errors import InputError
 from AttnSegLib.networks.output import SegmentationOutput
 
 
 def soft_dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
     """1 - (2 sum PY + s) / (sum P^2 + sum Y^2 + s): ANU-Net Eq. 5, over all pixels of the batch, mean over channels."""
     return _dice_of(torch.sigmoid(logits), target, smooth)
+
+
+def plain_dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
+    """1 - (2 sum PY + s) / (sum P + sum Y + s): EC-CaM-UNet Eq. 11, which prints no s, over all pixels of the batch,
+    mean over channels. Without the squares of `soft_dice_loss` its gradients are others, several times smaller where a
+    small organ is hardly found."""
+    pixels = (0, 2, 3)
+    probability = torch.sigmoid(logits)
+    overlap, both = (probability * target).sum(pixels), (probability + target).sum(pixels)
+    return (1 - (2 * overlap + smooth) / (both + smooth)).mean()
 
 
 def _dice_of(probability: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
@@ -84,17 +96,33 @@ def omega_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
     return 10 * main + sum(binary_cross_entropy_with_logits(head.float(), target) for head in output.auxiliary)
 
 
-def ec_cam_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
-    """EC-CaM-UNet: Dice of the main output plus binary cross-entropy of the side output, weighted equally."""
-    return 2 * ec_cam_alpha_loss(output, target, alpha=0.5)
+def ec_cam_loss(output: SegmentationOutput, target: Tensor, alpha: float | None = None) -> Tensor:
+    """EC-CaM-UNet Eq. 13: Dice (Eq. 11) of the main output plus binary cross-entropy (Eq. 12) of the side output; with
+    alpha Eq. 17, alpha times the first plus 1 - alpha times the second. Raises `InputError` for a network without a
+    side output."""
+    if output.side is None:
+        raise InputError(
+            "The loss 'ec_cam' puts its cross-entropy on EC-CaM-UNet's side output (its option dws), and this network "
+            "has none; take 'ec_cam_dice_bce', which puts both on every output."
+        )
+    dice = plain_dice_loss(output.logits.float(), target)
+    crossed = binary_cross_entropy_with_logits(output.side.float(), target)
+    return dice + crossed if alpha is None else alpha * dice + (1 - alpha) * crossed
 
 
-def ec_cam_alpha_loss(output: SegmentationOutput, target: Tensor, *, alpha: float) -> Tensor:
-    """EC-CaM-UNet Eq. 17: alpha Dice + (1 - alpha) cross-entropy. A network without a side output has both on its main
-    one."""
-    side = output.auxiliary[0] if output.auxiliary else output.logits
-    dice = soft_dice_loss(output.logits.float(), target)
-    return alpha * dice + (1 - alpha) * binary_cross_entropy_with_logits(side.float(), target)
+def ec_cam_dice_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """EC-CaM-UNet's Dice (Eq. 11) of all heads: its Table IV, first row, and what its baselines are trained with."""
+    return _sum_over_heads(output, lambda logits: plain_dice_loss(logits, target))
+
+
+def ec_cam_dice_bce_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
+    """EC-CaM-UNet's Dice (Eq. 11) plus cross-entropy of all heads: its Table IV, third row, where U-Net has no side
+    output."""
+
+    def head_loss(logits: Tensor) -> Tensor:
+        return plain_dice_loss(logits, target) + binary_cross_entropy_with_logits(logits, target)
+
+    return _sum_over_heads(output, head_loss)
 
 
 def ms_dual_guided_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
@@ -104,12 +132,12 @@ def ms_dual_guided_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
 
 
 def dice_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
-    """Soft Dice of all heads: EC-CaM-UNet's Table 4, first row."""
+    """Soft Dice of all heads, with squares in its denominator."""
     return _sum_over_heads(output, lambda logits: soft_dice_loss(logits, target))
 
 
 def bce_loss(output: SegmentationOutput, target: Tensor) -> Tensor:
-    """Binary cross-entropy of all heads: EC-CaM-UNet's Table 4, second row."""
+    """Binary cross-entropy of all heads: EC-CaM-UNet's Table IV, second row."""
     return _sum_over_heads(output, lambda logits: binary_cross_entropy_with_logits(logits, target))
 
 
@@ -149,13 +177,30 @@ LOSSES: dict[str, Callable[[SegmentationOutput, Tensor], Tensor]] = {
     "dice_bce": dice_bce_loss,
     "dice_cross_entropy": dice_cross_entropy_loss,
     "ec_cam": ec_cam_loss,
+    "ec_cam_dice": ec_cam_dice_loss,
+    "ec_cam_dice_bce": ec_cam_dice_bce_loss,
     "ms_dual_guided": ms_dual_guided_loss,
 }
 
 
+def loss_function(name: str, alpha: float | None = None) -> Callable[[SegmentationOutput, Tensor], Tensor]:
+    """The loss of a recipe. alpha: of EC-CaM-UNet's Eq. 17, for "ec_cam" alone. Raises `InputError` for a name that
+    does not exist, and for an alpha that does not fit."""
+    if name not in LOSSES:
+        raise InputError(f"There is no loss '{name}'; choose one of: {', '.join(LOSSES)}.")
+    if alpha is None:
+        return LOSSES[name]
+    if name != "ec_cam":
+        raise InputError(f"The recipe's alpha is of the loss 'ec_cam', not of '{name}'; leave it out.")
+    if not 0 <= alpha <= 1:
+        raise InputError(f"The recipe's alpha is {alpha}; it must be from 0 to 1.")
+    return partial(ec_cam_loss, alpha=alpha)
+
+
 def _sum_over_heads(output: SegmentationOutput, head_loss: Callable[[Tensor], Tensor]) -> Tensor:
-    heads = (*output.auxiliary, output.logits)
-    return torch.stack([head_loss(logits.float()) for logits in heads]).sum()  # half precision can't sum over pixels
+    return torch.stack(
+        [head_loss(logits.float()) for logits in output.heads]
+    ).sum()  # half precision can't sum over pixels
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks.output import SegmentationOutput
 from AttnSegLib.results import metrics
-from training.learning.losses import LOSSES
+from training.learning.losses import loss_function
 from training.learning.recipe import Recipe, from_dict
 from training.slices.augment import LabelledSlice
 from training.slices.cache import read_labelled
@@ -74,7 +74,7 @@ class SegmentationModule(lightning.LightningModule):
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
         output = self._output(batch.image)
         target = one_hot(batch.target, output.logits.shape[1])
-        loss = LOSSES[self.settings.loss](output, target)
+        loss = loss_function(self.settings.loss, self.settings.alpha)(output, target)
         if output.penalty is not None:
             loss = loss + output.penalty
         if not _all_agree(torch.isfinite(loss)):

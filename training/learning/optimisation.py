@@ -20,15 +20,16 @@ _SCHEDULES = ("constant", "cosine", "one_cycle", "plateau", "poly")
 class Optimisation:
     """Settings of a training run.
 
-    loss: a name of `losses.LOSSES`. foreground: share of the slices of an epoch in which there is a label; None takes
-    them as they are. batch_size: slices per step on all processes together; accumulate: batches whose gradients are
-    averaged for one step. optimiser: adamw, adam (weight decay as a part of the gradient), or sgd with momentum 0.9;
-    beta2: of the first two. schedule of the learning rate: one_cycle (rises over the share `warm_up` of the steps, then
-    falls), cosine, poly ((1 - t)^0.9), constant, or plateau (halved after 50 epochs in which the validation has not
-    become better). ema: decay per step of a moving average of the weights, smaller in the first steps of a run
-    (`averaging`), which is then what is validated and kept. clip: largest norm of the gradient. precision: as Lightning
-    names it, or "auto": bf16-mixed where the device computes fast in bfloat16, else 32-true. validate_every: epochs
-    between validations. select: the "best" checkpoint by validation, or the "last".
+    loss: a name of `losses.LOSSES`; alpha: of EC-CaM-UNet's Eq. 17, for "ec_cam" alone. foreground: share of the slices
+    of an epoch in which there is a label; None takes them as they are. batch_size: slices per step on all processes
+    together; accumulate: batches whose gradients are averaged for one step. optimiser: adamw, adam (weight decay as a
+    part of the gradient), or sgd with momentum 0.9; beta2: of the first two. schedule of the learning rate: one_cycle
+    (rises over the share `warm_up` of the steps, then falls), cosine, poly ((1 - t)^0.9), constant, or plateau (halved
+    after 50 epochs in which the validation has not become better). ema: decay per step of a moving average of the
+    weights, smaller in the first steps of a run (`averaging`), which is then what is validated and kept. clip: largest
+    norm of the gradient. precision: as Lightning names it, or "auto": bf16-mixed where the device computes fast in
+    bfloat16, else 32-true. validate_every: epochs between validations. select: the "best" checkpoint by validation, or
+    the "last".
     """
 
     loss: str
@@ -40,6 +41,7 @@ class Optimisation:
     beta2: float = 0.999
     schedule: str = "one_cycle"
     warm_up: float = 0.05
+    alpha: float | None = None
     foreground: float | None = None
     accumulate: int = 1
     ema: float | None = None

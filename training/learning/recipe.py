@@ -15,7 +15,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.models.card import Label, Source, are_numbered, fit_classes
 from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.typed_json import from_json
-from training.learning.losses import LOSSES
+from training.learning.losses import loss_function
 from training.learning.optimisation import Optimisation
 from training.slices.augment import Augmentation
 from training.slices.split import Split
@@ -44,8 +44,7 @@ class Recipe:
     test_flips: bool = False
 
     def __post_init__(self) -> None:
-        if self.optimisation.loss not in LOSSES:
-            raise InputError(f"There is no loss '{self.optimisation.loss}'; choose one of: {', '.join(LOSSES)}.")
+        loss_function(self.optimisation.loss, self.optimisation.alpha)  # raises what is wrong with them
         self._check_validation()
         self._check_channels()
         self._check_crops()

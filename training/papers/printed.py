@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -51,15 +51,24 @@ class Column:
         values = [paper_columns(paper, [one for one in scores if one.label == label])[self.score] for label in labels]
         return float(np.mean(values)) * (100 if self.unit == "percent" else 1)
 
+    def spread(self, paper: str, scores: Sequence[Score]) -> float:
+        """Standard deviation over cases of what each has by itself, in the column's unit; NaN of fewer than two."""
+        cases = {one.case for one in scores}
+        values = [self.of(paper, [one for one in scores if one.case == case], SystemCost(0, 0.0)) for case in cases]
+        defined = [value for value in values if not np.isnan(value)]
+        return float(np.std(defined, ddof=1)) if len(defined) > 1 else float("nan")
+
 
 @dataclass(frozen=True)
 class Printed:
-    """A printed table on one data set. rows: method to column name to value, None for a dash."""
+    """A printed table on one data set. rows: method to column name to value, None for a dash. stds: the same of printed
+    standard deviations, empty where there are none."""
 
     title: str
     columns: tuple[Column, ...]
     rows: dict[str, dict[str, float | None]]
     notes: tuple[str, ...]
+    stds: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def printed(paper: str, table: str, dataset: str) -> Printed:
@@ -86,12 +95,14 @@ def printed(paper: str, table: str, dataset: str) -> Printed:
 def _by_score_and_organ(parts: dict[str, PrintedPart]) -> Printed:
     columns: list[Column] = []
     rows: dict[str, dict[str, float | None]] = {}
+    stds: dict[str, dict[str, float]] = {}
     for score, part in parts.items():
         columns += [Column(f"{score} {organ}", unit, score, organ) for organ, unit in _units(part)]
         for row in part.rows:
             rows.setdefault(row.method, {}).update({f"{score} {organ}": v for organ, v in row.values.items()})
+            stds.setdefault(row.method, {}).update({f"{score} {organ}": v for organ, v in row.std.items()})
     first = next(iter(parts.values()))
-    return Printed(first.title, tuple(columns), rows, first.notes)
+    return Printed(first.title, tuple(columns), rows, first.notes, stds)
 
 
 def _units(part: PrintedPart) -> list[tuple[str, str]]:

@@ -15,17 +15,20 @@ _Kind = TypeVar("_Kind")
 @dataclass(frozen=True)
 class System:
     """One row of a table: a network with options as in `networks.create`, without channels, classes and width. loss: if
-    it is not that of the paper's own network. level: to which an ANU-Net is pruned after training."""
+    it is not that of the paper's own network; alpha: of EC-CaM-UNet's Eq. 17. level: to which an ANU-Net is pruned
+    after training."""
 
     network: str
     options: dict[str, Any] = field(default_factory=dict)
     loss: str | None = None
     level: int | None = None
+    alpha: float | None = None
 
     @property
     def run_name(self) -> str:
         """A folder name for its runs: all levels of a network share them."""
         options = [f"{key}={value}" for key, value in self.options.items()]
+        options += [] if self.alpha is None else [f"alpha={self.alpha}"]
         return "-".join([self.network, *options]).replace("True", "1").replace("False", "0")
 
     @property
@@ -92,7 +95,7 @@ def _af(attention: str = "none", *, mff: bool = False, gff: bool = False) -> Sys
     return System("afnet", {"attention": attention, "mff": mff, "gff": gff})
 
 
-def _ec(*parts: str, loss: str = "dice") -> System:
+def _ec(*parts: str, loss: str = "ec_cam_dice") -> System:
     """U-Net with parts of EC-CaM-UNet. Its hybrid loss needs the side output (dws)."""
     options = {part: part in parts for part in ("cc", "sc", "mus", "ec", "dws")}
     return System("eccamunet", options, None if "dws" in parts else loss)
@@ -113,7 +116,9 @@ BASELINES: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
-BASELINE_LOSS = {"ec-cam-unet": "dice"}  # U-Net of its tables 1 and 2 is Dice of table 4, and stands for the others
+BASELINE_LOSS = {"ec-cam-unet": "ec_cam_dice"}  # U-Net of its tables 1, 2 is Dice of table 4, and stands for all
+
+ALPHAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of EC-CaM-UNet's Fig. 5
 
 SYSTEMS: dict[str, dict[str, System]] = {
     "af-net": {
@@ -142,9 +147,10 @@ SYSTEMS: dict[str, dict[str, System]] = {
         "CoA + MuS (sum)": System("eccamunet", {"fusion": "sum"}),
         "EC-CaM-UNet (concat + 1x1 conv)": System("eccamunet"),
         "EC-CaM-UNet": System("eccamunet"),
-        "Dice": _ec(loss="dice"),
+        **{f"alpha = {alpha}": System("eccamunet", alpha=alpha) for alpha in ALPHAS},
+        "Dice": _ec(loss="ec_cam_dice"),
         "BCE": _ec(loss="bce"),
-        "Dice + BCE": _ec(loss="ec_cam"),
+        "Dice + BCE": _ec(loss="ec_cam_dice_bce"),
     },
     "ms-dual-guided": {
         "DANet": System("danet", loss="cross_entropy"),  # the paper's loss would leave out its main head

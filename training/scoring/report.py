@@ -11,7 +11,7 @@ import numpy as np
 
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Label
-from training.papers.columns import NOTES, paper_columns
+from training.papers.columns import NOTES, columns_beside, paper_columns
 from training.scoring.figures import box_plots, convergence
 from training.scoring.qualitative import QualitativePage, QualitativeRow, qualitative
 from training.scoring.scores import Found, Score, write_scores
@@ -98,7 +98,8 @@ def columns_markdown(paper: str, scores: Sequence[Score]) -> str:
     keys = list(dict.fromkeys((one.model, one.label) for one in scores))
     body, names = [], []
     for model, label in keys:
-        columns = paper_columns(paper, [one for one in scores if (one.model, one.label) == (model, label)])
+        own = [one for one in scores if (one.model, one.label) == (model, label)]
+        columns = paper_columns(paper, own) | columns_beside(paper, own)
         names = list(columns)
         body.append([model, label, *("n/a" if math.isnan(value) else f"{value:.4f}" for value in columns.values())])
     return markdown_table(["model", "label", *names], body, 2) + f"\n{NOTES[paper]}\n"

@@ -42,10 +42,15 @@ def write_rows(path: Path, kind: type[Row], rows: Iterable[Row], digits: int | N
 
 
 def read_rows(path: Path, kind: type[Row], made_by: str) -> list[Row]:
-    """Read what `write_rows` wrote. made_by: the command that does. Raises `InputError` for another table."""
-    kinds = {field.name: _KINDS[str(field.type)] for field in fields(kind)}
+    """Read what `write_rows` wrote; a column that is missing in an older table has its field's default. made_by: the
+    command that writes it. Raises `InputError` for another table."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [kind(**{name: of(row[name]) for name, of in kinds.items()}) for row in csv.DictReader(file)]
+            return [_row_of(kind, row) for row in csv.DictReader(file)]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(f"'{path}' is not a table that {made_by} wrote; delete it.") from error
+
+
+def _row_of(kind: type[Row], row: dict[str, str]) -> Row:
+    known = [field for field in fields(kind) if field.name in row]
+    return kind(**{field.name: _KINDS[str(field.type)](row[field.name]) for field in known})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,9 @@ class Score(metrics.MaskComparison):
 
     model: its id. tp, fp, fn, tn: voxels, so that scores can be pooled. auc: area under the ROC curve of the voxels'
     probabilities, NaN without these. volume_ml, reference_ml: predicted and true. seconds: of the prediction.
+
+    slices, filled_slices: all, and those with the label in truth or result. slice_recall, slice_precision: means over
+    the filled ones, as `slice_dice` is; where there is nothing to find, or nothing was found, they count 0.
     """
 
     model: str
@@ -34,6 +38,10 @@ class Score(metrics.MaskComparison):
     volume_ml: float
     reference_ml: float
     seconds: float
+    slices: int = 0
+    filled_slices: int = 0
+    slice_recall: float = float("nan")
+    slice_precision: float = float("nan")
 
     @property
     def counts(self) -> metrics.Counts:
@@ -83,4 +91,17 @@ def _score(found: Found, truth: Labelled, label: Label, slice_axis: int) -> Scor
         volume_ml=int(prediction.sum()) * truth.volume.voxel_volume,
         reference_ml=int(reference.sum()) * truth.volume.voxel_volume,
         seconds=found.seconds,
+        **_by_slice(np.moveaxis(reference, slice_axis, 0), np.moveaxis(prediction, slice_axis, 0)),
     )
+
+
+def _by_slice(reference: np.ndarray, prediction: np.ndarray) -> dict[str, Any]:
+    """Of masks (N, H, W)."""
+    pairs = [metrics.Counts.of(*pair) for pair in zip(reference, prediction, strict=True)]
+    filled = [counts for counts in pairs if counts.tp + counts.fp + counts.fn]
+    return {
+        "slices": len(pairs),
+        "filled_slices": len(filled),
+        "slice_recall": float(np.mean([one.recall for one in filled])) if filled else float("nan"),
+        "slice_precision": float(np.mean([one.precision for one in filled])) if filled else float("nan"),
+    }

@@ -2,6 +2,7 @@
 
 U-Nets are in unets/; networks that stand on a backbone, such as a ResNet, are in on_backbones/.
 
-From MONAI and transformers where these have them, else written here. Why not from timm or segmentation_models_pytorch:
-docs/decisions/0004-torchvision.md. All start with random weights, and nothing is ever downloaded.
+Written here, but for SegFormer, which is the transformers library's. Why not from timm or segmentation_models_pytorch:
+docs/decisions/0004-torchvision.md, which also says why no longer from MONAI. All start with random weights, and nothing
+is ever downloaded.
 """

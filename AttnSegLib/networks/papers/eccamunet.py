@@ -20,7 +20,7 @@ Readings where the paper is silent or contradicts itself:
 - The side path's factors 2, 2, 4 multiply to 16, so it hangs on the bottom; its widths 256 and 64 are ours.
 - Ablations (Table II, III): with cc alone F_A = w E + E; with sc alone F_A = S E + E. "series": the multi-scale block
   works on the attention's result; "sum": both are added; "concat": Eq. 10.
-- The heads return logits; sigmoid belongs to the loss and to inference. The auxiliary output is the side path's.
+- The heads return logits; sigmoid belongs to the loss and to inference. The side path's output is `side`.
 """
 
 from __future__ import annotations
@@ -215,7 +215,16 @@ class ECCaMUNet(nn.Module):
         y = fused
         for level in reversed(range(LEVELS)):
             y = self.blocks[level](torch.cat([features[level], self.ups[level](y)], dim=1))
-        return SegmentationOutput(self.head(y), () if self.side is None else (self.side(fused),))
+        return SegmentationOutput(self.head(y), side=None if self.side is None else self.side(fused))
+
+
+class PlainECCaMUNet(ECCaMUNet):
+    """The U-Net that all parts of Table V are compared on, with another attention (N, C, H, W) to the same at its
+    bottom, and with no part of EC-CaM-UNet."""
+
+    def __init__(self, in_channels: int, num_classes: int, width: int, attention: nn.Module):
+        super().__init__(in_channels, num_classes, width=width, cc=False, sc=False, mus=False, ec=False, dws=False)
+        self.bottom.attention = attention
 
 
 def _side_path(width: int, num_classes: int) -> nn.Sequential:

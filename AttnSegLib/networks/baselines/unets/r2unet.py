@@ -10,13 +10,12 @@ implementation decided; this file is written from a description of it:
 
 from __future__ import annotations
 
-import torch
+from functools import partial
+
 from torch import Tensor, nn
 
-from AttnSegLib.networks.blocks import ConvBlock, halve
-from AttnSegLib.networks.output import SegmentationOutput
-
-LEVELS = 5
+from AttnSegLib.networks.baselines.unets.unet import UShape
+from AttnSegLib.networks.blocks import ConvBlock
 
 
 class Recurrent(nn.Module):
@@ -47,40 +46,14 @@ class R2UNetBlock(nn.Module):
         return y + self.residual(y)
 
 
-class R2UNet(nn.Module):
-    """Slices (N, in_channels, H, W), H and W divisible by 16, to logits (N, num_classes, H, W).
+class R2UNet(UShape):
+    """U-Net of recurrent blocks. Sizes and width as in `UShape`.
 
-    width: channels of the first of five levels; each further level doubles them.
     times: how often a convolution sees its own output (the paper's t).
     """
 
-    published = "none printed"
-
-    size_multiple = 16
-
     def __init__(self, in_channels: int = 1, num_classes: int = 1, *, width: int = 64, times: int = 2):
-        super().__init__()
-        channels = [width * 2**i for i in range(LEVELS)]
-        self.encoder = nn.ModuleList(
-            R2UNetBlock(before, c, times) for before, c in zip([in_channels, *channels], channels, strict=False)
-        )
-        self.ups = nn.ModuleList(ConvBlock(2 * c, c) for c in channels[:-1])
-        self.decoder = nn.ModuleList(R2UNetBlock(2 * c, c, times) for c in channels[:-1])
-        self.head = nn.Conv2d(width, num_classes, 1)
-
-    def forward(self, x: Tensor) -> SegmentationOutput:
-        skips = []
-        for level, block in enumerate(self.encoder):
-            x = block(halve(x) if level else x)
-            skips.append(x)
-        for level in reversed(range(LEVELS - 1)):
-            below = self.ups[level](nn.functional.interpolate(x, scale_factor=2, mode="nearest"))
-            x = self.decoder[level](torch.cat([self.skip(level, skips[level], below), below], dim=1))
-        return SegmentationOutput(self.head(x))
-
-    def skip(self, _level: int, feature: Tensor, _below: Tensor) -> Tensor:
-        """What the decoder gets from the encoder's feature (N, C, H, W) of a level; `below` has the same shape."""
-        return feature
+        super().__init__(in_channels, num_classes, width, partial(R2UNetBlock, times=times))
 
 
 Network = R2UNet
