@@ -31,7 +31,7 @@ from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.learning.start import first_weights_of
 from training.model_folder.bundle import bundle_metadata
-from training.model_folder.card_scores import CardScoring, card_scores
+from training.model_folder.card_scores import NO_SCORE, CardScoring, card_scores
 from training.model_folder.onnx_file import write_onnx
 from training.model_folder.stored_weights import BITS, Bits, write_weights
 from training.scoring.candidates import network_of, predictor_of
@@ -97,7 +97,9 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     precise = predictor_of(content, Compute(), largest_component=spec.largest_component) if form.bits == 8 else None
     scoring = CardScoring(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
     spec = _written(replace(spec, scores=card_scores(spec, recipe, scoring)), folder)
-    (folder / "metadata.json").write_text(json.dumps(bundle_metadata(spec), indent=2) + "\n", encoding="utf-8")
+    (folder / "metadata.json").write_text(
+        json.dumps(bundle_metadata(spec), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+    )
     (folder / "ATTRIBUTION.md").write_text(_attribution(spec, recipe), encoding="utf-8")
     if form.onnx:
         network = SlicePredictor.from_model(spec, Compute("cpu", precision="float32")).network
@@ -192,7 +194,7 @@ def _spec(recipe: Recipe, folder: Path, facts: TrainingFacts) -> ModelSpec:
         licence=own["licence"],
         reference=reference_of(recipe.network).text,
         training=facts,
-        scores=ScoreFacts("not scored"),
+        scores=ScoreFacts(NO_SCORE),
         mirrored=recipe.test_flips or {"vertical", "horizontal"} <= set(recipe.augmentation.flips),
     )
 
@@ -224,12 +226,16 @@ def _parser() -> argparse.ArgumentParser:
 def _attribution(spec: ModelSpec, recipe: Recipe) -> str:
     start = spec.training.start
     before = f"Before that, on: {start.data}.\n" if start else ""
+    shared = (
+        f"They are shared under {spec.licence} (https://spdx.org/licenses/{spec.licence}.html), as that data set asks."
+    )
+    if spec.licence.startswith("LicenseRef-"):  # no licence that others know
+        shared = "Whether they may be shared is for the owner of these data to say."
     return (
         f"# {spec.title}\n\n"
         f"The weights in this folder were trained on: {recipe.card['data_source']}.\n"
         f"{before}"
-        f"They are shared under {spec.licence} (https://spdx.org/licenses/{spec.licence}.html), as that data set "
-        "asks.\n\n"
+        f"{shared}\n\n"
         f"Network: {spec.reference}.\n"
     )
 

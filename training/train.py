@@ -20,7 +20,7 @@ from training.command_line import add_run_options, exit_code_of, next_command
 from training.learning.attention_history import AttentionHistory, find_case
 from training.learning.averaging import moving_average
 from training.learning.checkpoints import SafeCheckpointIO, checkpoint_callbacks
-from training.learning.epoch_log import EpochLog, Progress, only_what_matters
+from training.learning.epoch_log import ClockLines, EpochLog, Progress, only_what_matters
 from training.learning.module import SegmentationModule
 from training.learning.recipe import Recipe, read_checkpoint, read_recipe, refuse_another
 from training.learning.start import begin_with, learnt
@@ -105,6 +105,8 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     """
     last = out / "last.ckpt"
     _check_folder(last, recipe, resume=run.resume)
+    if recipe.optimisation.minutes is not None and (str(run.devices), run.nodes) != ("1", 1):
+        raise InputError("A run by minutes needs a single device, since each has a clock of its own; give --devices 1.")
     lightning.seed_everything(recipe.optimisation.seed, workers=True, verbose=False)
     slices = SliceModule(recipe, root, run.cache or out / "slices", run.workers)
     slices.prepare_data()
@@ -117,7 +119,11 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     interrupted = last if run.resume and last.is_file() else None
     if interrupted is not None:
         refuse_other_cases(interrupted, slices.parts)
-        slices.first_epoch = read_checkpoint(interrupted)["epoch"] + 1
+        before = read_checkpoint(interrupted)
+        slices.first_epoch = before["epoch"] + 1
+        module.hparams.setdefault("start", before["hyper_parameters"].get("start"))
+        if module.clock is not None and before["seconds_spent"] >= module.clock.limit:
+            return last
     with only_what_matters():
         trainer = _trainer(recipe.with_changes(precision=precision), out, run, followers)
         trainer.fit(module, datamodule=slices, ckpt_path=interrupted, weights_only=True)
@@ -170,6 +176,7 @@ def _trainer(recipe: Recipe, out: Path, run: RunOptions, callbacks: list[Callbac
             check_val_every_n_epoch=settings.validate_every,
             num_sanity_val_steps=0,
             enable_model_summary=False,
+            enable_progress_bar=settings.minutes is None,
             log_every_n_steps=1,
             use_distributed_sampler=False,  # slices and validation cases are shared out by ourselves
             sync_batchnorm=run.accelerator != "cpu" and torch.cuda.is_available(),  # as EC-CaM-UNet does on two cards
@@ -177,7 +184,7 @@ def _trainer(recipe: Recipe, out: Path, run: RunOptions, callbacks: list[Callbac
             plugins=[SafeCheckpointIO()],
             callbacks=[
                 *callbacks,
-                Progress(),
+                Progress() if settings.minutes is None else ClockLines(),
                 EpochLog(out / "metrics.csv", settings.validate_every),
                 *checkpoint_callbacks(out, recipe),
             ],

@@ -129,7 +129,7 @@ class CaseScore:
 class ScoreFacts:
     """How good the model is on its test cases; all but the summary may be unknown.
 
-    summary: in a few words; meaning: of the numbers. mean_dice: over labels and cases. found_in_no_case: names of
+    summary: in a few words; meaning: of the numbers. mean_dice: over labels and patients. found_in_no_case: names of
     labels that it misses. dice_lost_by_8_bits: mean Dice of the weights in 32 bits less that of those in 8, and the
     same of each label, by its id; dice_lost_by_8_bits_meaning: where it was measured.
     """

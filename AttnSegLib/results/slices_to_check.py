@@ -49,3 +49,16 @@ def slices_to_check(
     found = [SliceToCheck(n, expected_error.get(n, 0.0), float(jump)) for n, jump in enumerate(jumps)]
     found = [s for s in found if s.score > 0 or areas[s.index] > 0]
     return sorted(found, key=lambda s: (-s.score, s.index))
+
+
+def doubt(label_map: np.ndarray, orientation: SliceOrientation, expected_error: Mapping[int, float]) -> float:
+    """How little a model is sure of a whole scan that has the organ, 0 to 1: the mean error that it expects of the
+    slices in which it found something; 1 if it found nothing.
+
+    label_map, expected_error: as in `slices_to_check`.
+    """
+    axis = orientation.axes[0]
+    filled = np.flatnonzero(label_map.any(axis=tuple(other for other in range(3) if other != axis)))
+    if not filled.size:
+        return 1.0
+    return float(np.mean([expected_error.get(int(number), 0.0) for number in filled]))

@@ -15,7 +15,7 @@ from AttnSegLib.models.card_file import CARD, load_card
 from training.export import Form, export, main
 from training.learning.recipe import read_recipe
 from training.model_folder import card_scores
-from training.model_folder.card_scores import CardScoring, labels_missed
+from training.model_folder.card_scores import CardScoring, dice_by_patient, labels_missed
 from training.scoring.scores import Found, score
 from training.slices.case import Case, Labelled
 
@@ -53,6 +53,27 @@ def scores_of(reference, prediction, model="shipped", case="a"):
 def test_a_label_is_missed_if_it_is_found_nowhere(cases, missed):
     scores = [one for number, pair in enumerate(cases) for one in scores_of(*pair, case=str(number))]
     assert labels_missed(scores, (LIVER, SPLEEN)) == missed
+
+
+# The mean on the card
+
+
+def test_a_model_that_finds_nothing_has_no_dice_from_empty_slices():
+    empty, filled = [0, 0, 0, 0], [1, 1, 2, 2]
+    scores = [one for n, row in enumerate([empty, empty, empty, filled]) for one in scores_of(row, empty, case=str(n))]
+    for patients in ({str(n): "anna" for n in range(4)}, {str(n): f"patient {n}" for n in range(4)}):
+        assert dice_by_patient(scores, patients) == 0.0  # 0.75 as a mean over files
+
+
+def test_the_files_of_a_patient_are_scored_together_and_what_is_found_where_nothing_is_counts():
+    anna = [*scores_of([1, 1, 0, 0], [1, 0, 0, 0], case="a1"), *scores_of([1, 0, 0, 0], [0, 0, 0, 0], case="a2")]
+    assert dice_by_patient(anna, {"a1": "anna", "a2": "anna"}) == pytest.approx(2 * 1 / (2 * 1 + 2))
+    bert = scores_of([0, 0, 0, 0], [0, 0, 2, 0], case="b")
+    assert dice_by_patient([*anna, *bert], {"a1": "anna", "a2": "anna", "b": "bert"}) == pytest.approx(0.25)
+
+
+def test_where_nobody_has_a_label_there_is_no_score_and_no_nan():
+    assert dice_by_patient(scores_of([0, 0], [0, 0]), {"a": "anna"}) is None
 
 
 # What 8 bits cost, with made-up scores
@@ -99,7 +120,7 @@ def test_8_bits_that_cost_too_much_are_refused(are_test, scored):
 
 def test_without_test_cases_the_card_says_where_8_bits_were_measured(scored):
     scores = scored((0.9, 0.8), (0.901, 0.8), are_test=False)
-    assert scores.summary == "not scored"
+    assert scores.summary == "no score yet"
     assert scores.mean_dice is None
     assert scores.dice_lost_by_8_bits == 0.0005
     assert scores.dice_lost_by_8_bits_meaning.endswith("trained on, since there are no test cases")
@@ -187,13 +208,13 @@ def test_a_model_that_finds_nothing_gets_no_card_unless_told(
     assert list((tmp_path / "models").iterdir()) == []
     assert command(checkpoint, EVEN_IF) == 0
     assert card_of().found_in_no_case == ("Ball",)
-    assert card_of().summary == ("not scored" if without_test else "Dice 0.000 on 1 test patients")
+    assert card_of().summary == ("no score yet" if without_test else "Dice 0.000 on 1 test patient")
 
 
 @pytest.mark.slow
 def test_a_model_without_test_cases_that_finds_something_gets_a_card(command, changed, card_of):
     assert command(changed(without_test=True)) == 0
-    assert card_of() == ScoreFacts("not scored")
+    assert card_of() == ScoreFacts("no score yet")
 
 
 @pytest.mark.slow

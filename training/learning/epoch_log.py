@@ -14,6 +14,8 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
+from training.learning.clock import Clock, in_words
+
 _COLUMNS = ("epoch", "step", "loss", "dice", "skipped_steps", "learning_rate", "seconds")
 
 
@@ -50,6 +52,20 @@ class Progress(TQDMProgressBar):
         return metrics
 
 
+class ClockLines(Callback):
+    """A line after each epoch of a run by minutes, on standard output: time, loss, and Dice of left-out cases when they
+    were scored."""
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        clock: Clock = module.clock  # type: ignore[assignment]  # only then are there such lines
+        line = f"{in_words(clock.spent)} of {in_words(clock.limit)}: loss {float(trainer.callback_metrics['loss']):.3f}"
+        if module.latest_dice is not None:
+            line += f", Dice {module.latest_dice:.3f} of cases left out"
+        print(line, flush=True)
+
+
 class EpochLog(Callback):
     """Appends to metrics.csv. An epoch that was interrupted and done again stands there twice; the later line counts.
     dice: empty in epochs without validation."""
@@ -61,12 +77,12 @@ class EpochLog(Callback):
     def on_train_epoch_start(self, *_: object) -> None:
         self._start = time.monotonic()
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: object) -> None:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]  # not in the stubs
             return
         epoch = trainer.current_epoch
         values = {name: f"{float(value):.9g}" for name, value in trainer.callback_metrics.items() if name in _COLUMNS}
-        if (epoch + 1) % self._validate_every:
+        if (epoch + 1) % self._validate_every or module.latest_dice is None:
             values.pop("dice", None)  # of an earlier epoch
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         seconds = f"{time.monotonic() - self._start:.1f}"

@@ -18,12 +18,13 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks.output import SegmentationOutput
 from AttnSegLib.results import metrics
+from training.learning.clock import Clock
 from training.learning.losses import loss_function
 from training.learning.recipe import Recipe, from_dict
 from training.slices.augment import LabelledSlice
 from training.slices.cache import read_labelled
 from training.slices.dataset import one_hot
-from training.slices.module import NOBODY
+from training.slices.module import NOBODY, watched
 from training.slices.split import Parts
 
 _MOST_SKIPPED = 100
@@ -61,6 +62,9 @@ class SegmentationModule(lightning.LightningModule):
         self.recipe: Recipe = from_dict(recipe)
         self.settings = self.recipe.optimisation
         self.parts, self.steps = parts, steps
+        self.clock = None if self.settings.minutes is None else Clock(60 * self.settings.minutes)
+        self._watched = watched(self.recipe, parts)
+        self.latest_dice: float | None = None  # of this epoch
         self.network = networks.create(self.recipe.network, **self.recipe.options)
         lay_out(self.network)
         self.skipped_steps = 0
@@ -103,16 +107,24 @@ class SegmentationModule(lightning.LightningModule):
             ) from error
         return output
 
+    def on_train_epoch_start(self) -> None:
+        self.latest_dice = None
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.clock is not None and self.clock.is_over:
+            self.trainer.should_stop = True
+
     def on_validation_epoch_start(self) -> None:
         """Every process validates the same network: batch normalisation has seen other slices in each."""
+        self._scores_now = self.clock is None or self.clock.is_time_to_score()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, number: int, _index: int) -> None:
-        if number == NOBODY:
+        if number == NOBODY or not self._scores_now:
             return
-        case = self.parts.validation[number]
+        case = self._watched[number]
         volume, label_map = read_labelled(case, self.recipe.dataset)
         predictor = SlicePredictor(self.network, self.recipe.preprocessing, Compute(device=str(self.device)))
         found = predictor.predict(volume).label_map
@@ -122,9 +134,12 @@ class SegmentationModule(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """The mean over cases, not over processes, which may have scored different numbers of them."""
         scores, self._scores = _gathered(self._scores), {}
+        if self.clock is not None:
+            self.clock.scored()
+        self.latest_dice = None
         if not scores:
             return
-        dice = sum(scores.values()) / len(scores)
+        self.latest_dice = dice = sum(scores.values()) / len(scores)
         self.log("dice", dice, prog_bar=True, rank_zero_only=True)
         if self.plateau is not None:
             self.plateau.step(dice)
@@ -152,21 +167,30 @@ class SegmentationModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         optimizer = self.settings.make_optimizer(self.parameters())
         self.plateau = self.settings.make_plateau(optimizer)  # stepped here: Lightning would do it after saving
-        schedule = self.settings.make_schedule(optimizer, self.steps)
+        if self.clock is None:
+            schedule = self.settings.make_schedule(optimizer, self.steps)
+        else:
+            schedule = self.clock.schedule(optimizer, self.settings.warm_up)
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["skipped_steps"] = self.skipped_steps
+        if self.clock is not None:
+            checkpoint["seconds_spent"] = self.clock.spent
         if self.plateau is not None:
             checkpoint["plateau"] = self.plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.skipped_steps = checkpoint["skipped_steps"]
+        if self.clock is not None:
+            self.clock.before = checkpoint["seconds_spent"]
         self._restored = checkpoint.get("plateau")
 
     def on_train_start(self) -> None:
+        if self.clock is not None:
+            self.clock.begin()
         if self.plateau is not None and self._restored is not None:
             self.plateau.load_state_dict(self._restored)
 

@@ -29,7 +29,8 @@ class Optimisation:
     weights, smaller in the first steps of a run (`averaging`), which is then what is validated and kept. clip: largest
     norm of the gradient. precision: as Lightning names it, or "auto": bf16-mixed where the device computes fast in
     bfloat16, else 32-true. validate_every: epochs between validations. select: the "best" checkpoint by validation, or
-    the "last".
+    the "last". minutes: time for the whole run, at the end of which the one_cycle is
+    finished, however many of the epochs were done by then (`clock`).
     """
 
     loss: str
@@ -50,6 +51,7 @@ class Optimisation:
     validate_every: int = 10
     select: str = "last"
     seed: int = 0
+    minutes: float | None = None
 
     def __post_init__(self) -> None:
         _one_of("optimiser", self.optimiser, _OPTIMISERS)
@@ -60,6 +62,11 @@ class Optimisation:
                 raise InputError(f"The recipe's {name} is {getattr(self, name)}; it must be at least 1.")
         if self.foreground is not None and not 0 < self.foreground <= 1:
             raise InputError(f"The recipe's foreground is {self.foreground}; it must be more than 0 and at most 1.")
+        if self.minutes is not None and (self.minutes <= 0 or self.schedule != "one_cycle" or self.select != "last"):
+            raise InputError(
+                "A run by minutes needs more than 0 of them, and schedule = 'one_cycle' and select = 'last' in the "
+                "recipe's [optimisation]."
+            )
         if not 0 <= self.seed < 2**32:
             raise InputError(f"The recipe's seed is {self.seed}; it must be at least 0 and less than 2^32.")
 

@@ -120,19 +120,25 @@ def read_recipe(names: Sequence[str]) -> Recipe:
     names: paths, or names of files in training/recipes/ such as "modern/anunet". A file common.toml beside a file is
     read before it. Raises `InputError` if a file is missing or the whole is not understood.
     """
+    try:
+        return from_dict(read_tables(names))
+    except InputError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"The recipe {' + '.join(names)} is not complete or not understood: {error}.") from error
+
+
+def read_tables(names: Sequence[str]) -> dict[str, Any]:
+    """What recipe files say together, as `read_recipe` reads them; a part of a recipe, too. Raises `InputError` if a
+    file is missing or no TOML."""
     values: dict[str, Any] = {}
     read: list[Path] = []
     for path in map(_find, names):
         for part in (path.with_name("common.toml"), path):
             if part.is_file() and part not in read:
-                values = _merged(values, _table(part))
+                values = merged(values, _table(part))
                 read.append(part)
-    try:
-        return from_dict(values)
-    except InputError:
-        raise
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"The recipe {' + '.join(names)} is not complete or not understood: {error}.") from error
+    return values
 
 
 def _find(name: str) -> Path:
@@ -161,13 +167,13 @@ def _table(path: Path) -> dict[str, Any]:
         raise InputError(f"The recipe '{path.name}' can't be read: {error}.") from error
 
 
-def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """Both tables; where both have a value, the second's, and where both values are tables, these merged."""
-    merged = dict(first)
+    result = dict(first)
     for key, value in second.items():
         both = isinstance(value, dict) and isinstance(first.get(key), dict)
-        merged[key] = _merged(first[key], value) if both else value
-    return merged
+        result[key] = merged(first[key], value) if both else value
+    return result
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:

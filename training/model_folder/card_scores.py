@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card import CaseScore, Label, ModelSpec, ScoreFacts
+from AttnSegLib.results.metrics import Counts
 from training.evaluate import evaluate
 from training.learning.recipe import Recipe
 from training.scoring.candidates import Model
@@ -18,6 +19,14 @@ from training.slices.case import Case
 
 _MOST_LOST = 0.002  # of the mean Dice, by storing weights in 8 bits
 _LEAST_DICE = 0.01  # of a label that is found
+
+_MEANING = (
+    "mean over labels and patients of the Dice of all that a patient has, empty slices included, on patients that were "
+    "never trained on and that chose nothing"
+)
+_FEW = 5  # test patients, up to which a score says little
+
+NO_SCORE = "no score yet"
 
 Scores = dict[str, list[Score]]
 
@@ -36,6 +45,11 @@ class CardScoring:
     in_32_bits: SlicePredictor | None = None
     may_find_nothing: bool = False
 
+    @property
+    def patients(self) -> dict[str, str]:
+        """Case id to patient."""
+        return {case.id: case.patient for case in self.cases}
+
 
 def card_scores(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> ScoreFacts:
     """The scores of a card, with what 8 bits cost if the weights are stored so.
@@ -50,7 +64,7 @@ def card_scores(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> ScoreF
             f"{'its test cases' if scoring.are_test else 'cases that it was trained on'}; train it longer, or export "
             "it all the same by --even-if-it-finds-nothing."
         )
-    facts = _of_test(scores, recipe, scoring) if scoring.are_test else ScoreFacts("not scored")
+    facts = _of_test(scores, recipe, scoring) if scoring.are_test else ScoreFacts(NO_SCORE)
     facts = replace(facts, found_in_no_case=tuple(label.name for label in missed))
     return _with_cost_of_8_bits(facts, scores, spec.labels, scoring) if scoring.in_32_bits else facts
 
@@ -64,6 +78,29 @@ def labels_missed(scores: Sequence[Score], labels: Sequence[Label]) -> list[Labe
         if all(one.volume_ml == 0 for one in own) or _mean_dice(judged) < _LEAST_DICE:
             missed.append(label)
     return missed
+
+
+def dice_by_patient(scores: Sequence[Score], patients: Mapping[str, str]) -> float | None:
+    """The mean Dice of one model over labels and patients, each of all files of a patient together: slices in files of
+    their own are no patients, and nothing in an empty one is no success.
+
+    Args:
+        scores: of its cases.
+        patients: case id to patient.
+
+    Returns:
+        None if nobody has any of the labels, and nothing of them was found.
+    """
+    own: dict[tuple[str, str], list[Score]] = {}
+    for one in scores:
+        if one.tp + one.fp + one.fn:
+            own.setdefault((one.label, patients[one.case]), []).append(one)
+    dice = [files[0].dice if len(files) == 1 else _together(files).dice for files in own.values()]
+    return sum(dice) / len(dice) if dice else None
+
+
+def _together(scores: Sequence[Score]) -> Counts:
+    return sum((one.counts for one in scores), Counts(0, 0, 0, 0))
 
 
 def _evaluated(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> Scores:
@@ -80,12 +117,14 @@ def _evaluated(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> Scores:
 
 def _of_test(scores: Scores, recipe: Recipe, scoring: CardScoring) -> ScoreFacts:
     shipped, plain = scores["shipped"], scores["plain"]
+    dice, plain_dice = (dice_by_patient(own, scoring.patients) for own in (shipped, plain))
+    count = len(set(scoring.patients.values()))
+    few = f"; so few patients ({count}) say little of others" if count < _FEW else ""
     return ScoreFacts(
-        summary=f"Dice {_mean_dice(shipped):.3f} on {len({case.patient for case in scoring.cases})} test patients",
-        meaning="Dice of whole volumes, empty slices included, on patients that were never trained on and that chose "
-        "nothing" + (", with flips" if recipe.test_flips else ""),
-        mean_dice=round(_mean_dice(shipped), 4),
-        mean_dice_without_postprocessing=round(_mean_dice(plain), 4),
+        summary=NO_SCORE if dice is None else f"Dice {dice:.3f} on {count} test patient{'s' * (count != 1)}",
+        meaning=_MEANING + (", with flips" if recipe.test_flips else "") + few,
+        mean_dice=None if dice is None else round(dice, 4),
+        mean_dice_without_postprocessing=None if plain_dice is None else round(plain_dice, 4),
         cases=tuple(_case_score(*pair) for pair in zip(shipped, plain, strict=True)),
     )
 
@@ -94,7 +133,7 @@ def _with_cost_of_8_bits(
     facts: ScoreFacts, scores: Scores, labels: Sequence[Label], scoring: CardScoring
 ) -> ScoreFacts:
     """Raises `InputError` if it is too much."""
-    lost = _dice_lost(scores)
+    lost = _dice_lost(scores, scoring)
     if lost >= _MOST_LOST:
         raise InputError(
             f"In 8 bits a weight, the mean Dice falls by {lost:.4f}, where less than {_MOST_LOST} is allowed; export "
@@ -105,12 +144,15 @@ def _with_cost_of_8_bits(
         dice_lost_by_8_bits=round(lost, 4),
         dice_lost_by_8_bits_meaning="mean Dice with the weights in 32 bits, less that with these, on "
         + ("the test patients" if scoring.are_test else "cases that it was trained on, since there are no test cases"),
-        dice_lost_by_8_bits_of_labels={label.id: round(_dice_lost(_of_label(scores, label)), 4) for label in labels},
+        dice_lost_by_8_bits_of_labels={
+            label.id: round(_dice_lost(_of_label(scores, label), scoring), 4) for label in labels
+        },
     )
 
 
-def _dice_lost(scores: Scores) -> float:
-    return _mean_dice(scores["in_32_bits"]) - _mean_dice(scores["shipped"])
+def _dice_lost(scores: Scores, scoring: CardScoring) -> float:
+    precise, shipped = (dice_by_patient(scores[name], scoring.patients) for name in ("in_32_bits", "shipped"))
+    return (1.0 if precise is None else precise) - (1.0 if shipped is None else shipped)
 
 
 def _of_label(scores: Scores, label: Label) -> Scores:

@@ -13,6 +13,7 @@ from training import datasets
 from training.learning.recipe import Recipe
 from training.slices.augment import LabelledSlice
 from training.slices.cache import CachedCase, SliceCache
+from training.slices.case import Case
 from training.slices.dataset import Pool, Share, ShuffledSlices, SliceDataset
 from training.slices.split import Parts, refuse_shared_images
 
@@ -22,6 +23,12 @@ NOBODY = -1
 def deal(recipe: Recipe, root: Path) -> Parts:
     """The cases of a recipe's data set in its split. Raises `InputError` for a layout or a split that does not work."""
     return recipe.split.deal(datasets.cases_of(recipe.dataset.name, root, **recipe.dataset.options))
+
+
+def watched(recipe: Recipe, parts: Parts) -> list[Case]:
+    """The cases that are scored during a run: those of the validation; or, in a run by minutes, which chooses nothing,
+    those that are left out for the card's scores."""
+    return parts.test if recipe.optimisation.minutes is not None and not parts.validation else parts.validation
 
 
 class SliceModule(lightning.LightningDataModule):
@@ -81,8 +88,9 @@ class SliceModule(lightning.LightningDataModule):
         get equally many, or they would wait for each other for ever; NOBODY stands for a missing one."""
         assert self.trainer is not None
         processes = self.trainer.world_size
-        numbers = list(range(self.trainer.global_rank, len(self.parts.validation), processes))
-        numbers += [NOBODY] * (-(-len(self.parts.validation) // processes) - len(numbers))
+        count = len(watched(self.recipe, self.parts))
+        numbers = list(range(self.trainer.global_rank, count, processes))
+        numbers += [NOBODY] * (-(-count // processes) - len(numbers))
         return DataLoader(numbers, batch_size=None)  # type: ignore[arg-type]  # a list is map-style enough
 
 

@@ -1,0 +1,174 @@
+"""Teach a model from one's own segmentations: python -m training.teach FOLDER --time 30m"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from AttnSegLib.collections.collection import Collection, open_collection
+from AttnSegLib.collections.elsewhere import unzip_collection
+from AttnSegLib.errors import InputError, cause_of
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.places import user_folder
+from training.command_line import add_run_options, exit_code_of
+from training.export import Form, export
+from training.learning.recipe import Recipe, from_dict, read_checkpoint, read_recipe
+from training.teaching.made_recipe import NETWORKS, begun_by, in_plain_words, model_id_for, recipe_for, recipe_table
+from training.teaching.suggestion import latest_model, suggest
+from training.teaching.survey import survey
+from training.teaching.toml_file import write_toml_file
+from training.train import RunOptions, train
+
+_EPILOG = """
+FOLDER is a collection ('attnseg collect' makes one), or a zip file of one. The recipe is made from what is in it,
+told in plain words, and written to recipe.toml in the folder of the run. Learning ends when the time is
+over; scoring the cases that were left out, and writing the model, come after that.
+
+A run that was stopped, or killed, goes on with the same command and --resume, and so does its clock.
+"""
+_NETWORK = "eccamunet"
+_RECIPE, _LAST, _FINISHED = "recipe.toml", "last.ckpt", "finished.ckpt"
+_BATCHES = 25  # between two checkpoints: what a killed run loses
+_UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
+_SHOWN = 5
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _work(options), "the same command with --resume")
+
+
+def _work(options: argparse.Namespace) -> None:
+    is_zip = options.folder.suffix.lower() == ".zip" and options.folder.is_file()
+    collection = open_collection(unzip_collection(options.folder) if is_zip else options.folder)
+    if options.suggest is not None:
+        _suggest(collection, options)
+    else:
+        _teach(collection, options)
+
+
+def _teach(collection: Collection, options: argparse.Namespace) -> None:
+    here = collection.folder.resolve()
+    run = options.run or here.with_name(f"{here.name}-training")
+    recipe = _recipe(collection, run, options)
+    for line in in_plain_words(recipe, len(collection.cases)):
+        print(line)
+    print(f"The whole recipe is in '{run / _RECIPE}'.", flush=True)
+    how = RunOptions(
+        accelerator=options.accelerator,
+        workers=options.workers,
+        resume=options.resume,
+        start=options.start,
+        max_batches=_BATCHES,
+    )
+    checkpoint = train(recipe, collection.folder, run, how)
+    models = options.out or user_folder()
+    print("The time is over; the model is scored and written.", flush=True)
+    form = Form(may_find_nothing=True)  # the card says it
+    folder = export(checkpoint, collection.folder, models, form, model_id=_free_id(collection, recipe, models))
+    checkpoint.replace(run / _FINISHED)
+    _tell_of(folder)
+
+
+def _tell_of(folder: Path) -> None:
+    scores = load_card(folder / CARD).scores
+    print(f"The model is in '{folder}': {scores.summary}.")
+    for name in scores.found_in_no_case:
+        print(f"It finds nothing, or almost nothing, of '{name}': give it more time, or more cases.")
+    if scores.mean_dice is None:
+        print("Look at what it finds in scans that it does not know before you trust it.")
+
+
+def _recipe(collection: Collection, run: Path, options: argparse.Namespace) -> Recipe:
+    """That of the interrupted run, or a new one, which is written down."""
+    path = run / _RECIPE
+    if (run / _LAST).is_file():
+        if not options.resume:
+            raise InputError(
+                f"'{run}' holds a run that was interrupted; add --resume to go on with it, or give another --run."
+            )
+        return read_recipe([str(path)])
+    if options.time is None:
+        raise InputError("Say how long to learn, such as --time 30m.")
+    recipe = _made(collection, options)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "metrics.csv").unlink(missing_ok=True)  # of the run before
+        write_toml_file(path, recipe_table(recipe), f"Made by training.teach from '{collection.name}'.")
+    except OSError as error:
+        raise InputError(f"'{run}' can't be written to ({cause_of(error)}); give another --run.") from error
+    return recipe
+
+
+def _made(collection: Collection, options: argparse.Namespace) -> Recipe:
+    network, found = options.network, survey(collection)
+    minutes = minutes_of(options.time)
+    if options.start is None:
+        return recipe_for(collection, found, network or _NETWORK, minutes, options.seed)
+    if Path(options.start).is_file():
+        before = from_dict(read_checkpoint(Path(options.start))["hyper_parameters"]["recipe"])
+        name, sizes, preprocessing = before.network, before.options, before.preprocessing
+    else:
+        spec = find_model(options.start)
+        name, sizes, preprocessing = spec.network, spec.options, spec.preprocessing
+    if network not in (None, name):
+        raise InputError(f"'{options.start}' has the network '{name}', not '{network}'; leave --network out.")
+    return begun_by(recipe_for(collection, found, name, minutes, options.seed), sizes, preprocessing)
+
+
+def _free_id(collection: Collection, recipe: Recipe, models: Path) -> str:
+    """An id that no model has: an earlier one may be the better one, and stays."""
+    wanted = model_id_for(collection, recipe.network)
+    names = [wanted, *(f"{wanted}-{number}" for number in range(2, 1000))]
+    return next(name for name in names if not (models / name).exists())
+
+
+def _suggest(collection: Collection, options: argparse.Namespace) -> None:
+    spec = latest_model(collection) if options.start is None else find_model(options.start)
+    accelerator = "cuda" if options.accelerator == "gpu" else options.accelerator
+    predictor = SlicePredictor.from_model(spec, Compute(accelerator))
+    found = suggest(collection, options.suggest, predictor, lambda sentence: print(sentence, file=sys.stderr))
+    print(f"Label '{found[0].path}' next: of {len(found)} scans, '{spec.id}' is least sure of it.")
+    for one in found[:_SHOWN]:
+        print(f"  {one.doubt:.3f}  {one.path.name}")
+
+
+def minutes_of(text: str) -> float:
+    """Minutes of a duration such as "90s", "30m", "2h" or "1h30m". Raises `InputError` for other texts, and for 0."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text.lower().replace(" ", ""))
+    minutes = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if "".join(map("".join, parts)) != text.lower().replace(" ", "") or minutes <= 0:
+        raise InputError(f"'{text}' is not a time; write it as 90s, 30m, 2h or 1h30m.")
+    return minutes
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.teach",
+        description="Teach a model from your own segmentations, in a time that you choose.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a collection, or a zip file of one")
+    parser.add_argument("--time", help="how long to learn: 90s, 30m, 2h, 1h30m")
+    parser.add_argument("--network", choices=NETWORKS, help=f"(default: {_NETWORK}, or that of --from)")
+    parser.add_argument("--from", dest="start", metavar="MODEL", help="begin with the weights of a model, or of a run")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the model goes (default: your models)")
+    parser.add_argument("--run", type=Path, metavar="DIR", help="folder of the run (default: beside FOLDER)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run that was interrupted")
+    parser.add_argument("--seed", type=int, default=0, help="of chance, also of which cases are left out (default: 0)")
+    parser.add_argument(
+        "--suggest", type=Path, metavar="SCANS", help="say which scan of a folder to label next, instead of learning"
+    )
+    add_run_options(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,148 @@
+"""The recipe of a collection, made from what is in it, and told in plain words."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Any
+
+from AttnSegLib.collections.collection import Collection
+from AttnSegLib.errors import InputError
+from AttnSegLib.models.preprocessing import Preprocessing
+from AttnSegLib.typed_json import to_json
+from training.learning.recipe import Recipe, from_dict, merged, read_tables
+from training.teaching.survey import Survey
+
+NETWORKS = ("afnet", "anunet", "eccamunet", "msdualguided", "omeganet")
+FEWEST_TO_SCORE = 5  # cases: with fewer, none can be spared
+_LEFT_OUT = 0.2  # of the cases
+_ORGAN_PIXELS = 96  # along the longer side of what is segmented
+_LARGEST_SIDE = 192  # pixels of a slice: more would leave too few steps in the time
+_SMALLEST_SIDE = 64
+_BATCH_PIXELS = 16 * 128 * 128
+_FILLED = 0.8  # of the slices of an epoch, where fewer have a label
+_HU = 5  # windows are rounded to so many
+_MOST_EPOCHS = 1_000_000  # never reached: time ends the run
+
+
+def recipe_for(collection: Collection, found: Survey, network: str, minutes: float, seed: int = 0) -> Recipe:
+    """The recipe of a training on a collection by a network's compact form. Raises `InputError` for another network."""
+    if network not in NETWORKS:
+        raise InputError(f"There is no network '{network}' to teach; choose one of: {', '.join(NETWORKS)}.")
+    base = read_tables([f"modern/{network}"])
+    multiple = base.get("preprocessing", {}).get("multiple", Preprocessing.multiple)
+    return from_dict(merged(base, _own(collection, found, minutes, seed, multiple)))
+
+
+def begun_by(recipe: Recipe, sizes: dict[str, Any], preprocessing: Preprocessing) -> Recipe:
+    """The recipe with a network that first weights fit. sizes, preprocessing: options and slices of the network that
+    they come from."""
+    multiple = math.lcm(recipe.preprocessing.multiple, preprocessing.multiple)
+    height, width = (-(-side // multiple) * multiple for side in recipe.augmentation.size or (0, 0))
+    taken = {"channels": preprocessing.channels, "neighbours": preprocessing.neighbours, "multiple": multiple}
+    return replace(
+        recipe,
+        options=dict(sizes) | {"num_classes": recipe.options["num_classes"]},
+        preprocessing=replace(recipe.preprocessing, **taken),
+        augmentation=replace(recipe.augmentation, size=(height, width)),
+    )
+
+
+def _own(collection: Collection, found: Survey, minutes: float, seed: int, multiple: int) -> dict[str, Any]:
+    spacing = _spacing(found)
+    size = [_side(mm / spacing, multiple) for mm in found.slice_mm]
+    batch = max(2, min(16, _BATCH_PIXELS // (size[0] * size[1])))
+    intensities: dict[str, Any] = {"percentiles": [0.5, 99.5]}
+    if collection.modality == "CT":
+        intensities = {"window": _window(found)}
+    return {
+        "dataset": {"name": "collection"},
+        "split": {"test": _left_out(collection, seed)},
+        "preprocessing": {"plane": found.plane, "pixel_spacing": spacing, **intensities},
+        "augmentation": {"size": size},
+        "options": {"in_channels": 1, "num_classes": len(collection.segments) + 1},
+        "optimisation": {
+            "loss": "dice_cross_entropy",
+            "epochs": _MOST_EPOCHS,
+            "minutes": minutes,
+            "batch_size": batch,
+            "validate_every": 1,
+            "seed": seed,
+            **({"foreground": _FILLED} if found.filled < _FILLED else {}),
+        },
+        "card": _card(collection),
+    }
+
+
+def _card(collection: Collection) -> dict[str, Any]:
+    count = len(collection.cases)
+    return {
+        "title": f"{collection.name} in {collection.modality}",
+        "organ": collection.name.lower(),
+        "modality": collection.modality,
+        "largest_component": False,
+        "licence": "LicenseRef-own-data",
+        "data_source": f"a collection of one's own, '{collection.name}': {count} case{'s' * (count != 1)}",
+        "labels": [to_json(label) for label in collection.segments],
+    }
+
+
+def _left_out(collection: Collection, seed: int) -> list[str]:
+    """Names of the cases that are kept for the score, drawn by the seed; none of fewer than five."""
+    names = [case.id for case in collection.cases]
+    if len(names) < FEWEST_TO_SCORE:
+        return []
+    return sorted(random.Random(seed).sample(names, round(_LEFT_OUT * len(names))))
+
+
+def _spacing(found: Survey) -> float:
+    """So that the organ has about 96 pixels; not below half of the scans' own, nor so that slices become too large."""
+    wanted = max(found.organ_mm / _ORGAN_PIXELS, found.pixel_mm / 2, max(found.slice_mm) / _LARGEST_SIDE)
+    return float(f"{wanted:.2g}")
+
+
+def _side(pixels: float, multiple: int) -> int:
+    """Of a slice: as large as the largest, rounded up to what the network takes."""
+    wanted = min(max(math.ceil(pixels), _SMALLEST_SIDE), _LARGEST_SIDE)
+    return -(-wanted // multiple) * multiple
+
+
+def _window(found: Survey) -> list[float]:
+    """Half as wide again, on either side, as what is labelled."""
+    lower, upper = found.intensities
+    margin = max((upper - lower) / 2, 50.0)
+    return [float(_HU * round((lower - margin) / _HU)), float(_HU * round((upper + margin) / _HU))]
+
+
+def model_id_for(collection: Collection, network: str) -> str:
+    """The id of a model of this collection."""
+    name = re.sub(r"[^a-z0-9]+", "_", collection.name.lower()).strip("_") or "collection"
+    return f"my-{name[:60]}-{network}"
+
+
+def in_plain_words(recipe: Recipe, count: int) -> Iterator[str]:
+    """What a training by a recipe of this file does, with a collection of so many cases."""
+    pre, run = recipe.preprocessing, recipe.optimisation
+    height, width = recipe.augmentation.size or (0, 0)
+    yield f"Network: {recipe.card['variant']}."
+    yield f"Slices: {pre.plane}, of {height} x {width} pixels of {pre.pixel_spacing:g} mm, {run.batch_size} at a time."
+    if pre.window:
+        yield f"Intensities: {pre.window[0]:g} to {pre.window[1]:g} HU, which the segments need."
+    else:
+        yield "Intensities: from the darkest to the brightest voxels of each scan, but for 1 %."
+    if run.foreground:
+        yield f"{run.foreground:.0%} of the slices that are learnt from have a label."
+    yield f"Time: {run.minutes:g} minutes of learning; what is ready then is the model."
+    if recipe.split.test:
+        names = ", ".join(recipe.split.test)
+        yield f"Score: by {names}, which the training never sees; {count - len(recipe.split.test)} cases train."
+    else:
+        yield f"No score: with fewer than {FEWEST_TO_SCORE} cases all {count} are needed for the training."
+
+
+def recipe_table(recipe: Recipe) -> dict[str, Any]:
+    """All of a recipe, as a TOML file holds it."""
+    return asdict(recipe)

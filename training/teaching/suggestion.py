@@ -1,0 +1,82 @@
+"""The scan that is worth labelling next: the one of which the model is least sure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from AttnSegLib.collections.collection import Collection
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import Volume, read_volume
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.catalog import load_models
+from AttnSegLib.results.slices_to_check import doubt
+
+_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """A scan that is not labelled yet. doubt: 0 (sure) to 1, see `slices_to_check.doubt`."""
+
+    path: Path
+    doubt: float
+
+
+def suggest(
+    collection: Collection, scans: Path, predictor: SlicePredictor, say: Callable[[str], None]
+) -> list[Doubted]:
+    """The scans in a folder that are not in the collection, the one of which the model is least sure first.
+
+    Args:
+        collection: whose scans are left out.
+        scans: a folder of files and of folders with DICOM series.
+        predictor: runs the model.
+        say: is told of what can't be read.
+
+    Raises:
+        InputError: if the folder holds no scan that is not in the collection.
+    """
+    known = {case.digest for case in collection.cases}
+    found = []
+    for path, volume in _readable(scans, say):
+        if hashlib.sha256(np.ascontiguousarray(volume.voxels).data).hexdigest() not in known:
+            prediction = predictor.predict(volume)
+            orientation = prediction.stack.orientation
+            found.append(Doubted(path, doubt(prediction.label_map, orientation, prediction.expected_error)))
+    if not found:
+        raise InputError(f"'{scans}' holds no scan that is not in the collection already; give another folder.")
+    return sorted(found, key=lambda one: -one.doubt)
+
+
+def latest_model(collection: Collection) -> ModelSpec:
+    """The model of the user's that was last taught from a collection of this name and these segments. Raises
+    `InputError` if there is none."""
+    title = f"{collection.name} in {collection.modality} ("
+    own = [
+        spec
+        for spec in load_models()
+        if spec.training.dataset is not None
+        and spec.training.dataset.name == "collection"
+        and spec.title.startswith(title)
+        and [label.id for label in spec.labels] == [label.id for label in collection.segments]
+    ]
+    if not own:
+        raise InputError(f"No model has been taught from '{collection.name}' yet; teach one, or give one by --from.")
+    return max(own, key=lambda spec: spec.weights_path.stat().st_mtime)
+
+
+def _readable(folder: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, Volume]]:
+    if not folder.is_dir():
+        raise InputError(f"There is no folder '{folder}'; give the folder of the scans.")
+    for path in sorted(folder.glob("[!.]*")):
+        if path.is_dir() or path.name.lower().endswith(_SUFFIXES):
+            try:
+                yield path, read_volume(path)
+            except InputError as error:
+                say(f"Left out: {error}")
