@@ -53,12 +53,18 @@ def draw(spec: ModelSpec, case: str, labelled: Labelled, path: Path) -> None:
     number = int((stack.view(reference) > 0).sum(axis=(1, 2)).argmax())
     voxel = _middle(reference, stack.axes[0], stack.orientation.stored_index(number, reference.shape))
     prediction = predictor.predict_stack(stack, PredictionOptions(attention=spec.attention))
-    maps = dict(prediction.attention)
+    maps, queries = dict(prediction.attention), {}
     for title in spec.attention:
         if title in spec.facts.queries:
             looked = predictor.predict_stack(stack, PredictionOptions(attention=(title,), query=voxel))
-            maps[f"{title},\nfrom the middle"] = looked.attention[title]
-    shown = Overview(f"{spec.title}: {case}", stack, prediction.label_map, spec.labels, maps, reference)
+            slice_alone = np.take(looked.attention[title], [voxel[stack.axes[0]]], stack.axes[0])
+            maps[f"{title},\nfrom the cross"] = np.broadcast_to(
+                slice_alone, reference.shape
+            )  # the others are not there
+            queries[f"{title},\nfrom the cross"] = voxel
+    gammas = {title: known.gamma for title in maps if (known := spec.influence_of(title.partition(",\n")[0]))}
+    case = f"{spec.title}: {case}"
+    shown = Overview(case, stack, prediction.label_map, spec.labels, maps, reference, gammas, queries)
     save_small(draw_slice_with_maps(shown, number), path)
 
 

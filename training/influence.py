@@ -100,7 +100,7 @@ def _measured(spec: ModelSpec, options: argparse.Namespace) -> AttentionFacts:
         raise InputError(f"Model '{spec.id}' has no attention maps to switch off.")
     truth = truth_of(spec, options.root, Wanted(cases=tuple(options.case or ())))
     truth.check(spec)
-    study = _Study(spec, truth, Compute(options.device, precision="float32"), options.every)
+    study = _Study(spec, truth, Compute(options.device, precision=options.precision), options.every)
     once(options.out / spec.id, spec.sha256, [case.id for case in truth.cases], study.write)
     facts = attention_facts(read_influences(options.out / spec.id / _TABLE))
     if facts.every != options.every:
@@ -141,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take each N-th slice (default: all)")
     parser.add_argument("--on-card", action="store_true", help="also write it to the model's card, and order its maps")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: the best there is)")
+    parser.add_argument("--precision", default="float32", help="float32 (default), bfloat16, auto")
     return parser
 
 

@@ -100,7 +100,7 @@ def segment(
         report["notices"] = notices
         start = time.perf_counter()
         with writing(request.out):
-            _write_images(folder, spec, prediction, reference)
+            _write_images(folder, spec, prediction, reference, request.without)
             seconds = time.perf_counter() - start
             report["seconds"] = {"read": reading, "predict": prediction.seconds, "write": seconds}
             write_run_report(folder / REPORT, report)
@@ -202,7 +202,9 @@ def _no_picture() -> list[str]:
     return [f"There is no {OVERVIEW}, since matplotlib is missing; to have it: pip install matplotlib."]
 
 
-def _write_images(folder: Path, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None) -> None:
+def _write_images(
+    folder: Path, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None, without: Iterable[str]
+) -> None:
     stack = prediction.stack
     affine = stack.volume.affine
     write_segmentation_file(folder / SEGMENTATION, prediction.label_map, affine, spec.labels)
@@ -212,5 +214,7 @@ def _write_images(folder: Path, spec: ModelSpec, prediction: Prediction, referen
         return
     from AttnSegLib.results.overview import Overview, write_overview
 
-    overview = Overview(spec.title, stack, prediction.label_map, spec.labels, prediction.attention, reference)
+    gammas = {title: known.gamma for title in prediction.attention if (known := spec.influence_of(title))}
+    title = ", ".join([spec.title, *(f"without {one}" for one in without)])
+    overview = Overview(title, stack, prediction.label_map, spec.labels, prediction.attention, reference, gammas)
     write_overview(folder / OVERVIEW, overview)

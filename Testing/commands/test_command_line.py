@@ -190,9 +190,18 @@ def test_a_pruned_network_leaves_its_level_in_the_report(run, a_scan, out):
     assert json.loads((out / "report.json").read_text())["model"]["level"] == 1
 
 
+@pytest.mark.parametrize(("wanted", "count"), [(["gate 0,0", "gate 1,2"], 2), (["all"], 10)])
+def test_attention_can_be_switched_off(run, a_scan, out, capsys, wanted, count):
+    assert run(a_scan, "--attention", "none", *[part for title in wanted for part in ("--without", title)]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["model"]["without"] == wanted
+    assert report["notices"][-1].count("was switched off") == count
+    assert "Warning: Attention was changed for this run: 'gate 0,0' was switched off" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_worker_says_the_same(run, a_scan, out, tmp_path):
-    options = ["--attention", "gate 0,0", "--flips", "--batch-size", "2"]
+    options = ["--attention", "gate 0,0", "--flips", "--batch-size", "2", "--without", "gate 0,1"]
     assert run(a_scan, *options) == 0
     kept = out.rename(tmp_path / "kept")
     assert run(a_scan, *options, "--worker") == 0

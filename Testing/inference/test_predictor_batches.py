@@ -13,14 +13,17 @@ from torch import nn
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
-from AttnSegLib.images.volume import read_label_map, read_volume
+from AttnSegLib.images.volume import Volume, read_label_map, read_volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.places import resource_folder
+from AttnSegLib.models.preprocessing import Preprocessing
+from AttnSegLib.networks.attention import AttentionMap
 from AttnSegLib.networks.output import SegmentationOutput
+from AttnSegLib.networks.replacement import Replacement
 from AttnSegLib.results import metrics
 
 
@@ -154,3 +157,70 @@ def test_flips_are_refused_to_a_model_that_never_saw_mirrored_slices(a_volume, p
     predictor = SlicePredictor(Threshold(), preprocessing, CPU, Traits(mirrored=False))
     with pytest.raises(InputError, match="never trained on mirrored slices"):
         predictor.predict(a_volume, PredictionOptions(flips=True))
+
+
+# Attention replaced
+
+
+class Gate(nn.Module):
+    """Foreground where the coefficient, which is the intensity, exceeds 0.5."""
+
+    def __init__(self):
+        super().__init__()
+        self.map = AttentionMap("gate")
+
+    def forward(self, x):
+        return SegmentationOutput(self.map(x) - 0.5)
+
+
+@pytest.fixture
+def a_bright_half():
+    """4 slices of 8 x 6 pixels; rows 4 to 7 are bright."""
+    voxels = np.zeros((4, 8, 6), np.int16)
+    voxels[:, 4:] = 90
+    return Volume(voxels, np.diag([-1.0, -1.0, 1.0, 1.0]))
+
+
+def replaced(volume, *replacements, flips=False, **painted):
+    preprocessing = Preprocessing("axial", window=(0, 100), multiple=2)
+    options = PredictionOptions(("gate",), flips=flips, replaced=replacements, painted=painted)
+    return SlicePredictor(Gate(), preprocessing, Compute("cpu", 2)).predict(volume, options)
+
+
+def test_what_was_replaced_is_told(a_bright_half):
+    found = replaced(a_bright_half, Replacement("gate", "constant", 0.9))
+    assert found.label_map.all()
+    [notice] = found.notices
+    assert "'gate' was replaced by the constant 0.9" in notice
+    assert found.attention["gate"].max() == pytest.approx(0.9, abs=1e-3)  # as the network computed it
+    assert found.attention["gate"].min() == 0
+    assert replaced(a_bright_half).notices == ()
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_a_region_is_erased_in_its_own_slice_and_place(a_bright_half, flips):
+    mask = np.zeros(a_bright_half.voxels.shape, np.float32)
+    mask[2, 5, :3] = 1
+    found = replaced(a_bright_half, Replacement("gate", "erased"), flips=flips, gate=mask)
+    np.testing.assert_array_equal(found.label_map, (a_bright_half.voxels > 0) & (mask == 0))
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_a_map_of_the_users_is_taken_slice_by_slice(a_bright_half, flips):
+    own = np.random.default_rng(0).random(a_bright_half.voxels.shape).astype(np.float32)
+    found = replaced(a_bright_half, Replacement("gate", "painted"), flips=flips, gate=own)
+    np.testing.assert_array_equal(found.label_map, own > 0.5)
+
+
+@pytest.mark.parametrize(
+    ("painted", "sentence"),
+    [
+        ({}, "must be an array on the volume's grid"),
+        ({"gate": np.zeros((1, 2, 3))}, "must be an array on the volume's grid"),
+        ({"gate": np.full((4, 8, 6), 1.5)}, "numbers from 0 to 1"),
+        ({"gate": np.full((4, 8, 6), np.nan)}, "numbers from 0 to 1"),
+    ],
+)
+def test_refuses_what_was_not_painted_for_this_volume(a_bright_half, painted, sentence):
+    with pytest.raises(InputError, match=sentence):
+        replaced(a_bright_half, Replacement("gate", "erased"), **painted)

@@ -20,6 +20,7 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import ComputeOptions, PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.catalog import find_model
+from AttnSegLib.networks.replacement import Replacement
 from AttnSegLib.results import metrics
 from AttnSegLib.worker import blocking, messages
 from AttnSegLib.worker.client import Worker
@@ -50,6 +51,8 @@ def large():
         PredictionOptions(attention=("gate 0,0", "gate 1,0"), flips=True),
         PredictionOptions(region=Region((1, 0, 1), (4, 3, 3)), start=3),
         PredictionOptions(probabilities=True, query=(2, 1, 1)),
+        PredictionOptions(replaced=(Replacement("gate 0,0"),)),
+        PredictionOptions(replaced=(Replacement("gate 1,0", "erased"),), painted={"gate 1,0": np.ones((5, 4, 3))}),
     ],
 )
 def test_says_the_same_as_the_predictor_itself(warm, spec, a_volume, options):
@@ -61,6 +64,7 @@ def test_says_the_same_as_the_predictor_itself(warm, spec, a_volume, options):
         np.testing.assert_array_equal(coefficients, expected.attention[title])
     assert result.measures[0].volume_ml == pytest.approx(expected.label_map.sum() * a_volume.voxel_volume, abs=1e-3)
     assert result.device.startswith("cpu")
+    assert result.notices == expected.notices
     assert result.expected_error == pytest.approx(expected.expected_error)
 
 

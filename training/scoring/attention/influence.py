@@ -17,6 +17,7 @@ from AttnSegLib.networks.attention import AttentionRecorder
 from AttnSegLib.networks.override import AttentionOverride, gammas, switchable_maps
 from AttnSegLib.networks.replacement import Replacement
 from AttnSegLib.results.metrics import dice
+from training.scoring.attention.remembered import RememberedBlocks
 from training.scoring.rows import read_rows, write_rows
 from training.slices.case import Labelled
 
@@ -60,11 +61,9 @@ class SwitchedOff:
         numbers = list(range(self._every // 2, len(stack), self._every)) or [len(stack) // 2]
         truth = stack.view(labelled.label_map)[numbers]
         strides = self._strides(stack, numbers[0])
-        seen = [stack.slices(numbers[first : first + _AT_ONCE]) for first in range(0, len(numbers), _AT_ONCE)]
-        whole = self._labels(stack, seen, [])
+        whole, changed = self._label_maps(stack, numbers)
         labels = range(1, int(max(whole.max(), truth.max())) + 1)
-        for title in [*self._titles, TOGETHER]:
-            without = self._labels(stack, seen, self._titles if title == TOGETHER else [title])
+        for title, without in changed.items():
             yield CaseInfluence(
                 case,
                 patient,
@@ -77,13 +76,27 @@ class SwitchedOff:
                 every=self._every,
             )
 
+    def _label_maps(self, stack: SliceStack, numbers: list[int]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """(n, H, W) on the volume's grid: of the network as it is, and by title without a map."""
+        off = {"": [], **{title: [title] for title in self._titles}, TOGETHER: self._titles}
+        found: dict[str, list[np.ndarray]] = {name: [] for name in off}
+        with RememberedBlocks(self._predictor.network) as remembered:
+            for first in range(0, len(numbers), _AT_ONCE):
+                seen = stack.slices(numbers[first : first + _AT_ONCE])
+                for name, titles in off.items():
+                    found[name].append(self._labels(stack, seen, titles))
+                    remembered.learns = False  # the first run has seen all that there is in common
+                remembered.forget()
+        whole, *changed = (np.concatenate(parts) for parts in found.values())
+        return whole, dict(zip([*self._titles, TOGETHER], changed, strict=True))
+
     @torch.inference_mode()
-    def _labels(self, stack: SliceStack, seen: Sequence[torch.Tensor], off: Sequence[str]) -> np.ndarray:
+    def _labels(self, stack: SliceStack, seen: torch.Tensor, off: Sequence[str]) -> np.ndarray:
         """(n, H, W) on the volume's grid."""
         runner = self._predictor.runner
         with AttentionOverride(runner.network, map(Replacement, off)):
-            found = [labels_of(stack.restore(runner.run(part.to(runner.device)).logits.float())) for part in seen]
-        return np.from_dlpack(torch.cat(found).cpu())
+            logits = runner.run(seen.to(runner.device)).logits.float()
+        return np.from_dlpack(labels_of(stack.restore(logits)).cpu())
 
     @torch.inference_mode()
     def _strides(self, stack: SliceStack, number: int) -> dict[str, int]:
