@@ -228,9 +228,9 @@ def _networks(options: argparse.Namespace) -> int:
 
         print("\n\n".join(reference.bibtex(name) for name, reference in REFERENCES.items()))
         return 0
-    from AttnSegLib.networks.cost import cost_table
+    from AttnSegLib.networks.counted import networks_table
 
-    print("\n".join(cost_table(baselines=options.baselines)))
+    print("\n".join(networks_table(baselines=options.baselines)))
     return 0
 
 

@@ -43,11 +43,24 @@ from AttnSegLib.worker.messages import Request
 
 @dataclass(frozen=True)
 class SegmentRequest:
-    """What to segment, and how. attention: titles of maps, or "default", "all" or "none" alone; series: number of a
-    DICOM series; level: of a pruned ANU-Net; flips: average over flips; plane: of the slices by the scan's header,
-    instead of the model's; reference: a label map to compare with; worker: predict in a process of its own; names:
-    whether the report has the name of the image, which may be a patient's; without: titles of attention to switch off,
-    or "all" alone."""
+    """What to segment, and how.
+
+    Args:
+        image: a file, or the folder of a DICOM series.
+        model: its id, or its folder.
+        out: the folder for the results.
+        attention: titles of the maps to write; or one word: "default", "all" or "none".
+        compute: device, batch size and precision.
+        level: to which an ANU-Net is pruned; None for the whole network.
+        flips: take the mean over flipped slices.
+        plane: of the slices, by the scan's header; None takes the model's.
+        series: number of the DICOM series, if there are several.
+        reference: a label map to compare with.
+        worker: predict in a process of its own.
+        overwrite: replace results that `out` holds already.
+        names: write the name of the image, which may be a patient's, into the report.
+        without: titles of the attention maps to switch off; or one word: "all".
+    """
 
     image: Path
     model: str
@@ -68,7 +81,7 @@ class SegmentRequest:
 def segment(
     request: SegmentRequest, watch: Watch | None = None, notify: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
-    """Do it, and return the report. notify gets sentences for the user as soon as they are known.
+    """Segment a volume, write the results, and return the report. notify gets each notice as soon as it is known.
 
     Raises `InputError` for bad input; then nothing was written.
     """
@@ -108,7 +121,7 @@ def segment(
 
 
 class _Follower:
-    """Passes on how the prediction goes on, if anyone wants to know, and notes what it says."""
+    """Passes on to a watch, if there is one, how far the prediction is; its notices are noted."""
 
     def __init__(self, watch: Watch | None, note: Callable[[Iterable[str]], None]):
         self._watch, self._note = watch, note

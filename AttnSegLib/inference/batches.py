@@ -1,4 +1,4 @@
-"""Slices on their way: which are wanted, read ahead of the network, and brought to their place when they come back."""
+"""Which slices a prediction needs, reading them ahead of the network, and writing its results back."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ from AttnSegLib.inference.preprocess import SliceStack
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """numbers: slices of the stack, in the order in which they are predicted; bounds: rows and columns to write; point:
-    of a query, as shares of a slice's height and width."""
+    """What one prediction does.
+
+    Args:
+        stack: the slices of the volume.
+        numbers: which of them are predicted, in this order.
+        bounds: the rows and the columns of each slice that are written.
+        point: where a query's point lies, as shares of the height and the width of a slice; None without a query.
+    """
 
     stack: SliceStack
     numbers: list[int]
@@ -45,8 +51,10 @@ class Plan:
         return cls(stack, numbers, bounds[1:], point)
 
     def read_ahead(self, wanted: list[int], size: int, *, pinned: bool) -> Iterator[InputSlices]:
-        """The slices with these numbers, `size` at a time; the next are read while the last are in use. pinned: to
-        memory from which a card can fetch them by itself."""
+        """The wanted slices, `size` at a time. A thread reads the next ones while the caller uses the last.
+
+        pinned: put them into page-locked memory, from which a CUDA card copies while the CPU goes on.
+        """
 
         def read(numbers: list[int]) -> InputSlices:
             pixels, ranges = self.stack.read(numbers)
@@ -61,7 +69,7 @@ class Plan:
             yield coming.result()
 
     def write(self, canvas: Canvas, batch: Batch) -> list[int]:
-        """Bring a batch to its place. Returns the stored indices of its slices."""
+        """Write a batch into the arrays of results. Returns the stored indices of its slices."""
         batch.wait()
         rows, columns = self.bounds
         shape = canvas.label_map.shape
@@ -80,7 +88,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class InputSlices:
-    """What `SliceStack.read` gives for some slices of the stack."""
+    """Some slices of the stack: their numbers, and what `SliceStack.read` gives for them."""
 
     numbers: list[int]
     pixels: Tensor
@@ -89,8 +97,16 @@ class InputSlices:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What a network says about slices of the stack. labels: (n, H, W) uint8; maps: title, probabilities: label to
-    (n, H, W) float16; all on the volume's grid; expected_error: (n,)."""
+    """What a network says about some slices, on the volume's own grid.
+
+    Args:
+        numbers: of the slices in the stack.
+        labels: (n, H, W) uint8.
+        maps: attention maps (n, H, W) float16, by title.
+        probabilities: (n, H, W) float16, by label.
+        expected_error: (n,), see `probabilities.expected_error`.
+        arrival: on a CUDA card, the event after which the copies in host memory are complete.
+    """
 
     numbers: list[int]
     labels: Tensor
@@ -100,7 +116,7 @@ class Batch:
     arrival: torch.cuda.Event | None = None
 
     def to_host(self) -> Batch:
-        """In host memory; from a CUDA card only once `wait` has returned, so that the card can go on meanwhile."""
+        """The batch in host memory. Copies from a CUDA card run in the background: they are complete after `wait`."""
         on_card = self.labels.is_cuda
 
         def host(values: Tensor) -> Tensor:
@@ -119,6 +135,6 @@ class Batch:
         return moved
 
     def wait(self) -> None:
-        """Until it has arrived in host memory."""
+        """Wait until the copies that `to_host` began are complete."""
         if self.arrival is not None:
             self.arrival.synchronize()

@@ -1,7 +1,7 @@
 """Batches side by side on a CPU, each in a lane: a thread with its share of torch's threads.
 
-Some steps of a network are done by one thread alone, and after the others all wait for the slowest. Lanes wait for
-nobody, and what is to be done before and after the network is done side by side, too.
+When many threads work on one batch, some steps of a network use only one of them, and after every other step all wait
+for the slowest. Lanes do not wait for each other. They also prepare slices, and restore results, side by side.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import torch
 
 @contextmanager
 def lanes(count: int) -> Iterator[Executor]:
-    """So many lanes; one is this thread itself, with all it has. At the end what has begun is waited for, and what has
-    not is left out."""
+    """An executor with `count` threads, each with its share of torch's threads. With a `count` of 1, it runs everything
+    at once in the calling thread, which has all of torch's threads.
+
+    When the block ends, it waits for what has begun, and drops what has not.
+    """
     if count == 1:
         yield _ThisThread()
         return

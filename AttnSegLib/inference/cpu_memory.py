@@ -1,7 +1,8 @@
 """Memory that a prediction on a CPU keeps from slice to slice.
 
-A network asks for the same large blocks for every slice. By default glibc gives each back to the system when it is
-freed, and the system hands it out again page by page, all zeros: up to a quarter of the time of a slice of 512 x 512.
+A network asks for the same large blocks for every slice. By default glibc returns each block to the system when it
+is freed. The system must then fill it with zeros, page by page, before it is used again, which takes up to a quarter of
+the time of a slice of 512 x 512.
 """
 
 from __future__ import annotations

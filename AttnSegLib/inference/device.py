@@ -42,8 +42,10 @@ def place_of(device: torch.device) -> Place:
 
 
 def most_lanes(device: torch.device) -> int:
-    """How many batches can be under way side by side, see `lanes`: on a CPU one for each of torch's threads. Without
-    OpenMP these belong to all lanes together; and where OpenMP binds threads to cores, new ones would share this one's.
+    """How many batches can run side by side, see `lanes`: on a CPU one for each of torch's threads, elsewhere one.
+
+    Also one on a CPU where lanes would not help: in a torch without OpenMP, whose lanes would all use the same threads,
+    and where OpenMP has bound this thread to one core, which the threads of all lanes would share.
     """
     bound = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
     return torch.get_num_threads() if device.type == "cpu" and torch.backends.openmp.is_available() and not bound else 1

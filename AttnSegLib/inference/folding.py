@@ -1,4 +1,4 @@
-"""Networks with fewer operations: what is fixed in evaluation mode is folded into the weights of what comes before."""
+"""Faster copies of networks: what is constant in evaluation mode becomes part of the weights of the layer before it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """A copy in evaluation mode, channels last, that says the same up to rounding with fewer passes over memory.
+    """A copy in evaluation mode, channels last, with the same output up to rounding, that is faster.
 
     Batch normalisation becomes part of the convolution before it where both stand side by side in an `nn.Sequential`,
     the only place where nothing can come between them; a module with a method `folded` is replaced by what that gives.

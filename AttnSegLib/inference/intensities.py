@@ -19,8 +19,13 @@ _EXACT: WeakKeyDictionary[Volume, Exact] = WeakKeyDictionary()  # looking for th
 
 @dataclass(frozen=True)
 class Exact:
-    """Intensities as float64 without loss: minus a whole number `base`, times `factor`. largest: magnitude of the
-    largest one, so counted, or 0 where the type of the voxels says enough."""
+    """A way to hold the intensities of a volume in float64 without loss: (intensity - base) * factor.
+
+    Args:
+        base: a whole number; not 0 only for whole numbers that are too large for float64.
+        factor: not 1 only for numbers whose differences would be infinite.
+        largest: the largest magnitude of a converted voxel; 0 for types of less than 64 bits.
+    """
 
     base: int = 0
     factor: float = 1.0
@@ -28,7 +33,7 @@ class Exact:
 
     @classmethod
     def of(cls, volume: Volume) -> Exact:
-        """For the voxels of a volume, and of the scan that it may be a part of."""
+        """The way for a volume; if it is a part of a scan, then for the whole scan."""
         if volume not in _EXACT:
             _EXACT[volume] = cls._looked_for(volume.whole)
         return _EXACT[volume]
@@ -49,26 +54,26 @@ class Exact:
         return (self.base, self.factor) == (0, 1.0)
 
     def __call__(self, voxels: np.ndarray) -> np.ndarray:
-        """Voxels as float64, so counted."""
+        """Voxels as converted numbers, float64."""
         if self.base:  # modulo 2 to the 64, and so without a limit
             voxels = voxels.astype(np.uint64) - np.uint64(self.base % 2**64)
         return voxels.astype(np.float64) * self.factor
 
     def number(self, intensity: float) -> float:
-        """An intensity, so counted."""
+        """One intensity as a converted number."""
         return (intensity - self.base) * self.factor
 
     def intensity(self, number: float) -> float:
-        """What `number` is made of."""
+        """The intensity that a converted number stands for."""
         return number / self.factor + self.base
 
     def fits_float32(self, lower: float, upper: float) -> bool:
-        """Whether float32 holds all voxels, and the steps between two intensities, so counted."""
+        """Whether float32 holds all voxels, and the steps between them in a range of converted numbers."""
         farthest = max(abs(lower), abs(upper))
         return self.is_plain and max(farthest, self.largest) < _LARGEST and farthest <= _STEPS * (upper - lower)
 
 
 def above(lower: np.ndarray) -> np.ndarray:
-    """Numbers that are larger, as the upper ends of ranges without any width."""
+    """For ranges of no width: upper ends that are a little above the lower ones, so that nothing is divided by 0."""
     larger: np.ndarray = lower + np.maximum(1.0, np.abs(lower) * 2.0**-20)
     return larger

@@ -1,4 +1,4 @@
-"""What can be asked of a predictor, and what it answers. Needs no torch: panel and worker's client speak of it, too."""
+"""What can be asked of a predictor, and what it answers. No torch: the panel and the worker's client use it."""
 
 from __future__ import annotations
 

@@ -45,8 +45,13 @@ _PATIENCE = 0.1  # seconds between two looks at whether to stop
 
 @dataclass(frozen=True)
 class Traits:
-    """What is known of a network besides itself. largest_component: to keep of each label; mirrored: whether it was
-    trained on mirrored slices, so that flips can be asked for; bytes_per_pixel: see `Runner`."""
+    """What a model's card says of its network, as far as predicting needs it.
+
+    Args:
+        largest_component: keep only the largest connected part of each label.
+        mirrored: the network was trained on mirrored slices, too, so that flips can be asked for.
+        bytes_per_pixel: see `Runner`.
+    """
 
     largest_component: bool = False
     mirrored: bool = True

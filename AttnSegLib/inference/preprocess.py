@@ -22,13 +22,19 @@ Range = tuple[float, float]
 
 
 def with_neighbours(neighbours: int, indices: list[int], count: int) -> np.ndarray:
-    """(n, 2 neighbours + 1) indices: for each slice, of `count`, those that are given together with it."""
+    """Indices (n, 2 neighbours + 1) of the slices that the network gets together for each of `indices`.
+
+    count: number of slices; beyond the first and the last, these are repeated.
+    """
     return np.clip(np.add.outer(indices, np.arange(-neighbours, neighbours + 1)), 0, count - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class SliceStack:
-    """The slices of one volume, and the way back to its grid. Keep it: percentiles of a large volume take a second."""
+    """The slices of one volume, and the way back to its grid.
+
+    Keep it if a volume is used several times: the percentiles of a large volume take a second, and it keeps them.
+    """
 
     preprocessing: Preprocessing
     volume: Volume
@@ -70,7 +76,7 @@ class SliceStack:
 
     @property
     def intensity_range(self) -> Range:
-        """The intensities that become 0 and 1, unless percentiles are taken per slice: then those of all slices."""
+        """The two intensities that become 0 and 1. With percentiles for each slice: those of all."""
         exact, (lower, upper) = Exact.of(self.volume), self._exact_range
         return exact.intensity(lower), exact.intensity(upper)
 
@@ -87,13 +93,14 @@ class SliceStack:
         return np.from_dlpack(_scaled(*self._with_ranges(self.view(self.volume.voxels)[number][None, None]))[0, 0])
 
     def read(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        """Slices and their neighbours (n, 2 neighbours + 1, H, W) float32 as the volume holds them, and of each the
-        intensities (n, 2 neighbours + 1, 2) that become 0 and 1. What float32 can't hold is scaled already."""
+        """Slices with their neighbours, as the volume holds them, (n, 2 neighbours + 1, H, W) float32; and for each the
+        two intensities that become 0 and 1, (n, 2 neighbours + 1, 2). Intensities that float32 can't hold come scaled.
+        """
         together = with_neighbours(self.preprocessing.neighbours, indices, len(self))
         return self._with_ranges(self.view(self.volume.voxels)[together])
 
     def prepare(self, pixels: Tensor, ranges: Tensor) -> Tensor:
-        """From what `read` gives, on whatever device it is by now, to (n, in_channels, H, W) as the network sees it."""
+        """Slices (n, in_channels, H, W) as the network sees them, from what `read` gives, on any device."""
         resampled = _resize(_scaled(pixels, ranges), self.resampled_size)
         if self.preprocessing.adaptive_threshold:
             resampled = _contrasted(resampled, self.preprocessing.adaptive_threshold)

@@ -1,4 +1,4 @@
-"""What a network says of a slice: labels, probabilities, their mean over flips, and how wrong they may be."""
+"""From the logits of a network to labels, probabilities, their mean over flips, and the error to expect."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SPECK = 2.0  # pixels: what weighs less is not worth a look
 
 
 def flipped(slices: Tensor) -> Tensor:
-    """(n, C, H, W) to (4 n, C, H, W): as they are, upside down, mirrored, and both."""
+    """Slices (n, C, H, W) four times, (4 n, C, H, W): first as they are, then upside down, then mirrored, then both."""
     return torch.cat([slices.flip(axes) for axes in _FLIPS])
 
 
 def merge_flips(logits: Tensor) -> Tensor:
-    """Logits (4 n, C, H, W) of flipped slices to those of the mean probability (n, C, H, W)."""
+    """From logits of `flipped` slices (4 n, C, H, W) to the logits (n, C, H, W) of their mean probability."""
     parts = torch.stack([part.flip(axes) for part, axes in zip(logits.chunk(len(_FLIPS)), _FLIPS, strict=True)])
     if logits.shape[1] == 1:
         return torch.logit(parts.sigmoid().mean(dim=0), eps=1e-6)
@@ -24,14 +24,16 @@ def merge_flips(logits: Tensor) -> Tensor:
 
 
 def labels_of(logits: Tensor) -> Tensor:
-    """(n, C, H, W) to labels (n, H, W) uint8: over 0.5 for one channel, else the most probable class."""
+    """Labels (n, H, W) uint8 of logits (n, C, H, W). One channel: 1 where the probability is over 0.5. More channels:
+    the most probable class."""
     # the indices of `max` are those of `argmax`, which on a CPU takes 13 times as long unless channels lie last
     labels = logits[:, 0] > 0 if logits.shape[1] == 1 else logits.max(dim=1).indices
     return labels.to(torch.uint8)
 
 
 def probabilities_of(logits: Tensor) -> dict[int, Tensor]:
-    """(n, C, H, W) to label: (n, H, W) float16: the sigmoid of one channel, else the softmax over the classes."""
+    """Probabilities (n, H, W) float16 of logits (n, C, H, W), by label, without the background. One channel: its
+    sigmoid. More channels: the softmax over them."""
     if logits.shape[1] == 1:
         return {1: logits[:, 0].sigmoid().half()}
     shares = logits.softmax(dim=1).half()
@@ -39,10 +41,11 @@ def probabilities_of(logits: Tensor) -> dict[int, Tensor]:
 
 
 def expected_error(logits: Tensor) -> Tensor:
-    """1 - the Dice to expect of the result, were its probabilities right: (n,), in [0, 1], mean over the labels.
+    """How wrong a slice is by the network's own probabilities: (n,), from 0 to 1, the mean over the labels.
 
-    Of what is labelled, the probabilities there are right; of what should be, all of them. Nothing against next to
-    nothing agrees.
+    It is 1 - Dice between the labels and an unknown truth of which only the probabilities are known: the sum of the
+    probabilities inside the label stands for the overlap, their sum over the slice for the size of the truth. A few
+    pixels are added to overlap and sizes, so that an empty result is not called wrong because of tiny probabilities.
     """
     result = labels_of(logits)
     scores = []

@@ -45,8 +45,13 @@ class Runner:
         return describe_device(self.device, self.dtype)
 
     def lanes(self, slices: int, pixels: int, views: int = 1) -> tuple[int, int]:
-        """How to run some slices of so many pixels, each seen so often: how many batches side by side, see `lanes`, and
-        slices in a batch."""
+        """How to run slices: the number of batches side by side, see `lanes`, and the number of slices in a batch.
+
+        Args:
+            slices: their number.
+            pixels: of one slice, as the network sees it.
+            views: how often the network sees each slice.
+        """
         load = Load(slices, pixels, views, self._bytes_per_pixel)
         return lanes_and_size(place_of(self.device), load, self._most or self._compute.batch_size)
 
@@ -58,8 +63,11 @@ class Runner:
         return output
 
     def shrink(self, slices: int) -> str:
-        """Need less memory from now on than so many slices at once did: half of them, then the CPU. Returns the
-        sentence that says so. Raises `InputError` if nothing is left to try."""
+        """Use less memory from now on, after memory ran out for this many slices at once: run half as many, or if it
+        was one, go on with the CPU.
+
+        Returns the sentence that tells the user. Raises `InputError` if nothing is left to try.
+        """
         torch.cuda.empty_cache()
         most = min(slices, self._most or slices)
         if most > 1:

@@ -12,10 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from AttnSegLib import networks
-from AttnSegLib.errors import InputError
 from AttnSegLib.models.card import NetworkFacts
 from AttnSegLib.networks.attention import SelfAttention, attention_maps
-from AttnSegLib.networks.references import reference_of
+from AttnSegLib.networks.counted import CountedNetwork
 
 _SIZE = 512  # pixels; self-attention grows faster than the slice, so a card overrates it for smaller slices
 
@@ -69,30 +68,17 @@ def network_facts(name: str, **options: Any) -> NetworkFacts:
     )
 
 
-def cost_table(*, baselines: bool = False) -> list[str]:
-    """Lines of a table of all networks at full width: size, cost at 256 and 512 pixels, maps, the paper's figure.
-
-    baselines: whether the networks that the papers compare with are there too; one without its library says so.
-    """
-    head = f"{'network':16}{'paper':24}{'parameters':>12}{'GMACs 256':>11}{'GMACs 512':>11}{'MB 512':>8}{'maps':>6}"
-    lines = [f"{head}  figure in the paper"]
-    own = [name for name in networks.network_names() if name not in networks.baseline_names()]
-    for name in [*own, *(networks.baseline_names() if baselines else [])]:
-        try:
-            lines.append(_row(name))
-        except InputError as missing_library:
-            lines.append(f"{name:16}{missing_library}")
-    return [
-        *lines,
-        "At the paper's width, with one channel in and one class out. Trained models are smaller, see their cards.",
-    ]
-
-
-def _row(name: str) -> str:
-    network_class = networks.network_class(name)
+def count_network(name: str) -> CountedNetwork:
+    """What belongs into `counted.COUNTED`, counted anew. Raises `InputError` like `networks.create`."""
     small, large = measure_network(name, 256), measure_network(name, 512)
-    size = f"{large.parameters:12,}{small.macs / 1e9:11.1f}{large.macs / 1e9:11.1f}{large.peak_bytes / 1e6:8.0f}"
-    return f"{name:16}{reference_of(name).short:24}{size}{large.maps:6}  {network_class.published}"
+    return CountedNetwork(
+        parameters=large.parameters,
+        gmacs_256=round(small.macs / 1e9, 1),
+        gmacs_512=round(large.macs / 1e9, 1),
+        mb_512=round(large.peak_bytes / 1e6),
+        maps=large.maps,
+        published=networks.network_class(name).published,
+    )
 
 
 def _only_the_result(_q: Tensor, _k: Tensor, v: Tensor, _size: tuple[int, int]) -> Tensor:

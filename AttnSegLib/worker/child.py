@@ -23,7 +23,7 @@ _NOT_OURS = "The worker said something that AttnSeg does not understand; restart
 
 @dataclass(frozen=True)
 class Ended:
-    """The process is gone. sentence: why, for the user; lines: its last ones, for the log."""
+    """The process has ended. sentence: the reason, for the user; lines: the last ones that it printed, for the log."""
 
     sentence: str
     lines: str
@@ -62,14 +62,14 @@ class ChildProcess:
         return self._process.poll() is not None
 
     def send(self, message: Message) -> None:
-        """Send a message; one that has ended gets none, and its reader reports the end."""
+        """Send a message. Does nothing if the process has ended: the thread that reads from it reports that."""
         try:
             protocol.send(self._process.stdin, message)  # type: ignore[arg-type]  # it is a pipe
         except OSError:
             return  # it has ended, which the reader reports
 
     def next_message(self) -> Message | Ended | None:
-        """The next of its messages, None if there is none now; after the last one `Ended`."""
+        """The next message from the process, or None if there is none yet; `Ended` after the last one."""
         try:
             return self._messages.get_nowait()
         except queue.Empty:

@@ -131,8 +131,11 @@ class Worker:
         return self._start(job, CheckOrder(job.number))
 
     def poll(self) -> list[Message]:
-        """What the worker told since the last call; never waits. The arrays of a job that came to nothing are let go at
-        the next call, so that the messages before its end can still be followed."""
+        """The worker's messages since the last call; never waits.
+
+        The arrays of a job that failed or was cancelled are released at the next call, so that the messages before
+        its end can still be used.
+        """
         retired, self._retired = self._retired, []
         for job in retired:
             job.release()

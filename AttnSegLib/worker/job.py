@@ -12,9 +12,16 @@ from AttnSegLib.worker.messages import Block
 
 
 class Job:
-    """One thing that the worker does. number: as messages name it. label_map (D, H, W) uint8, attention, title to
-    (D, H, W) float16, and probabilities, label to (D, H, W) float16, are views of memory that the worker writes into;
-    copy what is to outlive `release`. is_in_files: whether files take the place of some of this memory."""
+    """One thing that the worker does. Its arrays are views of shared memory into which the worker writes: copy what
+    you need longer than until `release`.
+
+    Attributes:
+        number: of the job, in messages.
+        label_map: (D, H, W) uint8.
+        attention: maps (D, H, W) float16, by title.
+        probabilities: (D, H, W) float16, by label.
+        is_in_files: whether files take the place of some of this memory.
+    """
 
     def __init__(self, number: int):
         self.number = number
@@ -26,8 +33,10 @@ class Job:
         self._named: list[Any] = []
 
     def share(self, shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, Block]:
-        """A new array that the worker sees too, and what to tell it. Raises `InputError` if there is not enough shared
-        memory; then the job's other arrays are let go, too."""
+        """A new array in shared memory, and the block that tells the worker where it is.
+
+        Raises `InputError` if there is not enough shared memory; then all arrays of the job are released.
+        """
         try:
             memory, array = protocol.create_block(shape, dtype)
         except InputError:
@@ -40,7 +49,7 @@ class Job:
         return array, block
 
     def unname(self) -> None:
-        """The worker has the memory: take its name away, so that it vanishes with the last process that uses it."""
+        """Remove the names of the memory, once the worker has opened it: it then vanishes with the last process."""
         for memory in self._named:
             memory.unlink()
         self._named = []

@@ -1,4 +1,4 @@
-"""How `messages` travel between client and worker. Standard library and numpy only.
+"""How messages and arrays travel between client and worker. Standard library and numpy only.
 
 Transport: the worker's standard input and output, two pipes that no other program can open: nothing listens anywhere,
 so nobody has to prove who he is. A message is one JSON object on a line; nothing is ever unpickled. Voxels and results

@@ -1,4 +1,4 @@
-"""How long the worker has said nothing, and what is said then."""
+"""Notices when the worker says nothing for too long, and what the user is told then."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _STUCK = (
 
 
 class Silence:
-    """Of one job. A process whose main thread computes still beats from another one, so that no beat means trouble."""
+    """Watches the silence of one job. A worker sends a sign of life from a thread of its own even while it computes,
+    so a missing one means trouble."""
 
     def __init__(self) -> None:
         self._last_look: float | None = None
@@ -32,12 +33,17 @@ class Silence:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it has been too long."""
+        """Whether the worker has been silent for so long that it is given up."""
         return self._without_sign >= LOST
 
     def look(self, now: float, signs: int, *, has_step: bool) -> str:
-        """What the user is to be told now; mostly empty. now: s, of any clock; signs: messages and beats so far;
-        has_step: whether the job has said something since the last look."""
+        """The sentence to show the user now; empty if there is nothing to say.
+
+        Args:
+            now: of any clock, in seconds.
+            signs: number of messages and signs of life so far.
+            has_step: whether the job has said something since the last look.
+        """
         passed = 0.0 if self._last_look is None else min(now - self._last_look, _LONGEST_LOOK)
         self._last_look = now
         self._without_sign = 0.0 if signs != self._signs else self._without_sign + passed

@@ -10,6 +10,7 @@ from made_up.commands import run_here
 from AttnSegLib.__main__ import main
 from AttnSegLib.models import catalog
 from AttnSegLib.models.card_file import CARD
+from AttnSegLib.networks import baseline_names
 from training.papers.comparison import title_of
 
 SHIPPED = "anunet-left_atrium-mr"
@@ -46,20 +47,27 @@ def test_a_damaged_card_is_told_beside_the_list(a_model_folder, monkeypatch, cap
 
 @pytest.fixture(scope="module")
 def networks_listed():
-    """What `attnseg networks` prints; counting takes seconds."""
+    """What `attnseg networks` prints."""
     ended = run_here(main, "networks")
     assert ended.code == 0
     return ended.printed
 
 
-@pytest.mark.slow
 def test_networks_are_listed_with_their_counts(networks_listed):
     rows = {line.split()[0]: line for line in networks_listed.splitlines()}
     for name, parameters in {"anunet": "8,950,594", "afnet": "30,734,369", "eccamunet": "55,759,635"}.items():
         assert parameters in rows[name]
 
 
-@pytest.mark.slow
+def test_baselines_are_listed_if_they_are_asked_for(networks_listed, capsys):
+    assert main(["networks", "--baselines"]) == 0
+    *rows, note = capsys.readouterr().out.splitlines()
+    *own, _note = networks_listed.splitlines()
+    assert rows[: len(own)] == own
+    assert [row.split()[0] for row in rows[len(own) :]] == baseline_names()
+    assert "At the paper's width" in note
+
+
 def test_docs_networks_md_says_what_the_command_does(networks_listed):
     numbers = r" +([\d,.]+)" * 5
     printed = re.findall(rf"^(\w+) .*?{numbers}  \S", networks_listed, re.MULTILINE)

@@ -68,7 +68,6 @@ def test_models_are_downloaded_without_tqdm(a_model_folder, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("package", "arguments"),
     [
-        ("torch", ["networks"]),
         ("torch", ["segment", "scan.nrrd", "--model", "x", "--out", "results"]),
         ("SimpleITK", ["segment", "scan.nrrd", "--model", "x", "--out", "results"]),
     ],
@@ -81,7 +80,7 @@ def test_what_nothing_goes_without_is_named(package, arguments):
 
 
 def test_a_fault_of_our_own_is_not_taken_for_a_missing_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "AttnSegLib.networks.cost", None)
+    monkeypatch.setitem(sys.modules, "AttnSegLib.networks.counted", None)
     with pytest.raises(ModuleNotFoundError):
         main(["networks"])
 
