@@ -1,10 +1,8 @@
 """Fixtures that several tests share, and how tests run side by side."""
 
-import json
 import os
 import shutil
 from collections import Counter
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,23 +10,19 @@ import torch
 from hypothesis import HealthCheck, settings
 from made_up.balls import RECIPE, write_task
 from made_up.commands import run_here
+from made_up.tiny_model import write_model
 from panel_at_work import a_node as a_node
 from panel_at_work import parameters as parameters
 from panel_at_work import ui as ui
 from panel_at_work import widget as widget
 from panel_at_work import worker as worker
-from safetensors.torch import save_file
 from slicer_stand_in.fixtures import a_panel as a_panel
 from slicer_stand_in.fixtures import an_example_module as an_example_module
 from slicer_stand_in.fixtures import messages as messages
 from slicer_stand_in.fixtures import open_panel as open_panel
 from slicer_stand_in.fixtures import scene as scene
 
-from AttnSegLib import networks
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.models.card_file import CARD, FORMAT
-from AttnSegLib.models.catalog import sha256_of
-from AttnSegLib.networks.cost import network_facts
 from training import train
 
 # A thread for each process: they run side by side, and numbers then don't depend on how many cores there are.
@@ -78,39 +72,8 @@ def a_model_folder(the_model_folder, tmp_path):
 
 @pytest.fixture(scope="session")
 def the_model_folder(tmp_path_factory):
-    """What `a_model_folder` is a copy of: to count what a network costs takes half a second."""
-    torch.manual_seed(0)
-    network = networks.create("anunet", width=2).eval()
-    with torch.no_grad():
-        network.heads["4"].bias -= network(torch.rand(1, 1, 64, 64)).logits.median()
-    folder = tmp_path_factory.mktemp("model") / "tiny"
-    folder.mkdir()
-    save_file(network.state_dict(), folder / "weights.safetensors")
-    anatomy = {"scheme": "SCT", "value": "123037004", "meaning": "Anatomical Structure"}
-    atrium = {"scheme": "SCT", "value": "82471001", "meaning": "Left atrium"}
-    card = {
-        "format": FORMAT,
-        "id": "tiny",
-        "title": "A tiny model for tests",
-        "network": "anunet",
-        "options": {"width": 2},
-        "organ": "left atrium",
-        "modality": "MR",
-        "labels": [{"value": 1, "name": "Left atrium", "color": [152, 55, 13], "category": anatomy, "type": atrium}],
-        "preprocessing": {"plane": "acquired", "percentiles": [0.5, 99.5]},
-        "attention": ["gate 0,0"],
-        "facts": asdict(network_facts("anunet", width=2)),
-        "largest_component": False,
-        "mirrored": True,
-        "weights": "weights.safetensors",
-        "sha256": sha256_of(folder / "weights.safetensors"),
-        "licence": "CC0-1.0",
-        "reference": "none",
-        "training": {},
-        "scores": {"summary": "never trained"},
-    }
-    (folder / CARD).write_text(json.dumps(card))
-    return folder
+    """What `a_model_folder` is a copy of."""
+    return write_model(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture(scope="session")

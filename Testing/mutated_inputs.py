@@ -11,17 +11,19 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from made_up.mutations import Mutation, a_ball, mutations, originals
 
 HERE = Path(__file__).resolve().parent
-SECONDS = 20.0  # for one file
+SECONDS = 20.0  # of a processor, for one file
 MEGABYTES = 64  # more than before, for one file: the whole ones hold 0.3
 OUTCOMES = (
     "read as it was",
@@ -37,56 +39,78 @@ BAD = OUTCOMES[3:]
 
 
 CHILD = """
-import json, resource, sys, time
+import json, os, resource, sys, time
 from pathlib import Path
 import numpy as np
 import pydicom.pixels  # not to be counted as memory of the first file
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import read_volume
 expected = np.load(sys.argv[1])
-limit = 4 << 30
+limit = int(sys.argv[2]) << 30
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+def read(path):
+    if path.suffix != ".zip":
+        return read_volume(path).voxels
+    from mutated_models import label_map
+    return label_map(path)
+
+for warm_up in sys.argv[3:]:  # what is loaded once is not to be counted as memory of the first file
+    read(Path(warm_up))
 for line in sys.stdin:
     path = Path(line.rstrip("\\n"))
     print(json.dumps({"begins": path.name}), flush=True)
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     said = ""
     try:
-        volume = read_volume(path)
-        is_same = np.array_equal(volume.voxels, expected)
-        outcome = "same" if is_same else "other"
+        outcome = "same" if np.array_equal(read(path), expected) else "other"
     except InputError as error:
         outcome, said = "refused", str(error)
     except BaseException as error:
         outcome, said = "traceback", repr(error)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
     print(json.dumps({"ends": outcome, "said": said, "megabytes": grown, "seconds": seconds}), flush=True)
 """
 
 
-def outcomes(found: list[Mutation]) -> list[tuple[str, str]]:
+@dataclass(frozen=True)
+class Trial:
+    """What whole files hold, and how much more memory, in MB, a changed one may need. address_space: GiB, of all;
+    warm_up: names of files to read first."""
+
+    expected: np.ndarray
+    megabytes: int = MEGABYTES
+    address_space: int = 4
+    warm_up: tuple[str, ...] = ()
+
+
+def outcomes(found: list[Mutation], trial: Trial | None = None) -> list[tuple[str, str]]:
     """What became of each mutation, one of `OUTCOMES`, and what was said."""
+    trial = trial or Trial(a_ball())
     results: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        np.save(folder / "expected.npy", a_ball())
+        np.save(folder / "expected.npy", trial.expected)
         for mutation in found:
             (folder / mutation.name).write_bytes(mutation.content)
         while len(results) < len(found):
-            results += _read_in_child(found[len(results) :], folder)
+            results += _read_in_child(found[len(results) :], folder, trial)
     return results
 
 
-def _read_in_child(found: list[Mutation], folder: Path) -> list[tuple[str, str]]:
+def _read_in_child(found: list[Mutation], folder: Path, trial: Trial) -> list[tuple[str, str]]:
     """Of as many as a child gets through: it ends with a crash or a hang."""
     names = "".join(f"{folder / mutation.name}\n" for mutation in found)
-    command = [sys.executable, "-c", CHILD, str(folder / "expected.npy")]
+    command = [sys.executable, "-c", CHILD, str(folder / "expected.npy"), str(trial.address_space)]
+    command += [str(folder / name) for name in trial.warm_up]
+    paths = os.pathsep.join((str(HERE), str(HERE.parent)))
     with (folder / "names").open("w+") as source:
         source.write(names)
         source.seek(0)
         pipe = subprocess.PIPE
-        child = subprocess.Popen(command, stdin=source, stdout=pipe, stderr=pipe, text=True, cwd=HERE.parent)
+        surroundings = os.environ | {"PYTHONPATH": paths, "ATTNSEG_MODELS": str(folder / "Models")}
+        child = subprocess.Popen(command, stdin=source, stdout=pipe, stderr=pipe, text=True, env=surroundings)
     results: list[tuple[str, str]] = []
     hung = threading.Event()
     watch = _Watch(child, hung)
@@ -94,7 +118,7 @@ def _read_in_child(found: list[Mutation], folder: Path) -> list[tuple[str, str]]
         watch.seen()
         message = json.loads(line)
         if "ends" in message:
-            results.append(_outcome(message, found[len(results)]))
+            results.append(_outcome(message, found[len(results)], trial))
     watch.stop()
     said = child.communicate()[1]
     if child.returncode and len(results) < len(found):
@@ -112,7 +136,7 @@ class _Watch:
         self._timer = self._started()
 
     def _started(self) -> threading.Timer:
-        timer = threading.Timer(60 + SECONDS, self._end)  # the first seconds are for the imports
+        timer = threading.Timer(100 + SECONDS, self._end)  # the first seconds are for the imports
         timer.daemon = True
         timer.start()
         return timer
@@ -129,11 +153,11 @@ class _Watch:
         self._timer.cancel()
 
 
-def _outcome(message: dict, mutation: Mutation) -> tuple[str, str]:
+def _outcome(message: dict, mutation: Mutation, trial: Trial) -> tuple[str, str]:
     said = message["said"]
     if message["seconds"] > SECONDS:
         return "hang", f"{message['seconds']:.0f} s"
-    if message["megabytes"] > MEGABYTES:
+    if message["megabytes"] > trial.megabytes:
         return "memory", f"{message['megabytes']:.0f} MB"
     if message["ends"] == "refused" and ("\n" in said or not said.endswith(".")):
         return "traceback", said
@@ -148,18 +172,27 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000, help="files in all (default: 1000)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    wholes, bad = originals(), 0
-    print(f"{'':20}" + "".join(f"{outcome:>27}" for outcome in OUTCOMES))
-    for whole in wholes:
-        found = list(mutations(whole, -(-options.count // len(wholes)), options.seed))
-        results = outcomes(found)
-        counts = collections.Counter(outcome for outcome, _ in results)
-        print(f"{whole.name:20}" + "".join(f"{counts[outcome]:27}" for outcome in OUTCOMES))
-        for mutation, (outcome, said) in zip(found, results, strict=True):
-            if outcome in BAD:
-                print(f"  {mutation.name}: {outcome} {said}")
-        bad += sum(counts[outcome] for outcome in BAD)
+    print_header()
+    bad = 0
+    for whole in (wholes := originals()):
+        bad += print_outcomes(whole.name, list(mutations(whole, -(-options.count // len(wholes)), options.seed)))
     return min(bad, 1)
+
+
+def print_header() -> None:
+    """Of the table of outcomes."""
+    print(f"{'':20}" + "".join(f"{outcome:>27}" for outcome in OUTCOMES))
+
+
+def print_outcomes(name: str, found: list[Mutation], trial: Trial | None = None) -> int:
+    """A row of the table, and what went wrong; returns how much."""
+    results = outcomes(found, trial)
+    counts = collections.Counter(outcome for outcome, _ in results)
+    print(f"{name:20}" + "".join(f"{counts[outcome]:27}" for outcome in OUTCOMES))
+    for mutation, (outcome, said) in zip(found, results, strict=True):
+        if outcome in BAD:
+            print(f"  {mutation.name}: {outcome} {said}")
+    return sum(counts[outcome] for outcome in BAD)
 
 
 if __name__ == "__main__":

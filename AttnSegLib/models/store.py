@@ -165,7 +165,9 @@ def _copy(entry: _Entry, target: Path) -> None:
     try:
         source = entry.open()
     except OSError as error:
-        raise InputError(f"'{entry.name}' of the model can't be read; check its permissions.") from error
+        raise InputError(
+            f"'{entry.name}' of the model can't be read; check its permissions, or get it again."
+        ) from error
     with source, target.open("wb") as copy:
         while left > 0 and (chunk := source.read(min(left, _CHUNK))):
             copy.write(chunk)

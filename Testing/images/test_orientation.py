@@ -1,9 +1,8 @@
 """How slices lie in a volume, and boxes of voxels."""
 
-from itertools import permutations, product
-
 import numpy as np
 import pytest
+from made_up.axis_orders import stored_in_all_orders, turned
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region, slice_orientation
@@ -38,22 +37,6 @@ def test_a_region_in_the_view_is_the_region_in_the_volume():
 def test_regions_that_are_none_are_refused(region):
     with pytest.raises(InputError, match="empty or leaves the volume"):
         region.check((4, 5, 6))
-
-
-def turned(axis, degrees):
-    """A rotation matrix."""
-    x, y, z = np.array(axis) / np.linalg.norm(axis)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    angle = np.radians(degrees)
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-
-
-def stored_in_all_orders(array, directions):
-    """An array (K, J, I) and its directions (3, 3), columns for i, j, k, as files may store them: 48 ways."""
-    for columns, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
-        axes = [2 - column for column in reversed(columns)]
-        stored = array.transpose(axes)[tuple(slice(None, None, sign) for sign in reversed(signs))]
-        yield stored, directions[:, columns] * signs
 
 
 TIES = [turned(axis, degrees) for axis in np.eye(3) for degrees in (45, 135)]

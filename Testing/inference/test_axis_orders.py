@@ -1,12 +1,17 @@
-"""One scan, stored in each of the 48 orders of axes, right-handed and left-handed: the same slices from each format."""
+"""One scan, stored in each of the 48 orders of axes, right-handed and left-handed: the same slices from each format,
+and the same segmentation of the patient."""
 
 import numpy as np
 import pytest
+from made_up.axis_orders import stored_in_all_orders, turned
+from made_up.dicom import write_slice
 from made_up.files import some_voxels, write_meta, write_nifti, write_nrrd
-from test_orientation import stored_in_all_orders, turned
 
 from AttnSegLib.images.orientation import slice_orientation
 from AttnSegLib.images.volume import read_volume
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.card_file import CARD, load_card
 
 DIRECTIONS = turned([1, 2, 3], 25) * [0.5, 1.5, 2.0]  # RAS, mm
 FIRST = np.array([-20.0, 35.0, 7.0])  # RAS, of the voxel 0 0 0 before anything is reordered
@@ -36,7 +41,25 @@ def metaimage_file(folder, voxels, directions, first):
     return write_meta(folder / "scan.mha", voxels, **fields)
 
 
-@pytest.mark.parametrize("write", [nifti_file, nrrd_file, metaimage_file])
+def dicom_folder(folder, voxels, directions, first):
+    """Slices are told by their place, so that the third axis has two directions, and their files any order."""
+    (series := folder / f"series {len(list(folder.iterdir()))}").mkdir()
+    lengths, lps = np.linalg.norm(directions, axis=0), directions * TO_LPS[:, None]
+    rows_and_columns = (lps / lengths)[:, :2].T.ravel()
+    for k, pixels in enumerate(voxels):
+        place = {
+            "ImagePositionPatient": (first * TO_LPS + k * lps[:, 2]).round(9).tolist(),
+            "ImageOrientationPatient": rows_and_columns.round(12).tolist(),
+            "PixelSpacing": [lengths[1], lengths[0]],
+        }
+        write_slice(series / f"{k}.dcm", pixels, Modality="MR", **place)
+    return series
+
+
+WRITERS = [nifti_file, nrrd_file, metaimage_file, dicom_folder]
+
+
+@pytest.mark.parametrize("write", WRITERS)
 def test_the_order_of_axes_in_a_file_does_not_matter(tmp_path, write):
     voxels = some_voxels()
     expected, places = None, None
@@ -53,3 +76,19 @@ def test_the_order_of_axes_in_a_file_does_not_matter(tmp_path, write):
         np.testing.assert_array_equal(view, expected)
         np.testing.assert_allclose(place, places, atol=1e-4)
         assert volume.notices == ()
+
+
+def test_a_scan_is_segmented_alike_in_whatever_order_it_is_stored(tmp_path, a_model_folder):
+    """From each format one order, and from DICOM both hands."""
+    predictor = SlicePredictor.from_model(load_card(a_model_folder / CARD), Compute("cpu"))
+    orders = list(stored_in_all_orders(some_voxels(shape=(6, 24, 20)), DIRECTIONS))
+    found = []
+    for write, number in [*zip(WRITERS, (0, 11, 29, 38), strict=True), (dicom_folder, 39)]:
+        stored, directions = orders[number]
+        far = np.array(np.unravel_index(stored.argmin(), stored.shape))[::-1]
+        volume = read_volume(write(tmp_path, np.ascontiguousarray(stored), directions, FIRST - directions @ far))
+        label_map = predictor.predict(volume).label_map
+        found.append(slice_orientation(volume.affine, "axial").view(label_map))
+    assert 0.1 < found[0].mean() < 0.9
+    for one in found[1:]:
+        np.testing.assert_array_equal(one, found[0])
