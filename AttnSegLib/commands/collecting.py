@@ -29,7 +29,7 @@ def _new(options: argparse.Namespace) -> int:
 
 def _add(options: argparse.Namespace) -> int:
     case = add_case(options.folder, _new_case(options))
-    print(f"Added {case.id}. The collection has {len(open_collection(options.folder).cases)} cases.")
+    print(f"Added {case.id}.")
     return 0
 
 

@@ -34,7 +34,7 @@ def test_a_collection_is_made_filled_listed_and_emptied(files, tmp_path, capsys)
 
     folder = tmp_path / "kidneys"
     collect("new", folder, "--name", "Kidneys", "--modality", "MR", "--segment", "Left", "--segment", "Right=9846003")
-    assert "has 1 cases" in collect("add", folder, *files("anna"))
+    assert "Added case_001." in collect("add", folder, *files("anna"))
     collect("add", folder, *files("bert_b"), "--slices", "1-2")
     collect("replace", folder, 1, *files("anna_again"))
     listed = collect("list", folder)

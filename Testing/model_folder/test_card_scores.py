@@ -1,5 +1,6 @@
 """The scores on a card: of the weights as stored, with what 8 bits cost; and no card for a model that finds nothing."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card import Code, Label, ScoreFacts
 from AttnSegLib.models.card_file import CARD, load_card
+from AttnSegLib.typed_json import to_json
 from training.export import Form, export, main
 from training.learning.recipe import read_recipe
 from training.model_folder import card_scores
@@ -74,6 +76,17 @@ def test_the_files_of_a_patient_are_scored_together_and_what_is_found_where_noth
 
 def test_where_nobody_has_a_label_there_is_no_score_and_no_nan():
     assert dice_by_patient(scores_of([0, 0], [0, 0]), {"a": "anna"}) is None
+
+
+def test_a_card_of_empty_test_cases_has_no_score_and_no_nan(a_model_folder, a_recipe, monkeypatch):
+    spec = replace(load_card(a_model_folder / CARD), labels=(LIVER, SPLEEN))
+    monkeypatch.setattr(
+        card_scores, "evaluate", lambda models, _: [one for m in models for one in scores_of([0, 0], [0, 0], m.name)]
+    )
+    scoring = CardScoring([Case("a", "a", lambda: None)], True, may_find_nothing=True)
+    scores = card_scores.card_scores(spec, read_recipe([str(a_recipe)]), scoring)
+    assert (scores.summary, scores.mean_dice, scores.mean_dice_without_postprocessing) == ("no score yet", None, None)
+    assert "NaN" not in json.dumps(to_json(scores), allow_nan=False)
 
 
 # What 8 bits cost, with made-up scores

@@ -86,8 +86,13 @@ def _card(collection: Collection) -> dict[str, Any]:
         "largest_component": False,
         "licence": "LicenseRef-own-data",
         "data_source": f"a collection of one's own, '{collection.name}': {count} case{'s' * (count != 1)}",
-        "labels": [to_json(label) for label in collection.segments],
+        "labels": [_without_none(to_json(label)) for label in collection.segments],
     }
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no None."""
+    return {name: value for name, value in table.items() if value is not None}
 
 
 def _left_out(collection: Collection, seed: int) -> list[str]:

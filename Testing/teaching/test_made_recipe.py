@@ -1,0 +1,107 @@
+"""The recipe of a collection: what it takes from the cases, how it is told, and that TOML holds all of it."""
+
+import tomllib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from AttnSegLib.collections.cases import NewCase, add_case
+from AttnSegLib.collections.collection import LabelledSlices, open_collection
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import Volume
+from training.learning.recipe import from_dict, read_recipe
+from training.teaching.made_recipe import NETWORKS, begun_by, in_plain_words, model_id_for, recipe_for, recipe_table
+from training.teaching.survey import Survey, survey
+from training.teaching.toml_file import toml_text, write_toml_file
+
+LIVER = Survey("axial", 0.8, (380.0, 400.0), 220.0, 0.3, (-20.0, 190.0))
+
+
+@pytest.fixture
+def recipe_of(balls):
+    def make(count, network="eccamunet", **changes):
+        collection = open_collection(balls(count, **changes))
+        return recipe_for(collection, survey(collection), network, 30.0)
+
+    return make
+
+
+def test_slices_lie_as_the_scans_were_acquired(balls):
+    assert survey(open_collection(balls(2))).plane == "axial"
+
+
+def test_in_cubes_slices_lie_where_they_show_most(balls):
+    """Of a plate across the first axis."""
+    folder = balls(0)
+    voxels = np.random.default_rng(0).integers(0, 99, (20, 20, 20)).astype(np.int16)
+    plate = np.zeros(voxels.shape, np.uint8)
+    plate[4:16, 4:16, 9:12] = 1
+    add_case(folder, NewCase(Volume(voxels, np.eye(4)), plate))
+    found = survey(open_collection(folder))
+    assert found == Survey("sagittal", 1.0, (20.0, 20.0), 12.0, 3 / 20, found.intensities)
+
+
+def test_slices_lie_where_they_were_labelled_one_by_one(balls):
+    folder = balls(2, labelled=(LabelledSlices(1, 8, 20),))
+    assert survey(open_collection(folder)).plane == "coronal"
+
+
+def test_slices_labelled_in_two_planes_are_refused(balls):
+    folder = balls(2, labelled=(LabelledSlices(1, 8, 20), LabelledSlices(0, 2, 6)))
+    with pytest.raises(InputError, match="are axial and coronal; label all scans in the same plane"):
+        survey(open_collection(folder))
+
+
+def test_a_collection_without_cases_is_refused(balls):
+    with pytest.raises(InputError, match="has no case yet"):
+        survey(open_collection(balls(0)))
+
+
+def test_a_ct_gets_a_window_around_what_is_labelled_and_slices_that_are_not_too_large(balls):
+    recipe = recipe_for(open_collection(balls(1, modality="CT")), LIVER, "eccamunet", 30.0)
+    assert recipe.preprocessing.window == (-125.0, 295.0)
+    assert recipe.preprocessing.pixel_spacing == pytest.approx(2.3)
+    assert recipe.augmentation.size == (176, 176)
+    assert recipe.optimisation.foreground == 0.8
+    assert recipe.optimisation.batch_size == 8
+
+
+@pytest.mark.parametrize(("count", "left_out"), [(1, 0), (4, 0), (5, 1), (10, 2)])
+def test_from_five_cases_on_some_are_left_out(recipe_of, count, left_out):
+    recipe = recipe_of(count)
+    assert len(recipe.split.test) == left_out
+    words = list(in_plain_words(recipe, count))
+    assert words[-1].startswith("Score: by case_" if left_out else f"No score: with fewer than 5 cases all {count}")
+    assert "Time: 30 minutes of learning; what is ready then is the model." in words
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_file_holds_all_of_a_recipe(recipe_of, tmp_path, network):
+    recipe = recipe_of(5, network)
+    assert from_dict(tomllib.loads(toml_text(recipe_table(recipe)))) == recipe
+    write_toml_file(tmp_path / "recipe.toml", recipe_table(recipe), "Made.")
+    assert read_recipe([str(tmp_path / "recipe.toml")]) == recipe
+
+
+def test_texts_of_any_letters_come_back_from_toml():
+    table = {"a": 'quotes " and \\ and \x7f, \u00e4', "b": {"c d": [1, 2.5e-7, True], "e": None}, "f": {}}
+    assert tomllib.loads(toml_text(table)) == {"a": table["a"], "b": {"c d": [1, 2.5e-7, True]}}
+
+
+def test_first_weights_decide_the_sizes_of_the_network(recipe_of):
+    recipe = recipe_of(5)
+    slices = replace(recipe.preprocessing, neighbours=1, multiple=32)
+    other = begun_by(recipe, {"width": 8, "in_channels": 3, "num_classes": 7}, slices)
+    assert other.options == {"width": 8, "in_channels": 3, "num_classes": 2}
+    assert other.preprocessing.neighbours == 1
+    assert all(side % 32 == 0 for side in other.augmentation.size)
+
+
+def test_an_unknown_network_is_refused(recipe_of):
+    with pytest.raises(InputError, match="no network 'unet' to teach"):
+        recipe_of(1, "unet")
+
+
+def test_the_id_of_a_model_tells_the_collection(balls):
+    assert model_id_for(open_collection(balls(0)), "afnet") == "my-ball-afnet"
