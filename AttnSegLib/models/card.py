@@ -192,6 +192,11 @@ class ModelSpec:
         maps = self.influence.maps if self.influence else ()
         return next((one for one in maps if one.map == title), None)
 
+    def words_on(self, title: str) -> str:
+        """What a list says beside a map."""
+        known = self.influence_of(title)
+        return known.words if known else "influence not measured"
+
     @property
     def plane(self) -> str:
         """Plane of the slices that are taken, as in `Preprocessing`."""
