@@ -42,10 +42,8 @@ def add_to(models: argparse.ArgumentParser) -> None:
 def map_lines(spec: ModelSpec) -> list[str]:
     """The model's attention maps, the most influential first, each with what switching it off changes."""
     width = max(map(len, spec.facts.maps), default=0)
-    ordered = sorted(
-        spec.facts.maps, key=lambda title: -(known.influence if (known := spec.influence_of(title)) else -1)
-    )
-    return [f"{title:{width}}  {spec.words_on(title)}{' (default)' * (title in spec.attention)}" for title in ordered]
+    default = dict.fromkeys(spec.attention, " (default)")
+    return [f"{title:{width}}  {spec.words_on(title)}{default.get(title, '')}" for title in spec.maps_by_influence]
 
 
 def _import(options: argparse.Namespace) -> int:

@@ -192,6 +192,12 @@ class ModelSpec:
         maps = self.influence.maps if self.influence else ()
         return next((one for one in maps if one.map == title), None)
 
+    @property
+    def maps_by_influence(self) -> tuple[str, ...]:
+        """Titles of all maps, the most influential first; what was not measured comes last."""
+        measured = [one.map for one in self.influence.maps] if self.influence else []
+        return (*measured, *(title for title in self.facts.maps if title not in measured))
+
     def words_on(self, title: str) -> str:
         """What a list says beside a map."""
         known = self.influence_of(title)
