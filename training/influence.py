@@ -59,14 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
 def with_influence(spec: ModelSpec, facts: AttentionFacts) -> ModelSpec:
     """The card with what was measured: its maps in order of influence, and none that changes nothing among those that
     are shown by default, unless all are such."""
-    measured = [one.map for one in facts.maps]
-    titles = (*measured, *(title for title in spec.facts.maps if title not in measured))
-    return replace(
-        spec,
-        influence=facts,
-        facts=replace(spec.facts, maps=titles),
-        attention=default_maps(spec.attention, facts.maps),
-    )
+    measured = replace(spec, influence=facts, attention=default_maps(spec.attention, facts.maps))
+    return replace(measured, facts=replace(spec.facts, maps=measured.maps_by_influence))
 
 
 def write_influence_summary(folder: Path) -> str:

@@ -39,6 +39,13 @@ def add_to(models: argparse.ArgumentParser) -> None:
     deleting.add_argument("id", metavar="ID")
 
 
+def map_lines(spec: ModelSpec) -> list[str]:
+    """The model's attention maps, the most influential first, each with what switching it off changes."""
+    width = max(map(len, spec.facts.maps), default=0)
+    default = dict.fromkeys(spec.attention, " (default)")
+    return [f"{title:{width}}  {spec.words_on(title)}{default.get(title, '')}" for title in spec.maps_by_influence]
+
+
 def _import(options: argparse.Namespace) -> int:
     from AttnSegLib.models import store
 

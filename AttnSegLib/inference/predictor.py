@@ -15,12 +15,11 @@ from torch import Tensor, nn
 
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.batches import Batch, InputSlices, Plan
+from AttnSegLib.inference.batches import Batch, InputSlices, Plan, check_painted, painted_slices
 from AttnSegLib.inference.cost import VIEWS_WITH_FLIPS
 from AttnSegLib.inference.cpu_lanes import lanes
 from AttnSegLib.inference.cpu_memory import memory_kept
 from AttnSegLib.inference.device import Compute
-from AttnSegLib.inference.painted import check_painted, painted_slices
 from AttnSegLib.inference.postprocess import keep_largest_component
 from AttnSegLib.inference.prediction import Canvas, Prediction, PredictionOptions, Watch
 from AttnSegLib.inference.preprocess import SliceStack

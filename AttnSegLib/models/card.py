@@ -193,6 +193,17 @@ class ModelSpec:
         return next((one for one in maps if one.map == title), None)
 
     @property
+    def maps_by_influence(self) -> tuple[str, ...]:
+        """Titles of all maps, the most influential first; what was not measured comes last."""
+        measured = [one.map for one in self.influence.maps] if self.influence else []
+        return (*measured, *(title for title in self.facts.maps if title not in measured))
+
+    def words_on(self, title: str) -> str:
+        """What a list says beside a map."""
+        known = self.influence_of(title)
+        return known.words if known else "influence not measured"
+
+    @property
     def plane(self) -> str:
         """Plane of the slices that are taken, as in `Preprocessing`."""
         return self.preprocessing.plane

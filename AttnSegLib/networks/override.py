@@ -67,16 +67,7 @@ class AttentionOverride:
     """
 
     def __init__(self, network: nn.Module, replacements: Iterable[Replacement]):
-        marks: dict[str, Mark] = {**attention_maps(network), **channel_coefficients(network)}
-        weighed = gammas(network)
-        self._marked: list[tuple[Mark, Replacement]] = []
-        for one in replacements:
-            if one.map not in marks:
-                raise InputError(f"There is no attention '{one.map}'; choose from: {', '.join(marks) or 'none'}.")
-            _check(marks[one.map], one)
-            if one.how == "neutral":
-                one = Replacement(one.map, "zero" if one.map in weighed else "uniform")
-            self._marked.append((marks[one.map], one))
+        self._marked = _marked(network, wanted) if (wanted := tuple(replacements)) else []
         self._handles: list[RemovableHandle] = []
         self._painted = _Painted()
 
@@ -110,6 +101,21 @@ class AttentionOverride:
         if title not in self._painted.arrays:
             raise InputError(f"Nothing was painted that could take the place of '{title}'; give it by 'paint'.")
         return self._painted.arrays[title]
+
+
+def _marked(network: nn.Module, replacements: Iterable[Replacement]) -> list[tuple[Mark, Replacement]]:
+    """Each with its mark; what is neutral for that is decided."""
+    marks: dict[str, Mark] = {**attention_maps(network), **channel_coefficients(network)}
+    weighed = gammas(network)
+    found = []
+    for one in replacements:
+        if one.map not in marks:
+            raise InputError(f"There is no attention '{one.map}'; choose from: {', '.join(marks) or 'none'}.")
+        _check(marks[one.map], one)
+        if one.how == "neutral":
+            one = Replacement(one.map, "zero" if one.map in weighed else "uniform")
+        found.append((marks[one.map], one))
+    return found
 
 
 def _coefficients(mark: Mark, output: Tensor, one: Replacement, array: Tensor | None) -> Tensor:

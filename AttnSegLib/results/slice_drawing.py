@@ -68,7 +68,7 @@ def draw_outlines(axes: Axes, stack: SliceStack, labels: np.ndarray, colors: dic
     for value, color in colors.items():
         mask = labels == value
         if mask.any() and not mask.all():
-            for line, thickness in (("black", 2.6), (color, 1.2)):
+            for line, thickness in (("black", 3.0), (color, 1.5)):
                 axes.contour(x, y, mask, levels=[0.5], colors=[line], linewidths=thickness)
 
 

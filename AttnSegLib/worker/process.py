@@ -134,11 +134,11 @@ class _Service:
         canvas = Canvas(
             memories.array(order.label_map), memories.arrays(order.attention), memories.arrays(order.probabilities)
         )
+        options = replace(request.options, painted=memories.arrays(order.painted))
         self.say(Attached(order.job))
         predictor = self._load(order)
         stack = self._stack_of(volume, request.spec.preprocessing)
         watch = _Watch(self, order.job, stack.axes[0])
-        options = replace(request.options, painted=memories.arrays(order.painted))
         prediction = predictor.predict_stack(stack, options, watch, canvas)
         self.say(
             Result(

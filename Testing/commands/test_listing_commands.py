@@ -33,6 +33,21 @@ def test_models_are_listed_for_people(capsys):
     assert SHIPPED in below
 
 
+def test_maps_are_listed_by_influence(a_model_folder, monkeypatch, capsys):
+    card = json.loads((a_model_folder / CARD).read_text())
+    measured = {"influence_sd": None, "dice_change": 0.0, "dice_change_sd": None, "stride": 1}
+    maps = [{"map": title, "influence": share, **measured} for title, share in (("gate 0,0", 0.004), ("gate 2,0", 0.3))]
+    card["influence"] = {"maps": maps, "together": maps[1] | {"map": "all maps"}, "cases": ["a"]}
+    (a_model_folder / CARD).write_text(json.dumps(card))
+    monkeypatch.setattr(catalog, "resource_folder", lambda _name: a_model_folder.parent)
+    assert main(["models", "--maps"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    first = next(number for number, line in enumerate(lines) if line.startswith("gate"))
+    assert lines[first] == "gate 2,0  influence 0.30"
+    assert lines[first + 1] == "gate 0,0  influence 0.004: changes next to nothing in the result (default)"
+    assert lines[first + 2].endswith("influence not measured")
+
+
 def test_a_damaged_card_is_told_beside_the_list(a_model_folder, monkeypatch, capsys):
     (a_model_folder.parent / "broken").mkdir()
     (a_model_folder.parent / "broken" / CARD).write_text("{")

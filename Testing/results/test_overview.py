@@ -9,7 +9,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Code, Label
 from AttnSegLib.models.preprocessing import Preprocessing
-from AttnSegLib.results.overview import Overview, _choose_slices, _draw_image, draw_slice_with_maps, write_overview
+from AttnSegLib.results.overview import Overview, _choose_slices, draw_slice_with_maps, write_overview
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
 RED = Label(1, "Red organ", (255, 0, 0), ANATOMY, ANATOMY)
@@ -63,22 +63,6 @@ def test_dollars_in_the_text_of_a_card_are_no_formula(tmp_path, a_stack, label_m
     assert (tmp_path / "b.png").is_file()
 
 
-def test_slices_hang_as_radiologists_expect():
-    """Superior or anterior up, the patient's right on the left."""
-    voxels = np.zeros((4, 20, 20), np.int16)
-    voxels[:, 15:, 15:] = 1000  # anterior right
-    stack = SliceStack.of(Volume(voxels, np.diag([1.0, 1.0, 3.0, 1.0])), Preprocessing("axial", window=(0, 1000)))
-    figure = Figure()
-    axes = figure.subplots()
-    _draw_image(axes, Overview("", stack, np.zeros_like(voxels, np.uint8), (RED,), {}), 1)
-    left_to_right, bottom_to_top = axes.get_xlim(), axes.get_ylim()
-    assert left_to_right == (20, 0)
-    assert bottom_to_top == (0, 20)
-    [image] = axes.get_images()
-    assert image.get_extent() == [0, 20, 0, 20]
-    assert image.origin == "lower"
-
-
 @pytest.mark.parametrize(
     ("filled", "chosen"),
     [
@@ -112,12 +96,14 @@ def test_slices_are_counted_as_stored(tmp_path, monkeypatch, k_axis):
     drawn = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_args, **_kwargs: drawn.append(figure))
     write_overview(tmp_path / "a.png", Overview("", stack, labels, (RED,), {}))
-    shown = {axes.get_title(): axes for axes in drawn[0].axes}
-    assert list(shown) == ["slice 0", "slice 1", "slice 2", "slice 3", "slice 4"]
+    shown = {axes.get_title(): axes for axes in drawn[0].axes if axes.get_visible()}
+    side = "S" if k_axis > 0 else "I"
+    assert list(shown) == [f"slice {n}\n{side if n else 'S'} {3 * n} mm" for n in range(5)]
     for title, axes in shown.items():
-        assert bool(len(axes.collections)) == (title in {"slice 1", "slice 2"})
+        index = int(title.split()[1])
+        assert bool(len(axes.collections)) == (index in {1, 2})
         [image] = axes.get_images()
-        np.testing.assert_allclose(image.get_array() * 1000, stack.volume.voxels[int(title.split()[1])], atol=1e-3)
+        np.testing.assert_allclose(image.get_array()[..., 0] * 1000, stack.volume.voxels[index], atol=1e-3)
 
 
 @pytest.mark.parametrize("filled", [[], [3], list(range(9))])
@@ -136,3 +122,41 @@ def test_the_reference_of_organs_that_touch_has_a_line_between_them(tmp_path, a_
         pixels = picture(tmp_path / name, Overview("Organs", a_stack, nothing, (RED,), {}, reference))
         shares.append(((pixels[..., 0] < 0.4) & (pixels[..., 2] > 0.8)).mean())
     assert shares[1] > 1.1 * shares[0] > 0
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that were to be saved."""
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_args, **_kwargs: figures.append(figure))
+    return figures
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_orientation_and_scale_are_written_into_the_picture(tmp_path, a_stack, label_map, drawn):
+    write_overview(tmp_path / "a.png", Overview("", a_stack, label_map, (RED,), {}))
+    assert texts(drawn[0].axes[0]) == ["R", "L", "A", "P", "10 mm"]
+    assert texts(drawn[0].axes[1]) == ["R", "L", "A", "P"]
+
+
+def test_each_map_has_a_bar_with_its_own_range(tmp_path, a_stack, label_map, drawn):
+    faint = np.linspace(0.03, 0.15, label_map.size, dtype=np.float16).reshape(label_map.shape)
+    maps, gammas = {"faint": faint, "step": faint}, {"step": -0.4}
+    write_overview(tmp_path / "a.png", Overview("", a_stack, label_map, (RED,), maps, gammas=gammas))
+    bars = [axes for axes in drawn[0].axes if axes.get_ylabel() in ("coefficient", "subtracted")]
+    printed = [[tick.get_text() for tick in bar.get_yticklabels()] for bar in bars]
+    assert printed == [["0.0324", "0.15"], ["-0.15", "-0.0324"]]
+
+
+def test_a_query_is_drawn_in_its_slice_alone(a_stack, label_map):
+    maps = {"looking": label_map.astype(np.float16)}
+    shown = Overview("", a_stack, label_map, (RED,), maps, queries={"looking": (4, 12, 9)})
+    crosses = []
+    for number in (4, 5):
+        axes = draw_slice_with_maps(shown, number).axes
+        assert not [line for line in axes[0].lines if line.get_marker() == "+"]
+        crosses.append([(*line.get_xdata(), *line.get_ydata()) for line in axes[1].lines if line.get_marker() == "+"])
+    assert crosses == [[(9.5, 12.5)] * 2, []]
