@@ -12,6 +12,8 @@ import vtk
 
 from AttnSegLib.mrml.protocols import CompositeNode, Node, Scene, SliceNode, VolumeNode
 
+MAP = "AttnSeg.map"  # attribute of a heat map: the title of its attention map
+
 
 def color_table(scene: Scene, name: str, colors: Sequence[tuple[float, float, float, float]]) -> Node:
     """A new, hidden colour table, RGBA from 0 to 1 by value."""
@@ -33,6 +35,18 @@ def fill_volume_node(node: VolumeNode, voxels: np.ndarray, affine: np.ndarray) -
         matrix.SetElement(row, column, affine[row, column])
     node.SetIJKToRASMatrix(matrix)
     slicer.util.updateVolumeFromArray(node, voxels)
+
+
+def scalar_volumes(scene: Scene) -> Iterator[VolumeNode]:
+    """All volumes but label maps, and those that Slicer hides from its lists."""
+    for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
+        if not node.IsA("vtkMRMLLabelMapVolumeNode") and not node.GetHideFromEditors():
+            yield node
+
+
+def is_ours(node: VolumeNode) -> bool:
+    """Whether we made a volume, as an attention map; it is no scan then."""
+    return node.GetAttribute(MAP) is not None
 
 
 def composites(scene: Scene) -> list[CompositeNode]:

@@ -6,7 +6,7 @@ import weakref
 
 import shiboken6
 import slicer
-from PySide6 import QtWidgets
+from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import Property, Signal
 
 from .ctk_widgets import Setters, stored
@@ -68,6 +68,8 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
     def __init__(self, parent=None):
         super().__init__(parent)
         self._scene, self._node, self._observations = None, None, []
+        self._filled: list = []
+        self._filter = qMRMLSortFilterProxyModel(self)
         self._attributes: list[tuple[str, str, str | None]] = []
         self._combo = QtWidgets.QComboBox(self)
         self._combo.setSizePolicy(QtWidgets.QSizePolicy.Ignored, QtWidgets.QSizePolicy.Fixed)
@@ -84,15 +86,22 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
             self._scene.RemoveObserver(tag)
         self._scene, self._observations = scene, []
         if scene is not None:
-            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent)
+            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent)
             self._observations = [scene.AddObserver(event, _refresher(self)) for event in events]
             self.destroyed.connect(_remover(scene, self._observations))
         self._refresh()
 
     def nodes(self):
-        """The nodes that can be chosen, in the order of the scene."""
+        """The nodes that can be chosen, in the order of the scene; those of a file are known at the end of its import,
+        as in Slicer."""
+        if self._scene is not None and self._scene.IsImporting():
+            return [node for node in self._filled if node.GetScene() is not None]
         every = () if self._scene is None else slicer.util.getNodesByClass("vtkMRMLNode", self._scene)
-        return [node for node in every if self._offers(node)]
+        self._filled = [node for node in every if self._offers(node)]
+        return self._filled
+
+    def sortFilterProxyModel(self):
+        return self._filter
 
     def nodeCount(self):
         return len(self.nodes())
@@ -136,6 +145,8 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
         return node
 
     def _offers(self, node):
+        if node.GetID() in self._filter.hiddenNodeIDs:
+            return False
         wanted = node.GetClassName() in self.nodeTypes
         if not wanted and self.showChildNodeTypes:
             wanted = any(map(node.IsA, self.nodeTypes)) and not any(map(node.IsA, self.hideChildNodeTypes))
@@ -160,6 +171,19 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
             combo.addItem(node.GetName(), node.GetID())
         chosen = self._node if self._node in nodes else None
         self.setCurrentNode(nodes[0] if nodes and chosen is None and not self.noneEnabled else chosen)
+
+
+class qMRMLSortFilterProxyModel(QtCore.QObject):
+    """What of the scene a box offers."""
+
+    def __init__(self, box):
+        super().__init__(box)
+        self._box = box
+
+    def _changed(self):
+        self._box._refresh()
+
+    hiddenNodeIDs = stored("hiddenNodeIDs", "QStringList", [], changed="_changed")
 
 
 def _refresher(widget):
