@@ -86,8 +86,9 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
             self._scene.RemoveObserver(tag)
         self._scene, self._observations = scene, []
         if scene is not None:
-            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent)
+            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent)
             self._observations = [scene.AddObserver(event, _refresher(self)) for event in events]
+            self._observations.append(scene.AddObserver(scene.EndImportEvent, _refresher(self, silently=True)))
             self.destroyed.connect(_remover(scene, self._observations))
         self._refresh()
 
@@ -186,14 +187,19 @@ class qMRMLSortFilterProxyModel(QtCore.QObject):
     hiddenNodeIDs = stored("hiddenNodeIDs", "QStringList", [], changed="_changed")
 
 
-def _refresher(widget):
-    """An observer that does not keep the widget alive, and leaves it alone once Qt has deleted it."""
+def _refresher(widget, silently=False):
+    """An observer that does not keep the widget alive, and leaves it alone once Qt has deleted it.
+
+    silently: a box that fills at the end of an import shows a node and tells nobody, as was seen in Slicer.
+    """
     reference = weakref.ref(widget)
 
     def refresh(*_):
         target = reference()
         if target is not None and shiboken6.isValid(target):
+            blocked = target.blockSignals(True) if silently else target.signalsBlocked()
             target._refresh()
+            target.blockSignals(blocked)
 
     return refresh
 
