@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sys
 import time
@@ -28,21 +29,18 @@ for _place in (_FOLDER, _FOLDER.parent):  # in a checkout the library lies besid
     if str(_place) not in sys.path:
         sys.path.append(str(_place))
 
-from AttnSegLib.errors import InputError  # noqa: E402
-from AttnSegLib.inference.prediction import ComputeOptions  # noqa: E402
-from AttnSegLib.models.catalog import find_model  # noqa: E402
 from AttnSegLib.models.places import resource_folder  # noqa: E402
-from AttnSegLib.mrml.news import Segmented, Target  # noqa: E402
-from AttnSegLib.mrml.session import Session  # noqa: E402
-from AttnSegLib.worker.messages import JobCancelled, JobFailed, Request  # noqa: E402
 from AttnSegPanel import samples  # noqa: E402
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what the panel needs is imported when it opens: Slicer's start is not to wait for it
+    from AttnSegLib.mrml.news import News
     from AttnSegLib.mrml.protocols import SegmentationNode, VolumeNode
+    from AttnSegLib.mrml.session import Session
     from AttnSegPanel.panel import Panel
     from AttnSegPanel.widgets import Parameters
 
 _POLL_MS = 30
+_AFTER_THE_BOXES = -10.0  # priority: Slicer's boxes fill at the end of an import, too
 
 
 class AttnSeg(ScriptedLoadableModule):
@@ -82,8 +80,8 @@ class AttnSegParameterNode:
     level: int = 0
     plane: str = ""
     roi: vtkMRMLMarkupsROINode
-    firstSlice: int = 0
-    lastSlice: int = -1
+    firstSlice: Annotated[int, WithinRange(0, 100000)] = 0
+    lastSlice: Annotated[int, WithinRange(-1, 100000)] = -1  # the range makes the box say "last"
     flips: bool = False
     segmentation: vtkMRMLSegmentationNode
     reference: vtkMRMLSegmentationNode
@@ -114,8 +112,11 @@ class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         widget.setMRMLScene(slicer.mrmlScene)
         self.logic = AttnSegLogic()
         self.panel = Panel(self.ui, self.logic.session)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartChange)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndChange)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartChange)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndChange, priority=_AFTER_THE_BOXES)
         self.timer = qt.QTimer()
         self.timer.setInterval(_POLL_MS)
         self.timer.connect("timeout()", self.panel.poll)
@@ -126,7 +127,8 @@ class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The application closes, or the module is reloaded."""
         self.timer.stop()
         self.setParameterNode(None)
-        self.logic.session.close()
+        self.panel.close()
+        self.logic.close()
         self.removeObservers()
 
     def enter(self) -> None:
@@ -146,12 +148,14 @@ class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
-    def onSceneStartClose(self, _caller: Any, _event: Any) -> None:
-        """The parameter node is about to vanish."""
+    def onSceneStartChange(self, _caller: Any, _event: Any) -> None:
+        """The parameter node is about to vanish, or to get what a file says: boxes without its nodes must not answer
+        that nothing is chosen."""
         self.setParameterNode(None)
+        self.panel.forget()
 
-    def onSceneEndClose(self, _caller: Any, _event: Any) -> None:
-        """Go on in the empty scene."""
+    def onSceneEndChange(self, _caller: Any, _event: Any) -> None:
+        """Go on in the empty scene, or in that of the file."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -160,9 +164,7 @@ class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(self.logic.getParameterNode())
         parameters = self.panel.parameters
         if parameters.inputVolume is None:
-            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if first is not None:
-                parameters.inputVolume = first
+            parameters.inputVolume = self.panel.first_scan()
         if self.panel.spec is None and self.panel.models:
             parameters.modelId = self.panel.models[0].id
 
@@ -182,11 +184,19 @@ class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class AttnSegLogic(ScriptedLoadableModuleLogic):
-    """For scripts: AttnSegLogic().segment(volumeNode, "anunet-left_atrium-mr") gives a segmentation node."""
+    """For scripts: AttnSegLogic().segment(volumeNode, "anunet-left_atrium-mr") gives a segmentation node.
+
+    All logics and the panel share one session and its worker, which stays warm for the next run until `close`, or
+    until Slicer ends.
+    """
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self.session = Session(python=_python())
+        self.session = _session()
+
+    def close(self) -> None:
+        """End the worker and let its memory go; whatever runs is dropped. The next run starts another one."""
+        self.session.close()
 
     def getParameterNode(self) -> Parameters:
         """The scene's choices."""
@@ -203,18 +213,33 @@ class AttnSegLogic(ScriptedLoadableModuleLogic):
     ) -> SegmentationNode:
         """Segment and wait for the result, with the application alive meanwhile; returns the segmentation node.
 
-        Raises `InputError` with one sentence if it can't be done.
+        Raises `InputError` with one sentence if it can't be done, as while the panel computes something.
         """
+        from AttnSegLib.inference.prediction import ComputeOptions
+        from AttnSegLib.models.catalog import find_model
+        from AttnSegLib.mrml.news import Target
+        from AttnSegLib.worker.messages import Request
+
         request = Request(find_model(model_id), compute=ComputeOptions(device))
-        self.session.segment(Target(volume_node, request), segmentation=segmentation_node)
-        while True:
-            for update in self.session.poll():
-                if isinstance(update, Segmented):
-                    return update.node
-                if isinstance(update, JobCancelled | JobFailed):
-                    raise InputError(update.sentence)
-            slicer.app.processEvents()
-            time.sleep(0.02)
+        news: list[News] = []
+        self.session.listeners.append(news.extend)
+        try:
+            self.session.segment(Target(volume_node, request), segmentation=segmentation_node)
+            while (node := _written(news)) is None:
+                self._live_on()
+            return node
+        finally:
+            self.session.listeners.remove(news.extend)
+
+    def _live_on(self) -> None:
+        """One turn of the application, whose timers may poll the session, too."""
+        from AttnSegLib.errors import InputError
+
+        if not self.session.is_busy:
+            raise InputError("The run was ended before it was done; nothing was written.")
+        slicer.app.processEvents()
+        time.sleep(0.02)
+        self.session.poll()
 
 
 class AttnSegTest(ScriptedLoadableModuleTest):
@@ -236,16 +261,36 @@ class AttnSegTest(ScriptedLoadableModuleTest):
         sample = resource_folder("Samples") / "left_atrium_mr"
         volume = slicer.util.loadVolume(str(sample / "image.nrrd"), {"name": "Left atrium MR"})
         manual = slicer.util.loadLabelVolume(str(sample / "labels.nrrd"), {"name": "manual"})
-        logic = AttnSegLogic()
-        try:
-            segmentation = logic.segment(volume, "anunet-left_atrium-mr")
-        finally:
-            logic.session.close()
+        segmentation = AttnSegLogic().segment(volume, "anunet-left_atrium-mr")
         assert segmentation.GetSegmentation().GetNthSegmentID(0) == "left_atrium"
         found = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "left_atrium", volume)
         truth = slicer.util.arrayFromVolume(manual)
         assert found.shape == truth.shape
         assert metrics.dice(truth > 0, np.asarray(found) > 0) > 0.9
+
+
+@functools.cache
+def _session() -> Session:
+    """The one of this application."""
+    from AttnSegLib.mrml.session import Session
+
+    session = Session(python=_python())
+    slicer.app.connect("aboutToQuit()", session.close)
+    return session
+
+
+def _written(news: list[News]) -> SegmentationNode | None:
+    """What the news say of a run: None while it goes on. Raises `InputError` if it came to nothing."""
+    from AttnSegLib.errors import InputError
+    from AttnSegLib.mrml.news import Segmented
+    from AttnSegLib.worker.messages import JobCancelled, JobFailed
+
+    for update in news:
+        if isinstance(update, Segmented):
+            return update.node
+        if isinstance(update, JobCancelled | JobFailed):
+            raise InputError(update.sentence)
+    return None
 
 
 def _python() -> str:

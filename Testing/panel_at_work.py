@@ -75,6 +75,19 @@ def words(label):
     return unescape(label.text)
 
 
+def said(widget):
+    """What is read where the last action began."""
+    return unescape(widget.panel.row.label.text)
+
+
+def remarks(ui):
+    """All that is said before a run; in one line there is only the first of it."""
+    ui.preflightLabel.linkActivated.emit("more")
+    text = unescape(ui.preflightLabel.text)
+    ui.preflightLabel.linkActivated.emit("less")
+    return text
+
+
 def pick(box, text):
     """Choose an entry as a user does."""
     box.setCurrentIndex(box.findText(text))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import qt
 
-from AttnSegPanel.widgets import ComboBox, TableWidget
+from AttnSegLib.models.card import ModelSpec
+from AttnSegPanel.widgets import CheckBox, ComboBox, PushButton, TableWidget
+
+_FRAME = 8  # pixels around the rows of a table
 
 
 def fill_box(box: ComboBox, choices: Sequence[tuple[str, Any]]) -> None:
@@ -33,6 +37,13 @@ def chosen(box: ComboBox) -> Any:
     return box.itemData(box.currentIndex) if box.currentIndex >= 0 else None
 
 
+def check(button: PushButton | CheckBox, checked: bool) -> None:
+    """Press a button or tick a box, or not, without telling anyone."""
+    blocked = button.blockSignals(True)
+    button.checked = checked
+    button.blockSignals(blocked)
+
+
 def show_rows(table: TableWidget, rows: Sequence[Sequence[str]]) -> None:
     """Fill a table with texts, numbers to the right; nothing happens if it shows them already."""
     if _shown_rows(table) == [list(texts) for texts in rows]:
@@ -44,8 +55,23 @@ def show_rows(table: TableWidget, rows: Sequence[Sequence[str]]) -> None:
             if column and text[:1].isdigit():
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             table.setItem(row, column, item)
-    table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+    header.setSectionResizeMode(0, qt.QHeaderView.Stretch)  # what is too long is cut, and all columns are seen
+    header.setStretchLastSection(False)
     table.resizeRowsToContents()
+
+
+def fit_height(table: TableWidget, rows: int) -> None:
+    """Make a table as high as so many rows and its header."""
+    row = table.rowHeight(0) or table.verticalHeader().defaultSectionSize
+    table.setFixedHeight((rows + 1) * row + _FRAME)
+
+
+def titles(models: Sequence[ModelSpec]) -> list[str]:
+    """What models are called; those of one title are told apart by their ids."""
+    often = Counter(model.title for model in models)
+    return [f"{model.title} [{model.id}]" if often[model.title] > 1 else model.title for model in models]
 
 
 def _shown_rows(table: Any) -> list[list[str]]:

@@ -6,12 +6,13 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from AttnSegLib.models import store as model_store
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml.news import News
-from AttnSegPanel.choices import show_rows
+from AttnSegPanel.choices import show_rows, titles
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -37,7 +38,9 @@ class ModelsSection:
         return self.panel.models[row] if 0 <= row < len(self.panel.models) else None
 
     def refresh(self) -> None:
-        show_rows(self.ui.modelTable, [[m.title, _dice(m), _state(m)] for m in self.panel.models])
+        models = self.panel.models
+        named = zip(titles(models), models, strict=True)
+        show_rows(self.ui.modelTable, [[title, _dice(model), _state(model)] for title, model in named])
         self._show_sentences()
         self._show_buttons()
 
@@ -83,7 +86,11 @@ class ModelsSection:
     def delete(self, _checked: bool = False) -> None:
         """Remove a model that was downloaded or imported."""
         spec = self.selected
-        if spec is not None and self.panel.attempt(lambda: _deleted(spec)):
+        if spec is None or not slicer.util.confirmOkCancelDisplay(
+            _("Delete the model '{id}' and its weights from this machine?").format(id=spec.id), _("Delete a model")
+        ):
+            return
+        if self.panel.attempt(lambda: _deleted(spec)):
             self._say(_("The model '{id}' was removed.").format(id=spec.id))
             self.panel.reload_models()
 

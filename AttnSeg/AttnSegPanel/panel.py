@@ -14,14 +14,19 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.inference.prediction import ComputeOptions, PredictionOptions
 from AttnSegLib.models import catalog
 from AttnSegLib.models.card import ModelSpec
-from AttnSegLib.mrml.news import News, Target
+from AttnSegLib.mrml.news import Mapped, News, Segmented, Target
+from AttnSegLib.mrml.nodes import is_ours, scalar_volumes
+from AttnSegLib.mrml.protocols import VolumeNode
 from AttnSegLib.mrml.session import Session
-from AttnSegLib.worker.messages import JobCancelled, JobFailed, Notice, Request
+from AttnSegLib.mrml.volumes import ContentsMark, contents_mark
+from AttnSegLib.worker.messages import Checked, Compared, JobCancelled, JobFailed, Notice, Request, SlicesDone
 from AttnSegPanel.attention_section import AttentionSection
 from AttnSegPanel.check_section import CheckSection
+from AttnSegPanel.inks import inked
 from AttnSegPanel.input_section import InputSection
 from AttnSegPanel.models_section import ModelsSection
 from AttnSegPanel.result_section import ResultSection
+from AttnSegPanel.run_row import RunRow, keep_place
 from AttnSegPanel.setup_section import SetupSection
 from AttnSegPanel.widgets import PanelForm, Parameters
 
@@ -48,6 +53,13 @@ class Panel:
         self.models: list[ModelSpec] = []
         self.unreadable: list[str] = []  # a sentence for each model that can't be shown
         self._load_models()
+        self._first_row = RunRow(ui.progressBar, ui.cancelButton, ui.statusLabel)
+        keep_place(ui.progressBar)
+        self.row = self._first_row  # of the section of the last action
+        self._sentence: tuple[str, bool] = ("", False)
+        self._says_progress = False
+        self._notices: list[str] = []  # of the last action
+        self._seen: ContentsMark | None = None
         self.input = InputSection(self)
         self.result = ResultSection(self)
         self.attention = AttentionSection(self)
@@ -62,6 +74,11 @@ class Panel:
             self.model_list,
             self.setup,
         ]
+        session.listeners.append(self.hear)
+
+    def close(self) -> None:
+        """The panel goes; the session may stay."""
+        self.session.listeners.remove(self.hear)
 
     @property
     def is_open(self) -> bool:
@@ -81,22 +98,51 @@ class Panel:
     def refresh(self, *_: object) -> None:
         """Show the choices of the parameter node."""
         if self.is_open:
+            self._seen = self._mark()
             for section in self.sections:
                 section.refresh()
+        self.show_state()
+
+    def show_state(self) -> None:
+        """Progress and Cancel, where the last action began."""
+        self.row.show_state(busy=self.session.is_busy)
 
     def poll(self) -> None:
         """Called by a timer: show what happened since the last call."""
-        updates = self.attempt(self.session.poll) or []
+        self.attempt(self.session.poll)
         self.model_list.poll()
-        for update in updates:
-            if isinstance(update, JobCancelled | JobFailed | Notice):
+        self.setup.poll()
+        if self.is_open and self._mark() != self._seen:
+            self.refresh()  # the volume got voxels, or other ones
+
+    def hear(self, news: list[News]) -> None:
+        """The session has news."""
+        for update in news:
+            if isinstance(update, Notice) and update.sentence not in self._notices:
+                self._notices.append(update.sentence)
+                self._show_sentences()
+            elif isinstance(update, JobCancelled | JobFailed):
                 self.say(update.sentence, is_error=isinstance(update, JobFailed))
             if isinstance(update, JobFailed) and update.detail:
                 logging.error("AttnSeg: %s\n%s", update.sentence, update.detail)
+            if isinstance(update, SlicesDone):
+                self.row.follow(update.done, update.total)
+                self.say(_progress(update))
+                self._says_progress = True
+            elif isinstance(update, Segmented | Mapped | Compared | Checked) and self._says_progress:
+                self.say("")
             for section in self.sections:
                 section.receive(update)
-        if updates:
-            self.refresh()
+        self.refresh()
+
+    def _mark(self) -> ContentsMark | None:
+        volume = self.parameters.inputVolume
+        return None if volume is None else contents_mark(volume)
+
+    def first_scan(self) -> VolumeNode | None:
+        """The first volume of the scene that is no map of ours."""
+        scans = (node for node in scalar_volumes(slicer.mrmlScene) if not is_ours(node))
+        return next(scans, None)
 
     def reload_models(self) -> None:
         """Look again which models there are."""
@@ -126,6 +172,23 @@ class Panel:
         models, self.unreadable = catalog.readable_models()
         self.models = _by_score(models)
 
+    def begin(self, row: RunRow | None = None) -> None:
+        """An action begins in a section: its row, that of the first one for None, shows how it goes, and no other."""
+        row = row or self._first_row
+        if row is not self.row:
+            self.row.leave()
+        self.row = row
+        self._notices = []
+        row.begin()
+        self.say("")
+
+    def forget(self) -> None:
+        """The scene goes, and with it what was said of it."""
+        self._notices = []
+        self.say("")
+        self.row.leave()
+        self.row = self._first_row
+
     def attempt(self, action: Callable[[], _Done]) -> _Done | None:
         """Do something that may refuse with a sentence for the user, and show that sentence; returns its result."""
         try:
@@ -135,13 +198,24 @@ class Panel:
             return None
 
     def say(self, sentence: str, *, is_error: bool = False) -> None:
-        """Show a sentence under the buttons."""
-        color = "#c62828" if is_error else "palette(text)"
-        self.ui.statusLabel.text = f'<span style="color:{color}">{escape(sentence)}</span>' if sentence else ""
+        """Show a sentence where the last action began; notices of a run stay below it."""
+        self._sentence, self._says_progress = (sentence, is_error), False
+        self._show_sentences()
         if sentence:
             slicer.util.showStatusMessage(sentence, 5000)
+
+    def _show_sentences(self) -> None:
+        (sentence, is_error), label = self._sentence, self.row.label
+        shown = inked("error", sentence, self.ui.statusLabel) if is_error else escape(sentence)
+        notices = [inked("warning", notice, self.ui.statusLabel) for notice in self._notices]
+        label.text = "<br>".join([one for one in (shown, *notices) if one])
 
 
 def _by_score(models: list[ModelSpec]) -> list[ModelSpec]:
     """The best first, so that whoever chooses nothing gets it."""
     return sorted(models, key=lambda spec: -(spec.scores.mean_dice or 0.0))
+
+
+def _progress(update: SlicesDone) -> str:
+    sentence = _("{done} of {total} slices, {seconds:.0f} s left")
+    return str(sentence.format(done=update.done, total=update.total, seconds=update.seconds_left))

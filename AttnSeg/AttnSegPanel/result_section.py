@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib.mrml import segmentations
+from AttnSegLib.mrml import records, segmentations
 from AttnSegLib.mrml.news import News, Segmented
-from AttnSegLib.results.measures import Measure
+from AttnSegLib.mrml.records import SegmentRow
+from AttnSegLib.mrml.segmentations import Change
 from AttnSegLib.worker.messages import Compared
-from AttnSegPanel.choices import show_rows
+from AttnSegPanel.choices import check, fit_height, show_rows
+from AttnSegPanel.inks import linked
+from AttnSegPanel.run_row import RunRow
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -27,55 +31,73 @@ SCORES = {  # of those of `metrics.compare_masks`, what a user of the panel asks
     "hd95_mm": "95 % Hausdorff distance, mm",
 }
 
+_MOST_ROWS, _MOST_LINKS = 5, 6
+_ALL = "all"  # where a link leads
+
 
 class ResultSection:
     """The table of segments, undo, surface, Segment Editor, comparison with a reference."""
 
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
-        self._last: Segmented | None = None
-        self._rows: list[list[str]] = []
+        self._row = RunRow.below(self.ui.resultSection, panel.input.cancel)
+        self._change: Change | None = None  # of the last run
+        self._compared: tuple[object, object] | None = None  # of what the scores are: result and reference
         self.ui.compareTable.visible = False  # until there is something in it
         self.ui.copyButton.connect("clicked(bool)", self.copy)
         self.ui.undoButton.connect("clicked(bool)", self.undo)
         self.ui.editorButton.connect("clicked(bool)", self.open_editor)
+        self.ui.seeAttentionButton.connect("clicked(bool)", self.see_attention)
+        self.ui.checkLinks.connect("linkActivated(QString)", self.follow_link)
         self.ui.surfaceBox.connect("toggled(bool)", self.show_surface)
         self.ui.compareButton.connect("clicked(bool)", self.compare)
 
     def refresh(self) -> None:
         parameters = self.panel.parameters
-        self.ui.copyButton.enabled = bool(self._rows)
-        self.ui.undoButton.enabled = self._last is not None
+        rows = self._rows()
+        show_rows(self.ui.measureTable, rows)
+        fit_height(self.ui.measureTable, min(max(len(rows), 1), _MOST_ROWS))
+        self.ui.copyButton.enabled = bool(rows)
+        self.ui.undoButton.enabled = self._change is not None and self._change.can_be_undone
         has_result = parameters.segmentation is not None
         self.ui.editorButton.enabled = self.ui.surfaceBox.enabled = has_result
+        check(self.ui.surfaceBox, has_result and segmentations.has_surface(parameters.segmentation))
+        self.ui.checkLinks.text = self._links()
+        self.ui.checkLinks.visible = bool(self.ui.checkLinks.text)
+        ready = parameters.inputVolume is not None and self.panel.spec is not None
+        self.ui.seeAttentionButton.enabled = ready and not self.panel.session.is_busy
+        if self._compared != (parameters.segmentation, parameters.reference):
+            self._hide_scores()
         self.ui.compareButton.enabled = (
             has_result and parameters.reference is not None and not self.panel.session.is_busy
         )
 
     def receive(self, update: News) -> None:
         if isinstance(update, Segmented):
-            self._last = update
-            if update.whole:  # of one slice done again, the table would tell half
+            self._change = update.change
+            self._hide_scores()  # which are of what was there before
+            if update.whole:
                 self.ui.resultSection.collapsed = False
-                self._rows = [_row(measure) for measure in update.result.measures]
-                show_rows(self.ui.measureTable, self._rows)
-        elif isinstance(update, Compared):
+        elif isinstance(update, Compared) and self.panel.is_open:
+            self._compared = (self.panel.parameters.segmentation, self.panel.parameters.reference)
             self.ui.compareTable.visible = True
             rows = [[title, _number(update.scores[name])] for name, title in SCORES.items()]
             show_rows(self.ui.compareTable, rows)
 
     def copy(self, _checked: bool = False) -> None:
         """The table to the clipboard, as comma-separated values."""
-        lines = ["segment,volume_ml,mean,sd,slices", *(",".join(row) for row in self._rows)]
+        self.panel.begin(self._row)
+        lines = ["segment,volume_ml,mean,sd,slices", *(",".join(row) for row in self._rows())]
         qt.QApplication.clipboard().setText("\n".join(lines) + "\n")
         self.panel.say(_("The table is in the clipboard."))
 
     def undo(self, _checked: bool = False) -> None:
         """Take the last change of the segmentation back."""
-        if self._last is not None:
-            self.panel.attempt(self._last.change.undo)
-            self._last, self._rows = None, []
-            show_rows(self.ui.measureTable, [])
+        change, self._change = self._change, None
+        if change is not None:
+            self.panel.begin(self._row)
+            change.undo()
+            self._hide_scores()
             self.panel.say(_("The segmentation is as it was before the last run."))
             self.panel.refresh()
 
@@ -92,17 +114,55 @@ class ResultSection:
         if self.panel.parameters.segmentation is not None:
             segmentations.show_surface(self.panel.parameters.segmentation, shown)
 
+    def see_attention(self, _checked: bool = False) -> None:
+        """Where the network looked: the first map of its card, for the slice in view."""
+        spec = self.panel.spec
+        self.ui.attentionSection.collapsed = False
+        if spec is not None and spec.facts.maps:
+            self.panel.attention.choose(next(iter(spec.attention), spec.facts.maps[0]))
+
+    def follow_link(self, link: str) -> None:
+        """Go to a slice to check, or to the list of all."""
+        if link == _ALL:
+            self.ui.checkSection.collapsed = False
+        else:
+            self.panel.check.show_slice(int(link))
+
     def compare(self, _checked: bool = False) -> None:
         """Agreement of the model's first segment with the reference."""
         ours, reference = self.panel.parameters.segmentation, self.panel.parameters.reference
         if ours is not None and reference is not None:
+            self.panel.begin(self._row)
             self.panel.attempt(lambda: self.panel.session.compare(self.panel.target(), ours, reference))
             self.panel.refresh()
 
+    def _rows(self) -> list[list[str]]:
+        found = records.segment_rows(self.panel.parameters.segmentation)
+        often = Counter(row.name for row in found)
+        return [_texts(row, named=often[row.name] > 1) for row in found]
 
-def _row(measure: Measure) -> list[str]:
-    intensities = [_number(value, 1) for value in (measure.mean_intensity, measure.sd_intensity)]
-    return [measure.name, f"{measure.volume_ml:.1f}", *intensities, f"{measure.slices}"]
+    def _links(self) -> str:
+        listed = self.panel.check.listed
+        if listed is None:
+            return ""
+        doubtful = [one.index for one in listed.slices if one.is_doubtful]
+        label = self.ui.checkLinks
+        links = [linked(f"{index}", f"{index}", label) for index in doubtful[:_MOST_LINKS]]
+        if not links:
+            return f"{_('No slice stands out.')} {linked(_ALL, _('all'), label)}"
+        more = len(doubtful) - len(links)
+        count = _("and {n} more").format(n=more) if more else _("all")
+        return f"{_('Slices to check:')} {', '.join(links)}, {linked(_ALL, count, label)}"
+
+    def _hide_scores(self) -> None:
+        self._compared = None
+        self.ui.compareTable.visible = False
+
+
+def _texts(row: SegmentRow, *, named: bool) -> list[str]:
+    """named: with the model, since another segment has the same name."""
+    name = f"{row.name} [{row.model}]" if named else row.name
+    return [name, f"{row.volume_ml:.1f}", _number(row.mean, 1), _number(row.sd, 1), f"{row.slices}"]
 
 
 def _number(value: float | None, digits: int = 3) -> str:

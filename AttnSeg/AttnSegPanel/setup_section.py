@@ -1,7 +1,9 @@
-"""Section "Check setup": what is wrong with this installation, and the cure."""
+"""Section "Check setup": what is wrong with this installation, and the cure; and PyTorch for a new machine."""
 
 from __future__ import annotations
 
+import importlib.util
+import time
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,16 @@ from slicer.i18n import tr as _
 from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.mrml.news import News
 from AttnSegLib.worker.messages import Checked
+from AttnSegPanel.inks import inked
+from AttnSegPanel.run_row import RunRow
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
+
+FIRST_TIME = _(
+    "The first time, PyTorch is downloaded and installed, which takes some minutes; then the volume is segmented."
+)
+_TORCH = ">=2.5"
 
 
 class SetupSection:
@@ -21,42 +30,85 @@ class SetupSection:
 
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
+        self._row = RunRow.below(self.ui.setupSection, panel.input.cancel)
+        self._since: float | None = None  # when the installation began, s; None while there is none
+        self.has_torch = _torch_is_there()
         self.ui.checkButton.connect("clicked(bool)", self.check)
         self.ui.installButton.connect("clicked(bool)", self.install)
 
+    @property
+    def is_installing(self) -> bool:
+        """Whether PyTorch is being installed."""
+        return self._since is not None
+
     def refresh(self) -> None:
-        self.ui.checkButton.enabled = not self.panel.session.is_busy
+        self.ui.checkButton.enabled = not self.panel.session.is_busy and not self.is_installing
+        self.ui.installButton.enabled = not self.is_installing
 
     def receive(self, update: News) -> None:
         if isinstance(update, Checked):
-            self.ui.setupLabel.text = "<br>".join(_finding(finding) for finding in update.findings)
+            self.ui.setupLabel.text = "<br>".join(self._finding(finding) for finding in update.findings)
             self.ui.installButton.visible = any(f.name == "torch" and not f.ok for f in update.findings)
+
+    def poll(self) -> None:
+        """How long an installation has taken; called by the panel's timer, which lives on during it."""
+        if self._since is not None:
+            minutes, seconds = divmod(int(time.monotonic() - self._since), 60)
+            said = _("Installing PyTorch for {minutes}:{seconds:02d} min; it takes some minutes, once.")
+            self.panel.say(said.format(minutes=minutes, seconds=seconds))
 
     def check(self, _checked: bool = False) -> None:
         """Look at everything; takes a few seconds in the worker."""
+        self.panel.begin(self._row)
         self.ui.setupLabel.text = _("Checking ...")
-        self.panel.attempt(self.panel.session.check)
+        if self.panel.attempt(self._check) is None:
+            self.ui.setupLabel.text = ""
         self.panel.refresh()
+
+    def _check(self) -> bool:
+        self.panel.session.check()
+        return True
 
     def install(self, _checked: bool = False) -> None:
         """Install PyTorch by Slicer's PyTorch extension, after asking; nothing else is ever installed."""
+        self.panel.begin(self._row)
+        if self.get_torch():
+            self.check()
+        self.panel.refresh()
+
+    def get_torch(self) -> bool:
+        """Install PyTorch, with progress and time where the last action began; returns whether it is there."""
         try:
             import PyTorchUtils
         except ImportError:
-            self.ui.setupLabel.text = _("Install the extension 'PyTorch' in the Extensions Manager, restart Slicer.")
-            return
-        logic = PyTorchUtils.PyTorchUtilsLogic()
-        if logic.installTorch(askConfirmation=True, torchVersionRequirement=">=2.5") is None:
-            self.ui.setupLabel.text = _("PyTorch was not installed; the log tells why.")
-            return
-        self.panel.session.restart_worker()
-        slicer.util.showStatusMessage(_("PyTorch is installed."), 3000)
-        self.check()
+            sentence = _("Install the extension 'PyTorch' in the Extensions Manager, restart Slicer.")
+            self.panel.say(sentence, is_error=True)
+            return False
+        self._since = time.monotonic()
+        self.panel.refresh()
+        self.poll()
+        self.panel.row.bar.visible = True
+        slicer.app.processEvents()
+        try:
+            done = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=_TORCH)
+        finally:
+            self._since = None
+        self.has_torch = done is not None
+        if self.has_torch:
+            self.panel.session.restart_worker()
+            self.panel.say(_("PyTorch is installed."))
+        else:
+            self.panel.say(_("PyTorch was not installed; the log tells why."), is_error=True)
+        return self.has_torch
+
+    def _finding(self, finding: Finding) -> str:
+        mark = inked("good", "\N{CHECK MARK}", self.ui.setupLabel)
+        if not finding.ok:
+            mark = inked("error", "\N{BALLOT X}", self.ui.setupLabel)
+        cure = "" if finding.ok else f"<br>&nbsp;&nbsp;<i>{escape(finding.cure)}</i>"
+        return f"{mark} {escape(finding.name)}: {escape(finding.detail)}{cure}"
 
 
-def _finding(finding: Finding) -> str:
-    mark = (
-        '<span style="color:#2e7d32">&#10003;</span>' if finding.ok else '<span style="color:#c62828">&#10007;</span>'
-    )
-    cure = "" if finding.ok else f"<br>&nbsp;&nbsp;<i>{escape(finding.cure)}</i>"
-    return f"{mark} {escape(finding.name)}: {escape(finding.detail)}{cure}"
+def _torch_is_there() -> bool:
+    """Without importing it, which takes seconds."""
+    return importlib.util.find_spec("torch") is not None

@@ -17,6 +17,7 @@ class Widget(Protocol):
     enabled: bool
     visible: bool
     toolTip: str
+    palette: Any  # QPalette
 
     def connect(self, signal: str, slot: Callable[..., object], /) -> object: ...
     def blockSignals(self, blocked: bool, /) -> bool: ...
@@ -73,6 +74,12 @@ class ComboBox(Widget, Protocol):
     def clear(self) -> None: ...
 
 
+class NodeBox(Widget, Protocol):
+    """qMRMLNodeComboBox."""
+
+    def sortFilterProxyModel(self) -> Any: ...  # qMRMLSortFilterProxyModel
+
+
 class TableWidget(Widget, Protocol):
     """QTableWidget."""
 
@@ -80,12 +87,16 @@ class TableWidget(Widget, Protocol):
     def setRowCount(self, count: int, /) -> None: ...
     def setItem(self, row: int, column: int, item: object, /) -> None: ...
     def horizontalHeader(self) -> Any: ...  # QHeaderView
+    def verticalHeader(self) -> Any: ...  # QHeaderView
     def resizeRowsToContents(self) -> None: ...
+    def rowHeight(self, row: int, /) -> int: ...
+    def setFixedHeight(self, height: int, /) -> None: ...
 
 
 class PanelForm(Protocol):
     """The widgets of Resources/UI/AttnSeg.ui that the sections touch, by name."""
 
+    inputVolumeBox: NodeBox
     organBox: ComboBox
     modelBox: ComboBox
     deviceBox: ComboBox
@@ -98,9 +109,14 @@ class PanelForm(Protocol):
     progressBar: ProgressBar
     statusLabel: TextLabel
     resultSection: CollapsibleButton
+    attentionSection: CollapsibleButton
+    checkSection: CollapsibleButton
+    setupSection: CollapsibleButton
     measureTable: TableWidget
     copyButton: PushButton
     undoButton: PushButton
+    seeAttentionButton: PushButton
+    checkLinks: TextLabel
     editorButton: PushButton
     surfaceBox: CheckBox
     compareButton: PushButton

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.images.dicom.signs import is_dicom
@@ -19,6 +19,9 @@ from AttnSegLib.images.nrrd import read_nrrd
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.packing import Damaged
 from AttnSegLib.images.stored import Contents
+
+if TYPE_CHECKING:  # 0.3 s, which 3D Slicer would need longer to start
+    import SimpleITK as sitk
 
 _READERS: dict[str, Callable[[Path], Contents]] = {
     ".nii": read_nifti,
@@ -135,12 +138,16 @@ def read_label_map(path: Path | str, volume: Volume) -> np.ndarray:
 
 def from_image(image: sitk.Image) -> Volume:
     """The volume in a scalar 3D SimpleITK image."""
+    import SimpleITK as sitk
+
     directions = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
     return Volume(sitk.GetArrayFromImage(image), affine_of(directions, np.array(image.GetOrigin())))
 
 
 def to_image(voxels: np.ndarray, affine: np.ndarray) -> sitk.Image:
     """The SimpleITK image with voxels (D, H, W) on the grid of an RAS affine."""
+    import SimpleITK as sitk
+
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels))
     matrix = affine[:3, :3] * LPS_TO_RAS
     spacing = np.linalg.norm(matrix, axis=0)

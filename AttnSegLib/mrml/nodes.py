@@ -10,6 +10,8 @@ import slicer
 
 from AttnSegLib.mrml.protocols import CompositeNode, Node, Scene, SliceNode, VolumeNode
 
+MAP = "AttnSeg.map"  # attribute of a heat map: the title of its attention map
+
 
 def color_table(scene: Scene, name: str, colors: Sequence[tuple[float, float, float, float]]) -> Node:
     """A new, hidden colour table, RGBA from 0 to 1 by value."""
@@ -28,6 +30,18 @@ def fill_volume_node(node: VolumeNode, voxels: np.ndarray, affine: np.ndarray) -
     """Give a volume node voxels (D, H, W) on the grid of an affine (4x4, index to mm, RAS)."""
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(affine))
     slicer.util.updateVolumeFromArray(node, voxels)
+
+
+def scalar_volumes(scene: Scene) -> Iterator[VolumeNode]:
+    """All volumes but label maps, and those that Slicer hides from its lists."""
+    for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
+        if not node.IsA("vtkMRMLLabelMapVolumeNode") and not node.GetHideFromEditors():
+            yield node
+
+
+def is_ours(node: VolumeNode) -> bool:
+    """Whether we made a volume, as an attention map; it is no scan then."""
+    return node.GetAttribute(MAP) is not None
 
 
 def composites(scene: Scene) -> list[CompositeNode]:

@@ -9,10 +9,11 @@ import numpy as np
 
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.mrml import heat_maps, segmentations, volumes
+from AttnSegLib.mrml import heat_maps, records, segmentations, volumes
 from AttnSegLib.mrml.news import Mapped, News, Segmented, Target
 from AttnSegLib.mrml.preview import Preview
 from AttnSegLib.mrml.protocols import SegmentationNode
+from AttnSegLib.mrml.segmentations import SlicePlace
 from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.job import Job
 from AttnSegLib.worker.messages import Request, SlicesDone
@@ -108,9 +109,9 @@ class SegmentationRun(PredictionRun):
         return [slices]
 
     def finish(self, answer: Any) -> News:
-        change = segmentations.write_segmentation_node(
-            self._segmentation, self.target.volume_node, self.arrays.label_map, self.target.spec
-        )
+        volume_node, spec = self.target.volume_node, self.target.spec
+        change = segmentations.write_segmentation_node(self._segmentation, volume_node, self.arrays.label_map, spec)
+        records.record_result(change.node, self.target, answer)
         return Segmented(self.target, change.node, change, answer)
 
     def drop(self) -> None:
@@ -118,19 +119,18 @@ class SegmentationRun(PredictionRun):
 
 
 class SliceAgainRun(PredictionRun):
-    """Replaces one slice of a segmentation node. place: array axis of the slices, stored index."""
+    """Replaces one slice of a segmentation node."""
 
     def __init__(
-        self, target: Target, volume: Volume, request: Request, segmentation: SegmentationNode, place: tuple[int, int]
+        self, target: Target, volume: Volume, request: Request, segmentation: SegmentationNode, place: SlicePlace
     ):
         super().__init__(target, volume, request, (segmentation,))
         self._segmentation, self._place = segmentation, place
 
     def finish(self, answer: Any) -> News:
-        axis, index = self._place
-        change = segmentations.merge_slices(
-            self._segmentation, self.target.volume_node, self.arrays.label_map, self.target.spec, (axis, [index])
-        )
+        volume_node, spec, place = self.target.volume_node, self.target.spec, self._place
+        change = segmentations.merge_slice(self._segmentation, volume_node, self.arrays.label_map, spec, place)
+        records.record_slice(self._segmentation, self.target, self._volume, place)
         return Segmented(self.target, self._segmentation, change, answer, whole=False)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,8 @@ from AttnSegLib.mrml.protocols import Segment, SegmentationNode, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside, world_affine
 from AttnSegLib.results.segmentation_file import terminology_entry
 
-_MODEL, _LABEL = "AttnSeg.model", "AttnSeg.label"  # tags of the segments that are ours
+MODEL_TAG, LABEL_TAG = "AttnSeg.model", "AttnSeg.label"  # tags of the segments that are ours
+_OURS = "AttnSeg."
 _LABEL_MAP = "Binary labelmap"
 _SURFACE = "Closed surface"
 _EMPTY = (0, -1, 0, -1, 0, -1)
@@ -28,16 +28,27 @@ _EMPTY = (0, -1, 0, -1, 0, -1)
 class Change:
     """What was written into a segmentation node, and how to take it back.
 
-    before: segment id to a copy of the segment, None where there was none; created: the node is new.
+    before: segment id to a copy of the segment, None where there was none; attributes: those of the node that are ours;
+    created: the node is new.
     """
 
     node: SegmentationNode
     before: dict[str, Segment | None]
-    created: bool
+    created: bool = False
+    attributes: dict[str, str | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = [name for name in self.node.GetAttributeNames() or () if name.startswith(_OURS)]
+        self.attributes = {name: self.node.GetAttribute(name) for name in names}
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether the node is still there."""
+        return self.node.GetScene() is not None
 
     def undo(self) -> None:
         """Make everything as it was. A node that has gone meanwhile stays gone."""
-        if self.node.GetScene() is None:
+        if not self.can_be_undone:
             return
         if self.created:
             self.node.GetScene().RemoveNode(self.node)
@@ -48,6 +59,8 @@ class Change:
                 segmentation.RemoveSegment(segment_id)
             elif segmentation.GetSegment(segment_id) is not None:
                 segmentation.GetSegment(segment_id).DeepCopy(copy)
+        for name in [name for name in self.node.GetAttributeNames() if name.startswith(_OURS)]:
+            self.node.SetAttribute(name, self.attributes.get(name))
         _refresh(self.node)
 
 
@@ -62,9 +75,10 @@ def write_segmentation_node(
     created = segmentation_node is None
     node = _new_segmentation(volume_node) if segmentation_node is None else segmentation_node
     grid = _grid_in(node, volume_node)
-    before: dict[str, Segment | None] = {}
+    change = Change(node, {}, created)
+    before = change.before
     for label in spec.labels:
-        segment_id = own_segment_id(node, label, spec)
+        segment_id = own_segment_id(node, label, spec.id)
         if segment_id is None:
             segment_id = _add_segment(node, label, spec)
             before[segment_id] = None
@@ -72,36 +86,70 @@ def write_segmentation_node(
             before[segment_id] = _copy(node, segment_id)
         _replace(node, segment_id, _oriented_image(label_map, label.value, grid))
     _refresh(node)
-    return Change(node, before, created)
+    return change
 
 
-def merge_slices(
+@dataclass(frozen=True)
+class SlicePlace:
+    """One slice of the segments that a model wrote. model: its id; axis: array axis of the slices; index: as stored."""
+
+    model: str
+    axis: int
+    index: int
+
+    @property
+    def where(self) -> tuple[int | slice, ...]:
+        """The slice in an array (D, H, W)."""
+        return tuple(self.index if a == self.axis else slice(None) for a in range(3))
+
+
+def merge_slice(
     segmentation_node: SegmentationNode,
     volume_node: VolumeNode,
     label_map: np.ndarray,
     spec: ModelSpec,
-    place: tuple[int, Sequence[int]],
+    place: SlicePlace,
 ) -> Change:
-    """Replace single slices of this model's segments. place: array axis of the slices, and their stored indices."""
-    axis, indices = place
-    merged = np.zeros_like(label_map)
+    """Replace one slice of segments by the labels (D, H, W) of the same name of a model, which may be another one.
+
+    Raises `InputError` if none of the segments is of a label of this model.
+    """
+    check_mergeable(segmentation_node, spec, place.model)
+    grid, change = _grid_in(segmentation_node, volume_node), Change(segmentation_node, {})
     for label in spec.labels:
-        segment_id = own_segment_id(segmentation_node, label, spec)
-        if segment_id is not None:
-            merged[labels_of_segment(segmentation_node, segment_id, volume_node) > 0] = label.value
-    where = tuple(list(indices) if a == axis else slice(None) for a in range(3))
-    merged[where] = label_map[where]
-    return write_segmentation_node(segmentation_node, volume_node, merged, spec)
+        segment_id = own_segment_id(segmentation_node, label, place.model)
+        if segment_id is None:
+            continue
+        change.before[segment_id] = _copy(segmentation_node, segment_id)
+        merged = labels_of_segment(segmentation_node, segment_id, volume_node).copy()
+        merged[place.where] = label_map[place.where] == label.value
+        _replace(segmentation_node, segment_id, _oriented_image(merged, 1, grid))
+    _refresh(segmentation_node)
+    return change
 
 
-def own_segment_id(segmentation_node: SegmentationNode, label: Label, spec: ModelSpec) -> str | None:
-    """Id of the segment that this model wrote for a label; None if there is none."""
+def check_mergeable(segmentation_node: SegmentationNode, spec: ModelSpec, model: str) -> None:
+    """Raises `InputError` if a model finds nothing of what another one, by its id, has written into a segmentation."""
+    if all(own_segment_id(segmentation_node, label, model) is None for label in spec.labels):
+        raise InputError(
+            f"The model '{spec.id}' finds none of the segments of this result; choose one that does, or press Apply."
+        )
+
+
+def own_segment_id(segmentation_node: SegmentationNode, label: Label, model: str) -> str | None:
+    """Id of the segment that a model, by its id, wrote for a label; None if there is none."""
     segmentation = segmentation_node.GetSegmentation()
     for number in range(segmentation.GetNumberOfSegments()):
         segment = segmentation.GetNthSegment(number)
-        if _tag(segment, _MODEL) == spec.id and _tag(segment, _LABEL) == label.id:
+        if tag_of(segment, MODEL_TAG) == model and tag_of(segment, LABEL_TAG) == label.id:
             return segmentation.GetNthSegmentID(number)
     return None
+
+
+def tag_of(segment: Segment, name: str) -> str:
+    """A tag of a segment, "" if it has none."""
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
 
 
 def labels_of_segment(segmentation_node: SegmentationNode, segment_id: str, volume_node: VolumeNode) -> np.ndarray:
@@ -118,6 +166,11 @@ def show_surface(segmentation_node: SegmentationNode, shown: bool) -> None:
         segmentation_node.CreateClosedSurfaceRepresentation()
     else:
         segmentation_node.RemoveClosedSurfaceRepresentation()
+
+
+def has_surface(segmentation_node: SegmentationNode) -> bool:
+    """Whether there is a surface to show."""
+    return segmentation_node.GetSegmentation().ContainsRepresentation(_SURFACE)
 
 
 def _new_segmentation(volume_node: VolumeNode) -> SegmentationNode:
@@ -137,8 +190,8 @@ def _add_segment(node: SegmentationNode, label: Label, spec: ModelSpec) -> str:
     segmentation.AddEmptySegment(segment_id, label.name, (red, green, blue))
     segment = segmentation.GetSegment(segment_id)
     segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), terminology_entry(label))
-    segment.SetTag(_MODEL, spec.id)
-    segment.SetTag(_LABEL, label.id)
+    segment.SetTag(MODEL_TAG, spec.id)
+    segment.SetTag(LABEL_TAG, label.id)
     return segment_id
 
 
@@ -188,14 +241,9 @@ def _oriented_image(label_map: np.ndarray, value: int, grid: np.ndarray) -> Any:
 def _refresh(node: SegmentationNode) -> None:
     """Tell everyone, and make the surface again if there was one."""
     segmentation = node.GetSegmentation()
-    had_surface = segmentation.ContainsRepresentation(_SURFACE)
+    had_surface = has_surface(node)
     segmentation.Modified()
     if had_surface:
         node.RemoveClosedSurfaceRepresentation()
         node.CreateClosedSurfaceRepresentation()
     node.Modified()
-
-
-def _tag(segment: Segment, name: str) -> str:
-    value = vtk.reference("")
-    return str(value) if segment.GetTag(name, value) else ""

@@ -6,12 +6,12 @@ scene when they are all there. One thing runs at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
-from AttnSegLib.mrml import segmentations, views
+from AttnSegLib.mrml import records, segmentations, views
 from AttnSegLib.mrml.news import News, Target
 from AttnSegLib.mrml.preparation import Preparation
 from AttnSegLib.mrml.protocols import SegmentationNode
@@ -24,6 +24,7 @@ from AttnSegLib.mrml.runs import (
     SegmentationRun,
     SliceAgainRun,
 )
+from AttnSegLib.mrml.segmentations import SlicePlace
 from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.messages import JobCancelled, JobFailed, Notice, Ready, Result, SlicesDone
 
@@ -33,7 +34,8 @@ _NO_JOB = 0  # what ends before the worker had it, or without the worker
 class Session(Preparation):
     """What runs, and what a panel shows before it. python: interpreter for the worker, None for the running one.
 
-    What starts something returns at once, and raises `InputError` with one sentence if it can't be started.
+    listeners: get the news at each poll, whoever polls, so that a panel and a script can share a session and its
+    worker. What starts something returns at once, and raises `InputError` with one sentence if it can't be started.
     """
 
     def __init__(self, python: str | None = None):
@@ -41,6 +43,7 @@ class Session(Preparation):
         self._worker = Worker(python)
         self._run: Run | None = None
         self._late: list[News] = []  # to be told at the next poll
+        self.listeners: list[Callable[[list[News]], None]] = []
         self._next_query: tuple[Target, str, tuple[int, int, int]] | None = None
 
     @property
@@ -69,9 +72,13 @@ class Session(Preparation):
         self._begin(SegmentationRun(target, self.volume(target.volume_node), request, segmentation))
 
     def redo_slice(self, target: Target, segmentation: SegmentationNode, index: int) -> None:
-        """Segment one slice again, by its stored index, and replace only this slice of the segmentation."""
+        """Segment one slice of the segmentation's last run again, by its stored index, perhaps by another model, and
+        replace only this slice of the segments that are there."""
         self._check_idle()
-        request, place = target.asking(region=self.slice_region(target, index)), (self.slice_axis(target), index)
+        listed = records.check_list(segmentation)
+        place = SlicePlace(listed.model if listed else target.spec.id, self.slice_axis(target), index)
+        segmentations.check_mergeable(segmentation, target.spec, place.model)
+        request = target.asking(region=self.slice_region(target, index))
         self._begin(SliceAgainRun(target, self.volume(target.volume_node), request, segmentation, place))
 
     def show_maps(self, target: Target, titles: Sequence[str], *, whole: bool) -> None:
@@ -98,7 +105,7 @@ class Session(Preparation):
         """Compare our first segment of a segmentation node with the first segment of a reference."""
         self._check_idle()
         label = target.spec.labels[0]
-        ours = segmentations.own_segment_id(segmentation, label, target.spec)
+        ours = segmentations.own_segment_id(segmentation, label, target.spec.id)
         if ours is None:
             raise InputError(f"The segmentation has no segment of the model '{target.spec.id}'; segment first.")
         if reference.GetSegmentation().GetNumberOfSegments() == 0:
@@ -134,7 +141,13 @@ class Session(Preparation):
     # what a timer calls
 
     def poll(self) -> list[News]:
-        """The news since the last call; never waits."""
+        """The news since the last call, which the listeners get, too; never waits."""
+        news = self._news()
+        for listener in tuple(self.listeners) if news else ():
+            listener(news)
+        return news
+
+    def _news(self) -> list[News]:
         news, self._late = self._late, []
         if self._run is not None and (trouble := self._run.trouble()):
             self._worker.cancel()

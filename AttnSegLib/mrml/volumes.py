@@ -11,6 +11,7 @@ from AttnSegLib.images import volume as volumes
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.mrml.assumptions import notices_of_node
+from AttnSegLib.mrml.nodes import is_ours
 from AttnSegLib.mrml.protocols import Hierarchy, Node, PlacedNode, RoiNode, VolumeNode
 
 ContentsMark = tuple[int, bytes, str | None, bytes]  # compared, never looked into
@@ -83,6 +84,8 @@ def place_beside(node: PlacedNode, volume_node: VolumeNode) -> None:
 def _check_kind(node: VolumeNode) -> None:
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise InputError("This is a label map, not a scan; choose the scan that it was made from.")
+    if is_ours(node):
+        raise InputError("This is an attention map, not a scan; choose the scan that it was made from.")
     image = node.GetImageData() if node.IsA("vtkMRMLScalarVolumeNode") else None
     if image is None or image.GetPointData().GetScalars() is None:
         raise InputError("The volume has no voxels; load it again or choose another one.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from AttnSegLib.images.volume import Volume
 from AttnSegLib.models.card import Label
 
 if TYPE_CHECKING:
@@ -33,17 +34,19 @@ class Measure:
 
 def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> tuple[Measure, ...]:
     """The segment of each label in a label map (D, H, W)."""
-    return tuple(_measure(stack, label_map == label.value, label) for label in labels)
+    return tuple(measure_mask(stack.volume, label_map == label.value, label, stack.axes[0]) for label in labels)
 
 
-def _measure(stack: SliceStack, mask: np.ndarray, label: Label) -> Measure:
-    row_spacing, column_spacing = (stack.volume.spacing[2 - axis] for axis in stack.axes[1:])
-    areas = mask.sum(axis=stack.axes[1:]) * (row_spacing * column_spacing)
-    mean, deviation = _mean_and_deviation(stack.volume.voxels[mask])
+def measure_mask(volume: Volume, mask: np.ndarray, label: Label, axis: int) -> Measure:
+    """The segment of a label, mask (D, H, W) of bool. axis: array axis of the slices."""
+    others = tuple(other for other in range(3) if other != axis)
+    row_spacing, column_spacing = (volume.spacing[2 - other] for other in others)
+    areas = mask.sum(axis=others) * (row_spacing * column_spacing)
+    mean, deviation = _mean_and_deviation(volume.voxels[mask])
     return Measure(
         label.id,
         label.name,
-        volume_ml=round(int(mask.sum()) * stack.volume.voxel_volume, 3),
+        volume_ml=round(int(mask.sum()) * volume.voxel_volume, 3),
         slices=int((areas > 0).sum()),
         mean_intensity=mean,
         sd_intensity=deviation,

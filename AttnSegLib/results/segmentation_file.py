@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 
 from AttnSegLib.images.volume import to_image
 from AttnSegLib.models.card import Code, Label
+
+if TYPE_CHECKING:  # the panel asks for the terms only
+    import SimpleITK as sitk
 
 TERMINOLOGY_CONTEXT = "Segmentation category and type - DICOM master list"
 _REGION_CONTEXT = "Anatomic codes - DICOM master list"
@@ -78,6 +81,8 @@ def _metadata(shape: tuple[int, ...], labels: Sequence[Label]) -> dict[str, str]
 
 
 def _write(path: Path, image: sitk.Image) -> None:
+    import SimpleITK as sitk
+
     try:
         sitk.WriteImage(image, str(path), useCompression=True)
     except RuntimeError as error:

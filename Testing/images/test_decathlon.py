@@ -129,7 +129,7 @@ def test_a_file_straight_from_the_decathlon_gets_one_sentence_with_the_cure(netw
         [sentence] = preflight.warnings(scan, as_given)
         assert sentence == (
             "This looks like a heart scan straight from the Medical Segmentation Decathlon, whose header wrongly calls "
-            "its sagittal slices axial: choose axial slices (--plane axial; in Slicer: Advanced, Plane)."
+            "its sagittal slices axial: choose axial slices (in Slicer: Advanced, Plane)."
         )
     assert preflight.warnings(scan, spec.in_plane("axial")) == []
 

@@ -68,7 +68,7 @@ def test_segments_are_named_coloured_coded_and_exact(segmentations, volume, spec
         segment = node.GetSegmentation().GetSegment(label.id)
         assert segment.GetName() == label.name
         np.testing.assert_allclose(segment.GetColor(), np.array(label.color) / 255)
-        tag = segmentations._tag(segment, slicer.vtkSegment.GetTerminologyEntryTagName())
+        tag = segmentations.tag_of(segment, slicer.vtkSegment.GetTerminologyEntryTagName())
         assert "SCT^82471001^Left atrium" in tag
     reference = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
     assert reference is volume
@@ -133,7 +133,7 @@ def test_segments_of_others_stay_as_they_are(segmentations, volume, spec, label_
     assert len(ids(node)) == 4
     np.testing.assert_array_equal(voxels_of(node, "left_atrium", volume), labels == 1)
     np.testing.assert_array_equal(voxels_of(node, "tumour", volume), labels == 2)
-    ours = segmentations.own_segment_id(node, spec.labels[0], spec)
+    ours = segmentations.own_segment_id(node, spec.labels[0], spec.id)
     assert ours not in ("left_atrium", "tumour", None)
     np.testing.assert_array_equal(voxels_of(node, ours, volume), label_map == 1)
     change.undo()
@@ -148,7 +148,7 @@ def test_a_second_run_replaces_ours_and_undo_brings_them_back(segmentations, vol
     second = np.roll(label_map, 1, axis=2)
     change = segmentations.write_segmentation_node(node, volume, second, spec)
     assert ids(node) == before
-    ours = segmentations.own_segment_id(node, spec.labels[0], spec)
+    ours = segmentations.own_segment_id(node, spec.labels[0], spec.id)
     np.testing.assert_array_equal(voxels_of(node, ours, volume), second == 1)
     np.testing.assert_array_equal(voxels_of(node, "tumour", volume), labels == 2)
     change.undo()
@@ -188,7 +188,7 @@ def test_merging_replaces_just_these_slices(segmentations, volume, spec, label_m
     expected = label_map.copy()
     where = tuple(index if a == axis else slice(None) for a in range(3))
     expected[where] = 2
-    change = segmentations.merge_slices(node, volume, other, spec, (axis, [index]))
+    change = segmentations.merge_slice(node, volume, other, spec, segmentations.SlicePlace(spec.id, axis, index))
     for label in spec.labels:
         np.testing.assert_array_equal(voxels_of(node, label.id, volume), expected == label.value)
     change.undo()
@@ -212,4 +212,4 @@ def test_it_survives_saving_and_reading_back(segmentations, volume, spec, label_
     assert slicer.util.saveNode(node, str(tmp_path / "x.seg.nrrd"), {})
     again = slicer.util.loadSegmentation(str(tmp_path / "x.seg.nrrd"), {})
     np.testing.assert_array_equal(voxels_of(again, "left_atrium", volume), label_map == 1)
-    assert segmentations.own_segment_id(again, spec.labels[1], spec) == "right_atrium"
+    assert segmentations.own_segment_id(again, spec.labels[1], spec.id) == "right_atrium"

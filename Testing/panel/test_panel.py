@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from panel_at_work import MODEL, MODULE, ROOT, SHAPE, a_block, pick, segmented, voxels_of, words
+from panel_at_work import MODEL, MODULE, ROOT, SHAPE, a_block, pick, remarks, segmented, voxels_of
 
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.worker import messages
@@ -42,19 +42,19 @@ def test_remarks_say_what_fits_and_what_does_not(ui, widget, a_node):
     import slicer
 
     lie = "6 slices, sagittal by the scan's header, of 64 x 48 pixels, 2 x 2 mm, 5 mm apart"
-    assert lie in words(ui.preflightLabel)
-    assert "CC-BY-SA-4.0" in ui.preflightLabel.text
-    assert "&#9888;" not in ui.preflightLabel.text
+    assert lie in remarks(ui)
+    assert "CC-BY-SA-4.0" in remarks(ui)
+    assert "\N{WARNING SIGN}" not in remarks(ui)
     ct = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(a_node) - 1000, name="CT")
     widget.panel.parameters.inputVolume = ct
-    assert "looks like CT" in ui.preflightLabel.text
-    assert ui.preflightLabel.text.count("&#9888;") == 3  # and it lies elsewhere, in smaller slices, of just 1 mm
+    assert "looks like CT" in remarks(ui)
+    assert remarks(ui).count("\N{WARNING SIGN}") == 3  # and it lies elsewhere, in smaller slices, of just 1 mm
 
 
 def test_nothing_to_do_without_a_volume(ui, parameters):
     parameters.inputVolume = None
     assert not ui.applyButton.enabled
-    assert "Choose a volume first." in ui.preflightLabel.text
+    assert "Choose a volume first." in remarks(ui)
     assert "first" in ui.applyButton.toolTip
 
 
@@ -66,7 +66,7 @@ def test_what_is_no_scan_is_refused_in_a_sentence(widget, ui, kind):
     voxels = np.ones((*SHAPE, 3) if "Vector" in kind else SHAPE, np.uint8)
     slicer.util.updateVolumeFromArray(node, voxels)
     widget.panel.parameters.inputVolume = node
-    assert "choose" in ui.preflightLabel.text
+    assert "choose" in remarks(ui)
     ui.applyButton.click()
     assert "choose" in ui.statusLabel.text
     assert widget.panel.session._worker.requests == []
@@ -91,8 +91,8 @@ def test_another_plane_can_be_chosen(widget, ui, worker, parameters):
     assert ui.planeBox.currentText == "as the model was trained"
     pick(ui.planeBox, "axial")
     assert parameters.plane == "axial"
-    assert "64 slices, axial by the scan's header, of 48 x 6 pixels" in words(ui.preflightLabel)
-    assert "model knows sagittal slices" in ui.preflightLabel.text
+    assert "64 slices, axial by the scan's header, of 48 x 6 pixels" in remarks(ui)
+    assert "model knows sagittal slices" in remarks(ui)
     ui.lastSliceBox.value = 30  # the scan has 6 sagittal slices
     ui.applyButton.click()
     (request,) = worker.requests
@@ -103,7 +103,7 @@ def test_another_plane_can_be_chosen(widget, ui, worker, parameters):
 
 def test_a_plane_that_is_none_is_refused_in_a_sentence(ui, worker, parameters):
     parameters.plane = "oblique"  # by a script, or a scene of another version
-    assert "no slice plane 'oblique'" in words(ui.preflightLabel)
+    assert "no slice plane 'oblique'" in remarks(ui)
     ui.applyButton.click()
     assert worker.requests == []
 

@@ -55,13 +55,15 @@ def test_what_a_card_says_is_shown_as_it_is_and_never_obeyed(widget, ui, a_node)
     ui.modelTable.setCurrentCell(0, 0)
     assert ui.cardText.toPlainText().count(trap) == 8
     assert "<img" not in ui.cardText.html
+    assert "<img" not in ui.preflightLabel.text
+    ui.preflightLabel.linkActivated.emit("more")
     assert "<img" not in ui.preflightLabel.text  # it names the licence
     widget.panel.attention.receive(Mapped(a_node, trap))
     assert "<img" not in ui.attentionLabel.text
     widget.panel.model_list._say(trap)  # as what went wrong with a download names the address in the card
     assert "<img" not in ui.modelsLabel.text
     widget.panel.say(trap)
-    assert "<img" not in ui.statusLabel.text
+    assert "<img" not in widget.panel.row.label.text
 
 
 def test_a_damaged_card_costs_its_model_and_not_the_panel(a_model_folder, open_panel, monkeypatch):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from panel_at_work import SHAPE, a_block, pick, segmented, voxels_of
+from panel_at_work import SHAPE, a_block, pick, said, segmented, voxels_of
 
 from AttnSegLib.results import metrics
 from AttnSegLib.worker import messages
@@ -78,7 +78,7 @@ def test_a_click_goes_to_a_doubtful_slice_and_a_button_does_it_again(widget, ui,
 def test_doing_a_slice_again_needs_a_choice(widget, ui, worker):
     segmented(widget)
     ui.redoButton.click()
-    assert "Choose a slice" in ui.statusLabel.text
+    assert "Choose a slice" in said(widget)
     assert len(worker.requests) == 1
 
 
@@ -87,7 +87,7 @@ def test_a_slice_of_another_plane_is_not_done_again(widget, ui, worker):
     ui.checkTable.setCurrentCell(1, 0)
     pick(ui.planeBox, "axial")
     ui.redoButton.click()
-    assert "slices of another plane" in ui.statusLabel.text
+    assert "slices of another plane" in said(widget)
     assert len(worker.requests) == 1
 
 

@@ -17,6 +17,7 @@ CLASSES = {
     "QTextBrowser": "TextBrowser",
     "QProgressBar": "ProgressBar",
     "QComboBox": "ComboBox",
+    "qMRMLNodeComboBox": "NodeBox",
     "QTableWidget": "TableWidget",
     "ctkCollapsibleButton": "CollapsibleButton",
 }

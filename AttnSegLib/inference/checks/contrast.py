@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from AttnSegLib.images.volume import Volume
 
@@ -28,6 +27,8 @@ def lacks_contrast(volume: Volume) -> bool:
 
 def enhanced_blocks(volume: Volume) -> np.ndarray:
     """For each block of soft tissue away from bone: is it as bright as an organ with contrast? Shape (number,)."""
+    from scipy import ndimage  # here, or 3D Slicer's panel would wait for it, whatever the model
+
     voxels = volume.voxels[:: max(1, len(volume.voxels) // _SLICES)]
     size, spacing = voxels.shape[1:], volume.spacing[1::-1]
     high, wide = (min(n, max(1, round(_BLOCK_MM / mm))) for n, mm in zip(size, spacing, strict=True))

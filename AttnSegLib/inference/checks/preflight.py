@@ -35,10 +35,11 @@ _ONE_CPU = Place("cpu")
 
 @dataclass(frozen=True)
 class Remark:
-    """A sentence for the user; a warning says what is wrong and what to do."""
+    """A sentence for the user; a warning says what is wrong and what to do. is_cost: time and memory of the run."""
 
     sentence: str
     is_warning: bool = False
+    is_cost: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,8 @@ def _plane(volume: Volume, spec: ModelSpec, plane_name: str) -> Iterator[str]:
     elif known in _VIEWS and known != plane_name:
         yield (
             f"The model knows {known} slices, and by the scan's header the chosen ones are {plane_name}: go on only if "
-            f"the header is wrong and they show the body {_VIEWS[known]}; else leave the plane to the model (no "
-            "--plane; in Slicer: Advanced, Plane)."
+            f"the header is wrong and they show the body {_VIEWS[known]}; else leave the plane to the model (in "
+            "Slicer: Advanced, Plane)."
         )
 
 
@@ -174,7 +175,7 @@ def _mislabelled(volume: Volume, spec: ModelSpec) -> Iterator[str]:
         return
     cure = "correct its header first"
     if plane := next(filter(is_right, PLANES), ""):
-        cure = f"choose {plane} slices (--plane {plane}; in Slicer: Advanced, Plane)"
+        cure = f"choose {plane} slices (in Slicer: Advanced, Plane)"
     yield (
         "This looks like a heart scan straight from the Medical Segmentation Decathlon, whose header wrongly calls its "
         f"sagittal slices axial: {cure}."
@@ -211,7 +212,8 @@ def _cost(volume: Volume, spec: ModelSpec, effort: Effort) -> Remark:
     seconds = cost.seconds(place, load, effort.gmacs_per_second)
     memory = cost.memory_bytes(place, load, effort.batch_size)
     basis = "by the last run here" if effort.gmacs_per_second else "a first guess, measured by the first run"
-    return Remark(f"About {_duration(seconds)} on {place.kind.upper()} ({basis}) and {_amount(memory)} of memory.")
+    sentence = f"About {_duration(seconds)} on {place.kind.upper()} ({basis}) and {_amount(memory)} of memory."
+    return Remark(sentence, is_cost=True)
 
 
 def _duration(seconds: float) -> str:

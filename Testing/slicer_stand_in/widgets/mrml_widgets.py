@@ -6,7 +6,7 @@ import weakref
 
 import shiboken6
 import slicer
-from PySide6 import QtWidgets
+from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import Property, Signal
 
 from .ctk_widgets import Setters, stored
@@ -68,6 +68,8 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
     def __init__(self, parent=None):
         super().__init__(parent)
         self._scene, self._node, self._observations = None, None, []
+        self._filled: list = []
+        self._filter = qMRMLSortFilterProxyModel(self)
         self._attributes: list[tuple[str, str, str | None]] = []
         self._combo = QtWidgets.QComboBox(self)
         self._combo.setSizePolicy(QtWidgets.QSizePolicy.Ignored, QtWidgets.QSizePolicy.Fixed)
@@ -86,13 +88,21 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
         if scene is not None:
             events = (scene.NodeAddedEvent, scene.NodeRemovedEvent)
             self._observations = [scene.AddObserver(event, _refresher(self)) for event in events]
+            self._observations.append(scene.AddObserver(scene.EndImportEvent, _refresher(self, silently=True)))
             self.destroyed.connect(_remover(scene, self._observations))
         self._refresh()
 
     def nodes(self):
-        """The nodes that can be chosen, in the order of the scene."""
+        """The nodes that can be chosen, in the order of the scene; those of a file are known at the end of its import,
+        as in Slicer."""
+        if self._scene is not None and self._scene.IsImporting():
+            return [node for node in self._filled if node.GetScene() is not None]
         every = () if self._scene is None else slicer.util.getNodesByClass("vtkMRMLNode", self._scene)
-        return [node for node in every if self._offers(node)]
+        self._filled = [node for node in every if self._offers(node)]
+        return self._filled
+
+    def sortFilterProxyModel(self):
+        return self._filter
 
     def nodeCount(self):
         return len(self.nodes())
@@ -136,6 +146,8 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
         return node
 
     def _offers(self, node):
+        if node.GetID() in self._filter.hiddenNodeIDs:
+            return False
         wanted = node.GetClassName() in self.nodeTypes
         if not wanted and self.showChildNodeTypes:
             wanted = any(map(node.IsA, self.nodeTypes)) and not any(map(node.IsA, self.hideChildNodeTypes))
@@ -162,14 +174,32 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
         self.setCurrentNode(nodes[0] if nodes and chosen is None and not self.noneEnabled else chosen)
 
 
-def _refresher(widget):
-    """An observer that does not keep the widget alive, and leaves it alone once Qt has deleted it."""
+class qMRMLSortFilterProxyModel(QtCore.QObject):
+    """What of the scene a box offers."""
+
+    def __init__(self, box):
+        super().__init__(box)
+        self._box = box
+
+    def _changed(self):
+        self._box._refresh()
+
+    hiddenNodeIDs = stored("hiddenNodeIDs", "QStringList", [], changed="_changed")
+
+
+def _refresher(widget, silently=False):
+    """An observer that does not keep the widget alive, and leaves it alone once Qt has deleted it.
+
+    silently: a box that fills at the end of an import shows a node and tells nobody, as was seen in Slicer.
+    """
     reference = weakref.ref(widget)
 
     def refresh(*_):
         target = reference()
         if target is not None and shiboken6.isValid(target):
+            blocked = target.blockSignals(True) if silently else target.signalsBlocked()
             target._refresh()
+            target.blockSignals(blocked)
 
     return refresh
 
