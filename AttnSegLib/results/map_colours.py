@@ -47,4 +47,4 @@ class MapColours:
 
 
 def _printed(value: float) -> str:
-    return f"{value:z.3g}" if abs(value) < 0.1 else f"{value:.2f}"
+    return f"{value:z.{3 if abs(value) < 0.1 else 2}f}"

@@ -85,6 +85,7 @@ def write_overview(path: Path, overview: Overview) -> None:
         grid[row, 0].set_ylabel(fill(title, max(9, int(11 * row_height))), fontsize=10)  # slices may be flat
         if row:
             _draw_bar(grid[row, -1], colours[title])
+    grid[-1, -1].set_xlabel("on dark to\nbright image", fontsize=6)
     figure.suptitle(overview.title, fontsize=11)
     figure.legend(handles=_legend(overview), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     figure.savefig(path, format="png")
@@ -158,8 +159,6 @@ def _draw_bar(axes: Axes, colours: MapColours) -> None:
     axes.set_yticklabels(colours.ends, fontsize=8)
     axes.set_ylabel("subtracted" if colours.subtracted else "coefficient", fontsize=8)
     axes.yaxis.set_label_position("right")
-    axes.set_xlabel("on dark to\nbright image", fontsize=6)
-    axes.set_xlabel("on dark to\nbright image", fontsize=6)
 
 
 def _range(colours: MapColours) -> str:
