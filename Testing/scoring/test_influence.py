@@ -17,7 +17,7 @@ from AttnSegLib.models.influence import LEAST_INFLUENCE, MapInfluence, default_m
 from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionMap
 from AttnSegLib.networks.output import SegmentationOutput
-from training import influence
+from training.model_folder import influence
 from training.scoring.attention.influence import (
     TOGETHER,
     CaseInfluence,

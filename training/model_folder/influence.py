@@ -1,4 +1,4 @@
-"""Does attention matter? python -m training.influence MODEL ... --root DATA --out FOLDER [--on-card]"""
+"""Does attention matter? python -m training.model_folder.influence MODEL ... --root DATA --out FOLDER [--on-card]"""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class _Study:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m training.influence",
+        prog="python -m training.model_folder.influence",
         description="Measure what changes when a model's attention is switched off.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
