@@ -34,9 +34,9 @@ class MapColours:
     def shares(self, coefficients: np.ndarray) -> np.ndarray:
         """Coefficients to where they lie in the colour scale, from 0 to 1."""
         values = coefficients.astype(np.float32)
-        if self.subtracted:
-            return np.clip(0.5 - 0.5 * values / self.high, 0, 1)
-        return np.clip((values - self.low) / (self.high - self.low), 0, 1)
+        signed = 0.5 - 0.5 * values / self.high
+        shares: np.ndarray = np.clip(signed if self.subtracted else (values - self.low) / (self.high - self.low), 0, 1)
+        return shares
 
     @property
     def ends(self) -> tuple[str, str]:
