@@ -48,12 +48,18 @@ def main(arguments: list[str] | None = None) -> int:
         for spec in [find_model(name) for name in options.models]:
             facts = _measured(spec, options)
             if options.on_card:
-                write_card(with_influence(load_card(spec.folder / CARD), facts), spec.folder)
+                _write_on_card(spec.folder, facts)
         print(write_influence_summary(options.out), end="")
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _write_on_card(folder: Path, facts: AttentionFacts) -> None:
+    spec = load_card(folder / CARD)
+    known = spec.size_bytes if spec.url else None  # of weights that lie beside the card, the reader finds it
+    write_card(replace(with_influence(spec, facts), size_bytes=known), folder)
 
 
 def with_influence(spec: ModelSpec, facts: AttentionFacts) -> ModelSpec:
