@@ -74,7 +74,9 @@ def test_a_script_with_another_volume_leaves_the_panels_choice(widget, module, w
     import numpy as np
     import slicer
 
-    other = slicer.util.addVolumeFromArray(np.random.default_rng(2).integers(0, 9, SHAPE).astype(np.int16), name="other")
+    other = slicer.util.addVolumeFromArray(
+        np.random.default_rng(2).integers(0, 9, SHAPE).astype(np.int16), name="other"
+    )
     mine = segmented(widget)
     Turns(monkeypatch, worker.finish)
     assert module.AttnSegLogic().segment(other, widget.panel.spec.id) is not mine
