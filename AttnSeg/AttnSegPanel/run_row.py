@@ -28,7 +28,7 @@ class RunRow:
         column = qt.QVBoxLayout(frame)
         column.setContentsMargins(0, 0, 0, 0)
         bar, button, label = qt.QProgressBar(), qt.QPushButton(_("Cancel")), qt.QLabel()
-        label.wordWrap = True
+        label.wordWrap, label.textFormat = True, qt.Qt.RichText
         line = qt.QHBoxLayout()
         line.addWidget(bar, 1)
         line.addWidget(button)
