@@ -77,7 +77,7 @@ def words(label):
 
 def said(widget):
     """What is read where the last action began."""
-    return unescape(widget.panel.row.label.text)
+    return unescape(widget.panel.row.label.text).strip()
 
 
 def remarks(ui):

@@ -65,12 +65,12 @@ class ScriptedWorker:
         if not isinstance(message, messages.Ready | messages.SlicesDone | messages.Notice):
             self.job = None
 
-    def finish(self, label_map=None, notices=(), device="cpu (2 threads)"):
+    def finish(self, label_map=None, notices=(), device="cpu (2 threads)", volume_ml=12.34):
         """The run ends well."""
         job = self.job
         if label_map is not None:
             job.label_map[...] = label_map
-        measure = Measure("left_atrium", "Left atrium", 12.34, 3, 100.0, 7.0, (0.0, 400.0))
+        measure = Measure("left_atrium", "Left atrium", volume_ml, 3, 100.0, 7.0, (0.0, 400.0))
         doubts = (SliceToCheck(3, 0.75, 0.1), SliceToCheck(1, 0.2, 0.0))
         errors = {one.index: one.expected_error for one in doubts}
         done = len(job.label_map)

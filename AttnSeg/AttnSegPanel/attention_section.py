@@ -11,6 +11,7 @@ from AttnSegLib.mrml import heat_maps, views
 from AttnSegLib.mrml.news import Mapped, News
 from AttnSegLib.mrml.protocols import VolumeNode
 from AttnSegPanel.choices import chosen, fill_box, select
+from AttnSegPanel.run_row import RunRow
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -21,6 +22,7 @@ class AttentionSection:
 
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
+        self._row = RunRow.below(self.ui.attentionSection, panel.input.cancel)
         self._shown: VolumeNode | None = None  # the heat map in the views
         self._look: tuple[float, float] | None = None  # its opacity and threshold, as they were last set
         self._point: views.QueryPoint | None = None
@@ -110,5 +112,6 @@ class AttentionSection:
         self.panel.attempt(lambda: self.panel.session.query(self.panel.target(), title, voxel))
 
     def _compute(self, titles: list[str], *, whole: bool) -> None:
+        self.panel.begin(self._row)
         self.panel.attempt(lambda: self.panel.session.show_maps(self.panel.target(), titles, whole=whole))
         self.panel.refresh()

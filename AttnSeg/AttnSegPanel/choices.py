@@ -59,7 +59,7 @@ def show_rows(table: TableWidget, rows: Sequence[Sequence[str]]) -> None:
     header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     header.setSectionResizeMode(0, qt.QHeaderView.Stretch)  # what is too long is cut, and all columns are seen
     header.setStretchLastSection(False)
-    table.resizeRowsToContents()
+    table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
 
 
 def fit_height(table: TableWidget, rows: int) -> None:

@@ -13,6 +13,7 @@ from AttnSegLib.models import store as model_store
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml.news import News
 from AttnSegPanel.choices import show_rows, titles
+from AttnSegPanel.run_row import RunRow
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -24,6 +25,7 @@ class ModelsSection:
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
         self._download: model_store.Download | None = None
+        self._row = RunRow.below(self.ui.modelsSection, panel.input.cancel)
         self._said = ""  # of the last import, download or deletion
         self.ui.modelTable.connect("itemSelectionChanged()", self.show_card)
         self.ui.downloadButton.connect("clicked(bool)", self.download)
@@ -86,16 +88,19 @@ class ModelsSection:
     def delete(self, _checked: bool = False) -> None:
         """Remove a model that was downloaded or imported."""
         spec = self.selected
-        if spec is None or not slicer.util.confirmOkCancelDisplay(
-            _("Delete the model '{id}' and its weights from this machine?").format(id=spec.id), _("Delete a model")
-        ):
+        if spec is None:
             return
+        question = _("Delete the model '{id}' and its weights from this machine?").format(id=spec.id)
+        if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Delete a model")):
+            return
+        self.panel.begin(self._row)
         if self.panel.attempt(lambda: _deleted(spec)):
             self._say(_("The model '{id}' was removed.").format(id=spec.id))
             self.panel.reload_models()
 
     def _import(self, path: str) -> None:
         if path:
+            self.panel.begin(self._row)
             spec = self.panel.attempt(lambda: model_store.import_model(path))
             if spec is not None:
                 self._say(_("The model '{id}' can be chosen now.").format(id=spec.id))

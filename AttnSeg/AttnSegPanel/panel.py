@@ -26,7 +26,7 @@ from AttnSegPanel.inks import inked
 from AttnSegPanel.input_section import InputSection
 from AttnSegPanel.models_section import ModelsSection
 from AttnSegPanel.result_section import ResultSection
-from AttnSegPanel.run_row import RunRow, keep_place
+from AttnSegPanel.run_row import RunRow
 from AttnSegPanel.setup_section import SetupSection
 from AttnSegPanel.widgets import PanelForm, Parameters
 
@@ -54,7 +54,6 @@ class Panel:
         self.unreadable: list[str] = []  # a sentence for each model that can't be shown
         self._load_models()
         self._first_row = RunRow(ui.progressBar, ui.cancelButton, ui.statusLabel)
-        keep_place(ui.progressBar)
         self.row = self._first_row  # of the section of the last action
         self._sentence: tuple[str, bool] = ("", False)
         self._says_progress = False
@@ -105,7 +104,7 @@ class Panel:
 
     def show_state(self) -> None:
         """Progress and Cancel, where the last action began."""
-        self.row.show_state(busy=self.session.is_busy)
+        self.row.show_state(busy=self.session.is_busy or self.setup.is_installing)
 
     def poll(self) -> None:
         """Called by a timer: show what happened since the last call."""
@@ -205,10 +204,10 @@ class Panel:
             slicer.util.showStatusMessage(sentence, 5000)
 
     def _show_sentences(self) -> None:
-        (sentence, is_error), label = self._sentence, self.row.label
+        sentence, is_error = self._sentence
         shown = inked("error", sentence, self.ui.statusLabel) if is_error else escape(sentence)
         notices = [inked("warning", notice, self.ui.statusLabel) for notice in self._notices]
-        label.text = "<br>".join([one for one in (shown, *notices) if one])
+        self.row.say("<br>".join([one for one in (shown, *notices) if one]))
 
 
 def _by_score(models: list[ModelSpec]) -> list[ModelSpec]:

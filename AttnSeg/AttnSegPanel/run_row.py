@@ -14,7 +14,7 @@ from AttnSegPanel.widgets import ProgressBar, PushButton, TextLabel
 
 @dataclass(frozen=True, eq=False)
 class RunRow:
-    """frame: what is hidden with the row; None if its place is always kept, so that nothing below moves."""
+    """frame: what is hidden with the row; None if it is always seen, so that nothing below it moves."""
 
     bar: ProgressBar
     cancel: PushButton
@@ -28,7 +28,7 @@ class RunRow:
         column = qt.QVBoxLayout(frame)
         column.setContentsMargins(0, 0, 0, 0)
         bar, button, label = qt.QProgressBar(), qt.QPushButton(_("Cancel")), qt.QLabel()
-        label.wordWrap = True
+        label.wordWrap, label.textFormat = True, qt.Qt.RichText
         line = qt.QHBoxLayout()
         line.addWidget(bar, 1)
         line.addWidget(button)
@@ -43,7 +43,6 @@ class RunRow:
     def begin(self) -> None:
         """Something starts here; how far it is, is not known yet."""
         self.bar.maximum = 0
-        self.label.text = ""
         if self.frame is not None:
             self.frame.visible = True
 
@@ -51,23 +50,21 @@ class RunRow:
         """So far are the slices."""
         self.bar.maximum, self.bar.value = total, done
 
+    def say(self, text: str) -> None:
+        """Rich text; of none there is still a line, so that nothing moves when the next one comes."""
+        self.label.text = text or "&nbsp;"
+
     def show_state(self, *, busy: bool) -> None:
         """Progress and Cancel are there while something runs."""
-        self.bar.visible = busy
-        self.cancel.enabled = busy
+        self.cancel.enabled = self.bar.enabled = busy
+        if not busy:
+            self.bar.maximum, self.bar.value = 1, 0
         if self.frame is not None:
-            self.cancel.visible = busy
+            self.bar.visible = self.cancel.visible = busy
 
     def leave(self) -> None:
         """The last action was elsewhere, or is gone with its scene."""
-        self.label.text = ""
+        self.say("")
         self.show_state(busy=False)
         if self.frame is not None:
             self.frame.visible = False
-
-
-def keep_place(widget: Any) -> None:
-    """Let a widget take its place while it is hidden, too."""
-    policy = widget.sizePolicy
-    policy.setRetainSizeWhenHidden(True)
-    widget.setSizePolicy(policy)

@@ -87,7 +87,6 @@ class SetupSection:
         self._since = time.monotonic()
         self.panel.refresh()
         self.poll()
-        self.panel.row.bar.visible = True
         slicer.app.processEvents()
         try:
             done = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=_TORCH)

@@ -195,6 +195,25 @@ def test_merging_replaces_just_these_slices(segmentations, volume, spec, label_m
     np.testing.assert_array_equal(voxels_of(node, "right_atrium", volume), label_map == 2)
 
 
+def test_another_models_slice_goes_into_the_segments_that_are_there(segmentations, volume, spec, label_map):
+    from AttnSegLib.errors import InputError
+
+    node = segmentations.write_segmentation_node(None, volume, label_map, spec).node
+    other = dataclasses.replace(spec, id="other", labels=(dataclasses.replace(spec.labels[0], value=7),))
+    place = segmentations.SlicePlace(spec.id, 0, 2)
+    expected = label_map == 1
+    expected[2] = True
+    change = segmentations.merge_slice(node, volume, np.full(SHAPE, 7, np.uint8), other, place)
+    assert ids(node) == ["left_atrium", "right_atrium"]
+    np.testing.assert_array_equal(voxels_of(node, "left_atrium", volume), expected)
+    np.testing.assert_array_equal(voxels_of(node, "right_atrium", volume), label_map == 2)
+    change.undo()
+    np.testing.assert_array_equal(voxels_of(node, "left_atrium", volume), label_map == 1)
+    stranger = dataclasses.replace(other, labels=(dataclasses.replace(spec.labels[0], name="Liver"),))
+    with pytest.raises(InputError, match="finds none of the segments"):
+        segmentations.merge_slice(node, volume, label_map, stranger, place)
+
+
 def test_a_surface_that_was_shown_follows(segmentations, volume, spec, label_map):
     node = segmentations.write_segmentation_node(None, volume, label_map, spec).node
     segmentations.show_surface(node, True)

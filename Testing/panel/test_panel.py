@@ -1,12 +1,14 @@
 """The panel up to the end of a run, control by control, with a worker that does what the test says."""
 
 import os
+import re
 import subprocess
 import sys
+from html import unescape
 
 import numpy as np
 import pytest
-from panel_at_work import MODEL, MODULE, ROOT, SHAPE, a_block, pick, remarks, segmented, voxels_of
+from panel_at_work import MODEL, MODULE, ROOT, SHAPE, a_block, pick, remarks, said, segmented, voxels_of
 
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.worker import messages
@@ -22,6 +24,23 @@ subprocess.Popen = lambda *a, **k: started.append(a)
 gui.open_module({str(MODULE)!r})
 assert not [name for name in sys.modules if name.split(".")[0] == "torch"], "torch"
 assert not started, started
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
+
+
+def test_slicers_start_loads_no_more_than_it_shows():
+    code = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "Testing")!r}]
+from slicer_stand_in import gui
+gui.start()
+before = set(sys.modules)
+gui._run_file(gui.headless.ScriptedModule("AttnSeg", {str(MODULE)!r}))
+ours = sorted(name for name in set(sys.modules) - before)
+assert [n for n in ours if n.startswith("AttnSegLib.")] == ["AttnSegLib.models", "AttnSegLib.models.places"], ours
+gui.open_module({str(MODULE)!r})
+heavy = [n for n in set(sys.modules) - before if n.split(".")[0] in ("SimpleITK", "scipy", "torch", "pydicom")]
+assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
 
@@ -106,6 +125,33 @@ def test_a_plane_that_is_none_is_refused_in_a_sentence(ui, worker, parameters):
     assert "no slice plane 'oblique'" in remarks(ui)
     ui.applyButton.click()
     assert worker.requests == []
+
+
+def test_slices_go_to_the_last_one(ui, parameters):
+    assert (ui.firstSliceBox.value, ui.lastSliceBox.text) == (0, "last")
+    parameters.lastSlice = 4
+    assert ui.lastSliceBox.text == "4"
+
+
+def test_warnings_are_one_line_until_more_is_asked_for(widget, ui, a_node):
+    import slicer
+
+    assert "Fits the model. About" in unescape(ui.preflightLabel.text)
+    ct = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(a_node) - 1000, name="CT")
+    widget.panel.parameters.inputVolume = ct
+    line = re.sub("<[^>]*>", "", unescape(ui.preflightLabel.text))
+    assert line.startswith("\N{WARNING SIGN} The volume looks like CT")
+    assert line.endswith("(+2) more")
+    assert len(line) < 70
+    assert ui.preflightLabel.toolTip.count("\n") > 3
+    ui.preflightLabel.linkActivated.emit("more")
+    assert ui.preflightLabel.text.count("<br>") > 3
+
+
+@pytest.mark.parametrize("folder", ["AttnSegLib/inference/checks", "AttnSeg/AttnSegPanel"])
+def test_nothing_that_the_panel_says_is_of_the_command_line(folder):
+    for path in (ROOT / folder).glob("*.py"):
+        assert not re.search('[ "(]--[a-z]', path.read_text(encoding="utf-8")), path
 
 
 def test_a_wrong_slice_range_is_refused(ui, worker):
@@ -226,6 +272,61 @@ def test_cards_with_free_memory_can_be_chosen_once_the_worker_is_up(widget, ui, 
     pick(ui.deviceBox, "Some Card (7168 MB free)")
     ui.applyButton.click()
     assert worker.requests[0].compute.device == "cuda:0"
+
+
+def test_pressing_apply_moves_nothing(widget, ui):
+    import slicer
+
+    widget.parent.resize(420, 1200)
+    widget.parent.show()
+    slicer.app.processEvents()
+    before = [getattr(ui, f"{name}Section").y for name in ("result", "attention", "check")]
+    ui.applyButton.click()
+    slicer.app.processEvents()
+    assert ui.progressBar.enabled
+    assert [getattr(ui, f"{name}Section").y for name in ("result", "attention", "check")] == before
+    widget.parent.hide()
+
+
+@pytest.mark.parametrize("section", ["input", "result", "attention", "check"])
+def test_progress_cancel_and_the_last_sentence_are_where_it_was_started(widget, ui, worker, parameters, section):
+    parameters.reference = segmented(widget)
+    ui.checkTable.setCurrentCell(1, 0)
+    for name in ("attention", "check"):
+        getattr(ui, f"{name}Section").collapsed = False
+    starts = {"input": ui.applyButton, "result": ui.compareButton, "attention": ui.sequenceButton}
+    starts.get(section, ui.redoButton).click()
+    row = widget.panel.row
+    assert getattr(ui, f"{section}Section").isAncestorOf(row.label)
+    worker.say(messages.SlicesDone(worker.job.number, 0, (0,), 1, 6, 8.0))
+    widget.panel.poll()
+    assert "1 of 6 slices" in said(widget) or section == "result"  # which tells of no slices
+    assert section == "input" or not unescape(ui.statusLabel.text).strip()
+    assert row.bar.enabled
+    assert not row.bar.isHidden()
+    row.cancel.click()
+    assert worker.cancels == 1
+    worker.say(messages.JobCancelled(worker.job.number))
+    widget.panel.poll()
+    assert "as it was" in said(widget)
+    assert not row.bar.enabled
+    assert section == "input" or row.bar.isHidden()
+
+
+def test_a_notice_is_still_read_after_the_next_slices(widget, ui, worker):
+    ui.applyButton.click()
+    worker.say(messages.Notice(worker.job.number, "Went on with the CPU."))
+    widget.panel.poll()
+    worker.say(messages.SlicesDone(worker.job.number, 0, (0,), 1, 6, 8.0))
+    widget.panel.poll()
+    assert "1 of 6 slices" in said(widget)
+    assert "Went on with the CPU." in said(widget)
+    worker.finish(a_block(), notices=("Went on with the CPU.",))
+    widget.panel.poll()
+    assert said(widget).count("Went on with the CPU.") == 1
+    assert "Done in" in said(widget)
+    ui.applyButton.click()
+    assert "Went on" not in said(widget)
 
 
 # scene and module during a run

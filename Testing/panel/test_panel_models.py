@@ -2,15 +2,16 @@
 
 import shutil
 import sys
+import types
 from pathlib import Path
 
 import pytest
-from panel_at_work import MODEL, MODULE, ROOT, words
+from panel_at_work import MODEL, MODULE, ROOT, said, words
 
 from AttnSegLib.inference.checks.finding import Finding
 from AttnSegLib.models.card_file import CARD
 from AttnSegLib.models.places import user_folder
-from AttnSegLib.worker import messages
+from AttnSegLib.worker import messages as told
 
 # models and setup
 
@@ -94,7 +95,7 @@ def test_a_bad_card_of_the_user_does_not_stop_the_panel(ui, widget, a_model_fold
     assert "A tiny model for tests" in [ui.modelTable.item(row, 0).text() for row in range(count + 1)]
 
 
-def test_importing_and_deleting_a_model(ui, a_model_folder, tmp_path, monkeypatch):
+def test_importing_and_deleting_a_model(ui, a_model_folder, tmp_path, monkeypatch, messages):
     import slicer
 
     monkeypatch.setenv("ATTNSEG_MODELS", str(tmp_path / "user"))
@@ -106,9 +107,37 @@ def test_importing_and_deleting_a_model(ui, a_model_folder, tmp_path, monkeypatc
     row = next(r for r in range(count + 1) if "tiny" in ui.modelTable.item(r, 0).text())
     ui.modelTable.setCurrentCell(row, 0)
     assert ui.deleteButton.enabled
+    messages.answer = False
     ui.deleteButton.click()
+    assert ui.modelTable.rowCount == count + 1
+    messages.answer = True
+    ui.deleteButton.click()
+    assert "'tiny'" in messages.questions[-1]
     assert ui.modelTable.rowCount == count
     assert "was removed" in ui.modelsLabel.text
+
+
+def test_models_of_one_title_are_told_apart(widget, ui):
+    import dataclasses
+
+    spec = widget.panel.spec
+    widget.panel.models = [spec, dataclasses.replace(spec, id="mine")]
+    widget.panel.refresh()
+    told = [f"{spec.title} [{MODEL}]", f"{spec.title} [mine]"]
+    assert [ui.modelBox.itemText(i) for i in range(2)] == told
+    assert [ui.modelTable.item(row, 0).text() for row in range(2)] == told
+
+
+def test_all_columns_are_seen(ui, widget):
+    import slicer
+
+    ui.modelsSection.collapsed = False
+    widget.parent.resize(420, 1200)
+    widget.parent.show()
+    slicer.app.processEvents()
+    header = ui.modelTable.horizontalHeader()
+    assert sum(header.sectionSize(column) for column in range(3)) <= ui.modelTable.viewport().width
+    widget.parent.hide()
 
 
 def test_downloading_the_weights_of_a_model(widget, ui, monkeypatch):
@@ -152,31 +181,29 @@ def test_downloading_the_weights_of_a_model(widget, ui, monkeypatch):
     assert ui.downloadBar.isHidden()
 
 
-def test_importing_nonsense_says_what_is_wrong(ui, tmp_path):
+def test_importing_nonsense_says_what_is_wrong(widget, ui, tmp_path):
     import slicer
 
     (tmp_path / "x.zip").write_text("no zip file")
     slicer.app.file_answers.append(str(tmp_path / "x.zip"))
     ui.importFileButton.click()
-    assert ui.statusLabel.text
+    assert said(widget)
 
 
 def test_check_setup_tells_the_cure_and_offers_torch(widget, ui, worker):
     ui.setupSection.collapsed = False
     ui.checkButton.click()
     findings = (Finding("SimpleITK", True, "2.5"), Finding("torch", False, "not there", "install it"))
-    worker.say(messages.Checked(worker.job.number, findings))
+    worker.say(told.Checked(worker.job.number, findings))
     widget.panel.poll()
     assert "not there" in ui.setupLabel.text
     assert "install it" in ui.setupLabel.text
     assert not ui.installButton.isHidden()
     ui.installButton.click()
-    assert "Extensions Manager" in ui.setupLabel.text
+    assert "Extensions Manager" in said(widget)
 
 
 def test_installing_torch_asks_slicers_own_extension(widget, worker, monkeypatch):
-    import types
-
     asked = []
 
     class Logic:
@@ -188,6 +215,53 @@ def test_installing_torch_asks_slicers_own_extension(widget, worker, monkeypatch
     widget.panel.setup.install()
     assert asked == [{"askConfirmation": True, "torchVersionRequirement": ">=2.5"}]
     assert worker.closed == 1  # the next job begins in a new process
+
+
+class Torch:
+    """PyTorch's installation by Slicer's extension. gives: what comes of it."""
+
+    def __init__(self, monkeypatch, gives="torch"):
+        self.gives, self.during = gives, []
+        monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=lambda: self))
+
+    def installTorch(self, **options):
+        assert options == {"askConfirmation": True, "torchVersionRequirement": ">=2.5"}
+        for look in self.during:
+            look()
+        return self.gives
+
+
+@pytest.fixture
+def new_machine(widget):
+    """PyTorch is not there."""
+    widget.panel.setup.has_torch = False
+    widget.panel.refresh()
+
+
+@pytest.mark.usefixtures("new_machine")
+def test_the_first_run_on_a_new_machine_is_one_button(widget, ui, worker, monkeypatch):
+    torch, seen = Torch(monkeypatch), []
+    torch.during = [
+        widget.panel.poll,  # which Slicer's events bring about meanwhile
+        lambda: seen.append((said(widget), ui.progressBar.enabled, ui.progressBar.maximum, ui.applyButton.enabled)),
+    ]
+    assert ui.applyButton.text == "Get PyTorch, then apply"
+    assert "some minutes" in ui.applyButton.toolTip
+    ui.applyButton.click()
+    assert seen == [("Installing PyTorch for 0:00 min; it takes some minutes, once.", True, 0, False)]
+    assert ui.applyButton.text == "Apply"
+    assert len(worker.requests) == 1  # and the volume is being segmented
+
+
+@pytest.mark.usefixtures("new_machine")
+@pytest.mark.parametrize("extension", [True, False])
+def test_without_torch_nothing_is_segmented(widget, ui, worker, monkeypatch, extension):
+    if extension:
+        Torch(monkeypatch, gives=None)  # the user said no
+    ui.applyButton.click()
+    assert worker.requests == []
+    assert ("not installed" if extension else "Extensions Manager") in said(widget)
+    assert ui.applyButton.enabled
 
 
 def test_sample_data_is_offered(widget):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from panel_at_work import SHAPE, a_block, pick, said, segmented, voxels_of
+from panel_at_work import MODEL, SHAPE, a_block, pick, said, segmented, voxels_of
 
 from AttnSegLib.results import metrics
 from AttnSegLib.worker import messages
@@ -73,6 +73,54 @@ def test_a_click_goes_to_a_doubtful_slice_and_a_button_does_it_again(widget, ui,
     expected[1] = only[1]
     np.testing.assert_array_equal(voxels_of(node, a_node), expected)
     assert ui.checkTable.rowCount == 2  # the list is still that of the whole run
+
+
+def test_another_model_replaces_just_this_slice_and_undo_brings_it_back(widget, ui, worker, a_node):
+    node = segmented(widget)
+    told = [ui.measureTable.item(0, c).text() for c in range(5)]
+    pick(ui.modelBox, next(m.title for m in widget.panel.models if m.finds == "Left atrium in MR" and m.id != MODEL))
+    assert widget.panel.spec.id != MODEL
+    ui.checkTable.setCurrentCell(0, 0)
+    ui.redoButton.click()
+    only = np.zeros(SHAPE, np.uint8)
+    only[3, 1:3, 1:5] = 1
+    worker.finish(only)
+    widget.panel.poll()
+    assert node.GetSegmentation().GetNumberOfSegments() == 1
+    expected = a_block()
+    expected[3] = only[3]
+    np.testing.assert_array_equal(voxels_of(node, a_node), expected)
+    voxels = expected.sum()  # of 2 x 2 x 5 mm
+    assert ui.measureTable.item(0, 1).text() == f"{voxels * 20 / 1000:.1f}"
+    ui.undoButton.click()
+    assert [ui.measureTable.item(0, c).text() for c in range(5)] == told  # it is still there, and so is its list
+    assert ui.checkTable.rowCount == 2
+
+
+def test_undo_of_a_second_run_shows_what_the_first_one_found(widget, ui, worker):
+    segmented(widget)
+    ui.applyButton.click()
+    worker.finish(np.zeros(SHAPE, np.uint8), volume_ml=1.0)
+    widget.panel.poll()
+    assert ui.measureTable.item(0, 1).text() == "1.0"
+    ui.undoButton.click()
+    assert ui.measureTable.item(0, 1).text() == "12.3"
+
+
+def test_what_one_wants_to_know_stands_in_the_result(widget, ui, worker, a_node):
+    from AttnSegLib.mrml import views
+
+    segmented(widget)
+    assert "Slices to check:" in ui.checkLinks.text
+    assert 'href="3"' in ui.checkLinks.text
+    ui.checkLinks.linkActivated.emit("3")
+    assert views.slice_in_view(a_node, 0) == 3
+    assert ui.checkSection.collapsed
+    ui.checkLinks.linkActivated.emit("all")
+    assert not ui.checkSection.collapsed
+    ui.seeAttentionButton.click()
+    assert not ui.attentionSection.collapsed
+    assert worker.requests[-1].options.attention == widget.panel.spec.attention[:1]
 
 
 def test_doing_a_slice_again_needs_a_choice(widget, ui, worker):

@@ -32,6 +32,16 @@ def test_a_scene_that_is_loaded_is_taken_over_at_once(widget, ui, tmp_path):
     assert widget.panel.parameters.segmentation.GetName() == "scan segmentation"
 
 
+def test_a_scene_in_which_nothing_was_chosen_yet(widget, ui, tmp_path):
+    import slicer
+
+    widget.panel.parameters.inputVolume = None
+    slicer.util.loadScene(saved(tmp_path))
+    assert ui.inputVolumeBox.currentNode().GetName() == "scan"
+    assert "Choose a volume" not in ui.preflightLabel.text
+    assert ui.applyButton.enabled
+
+
 def test_a_scene_that_replaces_another_one_is_taken_over(widget, a_node, tmp_path):
     import slicer
 
@@ -83,7 +93,6 @@ def test_a_closed_scene_leaves_nothing_behind(widget, ui, worker, scene):
     scene.Clear(0)
     assert (ui.measureTable.rowCount, ui.checkTable.rowCount) == (0, 0)
     assert not said(widget)
-    assert not ui.statusLabel.text
     assert not ui.surfaceBox.checked
     assert not ui.undoButton.enabled
     assert not ui.redoButton.enabled

@@ -1,10 +1,11 @@
 """Scripts: one worker for all of them and for the panel, which ends when it is told to, or with the application."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
-from panel_at_work import MODULE, SHAPE, a_block, said, segmented, voxels_of
+from panel_at_work import MODULE, ROOT, SHAPE, a_block, said, segmented, voxels_of
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.worker import messages
@@ -92,6 +93,24 @@ def test_a_script_is_told_that_its_run_came_to_nothing(widget, module, worker, a
         with pytest.raises(InputError, match=sentence):
             module.AttnSegLogic().segment(a_node, widget.panel.spec.id)
     assert len(widget.panel.session.listeners) == 1
+
+
+def test_the_loop_of_the_tutorial(module, worker, tmp_path, monkeypatch):
+    import numpy as np
+    import slicer
+
+    page = (ROOT / "docs/slicer.md").read_text(encoding="utf-8")
+    [loop] = [text for text in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "scans" in text]
+    (tmp_path / "scans").mkdir()
+    for name in ("a", "b"):
+        node = slicer.util.addVolumeFromArray(np.random.default_rng(3).integers(0, 9, SHAPE).astype(np.int16))
+        slicer.util.saveNode(node, str(tmp_path / "scans" / f"{name}.nrrd"))
+    monkeypatch.chdir(tmp_path)
+    Turns(monkeypatch, *[lambda: worker.finish(a_block())] * 2)
+    exec(loop, {"slicer": slicer})  # where "import AttnSeg" gives the module
+    assert module is sys.modules["AttnSeg"]
+    assert [path.name for path in sorted((tmp_path / "results").iterdir())] == ["a.seg.nrrd", "b.seg.nrrd"]
+    assert worker.closed == 1
 
 
 def test_the_worker_ends_with_the_application(module, worker):

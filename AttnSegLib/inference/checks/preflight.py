@@ -65,11 +65,11 @@ def warnings(volume: Volume, spec: ModelSpec) -> list[str]:
 
 
 def inspect(volume: Volume, spec: ModelSpec, effort: Effort) -> list[Remark]:
-    """Everything to read before Apply: what was assumed of the volume, modality and intensities, spacing, slices,
+    """Everything to read before Apply: modality and intensities, spacing, slices, what was assumed of the volume,
     expected cost, licence."""
     assumed = [Remark(notice, is_warning=True) for notice in volume.notices]
     licence = Remark(f"Weights: {spec.licence}; not a medical device.")
-    return [*assumed, *_fit(volume, spec), _cost(volume, spec, effort), licence]
+    return [*_fit(volume, spec), *assumed, _cost(volume, spec, effort), licence]
 
 
 def _fit(volume: Volume, spec: ModelSpec) -> list[Remark]:
