@@ -92,7 +92,7 @@ def _cells(one: MapInfluence) -> list[str]:
 
 
 def _spread(mean: float, sd: float | None, sign: str = "") -> str:
-    return f"{mean:{sign}.3f}" + ("" if sd is None else f" ± {sd:.3f}")
+    return f"{mean:{sign}z.3f}" + ("" if sd is None else f" ± {sd:.3f}")
 
 
 def _measured(spec: ModelSpec, options: argparse.Namespace) -> AttentionFacts:
