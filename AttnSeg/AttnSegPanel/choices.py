@@ -7,7 +7,7 @@ from typing import Any
 
 import qt
 
-from AttnSegPanel.widgets import ComboBox, TableWidget
+from AttnSegPanel.widgets import CheckBox, ComboBox, PushButton, Slider, TableWidget
 
 
 def fill_box(box: ComboBox, choices: Sequence[tuple[str, Any]]) -> None:
@@ -31,6 +31,20 @@ def select(box: ComboBox, value: Any) -> None:
 def chosen(box: ComboBox) -> Any:
     """Value of the entry that is chosen, None if there is none."""
     return box.itemData(box.currentIndex) if box.currentIndex >= 0 else None
+
+
+def check(button: PushButton | CheckBox, checked: bool) -> None:
+    """Press a button or tick a box, or not, without telling anyone."""
+    blocked = button.blockSignals(True)
+    button.checked = checked
+    button.blockSignals(blocked)
+
+
+def slide(slider: Slider, value: int, maximum: int) -> None:
+    """Let a slider go from 0 to a maximum and show a value, without telling anyone."""
+    blocked = slider.blockSignals(True)
+    slider.maximum, slider.value = maximum, value
+    slider.blockSignals(blocked)
 
 
 def show_rows(table: TableWidget, rows: Sequence[Sequence[str]]) -> None:

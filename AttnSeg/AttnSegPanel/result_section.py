@@ -8,7 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib.mrml import segmentations
+from AttnSegLib.mrml import segmentations, views
 from AttnSegLib.mrml.news import News, Segmented
 from AttnSegLib.results.measures import Measure
 from AttnSegLib.worker.messages import Compared
@@ -91,6 +91,8 @@ class ResultSection:
         """Surface of the result in the 3D view, made when it is first asked for."""
         if self.panel.parameters.segmentation is not None:
             segmentations.show_surface(self.panel.parameters.segmentation, shown)
+            if shown:
+                views.reset_3d_views()
 
     def compare(self, _checked: bool = False) -> None:
         """Agreement of the model's first segment with the reference."""

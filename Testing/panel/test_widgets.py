@@ -17,6 +17,7 @@ CLASSES = {
     "QTextBrowser": "TextBrowser",
     "QProgressBar": "ProgressBar",
     "QComboBox": "ComboBox",
+    "QSlider": "Slider",
     "QTableWidget": "TableWidget",
     "ctkCollapsibleButton": "CollapsibleButton",
 }
