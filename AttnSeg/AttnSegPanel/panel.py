@@ -178,6 +178,7 @@ class Panel:
             self.row.leave()
         self.row = row
         self._notices = []
+        self.show_state()
         row.begin()
         self.say("")
 
