@@ -19,6 +19,7 @@ from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate, seconds_per_slice
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
+from training.papers.af_net_cost import cost_page
 from training.papers.columns import NOTES, columns_beside
 from training.papers.printed import DATASETS, Printed, SystemCost, printed
 from training.papers.systems import System, system, table_names
@@ -76,6 +77,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
+    if (options.paper, options.table) == ("af-net", "table5"):
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "table5.md").write_text(text := cost_page(), encoding="utf-8")
+        print(text)
+        return
+    if options.root is None:
+        raise InputError("Give the folder of the data set by --root; only af-net's table5, of cost alone, needs none.")
     budget = BUDGETS[options.budget]
     run = RunOptions(
         accelerator=options.accelerator, workers=options.workers, cache=options.out / "slices", resume=True
@@ -198,9 +206,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.reproduce", description="Make a paper's table.")
     parser.add_argument("paper", choices=list(DATASETS))
     names = sorted({name for paper in DATASETS for name in table_names(paper)})
-    parser.add_argument("table", choices=names)
+    parser.add_argument("table", choices=names, help="a table, or a figure that is one: figure5 of ec-cam-unet")
     parser.add_argument("--dataset", help="name of a recipe of the paper, such as heart (default: its first)")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
+    parser.add_argument("--root", type=Path, help="folder of the data set, as downloaded; af-net's table5 needs none")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs, scores and the table")
     parser.add_argument("--budget", choices=list(BUDGETS), default="full", help="how much of the recipe to do")
     parser.add_argument("--row", action="append", metavar="METHOD", help="only this row; may be repeated")

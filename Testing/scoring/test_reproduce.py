@@ -247,6 +247,15 @@ def test_rows_of_another_recipe_or_split_are_not_shown(a_made_table, tmp_path, m
     assert "by another recipe (optimisation.batch_size: 4 there, 2 here)" in capsys.readouterr().err
 
 
+def test_the_table_of_cost_needs_no_data_set(tmp_path, capsys):
+    assert main(["af-net", "table5", "--out", str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "| AF-Net | 72.71 / 72.71 | 5.34 / 5.34 |" in text
+    assert (tmp_path / "out" / "table5.md").read_text() == text.removesuffix("\n")
+    assert main(["af-net", "table1", "--out", str(tmp_path / "out")]) == 2
+    assert "Give the folder of the data set by --root; only af-net's table5" in capsys.readouterr().err
+
+
 def test_an_unknown_row_is_refused_before_the_training_of_others(tmp_path, capsys):
     assert main(arguments(tmp_path, tmp_path / "out", *ROWS, "--row", "U-Net")) == 2
     assert "The table has no row 'U-Net'; its rows are: Dice, BCE, Dice + BCE." in capsys.readouterr().err

@@ -18,7 +18,9 @@ from torch.nn.functional import interpolate, max_pool2d
 from AttnSegLib import networks
 from AttnSegLib.networks.blocks import DoubleConv, halve, resize
 from AttnSegLib.networks.papers import afnet
+from training.papers.systems import published
 from training.papers.torchstat import MAXIMUM, MEAN, Torchstat, Written, profiled
+from training.scoring.summary import markdown_table
 
 
 class GlobalFusionAsPrinted(afnet.GlobalFusion):
@@ -141,6 +143,22 @@ ROWS: dict[str, Callable[[], Torchstat]] = {
     "CE-Net": ce_net,
     "AF-Net": af_net,
 }
+
+
+def cost_page() -> str:
+    """The table in Markdown: in each cell ours, then the printed value."""
+    part = published("af-net", "table5")["cost"]
+    body = []
+    for (method, found), row in zip(cost_rows().items(), part.rows, strict=True):
+        ours = (found.megabytes, found.gflops)
+        body.append([method, *(f"{o:.2f} / {t:.2f}" for o, t in zip(ours, row.values.values(), strict=True))])
+    notes = (
+        "Counted as the profiler torchstat counts; nothing is trained.",
+        "U-Net's second figure is not FLOPs, as in the other rows, but the profiler's MAdd. CE-Net's has one 1x1 "
+        "convolution more than the published code.",
+    )
+    table = markdown_table(["method", *part.metrics], body, 1)
+    return f"# af-net, table5: {part.title}\n\nOurs / printed.\n\n{table}" + "".join(f"\n{one}\n" for one in notes)
 
 
 def cost_rows() -> dict[str, Torchstat]:
