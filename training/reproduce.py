@@ -1,6 +1,7 @@
 """Make a paper's table: python -m training.reproduce ec-cam-unet table1 --dataset heart --root DATA --out FOLDER
 
-Trains and scores every row by the paper's recipe, and prints our numbers beside the printed ones. Run again, it goes on
+Trains and scores every row by the paper's recipe, and prints our numbers beside the printed ones; box plots and curves
+lie beside the page. Run again, it goes on
 with the first row that is not finished.
 """
 
@@ -23,6 +24,7 @@ from training.papers.af_net_cost import cost_page
 from training.papers.columns import NOTES, columns_beside
 from training.papers.printed import DATASETS, Printed, SystemCost, printed
 from training.papers.systems import System, system, table_names
+from training.papers.table_figures import MadeRow, draw_pruning, draw_table
 from training.scoring.candidates import Model, network_of, predictor_of
 from training.scoring.scores import Score
 from training.scoring.summary import markdown_table
@@ -96,9 +98,19 @@ def _reproduce(options: argparse.Namespace) -> None:
     for method, made in make(wanted, page, options.row or list(page.rows)):
         finished[method] = made
         text = ours_beside_printed(wanted, page, finished)
-        name = budget.file_name(wanted.name, dataset) + ".md"
-        (options.out / name).write_text(text, encoding="utf-8")
+        stem = options.out / budget.file_name(wanted.name, dataset)
+        stem.with_name(f"{stem.name}.md").write_text(text, encoding="utf-8")
+        _draw(wanted, stem, {method: finished[method] for method in page.rows if method in finished})
     print(text)
+
+
+def _draw(wanted: TableToMake, stem: Path, finished: dict[str, Made]) -> None:
+    """The pictures beside the page."""
+    logs = {method: _runs(wanted, system(wanted.paper, method))[0].folder / "metrics.csv" for method in finished}
+    rows = {method: MadeRow(*made, logs[method]) for method, made in finished.items()}
+    draw_table(stem, wanted.paper, rows)
+    if (wanted.paper, wanted.name) == ("anu-net", "table6"):
+        draw_pruning(stem, rows)
 
 
 def made_before(wanted: TableToMake, page: Printed) -> dict[str, Made]:

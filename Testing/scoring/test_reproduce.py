@@ -13,6 +13,7 @@ from training.learning import scored_run
 from training.learning.recipe import read_recipe
 from training.papers.printed import DATASETS, Column, SystemCost, printed
 from training.papers.systems import published, system, table_names
+from training.papers.table_figures import MadeRow, draw_pruning
 from training.reproduce import BUDGETS, Budget, TableToMake, main, ours_beside_printed, recipe_for
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
@@ -98,6 +99,15 @@ def test_a_page_of_ec_cam_unet_shows_slices_beside_the_printed_values_and_volume
     assert "| BCE | 70 / 73.13 | 80 | 90 | 60 | 50 |" in text
 
 
+def test_pruning_is_drawn_as_in_figure_13(tmp_path):
+    rows = {
+        f"ANU-Net L{level}": MadeRow([a_score(tp=90, fp=10, fn=10)], SystemCost(10**level, 0.001 * level), Path())
+        for level in (4, 5)
+    }
+    draw_pruning(tmp_path / "table6-liver-ct", rows)
+    assert (tmp_path / "table6-liver-ct-figure13.png").stat().st_size > 5000
+
+
 # Recipes of rows
 
 
@@ -178,6 +188,8 @@ def test_a_table_is_made_from_the_data_set_to_the_page(a_made_table):
     assert (out / PAGE).read_text() == text.removesuffix("\n")
     assert "a rehearsal, not a result" in text
     assert "| method | DSC (percent) |" in text
+    pictures = {path.name for path in out.glob("*.png")}
+    assert pictures == {PAGE.replace(".md", f"-{what}.png") for what in ("boxplots", "curves")}
     for loss, theirs in (("bce", "73.13"), ("ec_cam_dice", "74.41")):
         [table] = out.glob(f"heart-*-{loss}-*/scores.csv")
         [score] = read_scores(table)  # one case of the test
