@@ -20,6 +20,7 @@ from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate, seconds_per_slice
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
+from training.papers.activations import ShownSlice, activation, draw_activations
 from training.papers.af_net_cost import cost_page
 from training.papers.columns import NOTES, columns_beside
 from training.papers.printed import DATASETS, Printed, SystemCost, printed
@@ -111,6 +112,21 @@ def _draw(wanted: TableToMake, stem: Path, finished: dict[str, Made]) -> None:
     draw_table(stem, wanted.paper, rows)
     if (wanted.paper, wanted.name) == ("anu-net", "table6"):
         draw_pruning(stem, rows)
+    if (wanted.paper, wanted.name) == ("ec-cam-unet", "figure6"):
+        _draw_activations(wanted, stem.with_name(f"{stem.name}.png"), list(finished))
+
+
+def _draw_activations(wanted: TableToMake, path: Path, methods: list[str]) -> None:
+    """On a slice of the first test case, as the first row's network sees it."""
+    runs = {method: _runs(wanted, system(wanted.paper, method))[0] for method in methods}
+    recipe = runs[methods[0]].recipe
+    truth = Truth(cases_to_test(recipe, wanted.root), recipe.dataset, recipe.labels)
+    shown = ShownSlice.of(truth.read(truth.cases[0]), recipe.preprocessing)
+    found = {
+        method: activation(network_of(run.checkpoint()), run.recipe.network, shown.image)
+        for method, run in runs.items()
+    }
+    draw_activations(path, shown, found)
 
 
 def made_before(wanted: TableToMake, page: Printed) -> dict[str, Made]:
@@ -218,7 +234,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.reproduce", description="Make a paper's table.")
     parser.add_argument("paper", choices=list(DATASETS))
     names = sorted({name for paper in DATASETS for name in table_names(paper)})
-    parser.add_argument("table", choices=names, help="a table, or a figure that is one: figure5 of ec-cam-unet")
+    parser.add_argument(
+        "table", choices=names, help="a table, or a figure that is one: figure5 and figure6 of ec-cam-unet"
+    )
     parser.add_argument("--dataset", help="name of a recipe of the paper, such as heart (default: its first)")
     parser.add_argument("--root", type=Path, help="folder of the data set, as downloaded; af-net's table5 needs none")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs, scores and the table")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from training.papers.columns import paper_columns
@@ -46,7 +47,8 @@ def draw_pruning(stem: Path, rows: Mapping[str, MadeRow]) -> None:
         area = _LARGEST * row.cost.parameters / most
         axes.scatter([seconds], [dice], s=[area], color="#56B4E9", alpha=0.6, edgecolors="#0072B2")
         text = f"{method.removeprefix('ANU-Net ')}, {row.cost.parameters / 1e6:.2f} M"
-        axes.annotate(text, (seconds, dice), ha="center", va="center", fontsize=8)
+        below = -((area / np.pi) ** 0.5) - 3
+        axes.annotate(text, (seconds, dice), (0, below), textcoords="offset points", ha="center", va="top", fontsize=8)
     axes.set(xlabel="time for 2000 slices (s)", ylabel="Dice (%)")
     axes.margins(0.35)
     axes.grid(color="0.9")
