@@ -66,7 +66,8 @@ def draw_activations(path: Path, shown: ShownSlice, found: Mapping[str, np.ndarr
     """Write a PNG: the slice, the truth, and each row's activation over the slice. found: method to (H, W)."""
     image = np.from_dlpack(shown.image[0, shown.image.shape[1] // 2].contiguous())
     columns = ["input", "truth", *found]
-    figure = Figure((2.0 * len(columns), 2.5), layout="constrained", dpi=120)
+    height = 2.0 * min(2.0, image.shape[0] / image.shape[1]) + 0.4
+    figure = Figure((2.0 * len(columns), height), layout="constrained", dpi=120)
     for axes, title in zip(figure.subplots(1, len(columns)), columns, strict=True):
         axes.imshow(image, "gray", origin="lower")
         if title == "truth":
