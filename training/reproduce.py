@@ -1,6 +1,7 @@
 """Make a paper's table: python -m training.reproduce ec-cam-unet table1 --dataset heart --root DATA --out FOLDER
 
-Trains and scores every row by the paper's recipe, and prints our numbers beside the printed ones. Run again, it goes on
+Trains and scores every row by the paper's recipe, and prints our numbers beside the printed ones; box plots and curves
+lie beside the page. Run again, it goes on
 with the first row that is not finished.
 """
 
@@ -19,9 +20,12 @@ from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate, seconds_per_slice
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
+from training.papers.activations import ShownSlice, activation, draw_activations
+from training.papers.af_net_cost import cost_page
 from training.papers.columns import NOTES, columns_beside
 from training.papers.printed import DATASETS, Printed, SystemCost, printed
 from training.papers.systems import System, system, table_names
+from training.papers.table_figures import MadeRow, draw_pruning, draw_table
 from training.scoring.candidates import Model, network_of, predictor_of
 from training.scoring.scores import Score
 from training.scoring.summary import markdown_table
@@ -76,6 +80,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
+    if (options.paper, options.table) == ("af-net", "table5"):
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "table5.md").write_text(text := cost_page(), encoding="utf-8")
+        print(text)
+        return
+    if options.root is None:
+        raise InputError("Give the folder of the data set by --root; only af-net's table5, of cost alone, needs none.")
     budget = BUDGETS[options.budget]
     run = RunOptions(
         accelerator=options.accelerator, workers=options.workers, cache=options.out / "slices", resume=True
@@ -88,9 +99,34 @@ def _reproduce(options: argparse.Namespace) -> None:
     for method, made in make(wanted, page, options.row or list(page.rows)):
         finished[method] = made
         text = ours_beside_printed(wanted, page, finished)
-        name = budget.file_name(wanted.name, dataset) + ".md"
-        (options.out / name).write_text(text, encoding="utf-8")
+        stem = options.out / budget.file_name(wanted.name, dataset)
+        stem.with_name(f"{stem.name}.md").write_text(text, encoding="utf-8")
+        _draw(wanted, stem, {method: finished[method] for method in page.rows if method in finished})
     print(text)
+
+
+def _draw(wanted: TableToMake, stem: Path, finished: dict[str, Made]) -> None:
+    """The pictures beside the page."""
+    logs = {method: _runs(wanted, system(wanted.paper, method))[0].folder / "metrics.csv" for method in finished}
+    rows = {method: MadeRow(*made, logs[method]) for method, made in finished.items()}
+    draw_table(stem, wanted.paper, rows)
+    if (wanted.paper, wanted.name) == ("anu-net", "table6"):
+        draw_pruning(stem, rows)
+    if (wanted.paper, wanted.name) == ("ec-cam-unet", "figure6"):
+        _draw_activations(wanted, stem.with_name(f"{stem.name}.png"), list(finished))
+
+
+def _draw_activations(wanted: TableToMake, path: Path, methods: list[str]) -> None:
+    """On a slice of the first test case, as the first row's network sees it."""
+    runs = {method: _runs(wanted, system(wanted.paper, method))[0] for method in methods}
+    recipe = runs[methods[0]].recipe
+    truth = Truth(cases_to_test(recipe, wanted.root), recipe.dataset, recipe.labels)
+    shown = ShownSlice.of(truth.read(truth.cases[0]), recipe.preprocessing)
+    found = {
+        method: activation(network_of(run.checkpoint()), run.recipe.network, shown.image)
+        for method, run in runs.items()
+    }
+    draw_activations(path, shown, found)
 
 
 def made_before(wanted: TableToMake, page: Printed) -> dict[str, Made]:
@@ -198,9 +234,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.reproduce", description="Make a paper's table.")
     parser.add_argument("paper", choices=list(DATASETS))
     names = sorted({name for paper in DATASETS for name in table_names(paper)})
-    parser.add_argument("table", choices=names)
+    parser.add_argument(
+        "table", choices=names, help="a table, or a figure that is one: figure5 and figure6 of ec-cam-unet"
+    )
     parser.add_argument("--dataset", help="name of a recipe of the paper, such as heart (default: its first)")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
+    parser.add_argument("--root", type=Path, help="folder of the data set, as downloaded; af-net's table5 needs none")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs, scores and the table")
     parser.add_argument("--budget", choices=list(BUDGETS), default="full", help="how much of the recipe to do")
     parser.add_argument("--row", action="append", metavar="METHOD", help="only this row; may be repeated")

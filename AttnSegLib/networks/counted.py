@@ -39,7 +39,9 @@ COUNTED = {
     "msdualguided": CountedNetwork(59_311_807, 104.7, 625.0, 176, 8, "none printed"),
     "omeganet": CountedNetwork(72_497_474, 178.3, 713.3, 935, 40, "none printed"),
     "attentionr2unet": CountedNetwork(39_442_797, 153.6, 614.2, 768, 4, "none printed"),
-    "attentionunet": CountedNetwork(34_877_421, 66.3, 265.4, 499, 4, "none printed"),
+    "attentionunet": CountedNetwork(
+        34_877_421, 66.3, 265.4, 499, 4, "453.82 MB, 51.0 G at 3x224x224 (AF-Net's Table 5)"
+    ),
     "cbamunet": CountedNetwork(31_167_651, 48.1, 192.4, 432, 1, "none printed"),
     "cenet": CountedNetwork(28_996_821, 6.6, 26.4, 84, 0, "62.96 MB, 4.57 G at 3x224x224 (AF-Net's Table 5)"),
     "daf": CountedNetwork(43_851_555, 14.7, 59.0, 90, 4, "none printed"),

@@ -195,6 +195,21 @@ def test_msdualguided_position_attention_equals_equations_2_and_3():
     torch.testing.assert_close(attention(x), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_attention_can_be_had_as_it_is_printed():
+    """Eq. 10 of Omega-Net has no scale; Eq. 4 of MS-Dual-Guided is the softmax of the products."""
+    torch.manual_seed(0)
+    m = torch.rand(1, 8, 3, 5)
+    position = omeganet.OmegaNetPositionAttention(8, "pool", "a", scale=1.0).eval()
+    d = position.features(m)
+    a = torch.softmax(m.flatten(2).transpose(1, 2) @ d, dim=2)
+    torch.testing.assert_close(position(m), (d @ a.transpose(1, 2)).reshape(m.shape) + m)
+    channel = msdualguided.PrintedChannelAttention(8, "a")
+    channel.gamma.data.fill_(1.0)
+    x = m.flatten(2)
+    expected = torch.softmax(x @ x.transpose(1, 2), dim=2) @ x
+    torch.testing.assert_close(channel(m), expected.reshape(m.shape) + m)
+
+
 def test_msdualguided_logits_are_the_mean_of_the_last_four_heads():
     network = networks.create("msdualguided", width=4, num_classes=3, backbone="resnet50").eval()
     with torch.inference_mode():
@@ -243,6 +258,7 @@ def test_msdualguided_starts_as_the_published_code_does():
         ("omeganet", {"dense": "max"}),
         ("omeganet", {"channel_scale": "sum"}),
         ("omeganet", {"mdsa": False, "dense": "select"}),
+        ("omeganet", {"mdsa": False, "scale": 1.0}),
         ("eccamunet", {"fusion": "product"}),
         ("eccamunet", {"fusion": "series", "mus": False}),
         ("eccamunet", {"sc": False, "scale": 1.0}),

@@ -18,7 +18,9 @@ from torch.nn.functional import interpolate, max_pool2d
 from AttnSegLib import networks
 from AttnSegLib.networks.blocks import DoubleConv, halve, resize
 from AttnSegLib.networks.papers import afnet
+from training.papers.systems import published
 from training.papers.torchstat import MAXIMUM, MEAN, Torchstat, Written, profiled
+from training.scoring.summary import markdown_table
 
 
 class GlobalFusionAsPrinted(afnet.GlobalFusion):
@@ -26,8 +28,9 @@ class GlobalFusionAsPrinted(afnet.GlobalFusion):
 
     def forward(self, high: Tensor, low: Tensor) -> Tensor:
         pooled = high.mean(dim=(2, 3), keepdim=True)
-        g = self.gate[:2](pooled).sigmoid()  # functional: as a module it adds 0.0012 MB
-        return g * self.low(low) + self.high(resize(high, (low.shape[2], low.shape[3])))
+        g = cast(nn.Sequential, self.gate)[:2](pooled).sigmoid()  # functional: as a module it adds 0.0012 MB
+        wide: Tensor = self.high(resize(high, (low.shape[2], low.shape[3])))
+        return g * cast(Tensor, self.low(low)) + wide
 
 
 class BilinearUNet(nn.Module):
@@ -65,7 +68,7 @@ def fpa() -> Torchstat:
         *((normalised(up, 128, o, 4, 2), s) for o, s in ((128, 28), (128, 56), (512, 112))),
     ]
     relu = profiled(nn.ReLU(), 512, 224)  # one module, called last on the sum
-    return reduce(add, (profiled(layer, layer[0].in_channels, size) for layer, size in layers), relu)
+    return reduce(add, (profiled(layer, cast(nn.Conv2d, layer[0]).in_channels, size) for layer, size in layers), relu)
 
 
 def normalised(
@@ -141,6 +144,22 @@ ROWS: dict[str, Callable[[], Torchstat]] = {
     "CE-Net": ce_net,
     "AF-Net": af_net,
 }
+
+
+def cost_page() -> str:
+    """The table in Markdown: in each cell ours, then the printed value."""
+    part = published("af-net", "table5")["cost"]
+    body = []
+    for (method, found), row in zip(cost_rows().items(), part.rows, strict=True):
+        ours = (found.megabytes, found.gflops)
+        body.append([method, *(f"{o:.2f} / {t:.2f}" for o, t in zip(ours, row.values.values(), strict=True))])
+    notes = (
+        "Counted as the profiler torchstat counts; nothing is trained.",
+        "U-Net's second figure is not FLOPs, as in the other rows, but the profiler's MAdd. CE-Net's has one 1x1 "
+        "convolution more than the published code.",
+    )
+    table = markdown_table(["method", *part.metrics], body, 1)
+    return f"# af-net, table5: {part.title}\n\nOurs / printed.\n\n{table}" + "".join(f"\n{one}\n" for one in notes)
 
 
 def cost_rows() -> dict[str, Torchstat]:

@@ -94,10 +94,10 @@ NOTES = {
     "images. The printed F1 obeys that, and the printed DICE does not.",
     "anu-net": "All are pooled over the test set: the printed Dice follows from the printed precision and recall.",
     "ec-cam-unet": 'Means over slices: the paper evaluates "on CT slice" (section IV-D). What an empty slice counts it '
-    "does not say: here a slice without organ in truth and result is left out, one with it in only one of them counts 0. "
+    "does not say: here a slice without organ in truth and result is left out, one with it in one of them counts 0. "
     "Beside them, ours alone: the Dice with a left-out slice counting 1, and means over whole volumes.",
-    "ms-dual-guided": "Means over subjects, ± their standard deviation; the surface distance is in voxels. The paper trains PAN and DANet for 400 "
-    "epochs, and all others for 250, which all rows have here.",
+    "ms-dual-guided": "Means over subjects, ± their standard deviation; the surface distance is in voxels. The paper "
+    "trains PAN and DANet for 400 epochs, and all others for 250, which all rows have here.",
     "omega-net": "Means over volumes; the printed Dice does not follow from the printed PPV and sensitivity.",
 }
 

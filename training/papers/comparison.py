@@ -58,6 +58,9 @@ def _of(paper: str, *methods: str) -> dict[str, System]:
 
 
 ABLATIONS: dict[str, System] = {
+    "EC-CaM-UNet: Eq. 9 as printed": System("eccamunet", {"scale": 1.0}),
+    "Omega-Net: Eq. 10 and 12 as printed": System("omeganet", {"scale": 1.0, "channel_scale": "none"}),
+    "MS-Dual-Guided: Eq. 4 as printed": System("msdualguided", {"attention": "dual_printed"}),
     **{f"ANU-Net: L{level}": System("anunet", level=level) for level in (1, 2, 3)},
     "ANU-Net: without gates": System("anunet", {"gates": False}),
     **_of(

@@ -18,6 +18,8 @@ _TITLES = {
     "dice": "Dice",
     "slice_dice": "Dice of slices",
     "slice_dice_all": "Dice of slices, empty ones too",
+    "slice_recall": "sensitivity of slices",
+    "slice_precision": "precision of slices",
     "iou": "IoU",
     "auc": "AUC",
     "hd95_mm": "HD95 (mm)",

@@ -7,7 +7,7 @@ the published code (github.com/sinAshish/Multi-Scale-Attention) decided; this fi
 - Backbone: the paper says ResNet-101, its code uses ResNeXt-101 32x8d; both are options.
 - "Matrix multiplication" with the reconstruction and with F_MS is element-wise in the code, and here.
 - Position attention: Eq. 2 normalises over i where its index should be j; the same up to a transpose. No scale.
-- Channel attention: softmax(max(G) - G) of the code, not Eq. 4's softmax(G), which is the identity.
+- Channel attention: softmax(max(G) - G) of the code, not Eq. 4's softmax(G), which is the identity (`dual_printed`).
 - Eq. 11 prints squared norms; the code's means are taken, since sums would make the weights 0.25 and 0.1 meaningless.
 - Left out: 955,412 parameters of the code that nothing uses.
 - Ablations (section IV-C): with one step there is nothing to guide, and the features are refined as in DAF, by
@@ -33,7 +33,13 @@ from AttnSegLib.networks.output import SegmentationOutput
 from AttnSegLib.networks.resnet import ResNet
 
 SCALES = 4
-ATTENTIONS = {"daf": ("none",), "pam": ("position",), "cam": ("channel",), "dual": ("position", "channel")}
+ATTENTIONS = {
+    "daf": ("none",),
+    "pam": ("position",),
+    "cam": ("channel",),
+    "dual": ("position", "channel"),
+    "dual_printed": ("position", "printed channel"),
+}
 GUIDANCE, RECONSTRUCTION = 0.25, 0.1  # Eq. 11
 
 
@@ -67,9 +73,20 @@ class MSDualGuidedChannelAttention(nn.Module):
         with full_precision(x):
             channels = x.float().flatten(2)
             products = channels @ channels.transpose(1, 2)
-            a = self.coefficients(torch.softmax(products.amax(dim=2, keepdim=True) - products, dim=2))
+            a = self.coefficients(torch.softmax(self.likeness(products), dim=2))
             seen = (a @ channels).reshape(x.shape)
         return self.gamma * seen.to(x.dtype) + x
+
+    def likeness(self, products: Tensor) -> Tensor:
+        """What the softmax is taken of, (N, C, C): as in the published code, the least alike weigh most."""
+        return products.amax(dim=2, keepdim=True) - products
+
+
+class PrintedChannelAttention(MSDualGuidedChannelAttention):
+    """CAM with Eq. 4 as printed: every channel looks at the channels most like it, which is itself."""
+
+    def likeness(self, products: Tensor) -> Tensor:
+        return products
 
 
 class NoAttention(nn.Identity):
@@ -79,7 +96,12 @@ class NoAttention(nn.Identity):
         super().__init__()
 
 
-BRANCHES = {"position": MSDualGuidedPositionAttention, "channel": MSDualGuidedChannelAttention, "none": NoAttention}
+BRANCHES = {
+    "position": MSDualGuidedPositionAttention,
+    "channel": MSDualGuidedChannelAttention,
+    "printed channel": PrintedChannelAttention,
+    "none": NoAttention,
+}
 
 
 class Autoencoder(nn.Module):
@@ -187,7 +209,7 @@ class MSDualGuided(nn.Module):
 
     width: channels of the stem and of every scale (paper: 64).
     backbone: "resnet101", "resnext101_32x8d", "resnet50" or "resnet34".
-    attention: "dual" (position and channel), "pam", "cam", or "daf" (neither, the baseline).
+    attention: "dual" (position and channel), "pam", "cam", "daf" (neither, the baseline), or "dual_printed" (Eq. 4).
     stages: attention steps, 1 or 2. guided: whether autoencoders guide the two steps.
     """
 

@@ -14,7 +14,8 @@ Readings where the paper is silent or contradicts itself; it prints no figure th
   of dilation 2, whose result is averaged over the whole map and over its 3 x 3 regions, 1 + 9 columns.
   `dense="select"`: each column is a mean over all positions, weighted by a softmax that convolutions learn.
 - Eq. 10 and 11 sum to N where the index runs over the K columns of D.
-- Eq. 10 has no scale; the products are divided by the square root of the number of channels, as in the Transformer.
+- Eq. 10 has no scale (`scale=1.0` is the print); the products are divided by the square root of the number of channels,
+  as in the Transformer.
 - Eq. 12 as printed sums over all pixels, so its softmax becomes the identity and the channel attention doubles its
   input ("none"). Means over the pixels make it the same everywhere ("mean"); means times the square root of the number
   of channels tell channels apart ("balanced", the default). docs/networks.md has the measurements.
@@ -97,15 +98,16 @@ DENSE: dict[str, type[PooledFeatures] | type[SelectedFeatures]] = {"pool": Poole
 class OmegaNetPositionAttention(nn.Module):
     """Dense spatial position attention (DSPA): each position looks at the K columns of D. (N, C, H, W) to the same."""
 
-    def __init__(self, channels: int, dense: str, title: str):
+    def __init__(self, channels: int, dense: str, title: str, *, scale: float | None = None):
         super().__init__()
         self.features = DENSE[dense](channels)
+        self.scale = channels**-0.5 if scale is None else scale
         self.maps = nn.ModuleList(AttentionMap(f"{title} attention to {name}") for name in DENSE[dense].NAMES)
 
     def forward(self, m: Tensor) -> Tensor:
-        n, channels, height, width = m.shape
+        n, _, height, width = m.shape
         d = self.features(m)
-        a = torch.softmax(m.flatten(2).transpose(1, 2) @ (d * channels**-0.5), dim=2)  # Eq. 10: (N, H*W, K)
+        a = torch.softmax(m.flatten(2).transpose(1, 2) @ (d * self.scale), dim=2)  # Eq. 10: (N, H*W, K)
         columns = [column.reshape(n, 1, height, width) for column in a.unbind(dim=2)]
         seen = [marked(column) for marked, column in zip(self.maps, columns, strict=True)]
         if any(after is not before for after, before in zip(seen, columns, strict=True)):  # an override is at work
@@ -139,6 +141,7 @@ class OmegaNet(nn.Module):
     msc: False leaves out the cascade multi-scale convolutions.
     dense: how the attention's dense features are made, "pool" or "select".
     channel_scale: of the channel attention's products, "balanced", "mean" or "none".
+    scale: of the position attention's products; None is 1 over the square root of the channels, 1.0 the print.
     """
 
     published = "none printed"
@@ -156,8 +159,11 @@ class OmegaNet(nn.Module):
         msc: bool = True,
         dense: str = "pool",
         channel_scale: str = "balanced",
+        scale: float | None = None,
     ):
         _check(dual, mdsa, dense, channel_scale)
+        if scale is not None and not mdsa:
+            raise InputError("Without attention (mdsa=False) Omega-Net has no products that a scale belongs to.")
         super().__init__()
         self.dual = dual
         channels = [width * 2**level for level in range(LEVELS + 1)]
@@ -175,7 +181,7 @@ class OmegaNet(nn.Module):
         if mdsa:
             for level, c in enumerate(skips):
                 self.attention[level] = nn.Sequential(
-                    OmegaNetPositionAttention(2 * c, dense, f"level {level}"),
+                    OmegaNetPositionAttention(2 * c, dense, f"level {level}", scale=scale),
                     OmegaNetChannelAttention(channel_scale, f"level {level}"),
                 )
 

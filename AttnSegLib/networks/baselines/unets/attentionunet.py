@@ -14,6 +14,8 @@ from AttnSegLib.networks.baselines.unets.unet import UShape
 class AttentionUNet(UShape):
     """U-Net whose decoder gets gated features. Sizes and width as in `UShape`."""
 
+    published = "453.82 MB, 51.0 G at 3x224x224 (AF-Net's Table 5)"
+
     def __init__(self, in_channels: int = 1, num_classes: int = 1, *, width: int = 64):
         super().__init__(in_channels, num_classes, width, gated=True)
 

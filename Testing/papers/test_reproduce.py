@@ -13,6 +13,7 @@ from training.learning import scored_run
 from training.learning.recipe import read_recipe
 from training.papers.printed import DATASETS, Column, SystemCost, printed
 from training.papers.systems import published, system, table_names
+from training.papers.table_figures import MadeRow, draw_pruning
 from training.reproduce import BUDGETS, Budget, TableToMake, main, ours_beside_printed, recipe_for
 from training.scoring.scores import Score, read_scores
 from training.train import RunOptions
@@ -98,6 +99,15 @@ def test_a_page_of_ec_cam_unet_shows_slices_beside_the_printed_values_and_volume
     assert "| BCE | 70 / 73.13 | 80 | 90 | 60 | 50 |" in text
 
 
+def test_pruning_is_drawn_as_in_figure_13(tmp_path):
+    rows = {
+        f"ANU-Net L{level}": MadeRow([a_score(tp=90, fp=10, fn=10)], SystemCost(10**level, 0.001 * level), Path())
+        for level in (4, 5)
+    }
+    draw_pruning(tmp_path / "table6-liver-ct", rows)
+    assert (tmp_path / "table6-liver-ct-figure13.png").stat().st_size > 5000
+
+
 # Recipes of rows
 
 
@@ -178,6 +188,8 @@ def test_a_table_is_made_from_the_data_set_to_the_page(a_made_table):
     assert (out / PAGE).read_text() == text.removesuffix("\n")
     assert "a rehearsal, not a result" in text
     assert "| method | DSC (percent) |" in text
+    pictures = {path.name for path in out.glob("*.png")}
+    assert pictures == {PAGE.replace(".md", f"-{what}.png") for what in ("boxplots", "curves")}
     for loss, theirs in (("bce", "73.13"), ("ec_cam_dice", "74.41")):
         [table] = out.glob(f"heart-*-{loss}-*/scores.csv")
         [score] = read_scores(table)  # one case of the test
@@ -245,6 +257,15 @@ def test_rows_of_another_recipe_or_split_are_not_shown(a_made_table, tmp_path, m
     monkeypatch.setattr(reproduce, "recipe_for", lambda *row: recipe_for(*row).with_changes(batch_size=2))
     assert main(arguments(root, out, *ROWS)) == 2
     assert "by another recipe (optimisation.batch_size: 4 there, 2 here)" in capsys.readouterr().err
+
+
+def test_the_table_of_cost_needs_no_data_set(tmp_path, capsys):
+    assert main(["af-net", "table5", "--out", str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "| AF-Net | 72.71 / 72.71 | 5.34 / 5.34 |" in text
+    assert (tmp_path / "out" / "table5.md").read_text() == text.removesuffix("\n")
+    assert main(["af-net", "table1", "--out", str(tmp_path / "out")]) == 2
+    assert "Give the folder of the data set by --root; only af-net's table5" in capsys.readouterr().err
 
 
 def test_an_unknown_row_is_refused_before_the_training_of_others(tmp_path, capsys):
