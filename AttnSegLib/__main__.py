@@ -1,4 +1,4 @@
-"""The command line: `attnseg segment`, `attnseg models`, `attnseg collect`, `attnseg networks`, `attnseg check`."""
+"""The command line: `attnseg segment`, `cohort`, `models`, `collect`, `networks` and `check`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import dataclasses
 import io
 import json
 import os
-import signal
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -15,17 +14,17 @@ from typing import Any
 
 from AttnSegLib import __version__
 from AttnSegLib.commands import models as model_commands
+from AttnSegLib.commands.cohort import add_cohort_to
 from AttnSegLib.commands.collect import add_collect_to
+from AttnSegLib.commands.interrupts import CANCELLED, INTERRUPTED, interrupt_in_order, leave_at_once
 from AttnSegLib.commands.progress import TerminalBar, progress_bar
 from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.planes import PLANES
 from AttnSegLib.models import catalog
 
 _BAD_INPUT = 2
-_INTERRUPTED = 130  # what shells report for Ctrl-C
 _NOBODY_READS = 141  # and for a broken pipe
 _SHOWN = 8  # slices to check, of which the report tells all
-_CANCELLED = "Cancelled; nothing was written."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {_missing(error)}", file=sys.stderr)
         return _BAD_INPUT
     except KeyboardInterrupt:
-        print(_CANCELLED, file=sys.stderr)
-        return _INTERRUPTED
+        print(CANCELLED, file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # such as of `attnseg models | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still wants to print
         return _NOBODY_READS
@@ -71,8 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     segment = commands.add_parser("segment", help="segment a volume; writes a folder of results")
     segment.set_defaults(run=_segment)
     segment.add_argument("image", type=Path, help="image file (NIfTI, NRRD, MetaImage) or folder of a DICOM series")
-    segment.add_argument("--model", required=True, help="id of a model ('attnseg models' lists them) or a model folder")
-    segment.add_argument("--out", type=Path, required=True, help="folder for the results")
+    segment.add_argument(
+        "--model", required=True, action=_Once, help="id of a model ('attnseg models' lists them) or a model folder"
+    )
+    segment.add_argument(
+        "--out", type=Path, required=True, help="folder for the results, or a file (.nii.gz, .seg.nrrd, .dcm)"
+    )
+    segment.add_argument("--format", default="seg.nrrd", help="seg.nrrd (default), nifti, nifti-per-segment, dicom-seg")
     segment.add_argument("--overwrite", action="store_true", help="replace results that the folder holds already")
     segment.add_argument(
         "--attention",
@@ -110,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
         "--worker", action="store_true", help="predict in a process of its own, as the Slicer module does"
     )
 
+    add_cohort_to(commands)
+
     models = commands.add_parser("models", help="list the models")
     models.set_defaults(run=_models)
     models.add_argument("--maps", action="store_true", help="also their attention maps, the most influential first")
@@ -129,16 +135,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Once(argparse.Action):
+    """An option that may be given once only, so that no earlier value is lost in silence."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        value: Any,
+        option: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest, None) is not None:
+            raise InputError(f"Give {option} once; several models in one reading of a scan: 'attnseg cohort'.")
+        setattr(namespace, self.dest, value)
+
+
 def _segment(options: argparse.Namespace) -> int:
-    signal.signal(signal.SIGINT, _leave_at_once)
-    from AttnSegLib.commands.segment import SegmentRequest, segment
+    leave_at_once()
+    from AttnSegLib.commands.segment import SegmentRequest, segment_to_folder
     from AttnSegLib.inference.device import Compute
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # from here on there are files to clean up
-        kill = getattr(signal, name, None)  # Windows has no SIGHUP
-        if kill is not None and signal.getsignal(kill) != signal.SIG_IGN:  # as after `nohup`
-            signal.signal(kill, signal.default_int_handler)
-
+    interrupt_in_order()
     request = SegmentRequest(
         image=options.image,
         model=options.model,
@@ -154,9 +171,10 @@ def _segment(options: argparse.Namespace) -> int:
         worker=options.worker,
         names=not options.no_names,
         without=tuple(options.without or ()),
+        file_format=options.format,
     )
     with progress_bar(unit="slice") as bar:
-        report = segment(request, _Bar(bar), lambda notice: bar.say(f"Warning: {printable(notice)}"))
+        report = segment_to_folder(request, _Bar(bar), lambda notice: bar.say(f"Warning: {printable(notice)}"))
     _print_report(report, options.out)
     return 0
 
@@ -177,12 +195,6 @@ class _Bar:
         return False  # Ctrl-C comes as an exception
 
 
-def _leave_at_once(_signal: int, _frame: object) -> None:
-    """Ctrl-C during the imports: some libraries swallow a KeyboardInterrupt there and are broken afterwards."""
-    print(_CANCELLED, file=sys.stderr, flush=True)
-    os._exit(_INTERRUPTED)
-
-
 def _print_report(report: dict[str, Any], folder: Path) -> None:
     for part in report["segments"]:
         print(f"{part['name']}: {part['volume_ml']:.1f} mL in {part['slices']} slice{'s' * (part['slices'] != 1)}")
@@ -195,7 +207,7 @@ def _print_report(report: dict[str, Any], folder: Path) -> None:
     print(_slices_to_check(report))
     seconds = report["seconds"]
     print(f"Took {sum(seconds.values()):.1f} s, {seconds['predict']:.1f} s of it prediction on {report['device']}.")
-    print(f"Results are in {printable(str(folder.resolve()))}/")
+    print(f"Results are in {printable(str(folder.resolve()))}{'/' * folder.is_dir()}")
 
 
 def _slices_to_check(report: dict[str, Any]) -> str:

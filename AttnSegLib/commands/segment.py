@@ -1,43 +1,30 @@
-"""The command `attnseg segment`: a file in, a folder of results out."""
+"""The command `attnseg segment`: a file in, a folder of results out, or one file."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from AttnSegLib import networks
-from AttnSegLib.errors import printable
+from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.volume import Volume, read_label_map, read_volume
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
-from AttnSegLib.inference.prediction import Prediction, PredictionOptions, Watch
+from AttnSegLib.inference.prediction import Prediction, PredictionOptions, Watch, chosen_maps
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.networks.attention import attention_maps
 from AttnSegLib.networks.override import switchable_maps
 from AttnSegLib.networks.replacement import Replacement
-from AttnSegLib.results.measures import measure_segments
-from AttnSegLib.results.report import REPORT_FORMAT, compare_with_reference, doubtful_slices, versions
-from AttnSegLib.results.results_folder import (
-    OVERVIEW,
-    REPORT,
-    SEGMENTATION,
-    attention_file,
-    results_folder,
-    write_run_report,
-    writing,
-)
-from AttnSegLib.results.segmentation_file import write_heat_map_file, write_segmentation_file
-from AttnSegLib.typed_json import to_json
+from AttnSegLib.results.results_folder import REPORT, result_file, results_folder, write_run_report, writing
+from AttnSegLib.results.run_files import WantedFormat, format_of_file, no_picture, write_one_file, write_run_files
+from AttnSegLib.results.run_report import Asked, nothing_found, report_of_run
 from AttnSegLib.worker import blocking
 from AttnSegLib.worker.messages import Request
 
@@ -49,7 +36,7 @@ class SegmentRequest:
     Args:
         image: a file, or the folder of a DICOM series.
         model: its id, or its folder.
-        out: the folder for the results.
+        out: the folder for the results; or a file, whose name ends as those of images do, for the segmentation alone.
         attention: titles of the maps to write; or one word: "default", "all" or "none".
         compute: device, batch size and precision.
         level: to which an ANU-Net is pruned; None for the whole network.
@@ -61,6 +48,7 @@ class SegmentRequest:
         overwrite: replace results that `out` holds already.
         names: write the name of the image, which may be a patient's, into the report.
         without: titles of the attention maps to switch off; or one word: "all".
+        file_format: of the segmentation in a folder, one of `FORMATS`.
     """
 
     image: Path
@@ -77,9 +65,10 @@ class SegmentRequest:
     overwrite: bool = False
     names: bool = True
     without: tuple[str, ...] = ()
+    file_format: str = "seg.nrrd"
 
 
-def segment(
+def segment_to_folder(
     request: SegmentRequest, watch: Watch | None = None, notify: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
     """Segment a volume, write the results, and return the report. notify gets each notice as soon as it is known.
@@ -98,8 +87,14 @@ def segment(
     if request.plane is not None:
         spec = spec.in_plane(request.plane)
     inputs = [path for path in (request.image, request.reference) if path is not None]
-    with results_folder(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
-        note(_no_picture())
+    request = _for_one_file(request)
+    is_file = format_of_file(request.out) is not None
+    kind = format_of_file(request.out) or request.file_format
+    wanted = WantedFormat(kind, request.image, request.series, request.without)
+    wanted.check()
+    place = result_file if is_file else results_folder
+    with place(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
+        note([] if is_file else no_picture())
         start = time.perf_counter()
         volume = read_volume(request.image, series=request.series)
         reference = read_label_map(request.reference, volume) if request.reference else None
@@ -108,17 +103,34 @@ def segment(
         reading = time.perf_counter() - start
         predict = _predict_in_worker if request.worker else _predict
         prediction = predict(request, spec, volume, _Follower(watch, note))
-        if not prediction.label_map.any():
-            note([f"Nothing was found: is it the right scan for '{spec.id}', and is the organ in it?"])
-        report = _report(request, spec, prediction, reference)
+        note(nothing_found(spec, prediction))
+        file = printable(request.image.name) if request.names else None
+        asked = Asked(file, request.level, request.flips, request.plane is not None, request.without)
+        report = report_of_run(spec, prediction, asked, reference)
         report["notices"] = notices
         start = time.perf_counter()
         with writing(request.out):
-            _write_images(folder, spec, prediction, reference, request.without)
+            if is_file:
+                write_one_file(folder / request.out.name, spec, prediction, wanted)
+            else:
+                report |= write_run_files(folder, spec, prediction, reference, wanted)
             seconds = time.perf_counter() - start
             report["seconds"] = {"read": reading, "predict": prediction.seconds, "write": seconds}
-            write_run_report(folder / REPORT, report)
+            if not is_file:
+                write_run_report(folder / REPORT, report)
     return report
+
+
+def _for_one_file(request: SegmentRequest) -> SegmentRequest:
+    """The request, without the attention maps that nobody asked for if there is one file only.
+
+    Raises `InputError` if they were asked for.
+    """
+    if format_of_file(request.out) is None:
+        return request
+    if request.attention not in (("default",), ("none",)):
+        raise InputError(f"'{request.out.name}' is one file, without a place for attention maps; give a folder.")
+    return replace(request, attention=("none",))
 
 
 class _Follower:
@@ -152,84 +164,6 @@ def _predict_in_worker(request: SegmentRequest, spec: ModelSpec, volume: Volume,
 
 
 def _options(request: SegmentRequest, spec: ModelSpec, network: torch.nn.Module) -> PredictionOptions:
-    titles = _attention_titles(request, spec, list(attention_maps(network)))
+    titles = chosen_maps(request.attention, spec, list(attention_maps(network)))
     off = switchable_maps(network) if request.without == ("all",) else request.without
-    return PredictionOptions(tuple(titles), flips=request.flips, replaced=tuple(map(Replacement, dict.fromkeys(off))))
-
-
-def _attention_titles(request: SegmentRequest, spec: ModelSpec, available: list[str]) -> list[str]:
-    if request.attention == ("all",):
-        return available
-    if request.attention == ("none",):
-        return []
-    if request.attention != ("default",):
-        return list(request.attention)
-    if request.level is None:
-        return list(spec.attention)
-    return [title for title in spec.attention if title in available] or available  # a pruned network lacks some
-
-
-def _report(
-    request: SegmentRequest, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None
-) -> dict[str, Any]:
-    stack = prediction.stack
-    report: dict[str, Any] = {
-        "format": REPORT_FORMAT,
-        "model": {
-            "id": spec.id,
-            "sha256": spec.sha256,
-            "level": request.level,
-            "flips": request.flips,
-            "without": list(request.without),
-            "licence": spec.licence,
-        },
-        "input": _describe_input(printable(request.image.name) if request.names else None, stack.volume),
-        "slices": {
-            "plane": stack.orientation.plane_name,
-            "plane_was_chosen": request.plane is not None,
-            "stored_axis_kji": stack.axes[0],
-        },
-        "segments": to_json(measure_segments(stack, prediction.label_map, spec.labels)),
-        "slices_to_check": doubtful_slices(stack, prediction.label_map, prediction.expected_error),
-        "attention": {title: attention_file(title) for title in prediction.attention},
-        "device": prediction.device,
-        "versions": versions(),
-    }
-    if reference is not None:
-        report["agreement_with_reference"] = compare_with_reference(reference, prediction.label_map, spec.labels)
-    return report
-
-
-def _describe_input(name: str | None, volume: Volume) -> dict[str, Any]:
-    return {
-        "file": name,
-        "shape_kji": list(volume.voxels.shape),
-        "spacing_ijk_mm": list(volume.spacing),
-        "modality": volume.modality,
-    }
-
-
-def _no_picture() -> list[str]:
-    """Why there will be no picture of the run; nothing if there will be one."""
-    if find_spec("matplotlib") is not None:
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it can't write to
-        return []
-    return [f"There is no {OVERVIEW}, since matplotlib is missing; to have it: pip install matplotlib."]
-
-
-def _write_images(
-    folder: Path, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None, without: Iterable[str]
-) -> None:
-    stack = prediction.stack
-    affine = stack.volume.affine
-    write_segmentation_file(folder / SEGMENTATION, prediction.label_map, affine, spec.labels)
-    for title, coefficients in prediction.attention.items():
-        write_heat_map_file(folder / attention_file(title), coefficients, affine)
-    if _no_picture():
-        return
-    from AttnSegLib.results.overview import Overview, write_overview
-
-    gammas = {title: known.gamma for title in prediction.attention if (known := spec.influence_of(title))}
-    title = ", ".join([spec.title, *(f"without {one}" for one in without)])
-    overview = Overview(title, stack, prediction.label_map, spec.labels, prediction.attention, reference, gammas)
-    write_overview(folder / OVERVIEW, overview)
+    return PredictionOptions(titles, flips=request.flips, replaced=tuple(map(Replacement, dict.fromkeys(off))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +14,7 @@ from AttnSegLib.typed_json import OUTSIDE
 
 if TYPE_CHECKING:
     from AttnSegLib.inference.preprocess import SliceStack
+    from AttnSegLib.models.card import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,19 @@ class ComputeOptions:
     device: str = "auto"
     batch_size: int | None = None
     precision: str = "auto"
+
+
+def chosen_maps(wanted: Sequence[str], spec: ModelSpec, available: Sequence[str]) -> tuple[str, ...]:
+    """Titles of the maps to record. wanted: titles, or "default" (those of the model's card), "all" or "none" alone;
+    available: those of the network, which has fewer than its card says if it is pruned."""
+    if tuple(wanted) == ("all",):
+        return tuple(available)
+    if tuple(wanted) == ("none",):
+        return ()
+    if tuple(wanted) != ("default",):
+        return tuple(wanted)
+    kept = [title for title in spec.attention if title in available]
+    return tuple(kept if kept or not spec.attention else available)
 
 
 class Watch(Protocol):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.models.card import Label
 
@@ -21,7 +22,8 @@ _SQUARE_IS_INFINITE = 1e150
 @dataclass(frozen=True)
 class Measure:
     """One segment of a result. volume_ml: mL; slices: in how many it is; mean_intensity, sd_intensity: None if it is
-    empty; slice_area_mm2: of all slices as they are stored, mm2."""
+    empty; slice_area_mm2: of all slices as they are stored, mm2; extent_ijk_mm: sides of the box around it along i, j
+    and k, mm, 0 if it is empty."""
 
     id: str
     name: str
@@ -30,6 +32,7 @@ class Measure:
     mean_intensity: float | None
     sd_intensity: float | None
     slice_area_mm2: tuple[float, ...]
+    extent_ijk_mm: tuple[float, ...] = ()
 
 
 def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> tuple[Measure, ...]:
@@ -51,7 +54,16 @@ def measure_mask(volume: Volume, mask: np.ndarray, label: Label, axis: int) -> M
         mean_intensity=mean,
         sd_intensity=deviation,
         slice_area_mm2=tuple(round(float(area), 2) for area in areas),
+        extent_ijk_mm=_extent(mask, volume.spacing),
     )
+
+
+def _extent(mask: np.ndarray, spacing: tuple[float, float, float]) -> tuple[float, ...]:
+    region = Region.around(mask, 1)
+    if region is None:
+        return 0.0, 0.0, 0.0
+    voxels = (stop - start for start, stop in zip(region.start[::-1], region.stop[::-1], strict=True))
+    return tuple(round(count * side, 2) for count, side in zip(voxels, spacing, strict=True))
 
 
 def _mean_and_deviation(intensities: np.ndarray) -> tuple[float | None, float | None]:

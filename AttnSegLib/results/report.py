@@ -15,7 +15,7 @@ from AttnSegLib import __version__
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Label
 from AttnSegLib.results import metrics
-from AttnSegLib.results.slices_to_check import slices_to_check
+from AttnSegLib.results.slices_to_check import doubt, slices_to_check
 
 REPORT_FORMAT = 1  # of `report.json`; a change that breaks programs which read it needs the next number
 
@@ -35,6 +35,11 @@ def doubtful_slices(
         for s in slices_to_check(label_map, stack.orientation, expected_error)
         if s.is_doubtful
     ]
+
+
+def expected_dice(stack: SliceStack, label_map: np.ndarray, expected_error: Mapping[int, float]) -> float | None:
+    """1 - `doubt`; None if nothing was found. docs/trust.md tells how far it goes."""
+    return round(1 - doubt(label_map, stack.orientation, expected_error), 4) if label_map.any() else None
 
 
 def versions() -> dict[str, str]:

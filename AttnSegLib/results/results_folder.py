@@ -17,12 +17,17 @@ from AttnSegLib.unfinished import move_all, scratch_folder
 SEGMENTATION = "segmentation.seg.nrrd"
 REPORT = "report.json"
 OVERVIEW = "overview.png"
-_IS_MAP = re.compile(r"attention-[\w-]+\.nrrd")
+_IS_IMAGE = re.compile(r"(attention-[\w-]+|segmentation(-[\w-]+(~\d+)?)?)\.(nrrd|seg\.nrrd|nii\.gz|dcm)")
 
 
-def attention_file(title: str) -> str:
+def plain_name(text: str) -> str:
+    """Letters, digits and hyphens of a text, for file names."""
+    return "-".join("".join(c if c.isalnum() else " " for c in text).split())
+
+
+def attention_file(title: str, suffix: str = ".nrrd") -> str:
     """File name of an attention map: "gate 0,1" becomes "attention-gate-0-1.nrrd"."""
-    return "attention-" + "-".join("".join(c if c.isalnum() else " " for c in title).split()) + ".nrrd"
+    return f"attention-{plain_name(title)}{suffix}"
 
 
 @contextlib.contextmanager
@@ -39,16 +44,39 @@ def results_folder(folder: Path, *, overwrite: bool, inputs: Sequence[Path] = ()
             _check_free(folder, overwrite, inputs)
             _check_writable(folder)
             scratch = stack.enter_context(scratch_folder(_existing_parent(folder)))
-        try:
+        with _nothing_written():
             yield scratch
-        except OSError as error:
-            about = f" ('{error.filename}')" if error.filename else ""
-            raise InputError(f"The run failed: {cause_of(error)}{about}; nothing was written.") from error
         with writing(folder):
             new = [path.name for path in scratch.iterdir()]
             _check_free(folder, overwrite, inputs, new)  # again: another run may have ended meanwhile
             with _uninterrupted():
                 _publish(scratch, folder)
+
+
+@contextlib.contextmanager
+def result_file(path: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) -> Iterator[Path]:
+    """A temporary folder to write one file into, named as `path`; it moves to `path` when the block ends well. Raises
+    as `results_folder`."""
+    with contextlib.ExitStack() as stack:
+        with writing(path):
+            _check_file(path, overwrite, inputs)
+            _check_writable(path.parent)
+            scratch = stack.enter_context(scratch_folder(_existing_parent(path.parent)))
+        with _nothing_written():
+            yield scratch
+        with writing(path):
+            _check_file(path, overwrite, inputs)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (scratch / path.name).replace(path)
+
+
+@contextlib.contextmanager
+def _nothing_written() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        about = f" ('{error.filename}')" if error.filename else ""
+        raise InputError(f"The run failed: {cause_of(error)}{about}; nothing was written.") from error
 
 
 @contextlib.contextmanager
@@ -67,11 +95,23 @@ def write_run_report(path: Path, report: dict[str, Any]) -> None:
     path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def _check_file(path: Path, overwrite: bool, inputs: Sequence[Path]) -> None:
+    """Raises `InputError` if the file may not be written."""
+    if not _is_there(path):
+        return
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder, and a file is to be written; choose another name.")
+    if any(_is_same(path, given) for given in inputs):
+        raise InputError(f"The input '{path}' would be overwritten by the result; choose another name.")
+    if not overwrite:
+        raise InputError(f"'{path}' is there already; choose another name or --overwrite.")
+
+
 def _check_free(folder: Path, overwrite: bool, inputs: Sequence[Path], new: Sequence[str] = ()) -> None:
     """Raises `InputError` if results would replace what they may not. new: names of all results, if they are known."""
     names = {SEGMENTATION, REPORT, OVERVIEW, *new}
-    if not overwrite:  # what is called as attention maps are may be some of another run
-        names |= {path.name for path in _found(folder, "attention-*.nrrd")}
+    if not overwrite:  # what is called as our images are may be some of another run
+        names |= {path.name for path in _images(folder)}
     else:
         names |= _listed(folder)
     earlier = [folder / name for name in sorted(names) if _is_there(folder / name)]
@@ -100,18 +140,19 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _found(folder: Path, pattern: str) -> list[Path]:
-    return list(folder.glob(pattern)) if folder.is_dir() else []
+def _images(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if _IS_IMAGE.fullmatch(path.name)] if folder.is_dir() else []
 
 
 def _listed(folder: Path) -> set[str]:
     """Names of the results that the folder's report lists; none if it is no report of ours."""
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-        maps = [name for name in report["attention"].values() if _IS_MAP.fullmatch(name)]
+        images = [*report["attention"].values(), *report.get("segmentation", [])]
+        images = [name for name in images if _IS_IMAGE.fullmatch(name)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return set()
-    return {SEGMENTATION, REPORT, OVERVIEW, *maps}
+    return {SEGMENTATION, REPORT, OVERVIEW, *images}
 
 
 def _check_writable(folder: Path) -> None:
@@ -138,20 +179,20 @@ def _check_writable(folder: Path) -> None:
 
 
 def _publish(scratch: Path, folder: Path) -> None:
-    """Move the new files in and the results of the last run away: all of it, or none."""
-    is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    new = sorted(path.name for path in scratch.iterdir())
-    old = [name for name in _listed(folder) | set(new) if _is_there(folder / name)]
+    """Move the new files in and the results of the last run away: all of it, or none. A folder that was not there
+    comes by one renaming, so that nothing is half-written even if the process is killed in the middle; one that was
+    has its report last."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch.rename(folder)
+        return
+    new = sorted((path.name for path in scratch.iterdir()), key=lambda name: name == REPORT)
+    old = sorted(_listed(folder) | set(new), key=lambda name: name != REPORT)
+    old = [name for name in old if _is_there(folder / name)]
     aside = scratch.with_name("earlier")
     aside.mkdir()
     moves = [(folder / name, aside / name) for name in old] + [(scratch / name, folder / name) for name in new]
-    try:
-        move_all(moves)
-    except OSError:
-        if is_new:
-            folder.rmdir()
-        raise
+    move_all(moves)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,5 @@
-"""Files for 3D Slicer: a `.seg.nrrd` that opens as a segmentation with names, colours and SNOMED codes, and heat maps
-as `.nrrd`."""
+"""Files for 3D Slicer, a `.seg.nrrd` that opens as a segmentation with names, colours and SNOMED codes, and label maps
+and heat maps as NRRD or NIfTI."""
 
 from __future__ import annotations
 
@@ -31,8 +31,14 @@ def write_segmentation_file(path: Path, label_map: np.ndarray, affine: np.ndarra
     _write(path, image)
 
 
+def write_label_map_file(path: Path, label_map: np.ndarray, affine: np.ndarray) -> None:
+    """Write labels (D, H, W) uint8 on the grid of an RAS affine, NRRD or NIfTI by the suffix. Raises `OSError`."""
+    _write(path, to_image(label_map, affine))
+
+
 def write_heat_map_file(path: Path, coefficients: np.ndarray, affine: np.ndarray) -> None:
-    """Write coefficients (D, H, W) as float32 on the grid of an RAS affine, rounded by `to_steps`.
+    """Write coefficients (D, H, W) as float32 on the grid of an RAS affine, rounded by `to_steps`: NRRD or NIfTI by
+    the suffix.
 
     Raises `OSError` if that fails.
     """

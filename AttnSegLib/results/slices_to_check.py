@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,9 +44,7 @@ def slices_to_check(
     axis = orientation.axes[0]
     others = tuple(a for a in range(3) if a != axis)
     areas = np.count_nonzero(label_map, axis=others).astype(float)
-    expected = (np.pad(areas, 1)[:-2] + np.pad(areas, 1)[2:]) / 2
-    jumps = np.abs(areas - expected) / max(areas.max(), 1)
-    found = [SliceToCheck(n, expected_error.get(n, 0.0), float(jump)) for n, jump in enumerate(jumps)]
+    found = [SliceToCheck(n, expected_error.get(n, 0.0), jump) for n, jump in enumerate(area_jumps(areas.tolist()))]
     found = [s for s in found if s.score > 0 or areas[s.index] > 0]
     return sorted(found, key=lambda s: (-s.score, s.index))
 
@@ -62,3 +60,10 @@ def doubt(label_map: np.ndarray, orientation: SliceOrientation, expected_error: 
     if not filled.size:
         return 1.0
     return float(np.mean([expected_error.get(int(number), 0.0) for number in filled]))
+
+
+def area_jumps(areas: Sequence[float]) -> list[float]:
+    """Of each slice, see `SliceToCheck.area_jump`. areas: of all slices, in any unit."""
+    padded = np.pad(np.asarray(areas, float), 1)
+    jumps = np.abs(padded[1:-1] - (padded[:-2] + padded[2:]) / 2) / (padded.max() or 1)
+    return [float(jump) for jump in jumps]

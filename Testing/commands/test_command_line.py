@@ -16,7 +16,7 @@ import SimpleITK as sitk
 import torch
 
 from AttnSegLib.__main__ import main
-from AttnSegLib.commands.segment import SegmentRequest, segment
+from AttnSegLib.commands.segment import SegmentRequest, segment_to_folder
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import read_volume, to_image
 from AttnSegLib.inference.device import Compute
@@ -180,7 +180,7 @@ def test_there_are_three_planes_to_choose(run, a_scan, tmp_path, capsys):
         run(a_scan, "--plane", "oblique")
     assert "choose from" in capsys.readouterr().err
     with pytest.raises(InputError, match="no slice plane 'oblique'"):
-        segment(SegmentRequest(a_scan, SHIPPED, tmp_path / "results", plane="oblique"))
+        segment_to_folder(SegmentRequest(a_scan, SHIPPED, tmp_path / "results", plane="oblique"))
     assert_nothing_left(tmp_path, "scan.nrrd", "tiny")
 
 

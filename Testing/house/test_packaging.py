@@ -118,8 +118,8 @@ def files_in(folder):
 
 
 def expected_files(source):
-    """What must be packaged: all of the library's and the module's Python, and all resources."""
-    library = {f"AttnSegLib/{name}" for name in files_in(source / "AttnSegLib") if name.endswith(".py")}
+    """What must be packaged: all of the library, the module's Python, and all resources."""
+    library = {f"AttnSegLib/{name}" for name in files_in(source / "AttnSegLib")}
     module = {name for name in files_in(source / "AttnSeg") if name.endswith(".py")}
     return library | module | {f"Resources/{name}" for name in files_in(source / "Resources")}
 

@@ -53,7 +53,8 @@ def test_it_holds_the_library_and_nothing_else(wheel):
         [entries] = [name for name in names if name.endswith("entry_points.txt")]
         assert "attnseg = AttnSegLib.__main__:main" in file.read(entries).decode()
     assert {name.partition("/")[0] for name in names} == {"AttnSegLib", f"attnseg-{__version__}.dist-info"}
-    library = {path.relative_to(ROOT).as_posix() for path in (ROOT / "AttnSegLib").rglob("*.py")}
+    files = [path for path in (ROOT / "AttnSegLib").rglob("*") if path.suffix in (".py", ".css", ".js")]
+    library = {path.relative_to(ROOT).as_posix() for path in files}
     assert {name for name in names if name.startswith("AttnSegLib")} == library
     assert wheel.stat().st_size < 1e6
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.dicom import faults, pixels, spacing, stacks
+from AttnSegLib.images.dicom.files import quiet
 from AttnSegLib.images.dicom.frames import Frame, Rejected, frames_of
 from AttnSegLib.images.dicom.signs import is_dicom
 from AttnSegLib.images.dicom.stacks import Stack
@@ -33,6 +36,34 @@ def read_series(folder: Path, number: str | None = None) -> Reading:
     for a folder without DICOM slices, with several volumes and no choice, with damaged, missing, doubled, odd or
     unevenly spaced slices, or with a tilted gantry.
     """
+    return _reading(*_chosen_of_folder(folder, number))
+
+
+def sources_of(path: Path, number: str | None = None) -> tuple[list[Dataset], list[int]]:
+    """The headers of the slices of a volume, in the order of the volume, or of its one file of many frames; and the
+    place of each slice (k) among them, or among the frames.
+
+    Args:
+        path: folder, or file of many frames.
+        number: as for `read_series`.
+
+    Raises:
+        InputError: as `read_series`; and for a volume that is only a part of a file of frames, or in several such.
+    """
+    chosen, _ = (_chosen_of_folder if path.is_dir() else _chosen_of_file)(path, number)
+    frames = sorted(chosen.frames, key=lambda frame: frame.distance)
+    paths = list(dict.fromkeys(frame.path for frame in frames))
+    with quiet():
+        headers: list[Dataset] = [dcmread(one, stop_before_pixels=True) for one in paths]
+    if len(paths) == len(frames):
+        return headers, list(range(len(frames)))
+    if len(paths) > 1 or frames[0].pixels.frames != len(frames):
+        raise InputError(f"'{printable(path.name)}' is only a part of a file of many frames; choose another format.")
+    return headers, [frame.index for frame in frames]
+
+
+def _chosen_of_folder(folder: Path, number: str | None) -> tuple[Stack, list[str]]:
+    """The slices of the series, and notices. Raises as `read_series`."""
     place = f"'{printable(folder.name)}'"
     frames: list[Frame] = []
     rejected: list[Rejected] = []
@@ -51,12 +82,17 @@ def read_series(folder: Path, number: str | None = None) -> Reading:
     chosen, beside = stacks.choose(all_stacks, place, number)
     _check_rejected(chosen, rejected, others)
     left = f"{len(rejected)} DICOM file(s) without a usable slice were left out."
-    return _reading(chosen, [*([left] if rejected else []), *notices, *beside])
+    return chosen, [*([left] if rejected else []), *notices, *beside]
 
 
 def read_file(path: Path, number: str | None = None) -> Reading:
     """The volume in one DICOM file of many frames; number: as for `read_series`. Raises `InputError` for a file of one
     slice, and as `read_series` does."""
+    return _reading(*_chosen_of_file(path, number))
+
+
+def _chosen_of_file(path: Path, number: str | None) -> tuple[Stack, list[str]]:
+    """The slices of a file, and notices. Raises as `read_file`."""
     frames = frames_of(path)
     if isinstance(frames, Rejected):
         raise faults.refusal([path], frames.fault)
@@ -65,7 +101,7 @@ def read_file(path: Path, number: str | None = None) -> Reading:
         raise InputError(f"{place} is a single DICOM slice; give the folder in which all slices of its series lie.")
     all_stacks, notices = stacks.stacks_of(frames)
     chosen, beside = stacks.choose(all_stacks, place, number)
-    return _reading(chosen, [*notices, *beside])
+    return chosen, [*notices, *beside]
 
 
 def _reading(chosen: Stack, notices: list[str]) -> Reading:

@@ -1,0 +1,29 @@
+"""What Ctrl-C and the signals that end a process do to a command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+INTERRUPTED = 130  # what shells report for Ctrl-C
+CANCELLED = "Cancelled; nothing was written."
+
+
+def leave_at_once() -> None:
+    """From now on Ctrl-C ends the process: during the imports some libraries swallow a KeyboardInterrupt, and are
+    broken afterwards."""
+    signal.signal(signal.SIGINT, _leave)
+
+
+def interrupt_in_order() -> None:
+    """From now on Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt, since there are files to clean up."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        kill = getattr(signal, name, None)  # Windows has no SIGHUP
+        if kill is not None and signal.getsignal(kill) != signal.SIG_IGN:  # as after `nohup`
+            signal.signal(kill, signal.default_int_handler)
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    print(CANCELLED, file=sys.stderr, flush=True)
+    os._exit(INTERRUPTED)

@@ -1,0 +1,126 @@
+"""DICOM SEG, by highdicom: a segmentation that refers to the slices it was made of, with codes, colours and the model.
+
+Patient and study are those of the scan, without which an archive can't file it; no other result has them.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from AttnSegLib import __version__
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.dicom.signs import is_dicom
+from AttnSegLib.models.card import Code, Label, ModelSpec
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_FAMILY = Code("DCM", "123109", "Artificial Intelligence")  # CID 7162
+_MAKER = "AttnSeg"
+
+
+def check_highdicom() -> None:
+    """Raises `InputError` unless it is installed."""
+    if find_spec("highdicom") is None:
+        raise InputError("DICOM SEG needs the Python package highdicom: pip install highdicom.")
+
+
+def check_dicom_source(image: Path) -> None:
+    """Before a run: raises `InputError` unless the image can be DICOM."""
+    if not image.is_dir() and not is_dicom(image):
+        raise InputError(
+            f"'{image.name}' is no DICOM series, and a DICOM SEG must refer to one; choose another format."
+        )
+
+
+def write_dicom_segmentation(
+    path: Path, label_map: np.ndarray, spec: ModelSpec, source: tuple[Path, str | None]
+) -> None:
+    """Write labels (D, H, W) uint8 as DICOM SEG, one segment a label, empty segments included.
+
+    Args:
+        path: of the file.
+        label_map: on the grid of the scan.
+        spec: the model, for names, codes, colours, and to tell who made it.
+        source: folder or file of the scan, and the number of its series, as for `read_volume`.
+
+    Raises:
+        InputError: for a scan whose headers lack what a DICOM SEG needs.
+        OSError: if the file can't be written.
+    """
+    from AttnSegLib.images.dicom.series import sources_of
+
+    files, frames = sources_of(*source)
+    numbered = np.zeros_like(label_map)
+    for number, label in enumerate(spec.labels, start=1):
+        numbered[label_map == label.value] = number
+    in_order = np.zeros_like(numbered)
+    in_order[frames] = numbered
+    try:
+        _segmentation(in_order, spec, files).save_as(path)
+    except (AttributeError, KeyError, ValueError, TypeError) as error:
+        raise InputError(
+            f"The headers of '{source[0].name}' lack what a DICOM SEG needs ({str(error).splitlines()[0]}); export the "
+            "series again, or choose another format."
+        ) from error
+
+
+def _segmentation(numbered: np.ndarray, spec: ModelSpec, files: list[Dataset]) -> Any:
+    from highdicom import UID
+    from highdicom.content import AlgorithmIdentificationSequence
+    from highdicom.seg import Segmentation, SegmentationTypeValues
+
+    algorithm = AlgorithmIdentificationSequence(
+        name=spec.id,
+        family=_concept(_FAMILY),
+        version=f"{__version__}, weights {spec.sha256[:16]}",
+        source=_MAKER,
+    )
+    return Segmentation(
+        source_images=files,
+        pixel_array=numbered,
+        segmentation_type=SegmentationTypeValues.BINARY,
+        segment_descriptions=[_described(n, label, algorithm) for n, label in enumerate(spec.labels, start=1)],
+        series_instance_uid=UID(),
+        series_number=100,
+        sop_instance_uid=UID(),
+        instance_number=1,
+        manufacturer=_MAKER,
+        manufacturer_model_name=spec.id,
+        software_versions=__version__,
+        device_serial_number="none",
+        content_label="SEGMENTATION",
+        content_description="By a research program; not for clinical use",
+        series_description=f"{_MAKER}: {spec.id}"[:64],
+        omit_empty_frames=False,
+    )
+
+
+def _described(number: int, label: Label, algorithm: Any) -> Any:
+    from highdicom.color import CIELabColor
+    from highdicom.seg import SegmentAlgorithmTypeValues, SegmentDescription
+
+    described = SegmentDescription(
+        segment_number=number,
+        segment_label=label.name,
+        segmented_property_category=_concept(label.category),
+        segmented_property_type=_concept(label.type),
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=algorithm,
+        display_color=CIELabColor.from_rgb(*label.color),
+    )
+    if label.modifier is not None:
+        described.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
+            _concept(label.modifier)
+        ]
+    return described
+
+
+def _concept(code: Code) -> Any:
+    from highdicom.sr import CodedConcept
+
+    return CodedConcept(code.value, code.scheme, code.meaning)

@@ -1,0 +1,122 @@
+"""The images of one run, in the file formats that can be asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from AttnSegLib.errors import InputError
+from AttnSegLib.inference.prediction import Prediction
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.results.dicom_segmentation import check_dicom_source, check_highdicom, write_dicom_segmentation
+from AttnSegLib.results.results_folder import OVERVIEW, SEGMENTATION, attention_file, plain_name
+from AttnSegLib.results.segmentation_file import write_heat_map_file, write_label_map_file, write_segmentation_file
+
+FORMATS = ("seg.nrrd", "nifti", "nifti-per-segment", "dicom-seg")
+_BY_NAME = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "seg.nrrd", ".dcm": "dicom-seg"}
+
+
+@dataclass(frozen=True)
+class WantedFormat:
+    """In what to write a segmentation. name: one of `FORMATS`; image, series: of the scan, to which a DICOM SEG refers,
+    as for `read_volume`; without: attention that was switched off, which the picture says."""
+
+    name: str
+    image: Path
+    series: str | None = None
+    without: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raises `InputError` for a format that is not one of `FORMATS`, or not possible for the scan."""
+        check_format(self.name)
+        if self.name == "dicom-seg":
+            check_dicom_source(self.image)
+
+
+def format_of_file(path: Path) -> str | None:
+    """The format that the name of a file asks for; None for the name of a folder."""
+    return next((kind for suffix, kind in _BY_NAME.items() if path.name.lower().endswith(suffix)), None)
+
+
+def write_run_files(
+    folder: Path, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None, wanted: WantedFormat
+) -> dict[str, dict[str, str] | list[str]]:
+    """Write segmentation, attention maps and, where matplotlib is installed, the picture.
+
+    Returns what the report tells of files: `segmentation` (names) and `attention` (title to name). Raises `OSError`,
+    and `InputError` for a format that is not one of `FORMATS`.
+    """
+    stack = prediction.stack
+    written = _write_segmentation(folder, spec, prediction, wanted)
+    suffix = ".nii.gz" if wanted.name.startswith("nifti") else ".nrrd"
+    maps = {title: attention_file(title, suffix) for title in prediction.attention}
+    for title, coefficients in prediction.attention.items():
+        write_heat_map_file(folder / maps[title], coefficients, stack.volume.affine)
+    if not no_picture():
+        from AttnSegLib.results.overview import Overview, write_overview
+
+        gammas = {title: known.gamma for title in prediction.attention if (known := spec.influence_of(title))}
+        title = ", ".join([spec.title, *(f"without {one}" for one in wanted.without)])
+        overview = Overview(title, stack, prediction.label_map, spec.labels, prediction.attention, reference, gammas)
+        write_overview(folder / OVERVIEW, overview)
+    return {"segmentation": written, "attention": maps}
+
+
+def write_one_file(path: Path, spec: ModelSpec, prediction: Prediction, wanted: WantedFormat) -> None:
+    """Write the segmentation alone. Raises `OSError`, and `InputError` if no DICOM SEG can be made of the scan."""
+    affine = prediction.stack.volume.affine
+    if wanted.name == "nifti":
+        write_label_map_file(path, prediction.label_map, affine)
+    elif wanted.name == "dicom-seg":
+        write_dicom_segmentation(path, prediction.label_map, spec, (wanted.image, wanted.series))
+    else:
+        write_segmentation_file(path, prediction.label_map, affine, spec.labels)
+
+
+def no_picture() -> list[str]:
+    """Why there will be no picture of a run; nothing if there will be one."""
+    if find_spec("matplotlib") is not None:
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it can't write to
+        return []
+    return [f"There is no {OVERVIEW}, since matplotlib is missing; to have it: pip install matplotlib."]
+
+
+def check_format(name: str) -> None:
+    """Raises `InputError` for a format that is not one of `FORMATS`, or whose package is missing."""
+    if name not in FORMATS:
+        raise InputError(f"There is no file format '{name}'; choose one of: {', '.join(FORMATS)}.")
+    if name == "dicom-seg":
+        check_highdicom()
+
+
+def _write_segmentation(folder: Path, spec: ModelSpec, prediction: Prediction, wanted: WantedFormat) -> list[str]:
+    """Names of the files."""
+    check_format(wanted.name)
+    if wanted.name == "nifti-per-segment":
+        return _masks(folder, spec, prediction)
+    name = {"seg.nrrd": SEGMENTATION, "nifti": "segmentation.nii.gz", "dicom-seg": "segmentation.dcm"}[wanted.name]
+    write_one_file(folder / name, spec, prediction, wanted)
+    return [name]
+
+
+def _masks(folder: Path, spec: ModelSpec, prediction: Prediction) -> list[str]:
+    """One file a segment, 1 inside; a segment in which nothing was found has one, too."""
+    names = _different(f"segmentation-{plain_name(label.id)}" for label in spec.labels)
+    for name, label in zip(names, spec.labels, strict=True):
+        mask = (prediction.label_map == label.value).astype(np.uint8)
+        write_label_map_file(folder / name, mask, prediction.stack.volume.affine)
+    return names
+
+
+def _different(stems: Iterable[str]) -> list[str]:
+    """File names, none twice: letters may differ only in what a file name can't have."""
+    names: list[str] = []
+    for stem in stems:
+        number = sum(name.startswith(f"{stem}.") or name.startswith(f"{stem}~") for name in names)
+        names.append(f"{stem}.nii.gz" if not number else f"{stem}~{number + 1}.nii.gz")
+    return names

@@ -1,0 +1,75 @@
+"""What `report.json` says of one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.prediction import Prediction
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.results.measures import measure_segments
+from AttnSegLib.results.report import REPORT_FORMAT, compare_with_reference, doubtful_slices, expected_dice, versions
+from AttnSegLib.typed_json import to_json
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for. file: name of the image, None to leave it out; level: of a pruned ANU-Net; flips: mean over
+    flips; plane_was_chosen: instead of the card's; without: attention that was switched off."""
+
+    file: str | None = None
+    level: int | None = None
+    flips: bool = False
+    plane_was_chosen: bool = False
+    without: tuple[str, ...] = ()
+
+
+def report_of_run(
+    spec: ModelSpec, prediction: Prediction, asked: Asked, reference: np.ndarray | None = None
+) -> dict[str, Any]:
+    """All but files, notices and seconds, which are known later. reference: label map (D, H, W) to compare with."""
+    stack, label_map = prediction.stack, prediction.label_map
+    report: dict[str, Any] = {
+        "format": REPORT_FORMAT,
+        "model": {
+            "id": spec.id,
+            "sha256": spec.sha256,
+            "level": asked.level,
+            "flips": asked.flips,
+            "without": list(asked.without),
+            "licence": spec.licence,
+        },
+        "input": _describe_input(asked.file, stack.volume),
+        "slices": {
+            "plane": stack.orientation.plane_name,
+            "plane_was_chosen": asked.plane_was_chosen,
+            "stored_axis_kji": stack.axes[0],
+        },
+        "segments": to_json(measure_segments(stack, label_map, spec.labels)),
+        "slices_to_check": doubtful_slices(stack, label_map, prediction.expected_error),
+        "expected_dice": expected_dice(stack, label_map, prediction.expected_error),
+        "device": prediction.device,
+        "versions": versions(),
+    }
+    if reference is not None:
+        report["agreement_with_reference"] = compare_with_reference(reference, label_map, spec.labels)
+    return report
+
+
+def nothing_found(spec: ModelSpec, prediction: Prediction) -> list[str]:
+    """A notice if nothing was."""
+    if prediction.label_map.any():
+        return []
+    return [f"Nothing was found: is it the right scan for '{spec.id}', and is the organ in it?"]
+
+
+def _describe_input(name: str | None, volume: Volume) -> dict[str, Any]:
+    return {
+        "file": name,
+        "shape_kji": list(volume.voxels.shape),
+        "spacing_ijk_mm": list(volume.spacing),
+        "modality": volume.modality,
+    }
