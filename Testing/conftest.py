@@ -18,6 +18,7 @@ from panel_at_work import widget as widget
 from panel_at_work import worker as worker
 from slicer_stand_in.fixtures import a_panel as a_panel
 from slicer_stand_in.fixtures import an_example_module as an_example_module
+from slicer_stand_in.fixtures import eyes as eyes
 from slicer_stand_in.fixtures import messages as messages
 from slicer_stand_in.fixtures import open_panel as open_panel
 from slicer_stand_in.fixtures import scene as scene

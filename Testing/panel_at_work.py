@@ -92,3 +92,44 @@ def pick(box, text):
     """Choose an entry as a user does."""
     box.setCurrentIndex(box.findText(text))
     box.activated.emit(box.currentIndex)
+
+
+def shown_map():
+    """The heat map in the views, None if there is none."""
+    import slicer
+
+    from AttnSegLib.mrml.map_display import shown_heat_map
+
+    return shown_heat_map(slicer.mrmlScene)
+
+
+def finish(widget):
+    """What the worker computes comes."""
+    widget.panel.session._worker.finish()
+    widget.panel.poll()
+
+
+def show_map(widget, title="gate 1,2"):
+    """A map in the views; returns its node."""
+    pick(widget.ui.mapBox, title)
+    finish(widget)
+    return shown_map()
+
+
+def show_all_maps(widget):
+    """All maps; returns the node that follows the sequence."""
+    widget.ui.sequenceButton.click()
+    finish(widget)
+    return shown_map()
+
+
+def legend_of(node):
+    import slicer
+
+    return slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
+
+
+def rendering_of(node):
+    import slicer
+
+    return slicer.modules.volumerendering.logic().GetFirstVolumeRenderingDisplayNode(node)

@@ -1,7 +1,7 @@
-"""Pictures of the panel as the pages show it, and of the slice views: python -m Testing.screenshots FOLDER
+"""Pictures of the panel as the pages show it, and of the views: python -m Testing.screenshots FOLDER
 
-Made without the Slicer application, by the stand-in that the tests use: the widgets are Qt's own, the slices are
-blended by Slicer's own slice logic.
+Made without the Slicer application, by the stand-in that the tests use: the widgets are Qt's own, the views are drawn
+by Slicer's own displayable managers.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
-import matplotlib.image
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
 os.environ["ATTNSEG_MODELS"] = tempfile.mkdtemp()  # only what is shipped is shown
 
-from slicer_stand_in import gui  # noqa: E402
+from slicer_stand_in import eyes, gui  # noqa: E402
 
 WIDTH = 460  # pixels, a panel's usual width
 SAMPLE = ROOT / "Resources" / "Samples" / "left_atrium_mr"
@@ -76,25 +75,20 @@ class Studio:
         for axis, index in enumerate(np.argwhere(label_map).mean(axis=0).round().astype(int)):
             views.jump_to_slice(volume, axis, int(index))
 
-    def shoot_views(self, name: str, segmentation: object, volume: object) -> None:
-        """Save the three slice views side by side, the segmentation as an outline."""
-        slicer = self.slicer
-        labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "outline")
-        slicer.modules.segmentations.logic().ExportVisibleSegmentsToLabelmapNode(segmentation, labels, volume)
-        pictures = []
-        for view in slicer.app.layoutManager().sliceViewNames():
-            logic = slicer.app.layoutManager().sliceWidget(view).sliceLogic()
-            logic.GetSliceCompositeNode().SetLabelVolumeID(labels.GetID())
-            logic.GetSliceCompositeNode().SetLabelOpacity(1.0)
-            logic.GetSliceNode().SetUseLabelOutline(True)
-            logic.ResizeSliceNode(VIEW, VIEW)
-            place = logic.GetSliceNode().GetSliceToRAS().GetElement
-            offset = [place(row, 3) for row in range(3)]
-            logic.FitSliceToAll()
-            logic.GetSliceNode().JumpSliceByOffsetting(*offset)
-            pictures.append(_pixels(logic.GetImageDataConnection()))
-        matplotlib.image.imsave(self.folder / f"{name}.png", np.concatenate(pictures, axis=1))
-        slicer.mrmlScene.RemoveNode(labels)
+    def shoot_views(self, name: str, volume: object) -> None:
+        """Save the slice views and the 3D view, as Slicer's usual layout has them, at the slices that are shown."""
+        from AttnSegLib.mrml import views
+
+        axes = {axis: views.slice_in_view(volume, axis) for axis in range(3)}
+        looking = eyes.Eyes(VIEW, VIEW)
+        for view in self.slicer.app.layoutManager().sliceViewNames():
+            self.slicer.app.layoutManager().sliceWidget(view).sliceLogic().FitSliceToAll()
+        for axis, index in axes.items():
+            views.jump_to_slice(volume, axis, index)
+        self.ui.surfaceBox.checked = True
+        self.ui.renderingBox.checked = True
+        looking.save(self.folder / f"{name}.png")
+        looking.close()
 
     def load_manual(self) -> object:
         """The manual label map as a segmentation."""
@@ -105,20 +99,6 @@ class Studio:
         slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, node)
         slicer.mrmlScene.RemoveNode(labels)
         return node
-
-
-def _pixels(connection: object) -> np.ndarray:
-    """(H, W, 3) uint8 of what a slice view shows."""
-    import vtk
-    from vtk.util import numpy_support
-
-    colors = vtk.vtkImageExtractComponents()
-    colors.SetComponents(0, 1, 2)
-    colors.SetInputConnection(connection)
-    colors.Update()
-    width, height, _ = colors.GetOutput().GetDimensions()
-    flat = numpy_support.vtk_to_numpy(colors.GetOutput().GetPointData().GetScalars())
-    return np.ascontiguousarray(flat.reshape(height, width, 3)[::-1])
 
 
 def main(folder: Path) -> None:
@@ -156,7 +136,7 @@ def main(folder: Path) -> None:
     ui.wholeVolumeButton.click()
     studio.wait()
     studio.shoot("attention", "attention")
-    studio.shoot_views("views", panel.parameters.segmentation, volume)
+    studio.shoot_views("views", volume)
     ui.modelTable.selectRow(0)
     studio.shoot("models", "models")
     ui.checkButton.click()

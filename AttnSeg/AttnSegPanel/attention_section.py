@@ -5,12 +5,17 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+import slicer
+import vtk
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
-from AttnSegLib.mrml import heat_maps, views
+from AttnSegLib.mrml import map_display, views
+from AttnSegLib.mrml.heat_maps import heat_maps, map_browser, map_model, map_title
 from AttnSegLib.mrml.news import Mapped, News
-from AttnSegLib.mrml.protocols import VolumeNode
-from AttnSegPanel.choices import chosen, fill_box, select
+from AttnSegLib.mrml.nodes import composites
+from AttnSegLib.mrml.protocols import Node, VolumeNode
+from AttnSegPanel.choices import check, chosen, fill_box, select, slide
 from AttnSegPanel.run_row import RunRow
 
 if TYPE_CHECKING:
@@ -18,23 +23,33 @@ if TYPE_CHECKING:
 
 
 class AttentionSection:
-    """Choice of a map, how it is shown, and the query point."""
+    """Choice of a map, how it is shown, the steps through all of them, and the query point.
+
+    What is shown is read from the scene; the panel only listens to what changes there.
+    """
 
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
+        self._listener = VTKObservationMixin()
         self._row = RunRow.below(self.ui.attentionSection, panel.input.cancel)
-        self._shown: VolumeNode | None = None  # the heat map in the views
-        self._look: tuple[float, float] | None = None  # its opacity and threshold, as they were last set
-        self._point: views.QueryPoint | None = None
         self.ui.mapBox.connect("activated(int)", self.map_chosen)
+        self.ui.mapSlider.connect("valueChanged(int)", self.step_to)
         self.ui.wholeVolumeButton.connect("clicked(bool)", self.show_whole_volume)
         self.ui.sequenceButton.connect("clicked(bool)", self.show_all)
         self.ui.hideMapsButton.connect("clicked(bool)", self.hide)
         self.ui.queryButton.connect("toggled(bool)", self.toggle_query)
         self.ui.renderingBox.connect("toggled(bool)", self.show_rendering)
 
+    @property
+    def _shown(self) -> VolumeNode | None:
+        """The heat map in the views."""
+        return map_display.shown_heat_map(slicer.mrmlScene)
+
     def refresh(self) -> None:
-        parameters, spec = self.panel.parameters, self.panel.spec
+        shown, spec, parameters = self._shown, self.panel.spec, self.panel.parameters
+        if shown is not None and self._is_of_another_model(shown):
+            self.hide()
+            return
         titles = list(spec.facts.maps) if spec else []
         fill_box(self.ui.mapBox, [(_("none"), ""), *((title, title) for title in titles)])
         select(self.ui.mapBox, parameters.attentionMap if parameters.attentionMap in titles else "")
@@ -42,22 +57,41 @@ class AttentionSection:
         idle = not self.panel.session.is_busy
         self.ui.mapBox.enabled = self.ui.sequenceButton.enabled = ready and idle
         self.ui.wholeVolumeButton.enabled = ready and idle and bool(chosen(self.ui.mapBox))
-        self.ui.queryButton.enabled = ready and spec is not None and bool(spec.facts.queries)
-        shown = self._shown if self._shown is not None and self._shown.GetScene() is not None else None
+        self._refresh_query(ready and spec is not None and bool(spec.facts.queries))
+        self._refresh_shown(shown)
+
+    def _refresh_query(self, ready: bool) -> None:
+        if not ready:
+            views.remove_query_point(slicer.mrmlScene)
+        self.ui.queryButton.enabled = ready
+        check(self.ui.queryButton, views.query_point(slicer.mrmlScene) is not None)
+
+    def _refresh_shown(self, shown: VolumeNode | None) -> None:
         self.ui.hideMapsButton.enabled = self.ui.renderingBox.enabled = shown is not None
-        look = (parameters.opacity, parameters.threshold)
-        if shown is not None and look != self._look:
-            self._look = look
-            heat_maps.adjust_heat_map(shown, *look)
+        check(self.ui.renderingBox, shown is not None and map_display.is_rendered(shown))
+        browser = map_browser(shown) if shown is not None else None
+        self.ui.mapSlider.enabled = browser is not None
+        if browser is not None:
+            slide(self.ui.mapSlider, browser.GetSelectedItemNumber(), browser.GetNumberOfItems() - 1)
+        else:
+            slide(self.ui.mapSlider, 0, 0)
+        if shown is None:
+            self.ui.attentionLabel.text = ""
+            return
+        map_display.adjust_heat_map(shown, self.panel.parameters.opacity, self.panel.parameters.threshold)
+        self._listen(shown)
+        self.ui.attentionLabel.text = _("{title}: coefficients from 0 to 1, shown from {low:.2f} up.").format(
+            title=escape(map_title(shown)), low=self.panel.parameters.threshold
+        )
 
     def receive(self, update: News) -> None:
         if isinstance(update, Mapped):
-            self._shown = update.node
-            self._look = (self.panel.parameters.opacity, self.panel.parameters.threshold)
-            heat_maps.show_heat_map(self._shown, *self._look)
-            self.ui.attentionLabel.text = _("{title}: coefficients from 0 to 1, shown from {low:.2f} up.").format(
-                title=escape(update.title), low=self.panel.parameters.threshold
-            )
+            look = (self.panel.parameters.opacity, self.panel.parameters.threshold)
+            map_display.show_heat_map(update.node, *look)
+            self.panel.parameters.attentionMap = map_title(update.node)
+            browser = map_browser(update.node)
+            if browser is not None:
+                slicer.modules.sequences.showSequenceBrowser(browser)
 
     def map_chosen(self, _index: int) -> None:
         """Compute the chosen map for the slice in view."""
@@ -71,6 +105,13 @@ class AttentionSection:
         else:
             self.hide()
 
+    def step_to(self, number: int) -> None:
+        """Show another one of all maps."""
+        shown = self._shown
+        browser = map_browser(shown) if shown is not None else None
+        if browser is not None:
+            browser.SetSelectedItemNumber(number)
+
     def show_whole_volume(self, _checked: bool = False) -> None:
         """Compute the chosen map for all slices."""
         self._compute([self.panel.parameters.attentionMap], whole=True)
@@ -82,30 +123,37 @@ class AttentionSection:
             self._compute(list(spec.facts.maps), whole=False)
 
     def hide(self, _checked: bool = False) -> None:
-        """Take the maps out of the views; they stay in the scene."""
-        if self._shown is not None:
-            heat_maps.hide_heat_maps(self._shown.GetScene())
-            self._shown = None
+        """Take the maps, and all that belongs to them, out of the views; they stay in the scene."""
+        map_display.hide_heat_maps(slicer.mrmlScene)
+        self.panel.parameters.attentionMap = ""
         self.panel.refresh()
 
     def show_rendering(self, shown: bool) -> None:
         """The map in the 3D view."""
         node = self._shown
-        if node is not None:
-            self.panel.attempt(lambda: heat_maps.show_volume_rendering(node, shown))
+        if node is not None and shown:
+            self.panel.begin(self._row)
+            self.panel.attempt(lambda: self._render(node))
+        elif node is not None:
+            map_display.hide_volume_rendering(node)
+        self.panel.refresh()
 
     def toggle_query(self, placing: bool) -> None:
         """Place a point, and follow it."""
-        if self._point is not None:
-            self._point.remove()
-            self._point = None
-        if placing and self.panel.parameters.inputVolume is not None:
-            self._point = views.QueryPoint(self.panel.parameters.inputVolume, self._point_moved)
-            self._point.place()
+        if placing:
+            views.place_query_point(slicer.mrmlScene, self._point_moved)
+        else:
+            views.remove_query_point(slicer.mrmlScene)
 
-    def _point_moved(self, voxel: tuple[int, int, int]) -> None:
+    def _render(self, node: VolumeNode) -> None:
+        map_display.show_volume_rendering(node, self.panel.parameters.opacity, self.panel.parameters.threshold)
+        views.reset_3d_views()
+
+    def _point_moved(self, place: views.Place) -> None:
         spec = self.panel.spec
-        if spec is None or not spec.facts.queries:
+        volume = self.panel.parameters.inputVolume if self.panel.is_open else None
+        voxel = views.voxel_at(volume, place) if volume is not None else None
+        if spec is None or not spec.facts.queries or voxel is None:
             return
         title = self.panel.parameters.attentionMap
         title = title if title in spec.facts.queries else spec.facts.queries[-1]
@@ -115,3 +163,29 @@ class AttentionSection:
         self.panel.begin(self._row)
         self.panel.attempt(lambda: self.panel.session.show_maps(self.panel.target(), titles, whole=whole))
         self.panel.refresh()
+
+    def _is_of_another_model(self, shown: VolumeNode) -> bool:
+        """Whether a heat map's model could be chosen and is not; a map whose model is not here came with a scene."""
+        model = map_model(shown)
+        others = {spec.id for spec in self.panel.models if spec is not self.panel.spec}
+        return self.panel.spec is not None and model in others
+
+    def _listen(self, shown: VolumeNode) -> None:
+        """Follow the heat map that is seen, and what is laid over the slices by hand."""
+        if self._listener.hasObserver(shown, vtk.vtkCommand.ModifiedEvent, self._map_changed):
+            return
+        self._listener.removeObservers()
+        self._listener.addObserver(shown, vtk.vtkCommand.ModifiedEvent, self._map_changed)
+        for composite in composites(slicer.mrmlScene):
+            self._listener.addObserver(composite, vtk.vtkCommand.ModifiedEvent, self._map_changed)
+        map_display.name_seen_map(shown)
+
+    def _map_changed(self, changed: Node, _event: object) -> None:
+        """A step through the sequence, in the panel or by Slicer's own tool bar, or another foreground."""
+        title = map_title(changed)
+        for node in heat_maps(slicer.mrmlScene):
+            map_display.name_seen_map(node)
+        if self.panel.is_open and title:
+            self.panel.parameters.attentionMap = title
+        if self.panel.is_open:
+            self.refresh()

@@ -9,7 +9,7 @@ from typing import Any
 import qt
 
 from AttnSegLib.models.card import ModelSpec
-from AttnSegPanel.widgets import CheckBox, ComboBox, PushButton, TableWidget
+from AttnSegPanel.widgets import CheckBox, ComboBox, PushButton, Slider, TableWidget
 
 _FRAME = 8  # pixels around the rows of a table
 
@@ -42,6 +42,13 @@ def check(button: PushButton | CheckBox, checked: bool) -> None:
     blocked = button.blockSignals(True)
     button.checked = checked
     button.blockSignals(blocked)
+
+
+def slide(slider: Slider, value: int, maximum: int) -> None:
+    """Let a slider go from 0 to a maximum and show a value, without telling anyone."""
+    blocked = slider.blockSignals(True)
+    slider.maximum, slider.value = maximum, value
+    slider.blockSignals(blocked)
 
 
 def show_rows(table: TableWidget, rows: Sequence[Sequence[str]]) -> None:

@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from AttnSegLib.mrml import records, segmentations
+from AttnSegLib.mrml import records, segmentations, views
 from AttnSegLib.mrml.news import News, Segmented
 from AttnSegLib.mrml.records import SegmentRow
 from AttnSegLib.mrml.segmentations import Change
@@ -113,6 +113,8 @@ class ResultSection:
         """Surface of the result in the 3D view, made when it is first asked for."""
         if self.panel.parameters.segmentation is not None:
             segmentations.show_surface(self.panel.parameters.segmentation, shown)
+            if shown:
+                views.reset_3d_views()
 
     def see_attention(self, _checked: bool = False) -> None:
         """Where the network looked: the first map of its card, for the slice in view."""

@@ -27,6 +27,7 @@ class PushButton(Widget, Protocol):
     """QPushButton."""
 
     text: str
+    checked: bool
 
 
 class CheckBox(Widget, Protocol):
@@ -49,6 +50,13 @@ class TextBrowser(Widget, Protocol):
 
 class ProgressBar(Widget, Protocol):
     """QProgressBar."""
+
+    maximum: int
+    value: int
+
+
+class Slider(Widget, Protocol):
+    """QSlider."""
 
     maximum: int
     value: int
@@ -121,6 +129,7 @@ class PanelForm(Protocol):
     compareButton: PushButton
     compareTable: TableWidget
     mapBox: ComboBox
+    mapSlider: Slider
     wholeVolumeButton: PushButton
     sequenceButton: PushButton
     hideMapsButton: PushButton

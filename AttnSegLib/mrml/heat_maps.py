@@ -1,18 +1,20 @@
-"""Attention maps as volumes that lie over the image: made, shown, hidden, scrolled through. No Qt."""
+"""Attention maps as volumes, which lie over the image: one heat map, or all maps of a run as a sequence. No Qt."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import slicer
 
-from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.models.card import ModelSpec
-from AttnSegLib.mrml.nodes import color_table, composites, fill_volume_node, nodes_of_class
-from AttnSegLib.mrml.protocols import Node, Scene, VolumeNode
+from AttnSegLib.mrml.nodes import color_table, fill_volume_node, nodes_of_class
+from AttnSegLib.mrml.protocols import Node, Scene, SequenceBrowserNode, SequenceNode, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside
 
 _MAP = "AttnSeg.map"  # attribute of a heat map: the title of its attention map
+_MODEL = "AttnSeg.model"  # attribute of a heat map and of a sequence: the id of the model
 _INFERNO = "vtkMRMLColorTableNodeFileInferno.txt"
 _INFERNO_POINTS = (  # eight equal steps of the colour map, for a scene without it
     (0, 0, 4),
@@ -36,17 +38,12 @@ def write_heat_map_node(
     that is there already is replaced.
     """
     scene = volume_node.GetScene()
-    affine = node_affine(volume_node)
-    if region is not None:
-        coefficients = coefficients[region.slices]
-        affine[:3, 3] += affine[:3, :3] @ np.array(region.start[::-1])
     node = _known_heat_map(scene, spec, title)
     if node is None:
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"attention: {title}")
-        node.SetAttribute(_MAP, title)
-        node.SetAttribute("AttnSeg.model", spec.id)
-        place_beside(node, volume_node)
-    fill_volume_node(node, coefficients.astype(np.float32), affine)
+    _mark(node, spec, title)
+    _fill(node, coefficients, volume_node, region)
+    place_beside(node, volume_node)
     _style(node)
     return node
 
@@ -54,67 +51,93 @@ def write_heat_map_node(
 def heat_map_sequence(
     volume_node: VolumeNode, maps: dict[str, np.ndarray], spec: ModelSpec, region: Region | None = None
 ) -> VolumeNode:
-    """All maps of a run, title to (D, H, W), as a sequence to scroll through; returns the heat map that follows it."""
+    """All maps of a run, title to (D, H, W), as a sequence to step through; returns the heat map that follows it.
+
+    A sequence of the same model that is there already is replaced, and stays at the map that it showed.
+    """
     scene = volume_node.GetScene()
-    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", f"attention of {spec.id}")
-    sequence.SetIndexName("gate")
-    sequence.SetIndexType(sequence.TextIndex)
+    known = _known_sequence(scene, spec)
+    sequence, browser = known or _new_sequence(scene, spec)
+    item = browser.GetSelectedItemNumber()
+    sequence.RemoveAllDataNodes()
     for title, coefficients in maps.items():
-        node = write_heat_map_node(volume_node, coefficients, spec, title, region)
+        node = slicer.vtkMRMLScalarVolumeNode()
+        _mark(node, spec, title)
+        _fill(node, coefficients, volume_node, region)
         sequence.SetDataNodeAtValue(node, title)
-        scene.RemoveNode(node)
-    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", sequence.GetName())
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    browser.SetSelectedItemNumber(min(max(item, 0), len(maps) - 1))
     shown = browser.GetProxyNode(sequence)
-    shown.SetAttribute(_MAP, next(iter(maps)))
     place_beside(shown, volume_node)
     _style(shown)
     return shown
 
 
-def show_heat_map(node: VolumeNode, opacity: float, threshold: float) -> None:
-    """Lay a heat map over the image in all slice views; coefficients below the threshold are transparent."""
-    for composite in composites(node.GetScene()):
-        composite.SetForegroundVolumeID(node.GetID())
-    adjust_heat_map(node, opacity, threshold)
-    if node.GetScene().IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):  # in the application it is
-        slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+def heat_maps(scene: Scene) -> Iterator[VolumeNode]:
+    """All heat maps in a scene, shown or not."""
+    return (node for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode") if map_title(node))
 
 
-def adjust_heat_map(node: VolumeNode, opacity: float, threshold: float) -> None:
-    """Change how a heat map looks where it is shown; views that show something else by now stay as they are."""
-    display = node.GetDisplayNode()
-    display.SetThreshold(threshold, 1e6)
-    display.SetApplyThreshold(True)
-    for composite in composites(node.GetScene()):
-        if composite.GetForegroundVolumeID() == node.GetID():
-            composite.SetForegroundOpacity(opacity)
+def map_title(node: Node) -> str:
+    """Title of the attention map in a heat map; empty for any other node."""
+    return node.GetAttribute(_MAP) or ""
 
 
-def hide_heat_maps(scene: Scene) -> None:
-    """Take all heat maps out of the slice views; they stay in the scene."""
-    for composite in composites(scene):
-        shown = scene.GetNodeByID(composite.GetForegroundVolumeID() or "")
-        if shown is not None and shown.GetAttribute(_MAP):
-            composite.SetForegroundVolumeID(None)
+def map_model(node: Node) -> str:
+    """Id of the model whose attention a heat map shows."""
+    return node.GetAttribute(_MODEL) or ""
 
 
-def show_volume_rendering(node: VolumeNode, shown: bool) -> None:
-    """Show or hide a heat map in 3D. Raises `InputError` where the application can't render volumes."""
-    module = getattr(slicer.modules, "volumerendering", None)
-    if module is None:
-        raise InputError("Volume rendering is not there in this application; look at the map in the slice views.")
-    logic = module.logic()
-    display = logic.GetFirstVolumeRenderingDisplayNode(node) or logic.CreateDefaultVolumeRenderingNodes(node)
-    logic.CopyDisplayToVolumeRenderingDisplayNode(display, node.GetDisplayNode())
-    display.SetVisibility(shown)
+def map_browser(node: VolumeNode) -> SequenceBrowserNode | None:
+    """What steps through the sequence that a heat map follows; None if it follows none."""
+    browser: SequenceBrowserNode | None = slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(node)
+    return browser
 
 
 def _known_heat_map(scene: Scene, spec: ModelSpec, title: str) -> VolumeNode | None:
-    for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
-        if node.GetAttribute(_MAP) == title and node.GetAttribute("AttnSeg.model") == spec.id:
+    for node in heat_maps(scene):
+        if map_title(node) == title and map_model(node) == spec.id and map_browser(node) is None:
             return node
     return None
+
+
+def _known_sequence(scene: Scene, spec: ModelSpec) -> tuple[SequenceNode, SequenceBrowserNode] | None:
+    """The sequence of a model with what steps through it; of one that lacks a part the rest is removed."""
+    logic = slicer.modules.sequences.logic()
+    for sequence in list(nodes_of_class(scene, "vtkMRMLSequenceNode")):
+        if map_model(sequence) != spec.id:
+            continue
+        browser = logic.GetFirstBrowserNodeForSequenceNode(sequence)
+        if browser is not None and browser.GetProxyNode(sequence) is not None:
+            return sequence, browser
+        for node in (browser, sequence):
+            if node is not None:
+                scene.RemoveNode(node)
+    return None
+
+
+def _new_sequence(scene: Scene, spec: ModelSpec) -> tuple[SequenceNode, SequenceBrowserNode]:
+    name = f"attention of {spec.id}"
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", name)
+    sequence.SetAttribute(_MODEL, spec.id)
+    sequence.SetIndexName("gate")
+    sequence.SetIndexUnit("")  # else Slicer counts gates in seconds
+    sequence.SetIndexType(sequence.TextIndex)
+    return sequence, scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", name)
+
+
+def _mark(node: VolumeNode, spec: ModelSpec, title: str) -> None:
+    """A sequence hands these on to the node that follows it."""
+    node.SetAttribute(_MAP, title)
+    node.SetAttribute(_MODEL, spec.id)
+
+
+def _fill(node: VolumeNode, coefficients: np.ndarray, volume_node: VolumeNode, region: Region | None) -> None:
+    affine = node_affine(volume_node)
+    if region is not None:
+        coefficients = coefficients[region.slices]
+        affine[:3, 3] += affine[:3, :3] @ np.array(region.start[::-1])
+    fill_volume_node(node, coefficients.astype(np.float32), affine)
 
 
 def _style(node: VolumeNode) -> None:

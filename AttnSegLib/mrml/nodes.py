@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import slicer
 
-from AttnSegLib.mrml.protocols import CompositeNode, Node, Scene, SliceNode, VolumeNode
+from AttnSegLib.mrml.protocols import CompositeNode, Node, PointNode, Scene, SequenceNode, SliceNode, VolumeNode
 
 MAP = "AttnSeg.map"  # attribute of a heat map: the title of its attention map
 
@@ -55,6 +55,10 @@ def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLScalarVolumeNode"]) -> It
 def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLSliceCompositeNode"]) -> Iterator[CompositeNode]: ...
 @overload
 def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLSliceNode"]) -> Iterator[SliceNode]: ...
+@overload
+def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLSequenceNode"]) -> Iterator[SequenceNode]: ...
+@overload
+def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLMarkupsFiducialNode"]) -> Iterator[PointNode]: ...
 def nodes_of_class(scene: Scene, kind: str) -> Iterator[Any]:
     """All nodes of a class, as `vtkMRMLSliceNode`."""
     for number in range(scene.GetNumberOfNodesByClass(kind)):

@@ -1,4 +1,4 @@
-"""Places in the slice views: the slice they show, going to a slice, a point that follows the mouse. No Qt."""
+"""Places in the views: the slice they show, going to a slice, a point that follows the mouse. No Qt."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import numpy as np
 import slicer
 
 from AttnSegLib.mrml.nodes import nodes_of_class
-from AttnSegLib.mrml.protocols import VolumeNode
+from AttnSegLib.mrml.protocols import PointNode, Scene, VolumeNode
 from AttnSegLib.mrml.volumes import world_affine
+
+Place = tuple[float, float, float]
+_QUERY = "AttnSeg.query"  # attribute of the query point
 
 
 def slice_in_view(volume_node: VolumeNode, axis: int) -> int:
@@ -43,43 +46,63 @@ def _middle(volume_node: VolumeNode, axis: int, index: int) -> np.ndarray:
     return middle
 
 
-class QueryPoint:
-    """A point that the user places and drags in the views; `moved` gets its voxel (k, j, i) while that is there."""
+def reset_3d_views() -> None:
+    """Bring all that is seen in 3D into view; Slicer's cameras look at the origin, wherever the scan lies."""
+    slicer.util.resetThreeDViews()
 
-    def __init__(self, volume_node: VolumeNode, moved: Callable[[tuple[int, int, int]], None]):
-        self._volume_node, self._moved = volume_node, moved
-        scene = volume_node.GetScene()
-        self.node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "where does this look?")
-        self.node.SetMaximumNumberOfControlPoints(1)
-        self.node.CreateDefaultDisplayNodes()
-        events = (self.node.PointModifiedEvent, self.node.PointPositionDefinedEvent)
-        self._tags = [self.node.AddObserver(event, self._follow) for event in events]
 
-    def place(self) -> None:
-        """Let the next click in a view set the point."""
-        scene = self.node.GetScene()
-        selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
-        selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
-        selection.SetActivePlaceNodeID(self.node.GetID())
-        interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
-        interaction.SetCurrentInteractionMode(interaction.Place)
+def voxel_at(volume_node: VolumeNode, place: Place) -> tuple[int, int, int] | None:
+    """The voxel (k, j, i) at a place (x, y, z) in mm, RAS; None outside of the volume."""
+    index = np.linalg.inv(world_affine(volume_node)) @ [*place, 1.0]
+    i, j, k = (round(float(value)) for value in index[:3])
+    size = volume_node.GetImageData().GetDimensions()
+    inside = all(0 <= value < length for value, length in zip((i, j, k), size, strict=True))
+    return (k, j, i) if inside else None
 
-    def remove(self) -> None:
-        """Take the point away."""
-        for tag in self._tags:
-            self.node.RemoveObserver(tag)
-        self._tags = []
-        for node in (self.node.GetDisplayNode(), self.node):
-            if node is not None and node.GetScene() is not None:
-                node.GetScene().RemoveNode(node)
 
-    def _follow(self, *_: object) -> None:
-        if self.node.GetNumberOfDefinedControlPoints() == 0 or self._volume_node.GetScene() is None:
-            return
+def query_point(scene: Scene) -> PointNode | None:
+    """The point of which a map shows where it looks; None if there is none."""
+    points = nodes_of_class(scene, "vtkMRMLMarkupsFiducialNode")
+    return next((node for node in points if node.GetAttribute(_QUERY)), None)
+
+
+def place_query_point(scene: Scene, moved: Callable[[Place], None]) -> PointNode:
+    """A point that the next click in a view places, and that can be dragged; `moved` gets its place in mm, RAS.
+
+    It is not saved with the scene.
+    """
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "where does this look?")
+    node.SetAttribute(_QUERY, "yes")
+    node.SetMaximumNumberOfControlPoints(1)
+    node.SetControlPointLabelFormat("%N")  # its name, without a number
+    node.CreateDefaultDisplayNodes()
+    for one in (node, node.GetDisplayNode()):
+        one.SetSaveWithScene(False)
+    for event in (node.PointModifiedEvent, node.PointPositionDefinedEvent):
+        node.AddObserver(event, lambda *_: _tell(node, moved))
+    selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
+    selection.SetActivePlaceNodeID(node.GetID())
+    interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    interaction.SetCurrentInteractionMode(interaction.Place)
+    return node
+
+
+def remove_query_point(scene: Scene) -> None:
+    """Take the point away, and the mouse's task to place it; nothing happens if there is none."""
+    node = query_point(scene)
+    if node is None:
+        return
+    interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    if scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID() == node.GetID():
+        interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+    for one in (node.GetDisplayNode(), node):
+        if one is not None:
+            scene.RemoveNode(one)
+
+
+def _tell(node: PointNode, moved: Callable[[Place], None]) -> None:
+    if node.GetScene() is not None and node.GetNumberOfDefinedControlPoints() > 0:
         place = [0.0, 0.0, 0.0]
-        self.node.GetNthControlPointPositionWorld(0, place)
-        index = np.linalg.inv(world_affine(self._volume_node)) @ [*place, 1.0]
-        i, j, k = (round(float(value)) for value in index[:3])
-        size = self._volume_node.GetImageData().GetDimensions()
-        if all(0 <= value < length for value, length in zip((i, j, k), size, strict=True)):
-            self._moved((k, j, i))
+        node.GetNthControlPointPositionWorld(0, place)
+        moved((place[0], place[1], place[2]))

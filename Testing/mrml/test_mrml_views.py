@@ -108,17 +108,17 @@ def test_one_slice_of_a_heat_map_lies_where_it_belongs(volume, spec):
 def test_showing_and_hiding_heat_maps(scene, volume, spec):
     import slicer
 
-    from AttnSegLib.mrml import heat_maps
+    from AttnSegLib.mrml import heat_maps, map_display
 
     node = heat_maps.write_heat_map_node(volume, np.ones(SHAPE), spec, "gate 0,1")
-    heat_maps.show_heat_map(node, 0.7, 0.25)
+    map_display.show_heat_map(node, 0.7, 0.25)
     assert {c.GetForegroundVolumeID() for c in composites(scene)} == {node.GetID()}
     assert {c.GetForegroundOpacity() for c in composites(scene)} == {0.7}
     assert node.GetDisplayNode().GetApplyThreshold()
     assert node.GetDisplayNode().GetLowerThreshold() == 0.25
     mine = slicer.util.addVolumeFromArray(np.ones(SHAPE), name="mine")
     composites(scene)[0].SetForegroundVolumeID(mine.GetID())
-    heat_maps.hide_heat_maps(scene)
+    map_display.hide_heat_maps(scene)
     assert composites(scene)[0].GetForegroundVolumeID() == mine.GetID()
     assert composites(scene)[1].GetForegroundVolumeID() is None
     assert scene.IsNodePresent(node)
@@ -127,26 +127,75 @@ def test_showing_and_hiding_heat_maps(scene, volume, spec):
 def test_all_maps_are_a_sequence_in_order(scene, volume, spec):
     import slicer
 
-    from AttnSegLib.mrml import heat_maps
+    from AttnSegLib.mrml import heat_maps, map_display
 
+    single = heat_maps.write_heat_map_node(volume, np.ones(SHAPE), spec, "gate 0,1")
     maps = {f"gate 0,{n}": np.full(SHAPE, n / 4) for n in range(3)}
     shown = heat_maps.heat_map_sequence(volume, maps, spec)
     sequence = scene.GetFirstNodeByClass("vtkMRMLSequenceNode")
     assert [sequence.GetNthIndexValue(n) for n in range(3)] == list(maps)
+    assert sequence.GetIndexUnit() == ""  # else a tool bar counts gates in seconds
     assert slicer.util.arrayFromVolume(sequence.GetNthDataNode(2)).max() == 0.5
-    assert count(scene, "vtkMRMLScalarVolumeNode") == 2  # the scan, and what follows the sequence
+    assert count(scene, "vtkMRMLScalarVolumeNode") == 3  # the scan, the single map, and what follows the sequence
+    assert slicer.util.arrayFromVolume(single).max() == 1
     assert shown.GetDisplayNode().GetWindowLevelMax() == 1
-    heat_maps.show_heat_map(shown, 0.5, 0.1)
-    heat_maps.hide_heat_maps(scene)
+    map_display.show_heat_map(shown, 0.5, 0.1)
+    map_display.hide_heat_maps(scene)
     assert composites(scene)[0].GetForegroundVolumeID() is None
 
 
-def test_volume_rendering_needs_its_module(volume, spec):
+def test_a_step_shows_another_map_under_its_own_name(volume, spec):
+    import slicer
+
+    from AttnSegLib.mrml import heat_maps, map_display
+
+    shown = heat_maps.heat_map_sequence(volume, {f"gate 0,{n}": np.full(SHAPE, n / 4) for n in range(3)}, spec)
+    map_display.show_heat_map(shown, 0.5, 0.1)
+    heat_maps.map_browser(shown).SetSelectedItemNumber(2)
+    map_display.name_seen_map(shown)
+    assert slicer.util.arrayFromVolume(shown).max() == 0.5
+    assert (heat_maps.map_title(shown), shown.GetName()) == ("gate 0,2", "all maps: gate 0,2")
+    assert slicer.modules.colors.logic().GetColorLegendDisplayNode(shown).GetTitleText() == "gate 0,2"
+
+
+def test_all_maps_again_take_the_place_of_the_first_ones(scene, volume, spec):
+    import slicer
+
     from AttnSegLib.mrml import heat_maps
 
+    shown = heat_maps.heat_map_sequence(volume, {f"gate 0,{n}": np.full(SHAPE, n / 4) for n in range(3)}, spec)
+    heat_maps.map_browser(shown).SetSelectedItemNumber(1)
+    before = scene.GetNumberOfNodes()
+    again = heat_maps.heat_map_sequence(volume, {f"gate 0,{n}": np.full(SHAPE, n / 2) for n in range(3)}, spec)
+    assert again is shown
+    assert scene.GetNumberOfNodes() == before
+    assert heat_maps.map_title(shown) == "gate 0,1"
+    assert slicer.util.arrayFromVolume(shown).max() == 0.5
+    assert count(scene, "vtkMRMLSequenceNode") == count(scene, "vtkMRMLSequenceBrowserNode") == 1
+
+
+@pytest.mark.parametrize("kind", ["vtkMRMLSequenceBrowserNode", "vtkMRMLScalarVolumeNode"])
+def test_all_maps_again_after_a_part_of_them_was_removed(scene, volume, spec, kind):
+    from AttnSegLib.mrml import heat_maps
+
+    shown = heat_maps.heat_map_sequence(volume, {"gate 0,0": np.ones(SHAPE)}, spec)
+    scene.RemoveNode(shown if shown.IsA(kind) else heat_maps.map_browser(shown))
+    again = heat_maps.heat_map_sequence(volume, {"gate 0,0": np.ones(SHAPE)}, spec)
+    assert heat_maps.map_title(again) == "gate 0,0"
+    assert count(scene, "vtkMRMLSequenceNode") == count(scene, "vtkMRMLSequenceBrowserNode") == 1
+
+
+def test_volume_rendering_needs_its_module(volume, spec, monkeypatch):
+    import slicer
+
+    from AttnSegLib.mrml import heat_maps, map_display
+
+    monkeypatch.delattr(slicer.modules, "volumerendering")
     node = heat_maps.write_heat_map_node(volume, np.ones(SHAPE), spec, "gate 0,1")
+    map_display.show_heat_map(node, 0.5, 0.1)
     with pytest.raises(InputError, match="not there in this application"):
-        heat_maps.show_volume_rendering(node, True)
+        map_display.show_volume_rendering(node, 0.5, 0.1)
+    map_display.hide_heat_maps(node.GetScene())
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -173,21 +222,21 @@ def test_a_view_outside_the_volume_means_its_nearest_slice(scene, volume):
     assert views.slice_in_view(volume, 0) == SHAPE[0] - 1
 
 
-def test_a_query_point_tells_its_voxel_and_goes_without_trace(scene, volume):
+def test_a_query_point_tells_its_place_and_goes_without_trace(scene, volume):
     from AttnSegLib.mrml import views, volumes
 
     told = []
     before = scene.GetNumberOfNodes()
-    point = views.QueryPoint(volume, told.append)
-    point.place()
+    point = views.place_query_point(scene, told.append)
+    assert views.query_point(scene) is point
     interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     place = (volumes.world_affine(volume) @ [4, 2, 1, 1])[:3]
-    point.node.AddControlPointWorld(place.tolist())
-    assert told[-1] == (1, 2, 4)
-    number = len(told)
-    point.node.SetNthControlPointPositionWorld(0, [9999.0, 0.0, 0.0])
-    assert len(told) == number
-    point.remove()
+    point.AddControlPointWorld(place.tolist())
+    assert views.voxel_at(volume, told[-1]) == (1, 2, 4)
+    point.SetNthControlPointPositionWorld(0, [9999.0, 0.0, 0.0])
+    assert views.voxel_at(volume, told[-1]) is None
+    views.remove_query_point(scene)
     assert scene.GetNumberOfNodes() == before
-    point.remove()
+    assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform  # the next click places nothing
+    views.remove_query_point(scene)

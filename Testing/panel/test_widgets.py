@@ -18,6 +18,7 @@ CLASSES = {
     "QProgressBar": "ProgressBar",
     "QComboBox": "ComboBox",
     "qMRMLNodeComboBox": "NodeBox",
+    "QSlider": "Slider",
     "QTableWidget": "TableWidget",
     "ctkCollapsibleButton": "CollapsibleButton",
 }

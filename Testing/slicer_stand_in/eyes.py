@@ -35,16 +35,16 @@ def why_blind() -> str | None:
 
 
 class Eyes:
-    """Looks at the three slice views, `Red`, `Green` and `Yellow`, and at the 3D view, `3D`, all of one size.
+    """Looks at the three slice views, `Red`, `Green` and `Yellow`, and at the 3D view, `3D`.
 
-    size: pixels of a view, height and width.
+    size: pixels of a slice view, height and width; size_3d: of the 3D view, since volume rendering takes long.
     """
 
-    def __init__(self, size: int = 256):
+    def __init__(self, size: int = 200, size_3d: int = 96):
         manager = slicer.app.layoutManager()
         self._slices = {name: manager.sliceWidget(name).sliceLogic() for name in manager.sliceViewNames()}
         self._windows = {name: _SliceWindow(logic, size) for name, logic in self._slices.items()}
-        self._windows["3D"] = _view_window(manager.view_node, size)
+        self._windows["3D"] = _view_window(manager.view_node, size_3d)
         for logic in self._slices.values():
             logic.ResizeSliceNode(size, size)
         manager.three_d_renderers.append(self._windows["3D"].renderer)
@@ -53,12 +53,17 @@ class Eyes:
         """(H, W, 3) uint8: what a view shows now."""
         return self._windows[name].picture()
 
+    def draw(self) -> None:
+        """Let the views draw what has changed, as the application does between two events."""
+        for window in self._windows.values():
+            window.draw()
+
     def legend(self, name: str) -> tuple[int, int, int, int] | None:
         """The box around what the legend draws in a view, as first and last row and column; None if there is none."""
         return self._windows[name].legend()
 
     def save(self, path: str | Path) -> None:
-        """All four views in one picture, as Slicer's usual layout has them."""
+        """All four views in one picture, as Slicer's usual layout has them; they must be of one size."""
         import matplotlib.image
 
         rows = [("Red", "3D"), ("Green", "Yellow")]
@@ -93,8 +98,21 @@ class _Window:
         self._group.Initialize(factory, self.renderer)
         self._group.SetMRMLDisplayableNode(node)
 
+        self._is_old = True
+        self._group.AddObserver(vtk.vtkCommand.UpdateEvent, self._grow_old)  # what managers ask for
+
+    def _grow_old(self, *_):
+        self._is_old = True
+
+    def draw(self) -> None:
+        """Draw if a displayable manager asked for it."""
+        if self._is_old:
+            self._is_old = False
+            self._window.Render()
+
     def picture(self) -> np.ndarray:
-        self._window.Render()
+        self._is_old = True
+        self.draw()
         return _pixels(self._window)
 
     def legend(self):
@@ -130,11 +148,13 @@ class _SliceWindow(_Window):
         self.renderer.AddViewProp(self._actor)
         self.renderer.GetActiveCamera().ParallelProjectionOn()
 
-    def picture(self) -> np.ndarray:
+    def draw(self) -> None:
+        """Draw, since what volumes show has changed if anything has."""
+        self._is_old = True
         blended = self._logic.GetImageDataConnection()
         self._layers.SetInputConnection(blended)
         self._actor.SetVisibility(blended is not None)
-        return super().picture()
+        super().draw()
 
 
 def _view_window(node, size):

@@ -60,12 +60,26 @@ def start_qt():
     """Start the application with Qt; skips the test where that can't be, or fails it if ATTNSEG_REQUIRE_QT=1."""
     from . import gui
 
-    reason = gui.why_not()
+    _skip_if(gui.why_not())
+    gui.start()
+
+
+def _skip_if(reason):
     if reason and os.environ.get("ATTNSEG_REQUIRE_QT") == "1":
         pytest.fail(reason, pytrace=False)
     if reason:
         pytest.skip(reason)
-    gui.start()
+
+
+@pytest.fixture
+def eyes(scene):  # noqa: ARG001 - the views are closed before the scene is cleared
+    """`Eyes` that look at all views; without OpenGL the test is skipped, or fails if ATTNSEG_REQUIRE_QT=1."""
+    from . import eyes as looking
+
+    _skip_if(looking.why_blind())
+    opened = looking.Eyes()
+    yield opened
+    opened.close()
 
 
 @dataclass

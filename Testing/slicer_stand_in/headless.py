@@ -45,6 +45,15 @@ class Module:
         return self._logic
 
 
+class SequencesModule(Module):
+    """The module Sequences; the tool bar is `shown_browser`, the browser node that it shows."""
+
+    shown_browser = None
+
+    def showSequenceBrowser(self, browser):
+        self.shown_browser = browser
+
+
 class ScriptedModule(Module):
     """What a scripted module gets as `parent` and fills in, and its entry of `slicer.modules`."""
 
@@ -227,7 +236,7 @@ class Application:
         logic.SetMRMLApplicationLogic(self._logic)
         logic.SetMRMLScene(self._scene)
         self._logic.SetModuleLogic(name, logic)
-        return Module(name, logic)
+        return SequencesModule(name, logic) if name == "Sequences" else Module(name, logic)
 
 
 def start() -> Application:
