@@ -37,7 +37,7 @@ def show_heat_map(node: VolumeNode, opacity: float, threshold: float) -> None:
         composite.SetForegroundVolumeID(node.GetID())
     for other in others:
         _hide(other)
-    node.GetDisplayNode().SetAttribute(_LOOK, "")
+    _remember_look(node, "")
     adjust_heat_map(node, opacity, threshold)
     _show_legend(node)
     if rendered:
@@ -52,9 +52,10 @@ def adjust_heat_map(node: VolumeNode, opacity: float, threshold: float) -> None:
     display, look = node.GetDisplayNode(), f"{opacity:g} {threshold:g}"
     if display.GetAttribute(_LOOK) == look:
         return
-    display.SetAttribute(_LOOK, look)
-    display.SetThreshold(threshold, 1e6)
-    display.SetApplyThreshold(True)
+    _remember_look(node, look)
+    if not display.GetApplyThreshold() or display.GetLowerThreshold() != threshold:
+        display.SetThreshold(threshold, 1e6)
+        display.SetApplyThreshold(True)
     for composite in composites(node.GetScene()):
         if composite.GetForegroundVolumeID() == node.GetID():
             composite.SetForegroundOpacity(opacity)
@@ -105,6 +106,14 @@ def hide_volume_rendering(node: VolumeNode) -> None:
     rendering = _rendering(node)
     if rendering is not None:
         rendering.SetVisibility(False)
+
+
+def _remember_look(node: VolumeNode, look: str) -> None:
+    """Without an event, at which every legend would be made anew."""
+    display = node.GetDisplayNode()
+    display.DisableModifiedEventOn()
+    display.SetAttribute(_LOOK, look)
+    display.DisableModifiedEventOff()
 
 
 def _hide(node: VolumeNode) -> None:

@@ -1,7 +1,7 @@
 """What looking costs: slices and 3D drawn while sliders move, maps are stepped through and a result is written.
 
-Run by `python -m Testing.benchmarks.waiting.views`; needs OpenGL, which may be software. Times are of the processor, of
-all threads together: how long the application stands still on a machine that has nothing else to do.
+Run by `python -m Testing.benchmarks.waiting.views`; needs OpenGL, which may be software. Times are those that the
+processor spends in the main thread: how long the application stands still on a machine that has nothing else to do.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def main() -> None:
     views = eyes.Eyes(PIXELS, PIXELS)
     for name in slicer.app.layoutManager().sliceViewNames():
         slicer.app.layoutManager().sliceWidget(name).sliceLogic().FitSliceToAll()
-    print(f"Views of {PIXELS} x {PIXELS} pixels: ms of the processor, with drawing them")
+    print(f"Views of {PIXELS} x {PIXELS} pixels: ms of the main thread's processor time")
+    print(f"  {'':45}{'alone':>9}{'drawn':>9}")
     result(views, volume, np.asarray(labels, np.uint8), find_model(MODEL))
     maps(views, volume, find_model(MODEL))
     views.close()
@@ -53,19 +54,15 @@ def result(views, volume, labels, spec) -> None:
     views.draw()
     first = segmentations.write_segmentation_node(None, volume, labels, spec)
     views.draw()
-    row(
-        "writing the sample's result",
-        lambda _: segmentations.write_segmentation_node(first.node, volume, labels, spec),
-        views,
-    )
+
+    def again(_number):
+        segmentations.write_segmentation_node(first.node, volume, labels, spec)
+
+    row("writing the sample's result", again, views)
     segmentations.show_surface(first.node, True)
     places.reset_3d_views()
     views.draw()
-    row(
-        "the same with a surface",
-        lambda _: segmentations.write_segmentation_node(first.node, volume, labels, spec),
-        views,
-    )
+    row("the same with a surface", again, views)
 
 
 def maps(views, volume, spec) -> None:
@@ -95,11 +92,11 @@ def row(what: str, change: Callable[[int], object], views) -> None:
     """A line of the table: the middle of several times, of the change alone and with the views drawn."""
     alone, drawn = [], []
     for number in range(1, TIMES + 1):
-        begin = time.process_time()
+        begin = time.thread_time()
         change(number)
-        alone.append(time.process_time() - begin)
+        alone.append(time.thread_time() - begin)
         views.draw()
-        drawn.append(time.process_time() - begin)
+        drawn.append(time.thread_time() - begin)
     print(f"  {what:45}{np.median(alone) * 1000:9.1f}{np.median(drawn) * 1000:9.1f}", flush=True)
 
 
