@@ -9,11 +9,10 @@ import slicer
 
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.models.card import ModelSpec
-from AttnSegLib.mrml.nodes import color_table, fill_volume_node, nodes_of_class
+from AttnSegLib.mrml.nodes import MAP, color_table, fill_volume_node, nodes_of_class
 from AttnSegLib.mrml.protocols import Node, Scene, SequenceBrowserNode, SequenceNode, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside
 
-_MAP = "AttnSeg.map"  # attribute of a heat map: the title of its attention map
 _MODEL = "AttnSeg.model"  # attribute of a heat map and of a sequence: the id of the model
 _INFERNO = "vtkMRMLColorTableNodeFileInferno.txt"
 _INFERNO_POINTS = (  # eight equal steps of the colour map, for a scene without it
@@ -80,7 +79,7 @@ def heat_maps(scene: Scene) -> Iterator[VolumeNode]:
 
 def map_title(node: Node) -> str:
     """Title of the attention map in a heat map; empty for any other node."""
-    return node.GetAttribute(_MAP) or ""
+    return node.GetAttribute(MAP) or ""
 
 
 def map_model(node: Node) -> str:
@@ -128,7 +127,7 @@ def _new_sequence(scene: Scene, spec: ModelSpec) -> tuple[SequenceNode, Sequence
 
 def _mark(node: VolumeNode, spec: ModelSpec, title: str) -> None:
     """A sequence hands these on to the node that follows it."""
-    node.SetAttribute(_MAP, title)
+    node.SetAttribute(MAP, title)
     node.SetAttribute(_MODEL, spec.id)
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from panel_at_work import SHAPE, finish, legend_of, pick, rendering_of, segmented, show_all_maps, show_map, words
+from panel_at_work import SHAPE, finish, legend_of, pick, rendering_of, said, segmented, show_all_maps, show_map, words
 
 
 def test_a_map_of_the_slice_in_view_becomes_the_foreground(widget, ui, worker, a_node):
@@ -149,7 +149,7 @@ def test_volume_rendering_where_there_is_none_says_so(widget, ui, monkeypatch):
     show_map(widget)
     monkeypatch.delattr(slicer.modules, "volumerendering")
     ui.renderingBox.checked = True
-    assert "Volume rendering" in ui.statusLabel.text
+    assert "Volume rendering" in said(widget)
     assert not ui.renderingBox.checked
 
 
