@@ -30,8 +30,8 @@ class AttentionSection:
 
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
-        self._row = RunRow.below(self.ui.attentionSection, panel.input.cancel)
         self._listener = VTKObservationMixin()
+        self._row = RunRow.below(self.ui.attentionSection, panel.input.cancel)
         self.ui.mapBox.connect("activated(int)", self.map_chosen)
         self.ui.mapSlider.connect("valueChanged(int)", self.step_to)
         self.ui.wholeVolumeButton.connect("clicked(bool)", self.show_whole_volume)
