@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from AttnSegLib import __version__
-from AttnSegLib.commands import collect as collect_commands
 from AttnSegLib.commands import models as model_commands
+from AttnSegLib.commands.collect import add_collect_to
 from AttnSegLib.commands.progress import TerminalBar, progress_bar
 from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.planes import PLANES
@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     model_commands.add_to(models)
 
     collect = commands.add_parser("collect", help="keep labelled cases of your own, to teach a model")
-    collect_commands.add_to(collect)
+    add_collect_to(collect)
 
     networks = commands.add_parser("networks", help="list the networks, their size and cost")
     networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")

@@ -18,7 +18,14 @@ from AttnSegLib.models.places import user_folder
 from training.command_line import add_run_options, exit_code_of
 from training.export import Form, export
 from training.learning.recipe import Recipe, from_dict, read_checkpoint, read_recipe
-from training.teaching.made_recipe import NETWORKS, begun_by, in_plain_words, model_id_for, recipe_for, recipe_table
+from training.teaching.made_recipe import (
+    NETWORKS,
+    begun_by,
+    in_plain_words,
+    model_id_for,
+    recipe_of_collection,
+    recipe_table,
+)
 from training.teaching.suggestion import latest_model, suggest
 from training.teaching.survey import survey
 from training.teaching.toml_file import write_toml_file
@@ -110,7 +117,7 @@ def _made(collection: Collection, options: argparse.Namespace) -> Recipe:
     network, found = options.network, survey(collection)
     minutes = minutes_of(options.time)
     if options.start is None:
-        return recipe_for(collection, found, network or _NETWORK, minutes, options.seed)
+        return recipe_of_collection(collection, found, network or _NETWORK, minutes, options.seed)
     if Path(options.start).is_file():
         before = from_dict(read_checkpoint(Path(options.start))["hyper_parameters"]["recipe"])
         name, sizes, preprocessing = before.network, before.options, before.preprocessing
@@ -119,7 +126,7 @@ def _made(collection: Collection, options: argparse.Namespace) -> Recipe:
         name, sizes, preprocessing = spec.network, spec.options, spec.preprocessing
     if network not in (None, name):
         raise InputError(f"'{options.start}' has the network '{name}', not '{network}'; leave --network out.")
-    return begun_by(recipe_for(collection, found, name, minutes, options.seed), sizes, preprocessing)
+    return begun_by(recipe_of_collection(collection, found, name, minutes, options.seed), sizes, preprocessing)
 
 
 def _free_id(collection: Collection, recipe: Recipe, models: Path) -> str:

@@ -36,7 +36,7 @@ def write_voxels_file(path: Path, voxels: np.ndarray, affine: np.ndarray) -> Non
         with unfinished.open("wb") as file:
             file.write(_header(voxels, affine).encode("ascii"))
             packer = zlib.compressobj(_FAST, wbits=_GZIP)
-            whole = memoryview(voxels).cast("B")
+            whole = voxels.data.cast("B")
             for start in range(0, len(whole), _AT_ONCE):
                 file.write(packer.compress(whole[start : start + _AT_ONCE]))
             file.write(packer.flush())

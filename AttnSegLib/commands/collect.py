@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 
-def add_to(collect: argparse.ArgumentParser) -> None:
+def add_collect_to(collect: argparse.ArgumentParser) -> None:
     """Add the commands to the parser of `attnseg collect`."""
     actions = collect.add_subparsers(required=True, metavar="ACTION", dest="action")
     collect.set_defaults(run=_run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -211,6 +212,7 @@ def _describe_input(name: str | None, volume: Volume) -> dict[str, Any]:
 def _no_picture() -> list[str]:
     """Why there will be no picture of the run; nothing if there will be one."""
     if find_spec("matplotlib") is not None:
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it can't write to
         return []
     return [f"There is no {OVERVIEW}, since matplotlib is missing; to have it: pip install matplotlib."]
 

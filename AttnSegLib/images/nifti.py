@@ -205,10 +205,10 @@ def _two_places(used: np.ndarray, other: np.ndarray, shape: tuple[int, int, int]
     if apart < np.linalg.norm(used[:3, :3], axis=0).min() / 2:
         return ()
     mirrored = np.linalg.det(used[:3, :3]) * np.linalg.det(other[:3, :3]) < 0
-    sides = " and of them one is the mirror image of the other" if mirrored else ""
+    sides, check = (" and mirrored", "left and right") if mirrored else ("", "that it is right")
     return (
         f"The header names two places for the voxels, {words[0]} and {words[1]}, up to {apart:.3g} mm apart{sides}: "
-        f"the {words[0]} was taken, as Slicer does; check that it is right.",
+        f"the {words[0]} was taken, as Slicer does; check {check}.",
     )
 
 

@@ -69,7 +69,7 @@ def _pieces(engine: Any, chunk: bytes) -> Iterator[bytes]:
             piece = engine.decompress(getattr(engine, "unconsumed_tail", b""), _AT_ONCE)  # bzip2 keeps it to itself
             yield piece
     except (zlib.error, OSError, EOFError) as error:
-        raise Damaged("its packed voxels do not fit their checksum, or are none") from error
+        raise Damaged("its packed voxels do not match their checksum") from error
 
 
 def read_text(file: BinaryIO, voxels: np.ndarray) -> int:

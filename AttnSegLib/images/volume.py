@@ -171,9 +171,10 @@ def _read_file(path: Path) -> Volume:
     """By suffix: damaged headers of one format pass for another."""
     read = next((reader for suffix, reader in _READERS.items() if path.name.lower().endswith(suffix)), None)
     if read is None:
+        path.stat()  # what is not there is told as that
         raise InputError(
             f"'{path.name}' is not a NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file; "
-            "convert it, or give the folder of a DICOM series."
+            "convert or unpack it, or give the folder of a DICOM series."
         )
     try:
         contents = read(path)

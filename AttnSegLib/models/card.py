@@ -195,7 +195,8 @@ class ModelSpec:
     @property
     def maps_by_influence(self) -> tuple[str, ...]:
         """Titles of all maps, the most influential first; what was not measured comes last."""
-        measured = [one.map for one in self.influence.maps] if self.influence else []
+        known = self.influence.maps if self.influence else ()
+        measured = [one.map for one in sorted(known, key=lambda one: -one.influence)]
         return (*measured, *(title for title in self.facts.maps if title not in measured))
 
     def words_on(self, title: str) -> str:

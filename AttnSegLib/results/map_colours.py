@@ -16,8 +16,8 @@ _NARROWEST = 1e-3  # float16 tells no smaller steps between 0.5 and 1
 class MapColours:
     """The coefficients that get the first and the last colour.
 
-    subtracted: whether the network subtracts what the map has gathered, since its gamma is negative. Then the signed
-    coefficients, from -high to high, get the colours of a diverging scale with 0 in the middle.
+    subtracted: whether the network subtracts what the map has gathered, since its gamma is negative. Then the colours
+    are cold instead of warm, as in a diverging scale that is dark in the middle, and the numbers are negative.
     """
 
     low: float
@@ -33,18 +33,15 @@ class MapColours:
 
     def shares(self, coefficients: np.ndarray) -> np.ndarray:
         """Coefficients to where they lie in the colour scale, from 0 to 1."""
-        values = coefficients.astype(np.float32)
-        if self.subtracted:
-            return np.clip(0.5 - 0.5 * values / self.high, 0, 1)
-        return np.clip((values - self.low) / (self.high - self.low), 0, 1)
+        shares: np.ndarray = np.clip((coefficients.astype(np.float32) - self.low) / (self.high - self.low), 0, 1)
+        return shares
 
     @property
     def ends(self) -> tuple[str, str]:
-        """The two numbers to print at the ends of the part of the scale that is used."""
-        if self.subtracted:
-            return _printed(-self.high), _printed(-self.low)
-        return _printed(self.low), _printed(self.high)
+        """The two numbers to print at the dark and the bright end of the scale."""
+        sign = -1 if self.subtracted else 1
+        return _printed(sign * self.low), _printed(sign * self.high)
 
 
 def _printed(value: float) -> str:
-    return f"{value:z.3g}" if abs(value) < 0.1 else f"{value:.2f}"
+    return f"{value:z.{3 if abs(value) < 0.1 else 2}f}"

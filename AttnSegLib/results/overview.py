@@ -85,6 +85,7 @@ def write_overview(path: Path, overview: Overview) -> None:
         grid[row, 0].set_ylabel(fill(title, max(9, int(11 * row_height))), fontsize=10)  # slices may be flat
         if row:
             _draw_bar(grid[row, -1], colours[title])
+    grid[-1, -1].set_xlabel("on dark to\nbright image", fontsize=6)
     figure.suptitle(overview.title, fontsize=11)
     figure.legend(handles=_legend(overview), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     figure.savefig(path, format="png")
@@ -98,10 +99,9 @@ def draw_slice_with_maps(overview: Overview, number: int) -> Figure:
     rows = -(-len(panels) // columns)
     colours = {title: overview.colours(title) for title in overview.attention}
     titles = ["\n".join(fill(line, _TITLE) for line in title.splitlines()) for title in panels]
-    titles[1:] = [f"{title}\n{_range(colours[panel])}" for title, panel in zip(titles[1:], panels[1:], strict=True)]
     lines = max(title.count("\n") + 1 for title in titles)
     height, width = physical_size(overview.stack)
-    row_height = _INCHES * height / width + 0.15 * lines + 0.1
+    row_height = _INCHES * height / width + 0.15 * lines + 0.1 + 0.35
     figure = Figure(figsize=(_INCHES * columns + 0.7, row_height * rows + 0.7), layout="constrained", dpi=90)
     figure.patch.set_facecolor(_WHITE)
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -109,6 +109,7 @@ def draw_slice_with_maps(overview: Overview, number: int) -> Figure:
     draw_spacing_bar(grid.flat[0], overview.stack)
     for axes, title in zip(grid.flat[1:], overview.attention, strict=False):
         _draw_attention(axes, overview, title, number, colours[title])
+        _draw_bar_below(axes, colours[title])
     for axes, title in zip(grid.flat, titles, strict=False):
         axes.set_title(title, fontsize=8)
     for axes in grid.flat[len(panels) :]:
@@ -158,13 +159,19 @@ def _draw_bar(axes: Axes, colours: MapColours) -> None:
     axes.set_yticklabels(colours.ends, fontsize=8)
     axes.set_ylabel("subtracted" if colours.subtracted else "coefficient", fontsize=8)
     axes.yaxis.set_label_position("right")
-    axes.set_xlabel("on dark to\nbright image", fontsize=6)
-    axes.set_xlabel("on dark to\nbright image", fontsize=6)
 
 
-def _range(colours: MapColours) -> str:
-    low, high = colours.ends
-    return f"colours: {low} to {high}" + (", subtracted" if colours.subtracted else "")
+def _draw_bar_below(axes: Axes, colours: MapColours) -> None:
+    """The same, lying under a map."""
+    bar = axes.inset_axes((0.0, -0.09, 1.0, 0.06))
+    bar.imshow(scale_over_grey(colours).swapaxes(0, 1), origin="lower", extent=(0, 1, 0, 1), aspect="auto")
+    bar.set(xticks=[0, 1], yticks=[])
+    bar.tick_params(length=0)
+    low, high = bar.set_xticklabels(colours.ends, fontsize=7)
+    low.set_horizontalalignment("left")
+    high.set_horizontalalignment("right")
+    if colours.subtracted:
+        bar.set_xlabel("subtracted", fontsize=7, labelpad=-7)
 
 
 def _legend(overview: Overview) -> list[Line2D]:

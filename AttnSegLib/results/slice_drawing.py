@@ -16,7 +16,7 @@ from AttnSegLib.models.card import Label
 from AttnSegLib.results.map_colours import MapColours
 
 OPACITY = 0.6  # of a map over the image
-_SCALE, _SIGNED_SCALE = "inferno", "RdBu_r"  # both can be read in every kind of colour vision
+_SCALE = "inferno"  # can be read in every kind of colour vision
 # Left, right, upper and lower border of a slice, as radiologists hang it.
 _BORDERS = {"axial": "RLAP", "sagittal": "APSI", "coronal": "RLSI"}
 _DIRECTIONS = ("RL", "AP", "SI")  # of positive and negative coordinates
@@ -55,8 +55,7 @@ def draw_map(axes: Axes, stack: SliceStack, number: int, coefficients: np.ndarra
 def scale_over_grey(colours: MapColours, rows: int = 64, columns: int = 24) -> np.ndarray:
     """(rows, columns, 3): the colours of a map, from the least coefficient up, over image from black to white. Every
     colour of `draw_map` is here."""
-    first, last = (0.0, float(colours.shares(np.array(colours.low)))) if colours.subtracted else (0.0, 1.0)
-    shares, grey = np.linspace(first, last, rows), np.linspace(0, 1, columns)
+    shares, grey = np.linspace(0, 1, rows), np.linspace(0, 1, columns)
     return _blended(np.tile(grey, (rows, 1)), np.tile(shares[:, None], columns), colours)
 
 
@@ -124,8 +123,10 @@ def _grey(stack: SliceStack, number: int) -> np.ndarray:
 
 
 def _blended(grey: np.ndarray, shares: np.ndarray, colours: MapColours) -> np.ndarray:
-    scale = colormaps[_SIGNED_SCALE if colours.subtracted else _SCALE]
-    blended: np.ndarray = (1 - OPACITY) * grey[..., None] + OPACITY * scale(shares)[..., :3]
+    red, green, blue = np.moveaxis(colormaps[_SCALE](shares)[..., :3], -1, 0)
+    if colours.subtracted:  # black, blue, white instead of black, red, yellow, and as bright
+        red, green, blue = green, (red + green) / 2, red
+    blended: np.ndarray = (1 - OPACITY) * grey[..., None] + OPACITY * np.stack([red, green, blue], axis=-1)
     return blended
 
 

@@ -1,7 +1,7 @@
-"""All that client and worker say to each other, one small type for each message. Session and panel speak of them, too.
+"""All messages between client and worker, each a small type of its own. Session and panel use them, too. No torch.
 
-Orders go to the worker, the others come from it. A message is a dataclass of plain values: `typed_json` makes JSON of
-it and reads it again, so that a message that is not of ours never gets past the reader. No torch.
+Orders go to the worker, all others come from it. A message is a dataclass of plain values: `typed_json` turns it into
+JSON and checks it when it is read, so that nothing else than our messages gets through.
 """
 
 from __future__ import annotations
@@ -47,9 +47,16 @@ class Request:
 
 @dataclass(frozen=True)
 class SegmentOrder:
-    """Run a model. folder: of the model. voxels (D, H, W), affine (4 rows), modality, padding: of the volume; voxels
-    that the worker had in the order before are still there. label_map, attention, probabilities: where to write, as in
-    `Canvas`. painted: as in `PredictionOptions`.
+    """Run a model.
+
+    Args:
+        job: number of the job.
+        request: what to predict.
+        folder: in which the model lies.
+        voxels: (D, H, W) of the volume; the same block as in the last order if the volume is the same.
+        affine, modality, padding: of the volume; the affine as 4 rows.
+        label_map, attention, probabilities: where to write results, as in `Canvas`.
+        painted: as in `PredictionOptions`.
     """
 
     job: int
@@ -106,8 +113,12 @@ class Alive:
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker is up. devices: (name for a request, in words, free memory in MiB or None); the CPU is not listed.
-    cpu_lanes: how many batches can be under way there side by side, see `inference.cost`."""
+    """The worker has started.
+
+    Args:
+        devices: all but the CPU, each as its name for a request, its name in words, and its free memory in MiB or None.
+        cpu_lanes: how many batches can run side by side on the CPU, see `inference.cost`.
+    """
 
     devices: tuple[tuple[str, str, int | None], ...]
     cpu_lanes: Annotated[int, Between(1, 2**16)] = 1
@@ -115,7 +126,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Attached:
-    """The worker has the job's shared memory: its names may go."""
+    """The worker has opened the job's shared memory, so that the client can remove its names."""
 
     job: int
 

@@ -46,6 +46,14 @@ def test_packed_voxels_need_no_size_in_the_header(tmp_path, pack):
     np.testing.assert_array_equal(read_volume(path).voxels, some_voxels())
 
 
+@pytest.mark.parametrize("more", [b"x", zlib.compress(b"")])
+def test_nothing_follows_packed_voxels(tmp_path, more):
+    path = tmp_path / "image.mha"
+    packed = zlib.compress(some_voxels().tobytes())
+    path.write_bytes(meta_header(some_voxels(), CompressedData=True) + packed + more)
+    assert "something follows its packed voxels" in refusal(path)
+
+
 def test_voxels_written_out_as_text_are_read(tmp_path):
     path = tmp_path / "image.mha"
     text = " ".join(map(str, some_voxels().ravel())).encode()

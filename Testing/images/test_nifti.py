@@ -60,7 +60,7 @@ def test_several_packed_parts_and_zeros_behind_them_are_one_file(tmp_path):
     path.write_bytes(gzip.compress(content[:400]) + gzip.compress(content[400:]) + bytes(50_000))
     np.testing.assert_array_equal(read_volume(path).voxels, some_voxels())
     path.write_bytes(gzip.compress(content) + b"more")
-    assert "do not fit their checksum" in refusal(path)
+    assert "do not match their checksum" in refusal(path)
 
 
 @pytest.mark.parametrize("kind", [1, 1536])
@@ -175,7 +175,7 @@ def test_two_places_give_one_notice_and_label_maps_on_either_fit(tmp_path, qform
     np.testing.assert_allclose(volume.affine, AFFINE if taken == "qform" else other, atol=1e-6)
     (notice,) = volume.notices
     assert f"the {taken} was taken" in notice
-    assert "mirror image" in notice
+    assert "apart and mirrored" in notice
     for rows in (SFORM, MIRRORED):
         path = write_nifti(tmp_path / "labels.nii", some_voxels("u1"), srow=rows)
         np.testing.assert_array_equal(read_label_map(path, volume), some_voxels("u1"))

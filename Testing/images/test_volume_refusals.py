@@ -19,8 +19,9 @@ def sform(*rows):
     return 280, "12f", *np.ravel(rows)
 
 
-def test_a_missing_file_is_refused(tmp_path):
-    assert "No such file" in refusal(tmp_path / "nothing.nii.gz")
+@pytest.mark.parametrize("name", ["nothing.nii.gz", "nothing"], ids=["file", "folder"])
+def test_what_is_missing_is_refused(tmp_path, name):
+    assert "No such file" in refusal(tmp_path / name)
 
 
 def test_a_forbidden_file_is_refused(a_nifti, monkeypatch):

@@ -1,7 +1,6 @@
 """Memory is kept while a prediction lasts, and given back afterwards."""
 
 import ctypes
-import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from AttnSegLib.inference.cpu_memory import memory_kept
 
+resource = pytest.importorskip("resource", reason="Windows counts no faults for us")
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"),
     reason="there is no glibc",

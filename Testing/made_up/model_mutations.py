@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import io
 import json
@@ -93,9 +92,9 @@ def _field(files: Files, chance: random.Random) -> tuple[Files, bool]:
         case 0:
             del holder[key]
         case 1:
-            holder[key] = [copy.deepcopy(holder[key])] * chance.choice([0, 2, 1000])
+            holder[key] = [holder[key]] * chance.choice([0, 2, 1000])
         case 2:
-            holder[key] = _deep(holder[key], chance.choice([30, 900]))
+            holder[key] = _deep(holder[key], chance.choice([30, 200]))
         case _:
             holder[key] = chance.choice(_VALUES)
     return files | {CARD: json.dumps(card).encode()}, False

@@ -108,8 +108,10 @@ def test_a_map_that_is_the_same_everywhere_has_colours_too():
     assert np.isfinite(colours.shares(np.array([0.5]))).all()
 
 
-def test_what_is_subtracted_lies_below_the_middle():
-    colours = MapColours.of(np.linspace(0, 0.2, 101, dtype=np.float16), gamma=-0.3)
-    assert colours.subtracted
-    assert colours.shares(np.array([0.0, colours.high])).tolist() == [0.5, 0]
-    assert not MapColours.of(np.ones(3), gamma=0.3).subtracted
+def test_what_is_subtracted_is_cold():
+    warm, cold = (MapColours.of(np.linspace(0, 0.2, 101, dtype=np.float16), gamma) for gamma in (0.3, -0.3))
+    assert (warm.subtracted, cold.subtracted) == (False, True)
+    assert (warm.ends, cold.ends) == (("0.004", "0.20"), ("-0.004", "-0.20"))
+    for colours, sign in ((warm, 1), (cold, -1)):
+        red, _, blue = np.moveaxis(scale_over_grey(colours)[16:48], -1, 0)
+        assert (sign * (red - blue)).mean() > 0.1

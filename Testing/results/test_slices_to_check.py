@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from AttnSegLib.images.orientation import slice_orientation
-from AttnSegLib.results.slices_to_check import slices_to_check
+from AttnSegLib.results.slices_to_check import doubt, slices_to_check
 
 AXIAL = slice_orientation(np.diag([1.0, 1.0, 3.0, 1.0]), "axial")
 
@@ -47,3 +47,8 @@ def test_an_expected_error_or_a_jump_over_the_threshold_is_doubtful(label_map):
     found = slices_to_check(label_map, AXIAL, {5: 0.3, 2: 0.1})
     assert [s.index for s in found if s.is_doubtful] == [3, 2, 4, 5]  # the neighbours of slice 3 jump, too
     assert [s.index for s in slices_to_check(label_map * 0, AXIAL, {5: 0.3, 2: 0.1}) if s.is_doubtful] == [5]
+
+
+def test_the_doubt_of_a_scan_is_the_mean_error_expected_where_something_was_found(label_map):
+    assert doubt(label_map, AXIAL, {1: 0.1, 3: 0.4, 6: 0.9}) == pytest.approx(0.5 / 5)
+    assert doubt(np.zeros_like(label_map), AXIAL, {}) == 1.0

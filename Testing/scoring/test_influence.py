@@ -17,7 +17,7 @@ from AttnSegLib.models.influence import LEAST_INFLUENCE, MapInfluence, default_m
 from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionMap
 from AttnSegLib.networks.output import SegmentationOutput
-from training import influence
+from training.model_folder import influence
 from training.scoring.attention.influence import (
     TOGETHER,
     CaseInfluence,
@@ -103,8 +103,9 @@ def test_no_default_map_changes_nothing_unless_all_do(influences, kept):
 
 
 def test_the_shipped_cards_keep_to_it():
-    for spec in load_models():
-        assert spec.influence is not None, spec.id
+    measured = [spec for spec in load_models() if spec.influence]
+    assert measured
+    for spec in measured:
         assert spec.facts.maps == tuple(m.map for m in spec.influence.maps), spec.id
         shown = [spec.influence_of(title) for title in spec.attention]
         assert shown

@@ -11,7 +11,14 @@ from AttnSegLib.collections.collection import LabelledSlices, open_collection
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from training.learning.recipe import from_dict, read_recipe
-from training.teaching.made_recipe import NETWORKS, begun_by, in_plain_words, model_id_for, recipe_for, recipe_table
+from training.teaching.made_recipe import (
+    NETWORKS,
+    begun_by,
+    in_plain_words,
+    model_id_for,
+    recipe_of_collection,
+    recipe_table,
+)
 from training.teaching.survey import Survey, survey
 from training.teaching.toml_file import toml_text, write_toml_file
 
@@ -22,7 +29,7 @@ LIVER = Survey("axial", 0.8, (380.0, 400.0), 220.0, 0.3, (-20.0, 190.0))
 def recipe_of(balls):
     def make(count, network="eccamunet", **changes):
         collection = open_collection(balls(count, **changes))
-        return recipe_for(collection, survey(collection), network, 30.0)
+        return recipe_of_collection(collection, survey(collection), network, 30.0)
 
     return make
 
@@ -59,7 +66,7 @@ def test_a_collection_without_cases_is_refused(balls):
 
 
 def test_a_ct_gets_a_window_around_what_is_labelled_and_slices_that_are_not_too_large(balls):
-    recipe = recipe_for(open_collection(balls(1, modality="CT")), LIVER, "eccamunet", 30.0)
+    recipe = recipe_of_collection(open_collection(balls(1, modality="CT")), LIVER, "eccamunet", 30.0)
     assert recipe.preprocessing.window == (-125.0, 295.0)
     assert recipe.preprocessing.pixel_spacing == pytest.approx(2.3)
     assert recipe.augmentation.size == (176, 176)

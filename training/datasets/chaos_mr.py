@@ -17,6 +17,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.dicom import faults
+from AttnSegLib.images.dicom.frames import Rejected, frames_of
 from AttnSegLib.images.stored import name_for_itk
 from AttnSegLib.images.volume import Volume, read_volume
 from training.slices.case import Case, Labelled
@@ -89,14 +91,14 @@ def _by_name(folder: Path, pattern: str) -> list[Path]:
 
 
 def places(slices: list[Path], volume: Volume) -> list[int]:
-    """Index along the volume's first axis of each slice file, by its position."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
+    """Index along the volume's first axis of each slice file, by its position. Raises `InputError` for a file that is
+    no slice."""
     positions = []
     for path in slices:
-        reader.SetFileName(str(path))
-        reader.ReadImageInformation()
-        positions.append(reader.GetOrigin())
+        frames = frames_of(path)
+        if isinstance(frames, Rejected):
+            raise faults.refusal([path], frames.fault)
+        positions.append(frames[0].position)
     ras = np.array(positions) * [-1, -1, 1] - volume.affine[:3, 3]
     return [round(k) for k in np.linalg.solve(volume.affine[:3, :3], ras.T)[2].tolist()]
 

@@ -17,9 +17,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.dicom import files
 from AttnSegLib.images.volume import read_volume
 from training.datasets.chaos_mr import places
 from training.slices.case import Case, Labelled
@@ -60,14 +62,11 @@ def _read(series: Path, label: Path) -> Labelled:
 
 
 def _by_instance_number(series: Path) -> list[Path]:
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
     slices: dict[int, Path] = {}
     for path in series.glob("*.dcm"):
-        reader.SetFileName(str(path))
         try:
-            reader.ReadImageInformation()
-            slices[int(reader.GetMetaData("0020|0013"))] = path
-        except (RuntimeError, ValueError) as error:
+            with files.quiet():
+                slices[int(dcmread(path, specific_tags=["InstanceNumber"]).InstanceNumber)] = path
+        except (InvalidDicomError, AttributeError, TypeError, ValueError) as error:
             raise InputError(f"'{path}' is no DICOM slice with an InstanceNumber; download it again.") from error
     return [slices[number] for number in sorted(slices)]

@@ -65,7 +65,7 @@ class CachedCase:
             values: np.ndarray = np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
             raise InputError(f"'{path}' of the cache is missing or damaged; start again: it is made anew.") from error
-        if (values.dtype, values.shape) != (kind, (len(self.stored), *self.size)):
+        if values.dtype != np.dtype(kind) or values.shape != (len(self.stored), *self.size):
             raise InputError(f"'{path}' of the cache is not of its case; start again: it is made anew.")
         return values
 

@@ -28,7 +28,7 @@ _HU = 5  # windows are rounded to so many
 _MOST_EPOCHS = 1_000_000  # never reached: time ends the run
 
 
-def recipe_for(collection: Collection, found: Survey, network: str, minutes: float, seed: int = 0) -> Recipe:
+def recipe_of_collection(collection: Collection, found: Survey, network: str, minutes: float, seed: int = 0) -> Recipe:
     """The recipe of a training on a collection by a network's compact form. Raises `InputError` for another network."""
     if network not in NETWORKS:
         raise InputError(f"There is no network '{network}' to teach; choose one of: {', '.join(NETWORKS)}.")

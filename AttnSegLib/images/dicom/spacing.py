@@ -46,7 +46,7 @@ def odd(frames: list[Frame], others: int, why: str) -> InputError:
     fits = "does not fit" if len(paths) == 1 else "do not fit"
     return InputError(
         f"{names(paths)} {fits} the other {others} slices of the series ({why}); "
-        "take out of the folder what is a scout, else export the series again."
+        "take it out of the folder if it is a scout, else export the series again."
     )
 
 

@@ -66,7 +66,10 @@ def warnings(volume: Volume, spec: ModelSpec) -> list[str]:
 
 def inspect(volume: Volume, spec: ModelSpec, effort: Effort) -> list[Remark]:
     """Everything to read before Apply: modality and intensities, spacing, slices, what was assumed of the volume,
-    expected cost, licence."""
+    expected cost, licence.
+
+    Raises `InputError` for a spacing that makes slices of an absurd size, as the run itself would.
+    """
     assumed = [Remark(notice, is_warning=True) for notice in volume.notices]
     licence = Remark(f"Weights: {spec.licence}; not a medical device.")
     return [*_fit(volume, spec), *assumed, _cost(volume, spec, effort), licence]

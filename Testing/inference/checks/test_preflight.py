@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume, read_volume
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.checks.preflight import Effort
@@ -87,6 +88,14 @@ def test_expects_the_time_that_an_earlier_run_took(spec):
     known = preflight.inspect(volume, spec, Effort(Place("cuda"), flips=True, gmacs_per_second=0.5))
     assert "About 50 s on CUDA (by the last run here) and 50 MB of memory." in [r.sentence for r in known]
     assert "a first guess" in " ".join(r.sentence for r in preflight.inspect(volume, spec, Effort()))
+
+
+def test_slices_of_an_absurd_size_are_told_as_the_run_tells_them(spec):
+    spec = dataclasses.replace(
+        spec, preprocessing=dataclasses.replace(spec.preprocessing, pixel_spacing=0.01, size=None)
+    )
+    with pytest.raises(InputError, match="makes slices of 10000 x 10000 pixels; check it"):
+        preflight.inspect(Volume(MR_VOXELS, LARGE), spec, Effort())
 
 
 def test_looks_at_a_share_of_a_large_volume_only(spec):

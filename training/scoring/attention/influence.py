@@ -124,7 +124,7 @@ def write_influences(path: Path, measured: Iterable[CaseInfluence]) -> None:
 
 def read_influences(path: Path) -> list[CaseInfluence]:
     """Read what `write_influences` wrote. Raises `InputError` for another table."""
-    return read_rows(path, CaseInfluence, "training.influence")
+    return read_rows(path, CaseInfluence, "training.model_folder.influence")
 
 
 def _over_patients(title: str, measured: Sequence[CaseInfluence]) -> MapInfluence:

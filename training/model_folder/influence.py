@@ -1,4 +1,4 @@
-"""Does attention matter? python -m training.influence MODEL ... --root DATA --out FOLDER [--on-card]"""
+"""Does attention matter? python -m training.model_folder.influence MODEL ... --root DATA --out FOLDER [--on-card]"""
 
 from __future__ import annotations
 
@@ -48,12 +48,18 @@ def main(arguments: list[str] | None = None) -> int:
         for spec in [find_model(name) for name in options.models]:
             facts = _measured(spec, options)
             if options.on_card:
-                write_card(with_influence(load_card(spec.folder / CARD), facts), spec.folder)
+                _write_on_card(spec.folder, facts)
         print(write_influence_summary(options.out), end="")
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _write_on_card(folder: Path, facts: AttentionFacts) -> None:
+    spec = load_card(folder / CARD)
+    known = spec.size_bytes if spec.url else None  # of weights that lie beside the card, the reader finds it
+    write_card(replace(with_influence(spec, facts), size_bytes=known), folder)
 
 
 def with_influence(spec: ModelSpec, facts: AttentionFacts) -> ModelSpec:
@@ -86,7 +92,7 @@ def _cells(one: MapInfluence) -> list[str]:
 
 
 def _spread(mean: float, sd: float | None, sign: str = "") -> str:
-    return f"{mean:{sign}.3f}" + ("" if sd is None else f" ± {sd:.3f}")
+    return f"{mean:{sign}z.3f}" + ("" if sd is None else f" ± {sd:.3f}")
 
 
 def _measured(spec: ModelSpec, options: argparse.Namespace) -> AttentionFacts:
@@ -121,7 +127,7 @@ class _Study:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m training.influence",
+        prog="python -m training.model_folder.influence",
         description="Measure what changes when a model's attention is switched off.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
