@@ -61,7 +61,8 @@ class ResultSection:
         self.ui.undoButton.enabled = self._change is not None and self._change.can_be_undone
         has_result = parameters.segmentation is not None
         self.ui.editorButton.enabled = self.ui.surfaceBox.enabled = has_result
-        check(self.ui.surfaceBox, has_result and segmentations.has_surface(parameters.segmentation))
+        result = parameters.segmentation
+        check(self.ui.surfaceBox, result is not None and segmentations.has_surface(result))
         self.ui.checkLinks.text = self._links()
         self.ui.checkLinks.visible = bool(self.ui.checkLinks.text)
         ready = parameters.inputVolume is not None and self.panel.spec is not None

@@ -118,6 +118,7 @@ class PanelForm(Protocol):
     resultSection: CollapsibleButton
     attentionSection: CollapsibleButton
     checkSection: CollapsibleButton
+    modelsSection: CollapsibleButton
     setupSection: CollapsibleButton
     measureTable: TableWidget
     copyButton: PushButton

@@ -38,7 +38,7 @@ class Change:
     attributes: dict[str, str | None] = field(init=False)
 
     def __post_init__(self) -> None:
-        names = [name for name in self.node.GetAttributeNames() or () if name.startswith(_OURS)]
+        names = [name for name in self.node.GetAttributeNames() if name.startswith(_OURS)]
         self.attributes = {name: self.node.GetAttribute(name) for name in names}
 
     @property
