@@ -41,9 +41,9 @@ def gammas(network: nn.Module) -> dict[str, Tensor]:
     """The learnt weights of attention branches, by the title of the branch's mark. A negative one subtracts what the
     attention has gathered."""
     return {
-        mark.title: module.gamma.detach()
+        mark.title: gamma.detach()
         for module in network.modules()
-        if isinstance(getattr(module, "gamma", None), nn.Parameter)
+        if isinstance(gamma := getattr(module, "gamma", None), nn.Parameter)
         for mark in module.children()
         if isinstance(mark, Mark)
     }

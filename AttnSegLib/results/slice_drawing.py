@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -119,7 +120,8 @@ def _show(axes: Axes, stack: SliceStack, pixels: np.ndarray) -> None:
 
 
 def _grey(stack: SliceStack, number: int) -> np.ndarray:
-    return np.clip(stack.at_native_size(number), 0, 1)
+    grey: np.ndarray = np.clip(stack.at_native_size(number), 0, 1)
+    return grey
 
 
 def _blended(grey: np.ndarray, shares: np.ndarray, colours: MapColours) -> np.ndarray:
@@ -130,7 +132,7 @@ def _blended(grey: np.ndarray, shares: np.ndarray, colours: MapColours) -> np.nd
     return blended
 
 
-def _write(axes: Axes, place: tuple[float, float], text: str, fontsize: float = 7.5, **sides: str) -> None:
+def _write(axes: Axes, place: tuple[float, float], text: str, fontsize: float = 7.5, **sides: Any) -> None:
     """White with a dark border; place: shares of the picture."""
     axes.text(*place, text, transform=axes.transAxes, color="white", fontsize=fontsize, path_effects=_STROKE, **sides)
 

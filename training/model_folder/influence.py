@@ -17,6 +17,7 @@ from AttnSegLib.models.card_file import CARD, load_card, write_card
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.influence import AttentionFacts, MapInfluence, default_maps
 from training.scoring.attention.influence import (
+    CaseInfluence,
     SwitchedOff,
     attention_facts,
     read_influences,
@@ -119,7 +120,7 @@ class _Study:
     def write(self, folder: Path) -> None:
         """Write influence.csv."""
         switched_off = SwitchedOff(SlicePredictor.from_model(self._spec, self._compute), self._every)
-        measured = []
+        measured: list[CaseInfluence] = []
         for case in tqdm(self._truth.cases, unit="case", disable=None):
             measured += switched_off.measure(case.id, case.patient, self._truth.read(case))
         write_influences(folder / _TABLE, measured)

@@ -42,11 +42,11 @@ def begun_by(recipe: Recipe, sizes: dict[str, Any], preprocessing: Preprocessing
     they come from."""
     multiple = math.lcm(recipe.preprocessing.multiple, preprocessing.multiple)
     height, width = (-(-side // multiple) * multiple for side in recipe.augmentation.size or (0, 0))
-    taken = {"channels": preprocessing.channels, "neighbours": preprocessing.neighbours, "multiple": multiple}
+    channels, neighbours = preprocessing.channels, preprocessing.neighbours
     return replace(
         recipe,
         options=dict(sizes) | {"num_classes": recipe.options["num_classes"]},
-        preprocessing=replace(recipe.preprocessing, **taken),
+        preprocessing=replace(recipe.preprocessing, channels=channels, neighbours=neighbours, multiple=multiple),
         augmentation=replace(recipe.augmentation, size=(height, width)),
     )
 
