@@ -245,3 +245,10 @@ def test_a_voxel_lies_where_the_network_sees_it(pixel_spacing, voxel):
         middle = [(seen.sum(dim=1) @ rows / seen.sum()).item(), (seen.sum(dim=0) @ columns / seen.sum()).item()]
         place = [share * n for share, n in zip(stack.place(voxel), stack.model_size, strict=True)]
         assert place == pytest.approx(middle, abs=0.25)
+
+
+def test_resampled_sizes_are_rounded_and_padded_ones_hold_them():
+    chosen = Preprocessing("axial", pixel_spacing=1.5, window=(0, 1), multiple=4)
+    assert chosen.resampled_size((10, 11), (1.0, 1.0)) == (7, 7)
+    assert chosen.resampled_size((1, 4), (0.1, 3.0)) == (1, 8)
+    assert chosen.padded_size((7, 8)) == (8, 8)
