@@ -29,7 +29,7 @@ from AttnSegLib.networks.references import reference_of
 from AttnSegLib.unfinished import replace_folder, scratch_folder
 from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
-from training.learning.start import first_weights_of
+from training.learning.start import first_weights_of, licence_of_both
 from training.model_folder.bundle import bundle_metadata
 from training.model_folder.card_scores import NO_SCORE, CardScoring, card_scores
 from training.model_folder.onnx_file import write_onnx
@@ -191,7 +191,7 @@ def _spec(recipe: Recipe, folder: Path, facts: TrainingFacts) -> ModelSpec:
         largest_component=own["largest_component"],
         weights=_WEIGHTS,
         sha256=sha256_of(folder / _WEIGHTS),
-        licence=own["licence"],
+        licence=licence_of_both(own["licence"], facts.start.licence if facts.start else ""),
         reference=reference_of(recipe.network).text,
         training=facts,
         scores=ScoreFacts(NO_SCORE),
@@ -225,10 +225,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _attribution(spec: ModelSpec, recipe: Recipe) -> str:
     start = spec.training.start
-    before = f"Before that, on: {start.data}.\n" if start else ""
-    shared = (
-        f"They are shared under {spec.licence} (https://spdx.org/licenses/{spec.licence}.html), as that data set asks."
-    )
+    under = f" (those weights: {start.licence})" if start and start.licence else ""
+    before = f"Before that, on: {start.data}{under}.\n" if start else ""
+    asked = "as these data ask" if start else "as that data set asks"
+    shared = f"They are shared under {spec.licence} (https://spdx.org/licenses/{spec.licence}.html), {asked}."
     if spec.licence.startswith("LicenseRef-"):  # no licence that others know
         shared = "Whether they may be shared is for the owner of these data to say."
     return (

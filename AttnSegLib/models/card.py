@@ -78,10 +78,12 @@ class Source:
 
 @dataclass(frozen=True)
 class FirstWeights:
-    """Weights that a training began with. data: what they were learnt on, in words; training_cases: which of these."""
+    """Weights that a training began with. data: what they were learnt on, in words; training_cases: which of these;
+    licence: theirs, empty if it is not known."""
 
     data: str
     training_cases: tuple[str, ...]
+    licence: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,10 @@ RULES = {
         "AttnSegLib/mrml/session.py",
         "AttnSegLib.inference.runner",
     ),
-    "What lists models works where torch is not installed yet": ("AttnSegLib/models/store.py", "torch"),
+    "What lists models and collects cases works where torch is not installed yet": (
+        "AttnSegLib/models/store.py",
+        "torch",
+    ),
     "Qt belongs to the panel": ("AttnSegLib/mrml/views.py", "qt"),
     "Slicer belongs to the panel and to mrml": ("training/train.py", "slicer"),
     "The library and the panel never use training, nor what only training needs": (

@@ -10,7 +10,7 @@ from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.weights import load_weights
 from training.learning.module import SegmentationModule
 from training.learning.recipe import read_recipe
-from training.learning.start import begin_with, learnt, of_checkpoint
+from training.learning.start import Learnt, begin_with, learnt, licence_of_both, of_checkpoint
 from training.slices.split import Parts
 
 
@@ -35,7 +35,7 @@ def test_the_same_network_takes_all_weights(a_module):
     other, module = a_module(1), a_module(2)
     said = begin_with(module, first_of(other))
     assert all(torch.equal(module.state_dict()[name], tensor) for name, tensor in other.state_dict().items())
-    assert module.hparams["start"] == {"data": "made up", "training_cases": []}
+    assert module.hparams["start"] == {"data": "made up", "training_cases": [], "licence": "CC0-1.0"}
     assert "learnt on: made up" in said
 
 
@@ -68,7 +68,27 @@ def test_no_weights_forget_whom_they_have_seen(a_module):
     assert third.hparams["start"] == {
         "data": "made up later; and before that: made up",
         "training_cases": ["mr_1", "ct_1"],
+        "licence": "CC0-1.0",
     }
+
+
+@pytest.mark.parametrize(
+    ("own", "first", "both"),
+    [
+        ("CC-BY-4.0", "CC-BY-NC-SA-4.0", "CC-BY-NC-SA-4.0"),
+        ("CC-BY-SA-4.0", "CC-BY-4.0", "CC-BY-SA-4.0"),
+        ("CC0-1.0", "CC-BY-4.0", "CC-BY-4.0"),
+        ("CC-BY-4.0", "", "CC-BY-4.0"),
+        ("LicenseRef-own", "CC-BY-4.0", "LicenseRef-own"),
+    ],
+)
+def test_the_licence_of_the_first_weights_binds_too(own, first, both):
+    assert licence_of_both(own, first) == both
+
+
+def test_two_licences_that_no_licence_keeps_are_refused(a_module):
+    with pytest.raises(InputError, match="no licence is known that keeps both"):
+        begin_with(a_module(1), Learnt({}, FirstWeights("others", (), "CC-BY-ND-4.0")))
 
 
 @pytest.mark.parametrize("by", ["id", "folder", "checkpoint"])
@@ -78,7 +98,7 @@ def test_first_weights_come_from_a_checkpoint_or_a_model(by, a_checkpoint, a_mod
     module = a_module(3)
     begin_with(module, first)
     if by == "checkpoint":
-        assert first.on == FirstWeights("made up", ("case_0", "case_1"))
+        assert first.on == FirstWeights("made up", ("case_0", "case_1"), "CC0-1.0")
         return
     spec = load_card(a_model_folder / CARD)
     weights = load_weights(spec.weights_path, spec.sha256)

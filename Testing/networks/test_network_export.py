@@ -32,7 +32,8 @@ def assert_equal_up_to_rounding(actual, expected):
 
 
 def heads(output):
-    return [*output.heads, *([] if output.penalty is None else [output.penalty])]
+    """What an output holds, in the order of its fields, as an exported network gives it."""
+    return [output.logits, *output.auxiliary, *(one for one in (output.penalty, output.side) if one is not None)]
 
 
 @pytest.mark.slow
