@@ -22,6 +22,7 @@ from slicer_stand_in import eyes, gui  # noqa: E402
 
 WIDTH = 460  # pixels, a panel's usual width
 SAMPLE = ROOT / "Resources" / "Samples" / "left_atrium_mr"
+MODEL = "eccamunet-left_atrium-mr"
 MAP_MODEL, MAP = "anunet-left_atrium-mr", "gate 1,2"
 VIEW = 420  # pixels, height and width of a slice view
 
@@ -106,6 +107,7 @@ def main(folder: Path) -> None:
     studio = Studio(folder)
     panel, ui = studio.panel, studio.ui
     volume = studio.load("Left atrium MR")
+    panel.parameters.modelId = MODEL
     studio.shoot("ready")
     ct = studio.slicer.util.addVolumeFromArray(
         studio.slicer.util.arrayFromVolume(volume).astype("int16") - 1000, name="looks like CT"
