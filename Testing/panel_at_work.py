@@ -89,8 +89,9 @@ def remarks(ui):
 
 
 def pick(box, text):
-    """Choose an entry as a user does."""
-    box.setCurrentIndex(box.findText(text))
+    """Choose an entry as a user does, by what it begins with."""
+    texts = [box.itemText(index) for index in range(box.count)]
+    box.setCurrentIndex(next(index for index, one in enumerate(texts) if one.startswith(text)))
     box.activated.emit(box.currentIndex)
 
 

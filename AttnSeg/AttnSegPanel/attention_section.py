@@ -1,4 +1,4 @@
-"""Section "Attention": where the network looked, map by map, and where one place looks."""
+"""Section "Attention": where the network looked, map by map, whether that matters, and where one place looks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from AttnSegLib.mrml import map_display, views
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.mrml import map_display, segmentations, views
 from AttnSegLib.mrml.heat_maps import heat_maps, map_browser, map_model, map_title
-from AttnSegLib.mrml.news import Mapped, News
+from AttnSegLib.mrml.news import Mapped, MapSwitchedOff, News
 from AttnSegLib.mrml.nodes import composites
 from AttnSegLib.mrml.protocols import Node, VolumeNode
 from AttnSegPanel.choices import check, chosen, fill_box, select, slide
@@ -36,6 +37,7 @@ class AttentionSection:
         self.ui.mapSlider.connect("valueChanged(int)", self.step_to)
         self.ui.wholeVolumeButton.connect("clicked(bool)", self.show_whole_volume)
         self.ui.sequenceButton.connect("clicked(bool)", self.show_all)
+        self.ui.switchButton.connect("clicked(bool)", self.switch_off)
         self.ui.hideMapsButton.connect("clicked(bool)", self.hide)
         self.ui.queryButton.connect("toggled(bool)", self.toggle_query)
         self.ui.renderingBox.connect("toggled(bool)", self.show_rendering)
@@ -50,13 +52,16 @@ class AttentionSection:
         if shown is not None and self._is_of_another_model(shown):
             self.hide()
             return
-        titles = list(spec.facts.maps) if spec else []
-        fill_box(self.ui.mapBox, [(_("none"), ""), *((title, title) for title in titles)])
+        titles = spec.maps_by_influence if spec else ()
+        fill_box(
+            self.ui.mapBox, [(_("none"), ""), *((_entry(spec, title), title) for title in titles if spec is not None)]
+        )
         select(self.ui.mapBox, parameters.attentionMap if parameters.attentionMap in titles else "")
         ready = bool(titles) and parameters.inputVolume is not None
         idle = not self.panel.session.is_busy
         self.ui.mapBox.enabled = self.ui.sequenceButton.enabled = ready and idle
         self.ui.wholeVolumeButton.enabled = ready and idle and bool(chosen(self.ui.mapBox))
+        self.ui.switchButton.enabled = ready and idle and shown is not None and map_title(shown) in titles
         self._refresh_query(ready and spec is not None and bool(spec.facts.queries))
         self._refresh_shown(shown)
 
@@ -67,7 +72,8 @@ class AttentionSection:
         check(self.ui.queryButton, views.query_point(slicer.mrmlScene) is not None)
 
     def _refresh_shown(self, shown: VolumeNode | None) -> None:
-        self.ui.hideMapsButton.enabled = self.ui.renderingBox.enabled = shown is not None
+        self.ui.renderingBox.enabled = shown is not None
+        self.ui.hideMapsButton.enabled = shown is not None or segmentations.has_outlines(slicer.mrmlScene)
         check(self.ui.renderingBox, shown is not None and map_display.is_rendered(shown))
         browser = map_browser(shown) if shown is not None else None
         self.ui.mapSlider.enabled = browser is not None
@@ -80,12 +86,23 @@ class AttentionSection:
             return
         map_display.adjust_heat_map(shown, self.panel.parameters.opacity, self.panel.parameters.threshold)
         self._listen(shown)
-        self.ui.attentionLabel.text = _("{title}: coefficients from 0 to 1, shown from {low:.2f} up.").format(
-            title=escape(map_title(shown)), low=self.panel.parameters.threshold
+        self.ui.attentionLabel.text = escape(self._words_on(shown))
+
+    def _words_on(self, shown: VolumeNode) -> str:
+        """What is seen, and whether it matters; of a map whose model is not here, the card is not known."""
+        title, spec = map_title(shown), self.panel.spec
+        words = _("{title}: coefficients from 0 to 1, shown from {low:.2f} up.").format(
+            title=title, low=self.panel.parameters.threshold
         )
+        if spec is None or spec.id != map_model(shown):
+            return str(words)
+        return f"{words} {_('On the card: {influence}.').format(influence=spec.words_on(title))}"
 
     def receive(self, update: News) -> None:
-        if isinstance(update, Mapped) and self.panel.is_open:
+        if isinstance(update, MapSwitchedOff):
+            self.panel.say(update.sentence)
+        elif isinstance(update, Mapped) and self.panel.is_open:
+            segmentations.hide_outlines(slicer.mrmlScene)  # which may be of another map
             look = (self.panel.parameters.opacity, self.panel.parameters.threshold)
             map_display.show_heat_map(update.node, *look)
             self.panel.parameters.attentionMap = map_title(update.node)
@@ -120,11 +137,21 @@ class AttentionSection:
         """Compute all maps for the slice in view, as a sequence."""
         spec = self.panel.spec
         if spec is not None:
-            self._compute(list(spec.facts.maps), whole=False)
+            self._compute(list(spec.maps_by_influence), whole=False)
+
+    def switch_off(self, _checked: bool = False) -> None:
+        """Compute the slice in view without the map that is seen, and say what that changes."""
+        shown = self._shown
+        if shown is not None:
+            title = map_title(shown)
+            self.panel.begin(self._row)
+            self.panel.attempt(lambda: self.panel.session.switch_off(self.panel.target(), title))
+            self.panel.refresh()
 
     def hide(self, _checked: bool = False) -> None:
         """Take the maps, and all that belongs to them, out of the views; they stay in the scene."""
         map_display.hide_heat_maps(slicer.mrmlScene)
+        segmentations.hide_outlines(slicer.mrmlScene)
         self.panel.parameters.attentionMap = ""
         self.panel.refresh()
 
@@ -189,3 +216,8 @@ class AttentionSection:
             self.panel.parameters.attentionMap = title
         if self.panel.is_open:
             self.refresh()
+
+
+def _entry(spec: ModelSpec, title: str) -> str:
+    """A map in the list."""
+    return f"{title} ({spec.words_on(title)})"

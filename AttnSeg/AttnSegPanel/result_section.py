@@ -122,7 +122,7 @@ class ResultSection:
         spec = self.panel.spec
         self.ui.attentionSection.collapsed = False
         if spec is not None and spec.facts.maps:
-            self.panel.attention.choose(next(iter(spec.attention), spec.facts.maps[0]))
+            self.panel.attention.choose(next(iter(spec.attention), spec.maps_by_influence[0]))
 
     def follow_link(self, link: str) -> None:
         """Go to a slice to check, or to the list of all."""

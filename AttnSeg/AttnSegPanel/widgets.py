@@ -133,6 +133,7 @@ class PanelForm(Protocol):
     mapSlider: Slider
     wholeVolumeButton: PushButton
     sequenceButton: PushButton
+    switchButton: PushButton
     hideMapsButton: PushButton
     queryButton: PushButton
     renderingBox: CheckBox

@@ -57,4 +57,33 @@ class Mapped:
     title: str
 
 
-News = Ready | SlicesDone | Notice | Compared | Checked | JobCancelled | JobFailed | Segmented | Mapped
+@dataclass(frozen=True, eq=False)
+class MapSwitchedOff:
+    """A slice was computed with an attention map, and again without it.
+
+    Args:
+        node: the outline without the map.
+        title: of the map.
+        index: of the slice, as stored.
+        influence: 1 - Dice of the slice with and without, mean over the labels that are in either; None if none is.
+        change_ml: for each of these labels, by name, mL without the map less mL with it.
+    """
+
+    node: SegmentationNode
+    title: str
+    index: int
+    influence: float | None
+    change_ml: dict[str, float]
+
+    @property
+    def sentence(self) -> str:
+        """For the user."""
+        if self.influence is None:
+            return f"The model finds nothing in slice {self.index}, with '{self.title}' or without."
+        if self.influence == 0:
+            return f"Without '{self.title}' nothing changes in slice {self.index}."
+        changes = ", ".join(f"{name} {change:+z.2f} mL" for name, change in self.change_ml.items())
+        return f"Without '{self.title}' slice {self.index} changes by {self.influence:.3f} (1 - Dice): {changes}."
+
+
+News = Ready | SlicesDone | Notice | Compared | Checked | JobCancelled | JobFailed | Segmented | Mapped | MapSwitchedOff

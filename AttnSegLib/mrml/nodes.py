@@ -8,7 +8,16 @@ from typing import Any, Literal, overload
 import numpy as np
 import slicer
 
-from AttnSegLib.mrml.protocols import CompositeNode, Node, PointNode, Scene, SequenceNode, SliceNode, VolumeNode
+from AttnSegLib.mrml.protocols import (
+    CompositeNode,
+    Node,
+    PointNode,
+    Scene,
+    SegmentationNode,
+    SequenceNode,
+    SliceNode,
+    VolumeNode,
+)
 
 MAP = "AttnSeg.map"  # attribute of a heat map: the title of its attention map
 
@@ -57,6 +66,8 @@ def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLSliceCompositeNode"]) -> 
 def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLSliceNode"]) -> Iterator[SliceNode]: ...
 @overload
 def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLSequenceNode"]) -> Iterator[SequenceNode]: ...
+@overload
+def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLSegmentationNode"]) -> Iterator[SegmentationNode]: ...
 @overload
 def nodes_of_class(scene: Scene, kind: Literal["vtkMRMLMarkupsFiducialNode"]) -> Iterator[PointNode]: ...
 def nodes_of_class(scene: Scene, kind: str) -> Iterator[Any]:

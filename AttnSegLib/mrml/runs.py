@@ -10,13 +10,15 @@ import numpy as np
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.mrml import heat_maps, records, segmentations, volumes
-from AttnSegLib.mrml.news import Mapped, News, Segmented, Target
+from AttnSegLib.mrml.news import Mapped, MapSwitchedOff, News, Segmented, Target
 from AttnSegLib.mrml.preview import Preview
 from AttnSegLib.mrml.protocols import SegmentationNode
 from AttnSegLib.mrml.segmentations import SlicePlace
+from AttnSegLib.networks.replacement import Replacement, replaced_sentence
+from AttnSegLib.results.metrics import dice
 from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.job import Job
-from AttnSegLib.worker.messages import Request, SlicesDone
+from AttnSegLib.worker.messages import Notice, Request, SlicesDone
 
 
 class Run:
@@ -41,6 +43,14 @@ class Run:
     def follow(self, slices: SlicesDone) -> list[News]:
         """The news of slices that are done."""
         return [slices]
+
+    def tell(self, notice: Notice) -> list[News]:
+        """What of the worker's notices the user is told."""
+        return [notice]
+
+    def goes_on(self) -> bool:
+        """Whether the worker's answer is not the last one: then it was taken, and the run is to be submitted again."""
+        return False
 
     def finish(self, answer: Any) -> News:
         """The news of the worker's answer. Raises `InputError` if it can't be shown."""
@@ -156,3 +166,46 @@ class QueryRun(MapsRun):
 
     def follow(self, _slices: SlicesDone) -> list[News]:
         return []
+
+
+class SwitchRun(PredictionRun):
+    """Computes one slice with an attention map, then without it, and outlines the latter. region: the slice."""
+
+    def __init__(self, target: Target, volume: Volume, region: Region, title: str):
+        super().__init__(target, volume, target.asking(region=region))
+        self._region, self._title = region, title
+        self._with: np.ndarray | None = None  # labels of the slice
+
+    def follow(self, _slices: SlicesDone) -> list[News]:
+        return []
+
+    def tell(self, notice: Notice) -> list[News]:
+        """That attention was changed is what was asked for."""
+        return [] if notice.sentence == replaced_sentence(self._request.options.replaced) else [notice]
+
+    def goes_on(self) -> bool:
+        if self._with is not None:
+            return False
+        self._with = self.arrays.label_map[self._region.slices].copy()
+        self.arrays.release()
+        self.job = None
+        self._request = self.target.asking(region=self._region, replaced=(Replacement(self._title),))
+        return True
+
+    def finish(self, answer: Any) -> News:
+        assert self._with is not None  # the first answer
+        index, without = self._region.start[answer.axis], self.arrays.label_map
+        masks = {
+            label: (self._with == label.value, without[self._region.slices] == label.value)
+            for label in self.target.spec.labels
+        }
+        found = {label: pair for label, pair in masks.items() if pair[0].any() or pair[1].any()}
+        change_ml = {label.name: self._added_ml(*pair) for label, pair in found.items()}
+        influence = 1 - float(np.mean([dice(*pair) for pair in found.values()])) if found else None
+        name = f"without {self._title}, slice {index}"
+        node = segmentations.outline(self.target.volume_node, without, self.target.spec, name)
+        return MapSwitchedOff(node, self._title, index, influence, change_ml)
+
+    def _added_ml(self, before: np.ndarray, after: np.ndarray) -> float:
+        voxels = int(np.count_nonzero(after)) - int(np.count_nonzero(before))
+        return voxels * float(np.prod(self._volume.spacing)) / 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,8 @@ from vtk.util import numpy_support
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.models.card import Label, ModelSpec
-from AttnSegLib.mrml.protocols import Segment, SegmentationNode, VolumeNode
+from AttnSegLib.mrml.nodes import nodes_of_class
+from AttnSegLib.mrml.protocols import Scene, Segment, Segmentation, SegmentationNode, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside, world_affine
 from AttnSegLib.results.segmentation_file import terminology_entry
 
@@ -22,6 +24,8 @@ _OURS = "AttnSeg."
 _LABEL_MAP = "Binary labelmap"
 _SURFACE = "Closed surface"
 _EMPTY = (0, -1, 0, -1, 0, -1)
+_OUTLINE = "AttnSeg.outline"  # attribute of a node that shows a result only to be looked at, and tag of its segments
+_OUTLINE_COLOR = (0.0, 1.0, 1.0)  # is in no heat map
 
 
 @dataclass(eq=False)
@@ -171,6 +175,59 @@ def show_surface(segmentation_node: SegmentationNode, shown: bool) -> None:
 def has_surface(segmentation_node: SegmentationNode) -> bool:
     """Whether there is a surface to show."""
     return segmentation_node.GetSegmentation().ContainsRepresentation(_SURFACE)
+
+
+def outline(volume_node: VolumeNode, label_map: np.ndarray, spec: ModelSpec, name: str) -> SegmentationNode:
+    """Show labels (D, H, W) uint8 as outlines in a node of their own, in place of the last ones, until
+    `hide_outlines`. No run of a model writes into its segments."""
+    node = next(_outline_nodes(volume_node.GetScene()), None) or _new_segmentation(volume_node)
+    node.SetName(name)
+    node.SetAttribute(_OUTLINE, "yes")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    place_beside(node, volume_node)
+    _remove_outlines(node.GetSegmentation())
+    for label in spec.labels:
+        _add_outline(node, f"{label.name} {name}", _oriented_image(label_map, label.value, node_affine(volume_node)))
+    display = node.GetDisplayNode()
+    display.SetVisibility2DFill(False)
+    display.SetVisibility3D(False)
+    display.SetVisibility(True)
+    _refresh(node)
+    return node
+
+
+def has_outlines(scene: Scene) -> bool:
+    """Whether what `outline` shows is seen."""
+    return any(node.GetDisplayNode().GetVisibility() for node in _outline_nodes(scene))
+
+
+def hide_outlines(scene: Scene) -> None:
+    """Take what `outline` shows out of the views."""
+    for node in _outline_nodes(scene):
+        node.GetDisplayNode().SetVisibility(False)
+
+
+def _outline_nodes(scene: Scene) -> Iterator[SegmentationNode]:
+    """Those that are seen or could be."""
+    return (
+        node
+        for node in nodes_of_class(scene, "vtkMRMLSegmentationNode")
+        if node.GetAttribute(_OUTLINE) and node.GetDisplayNode() is not None
+    )
+
+
+def _add_outline(node: SegmentationNode, name: str, image: Any) -> None:
+    segmentation = node.GetSegmentation()
+    segment_id = segmentation.AddEmptySegment(segmentation.GenerateUniqueSegmentID(name), name, _OUTLINE_COLOR)
+    segmentation.GetSegment(segment_id).SetTag(_OUTLINE, "yes")
+    _replace(node, segment_id, image)
+
+
+def _remove_outlines(segmentation: Segmentation) -> None:
+    """What the user has put beside them stays."""
+    for segment_id in [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]:
+        if tag_of(segmentation.GetSegment(segment_id), _OUTLINE):
+            segmentation.RemoveSegment(segment_id)
 
 
 def _new_segmentation(volume_node: VolumeNode) -> SegmentationNode:

@@ -23,6 +23,7 @@ from AttnSegLib.mrml.runs import (
     Run,
     SegmentationRun,
     SliceAgainRun,
+    SwitchRun,
 )
 from AttnSegLib.mrml.segmentations import SlicePlace
 from AttnSegLib.worker.client import Worker
@@ -100,6 +101,12 @@ class Session(Preparation):
         region = self.slice_region(target, voxel[self.slice_axis(target)])
         request = target.asking(attention=(title,), query=voxel, flips=False)
         self._begin(QueryRun(target, self.volume(target.volume_node), request, region))
+
+    def switch_off(self, target: Target, title: str) -> None:
+        """Compute the slice in view with an attention map and without it, tell what changes, and outline the latter."""
+        self._check_idle()
+        index = views.slice_in_view(target.volume_node, self.slice_axis(target))
+        self._begin(SwitchRun(target, self.volume(target.volume_node), self.slice_region(target, index), title))
 
     def compare(self, target: Target, segmentation: SegmentationNode, reference: SegmentationNode) -> None:
         """Compare our first segment of a segmentation node with the first segment of a reference."""
@@ -183,7 +190,9 @@ class Session(Preparation):
         if isinstance(message, SlicesDone):
             return run.follow(message)
         if isinstance(message, Notice):
-            return [message]
+            return run.tell(message)
+        if isinstance(message, Result) and run.goes_on():
+            return []
         self._drop()
         if isinstance(message, JobCancelled | JobFailed):
             return [message]
@@ -200,7 +209,8 @@ class Session(Preparation):
             if run.job is not None:
                 run.job.release()
         notices = answer.notices if isinstance(answer, Result) else ()
-        return [news, *(Notice(answer.job, sentence) for sentence in notices)]  # again: what came between hid them
+        told = [run.tell(Notice(answer.job, sentence)) for sentence in notices]
+        return [news, *(one for some in told for one in some)]  # again: what came between hid them
 
     def _check_idle(self) -> None:
         if self.is_busy:

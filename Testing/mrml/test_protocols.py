@@ -20,6 +20,7 @@ CLASSES = {
     protocols.PointNode: ["vtkMRMLMarkupsFiducialNode"],
     protocols.Segment: ["vtkSegment"],
     protocols.Segmentation: ["vtkSegmentation"],
+    protocols.SegmentationDisplayNode: ["vtkMRMLSegmentationDisplayNode"],
     protocols.SegmentationNode: ["vtkMRMLSegmentationNode"],
     protocols.CompositeNode: ["vtkMRMLSliceCompositeNode"],
     protocols.SliceNode: ["vtkMRMLSliceNode"],

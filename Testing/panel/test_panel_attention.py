@@ -3,7 +3,19 @@
 import dataclasses
 
 import pytest
-from panel_at_work import SHAPE, finish, legend_of, pick, rendering_of, said, segmented, show_all_maps, show_map, words
+from panel_at_work import (
+    SHAPE,
+    finish,
+    legend_of,
+    pick,
+    rendering_of,
+    said,
+    segmented,
+    show_all_maps,
+    show_map,
+    shown_map,
+    words,
+)
 
 
 def test_a_map_of_the_slice_in_view_becomes_the_foreground(widget, ui, worker, a_node):
@@ -78,7 +90,7 @@ def test_a_slider_steps_through_all_maps_and_the_panel_names_the_one_that_is_see
     for number in (3, 9, 0):
         ui.mapSlider.value = number
         assert words(ui.attentionLabel).startswith(f"{titles[number]}: coefficients")
-        assert ui.mapBox.currentText == titles[number] == parameters.attentionMap
+        assert ui.mapBox.currentData == titles[number] == parameters.attentionMap
         assert legend_of(shown).GetTitleText() == titles[number]
         assert shown.GetName() == f"all maps: {titles[number]}"
     show_map(widget)
@@ -94,7 +106,7 @@ def test_slicers_own_tool_bar_steps_too(widget, ui):
     assert slicer.modules.sequences.shown_browser is browser
     browser.SetSelectedItemNumber(4)
     assert ui.mapSlider.value == 4
-    assert ui.mapBox.currentText == widget.panel.spec.facts.maps[4]
+    assert ui.mapBox.currentData == widget.panel.spec.facts.maps[4]
 
 
 def test_all_maps_again_replace_the_first_ones_and_stay_at_the_map_that_is_seen(widget, ui):
@@ -112,10 +124,39 @@ def test_all_maps_again_replace_the_first_ones_and_stay_at_the_map_that_is_seen(
 def test_a_map_that_is_computed_is_the_choice_while_another_is_seen(widget, ui):
     show_map(widget, "gate 1,2")
     pick(ui.mapBox, "gate 0,1")
-    assert ui.mapBox.currentText == "gate 0,1"
+    assert ui.mapBox.currentData == "gate 0,1"
     assert words(ui.attentionLabel).startswith("gate 1,2")
     finish(widget)
     assert words(ui.attentionLabel).startswith("gate 0,1")
+
+
+def listed(ui):
+    return [ui.mapBox.itemText(index) for index in range(1, ui.mapBox.count)]
+
+
+def test_the_list_is_in_the_order_of_influence_and_says_it_beside_each_map(widget, ui, worker):
+    spec = widget.panel.spec
+    weak, strong = (next(one for one in spec.influence.maps if one.matters is matters) for matters in (False, True))
+    assert listed(ui)[0].startswith(spec.maps_by_influence[0])
+    assert f"{strong.map} (influence {strong.influence:.2f})" in listed(ui)
+    assert f"{weak.map} (influence {weak.influence:.3f}: changes next to nothing in the result)" in listed(ui)
+    facts = dataclasses.replace(spec.influence, maps=(weak, strong))  # and those that were not measured come last
+    widget.panel.models = [dataclasses.replace(spec, influence=facts)]
+    widget.panel.refresh()
+    assert [ui.mapBox.itemData(index) for index in (1, 2)] == [strong.map, weak.map]
+    assert listed(ui)[2].endswith("(influence not measured)")
+    ui.sequenceButton.click()
+    assert worker.requests[-1].options.attention[:2] == (strong.map, weak.map)
+
+
+def test_the_text_says_the_influence_of_the_map_that_is_seen(widget, ui):
+    spec = widget.panel.spec
+    title = next(one.map for one in spec.influence.maps if not one.matters)
+    show_map(widget, title)
+    assert words(ui.attentionLabel).endswith(f"On the card: {spec.words_on(title)}.")
+    shown_map().SetAttribute("AttnSeg.model", "somebody else's")
+    widget.panel.refresh()
+    assert "On the card" not in words(ui.attentionLabel)
 
 
 def test_the_text_follows_the_threshold(widget, ui):

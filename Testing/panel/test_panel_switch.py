@@ -1,0 +1,223 @@
+"""The panel's button "Switch off": what the model says of the slice in view without the map that is seen."""
+
+import numpy as np
+import pytest
+from panel_at_work import SHAPE, finish, pick, said, segmented, show_all_maps, show_map, voxels_of
+
+from AttnSegLib.networks.replacement import Replacement, replaced_sentence
+from AttnSegLib.worker import messages
+
+WITH = (slice(0, 10), slice(0, 10))  # 100 pixels of 2 x 2 x 5 mm
+WITHOUT = (slice(0, 10), slice(0, 5))  # half of them
+
+
+def labels(index, where):
+    label_map = np.zeros(SHAPE, np.uint8)
+    label_map[(index, *where)] = 1
+    return label_map
+
+
+def slice_asked_for(worker):
+    region = worker.requests[-1].options.region
+    assert region.stop[0] == region.start[0] + 1
+    return region.start[0]
+
+
+def switch_off(widget, with_it=WITH, without=WITHOUT):
+    """Press the button, and let both answers come."""
+    worker = widget.panel.session._worker
+    widget.ui.switchButton.click()
+    for where in (with_it, without):
+        worker.finish(labels(slice_asked_for(worker), where))
+        widget.panel.poll()
+
+
+def outline_node():
+    import slicer
+
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    found = [node for node in nodes if node.GetName().startswith("without ")]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def is_seen(node):
+    return bool(node.GetDisplayNode().GetVisibility())
+
+
+def test_the_slice_in_view_is_computed_with_the_map_and_without_it(widget, worker):
+    show_map(widget)
+    switch_off(widget)
+    _, whole, without = (request.options for request in worker.requests)
+    assert whole.region == without.region
+    assert (whole.replaced, without.replaced) == ((), (Replacement("gate 1,2"),))
+    assert not widget.panel.session.is_busy
+
+
+def test_one_sentence_says_what_changed(widget, worker):
+    show_map(widget)
+    switch_off(widget)
+    index = slice_asked_for(worker)
+    assert said(widget) == f"Without 'gate 1,2' slice {index} changes by 0.333 (1 - Dice): Left atrium -1.00 mL."
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        (WITH, "Without 'gate 1,2' nothing changes in slice {index}."),
+        ((slice(0, 0), slice(0, 0)), "The model finds nothing in slice {index}, with 'gate 1,2' or without."),
+    ],
+)
+def test_where_there_is_no_change_the_sentence_says_so(widget, worker, where, sentence):
+    show_map(widget)
+    switch_off(widget, where, where)
+    assert said(widget) == sentence.format(index=slice_asked_for(worker))
+
+
+def test_labels_that_are_in_neither_do_not_count(widget, ui, parameters):
+    parameters.modelId = "anunet-abdomen-mr"
+    show_map(widget, "gate 0,1")
+    ui.switchButton.click()
+    worker = widget.panel.session._worker
+    one_slice = worker.requests[-1].options.region.slices  # (6, 1, 48) voxels of 0.02 mL
+    for to, second in ((10, 0), (5, 2)):
+        label_map = np.zeros(SHAPE, np.uint8)
+        label_map[one_slice][:, :, :to] = 1
+        label_map[one_slice][:, :, 40:42] = second
+        worker.finish(label_map)
+        widget.panel.poll()
+    names = [label.name for label in widget.panel.spec.labels]
+    assert said(widget).endswith(f"by 0.667 (1 - Dice): {names[0]} -0.60 mL, {names[1]} +0.24 mL.")
+
+
+def test_the_result_without_the_map_is_an_outline_of_its_own(widget, worker, a_node):
+    import slicer
+
+    show_map(widget)
+    switch_off(widget)
+    node, index = outline_node(), slice_asked_for(worker)
+    assert node.GetName() == f"without gate 1,2, slice {index}"
+    assert node is not widget.panel.parameters.segmentation
+    segmentation = node.GetSegmentation()
+    assert segmentation.GetNumberOfSegments() == 1
+    assert segmentation.GetNthSegment(0).GetName() == f"Left atrium without gate 1,2, slice {index}"
+    found = slicer.util.arrayFromSegmentBinaryLabelmap(node, segmentation.GetNthSegmentID(0), a_node)
+    assert np.array_equal(found, labels(index, WITHOUT))
+    assert is_seen(node)
+    assert not node.GetDisplayNode().GetVisibility2DFill()
+
+
+def test_the_segmentation_stays_as_it_is_and_apply_leaves_the_outline(widget, a_node):
+    segmentation = segmented(widget)
+    before = voxels_of(segmentation, a_node)
+    show_map(widget)
+    switch_off(widget)
+    assert widget.panel.parameters.segmentation is segmentation
+    assert np.array_equal(voxels_of(segmentation, a_node), before)
+    ids = segments_of(outline_node())
+    segmented(widget)
+    assert segments_of(outline_node()) == ids
+    widget.panel.parameters.segmentation = outline_node()  # even where the user asks for it
+    segmented(widget)
+    assert segments_of(outline_node()) == [*ids, "left_atrium"]
+    switch_off(widget)
+    assert "left_atrium" in segments_of(outline_node())
+    assert len(segments_of(outline_node())) == 2
+
+
+def segments_of(node):
+    segmentation = node.GetSegmentation()
+    return [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
+
+
+def test_hide_hides_the_outline_too_and_the_next_one_is_seen(widget, ui):
+    show_map(widget)
+    switch_off(widget)
+    ui.hideMapsButton.click()
+    assert not is_seen(outline_node())
+    assert not ui.hideMapsButton.enabled
+    show_map(widget)
+    switch_off(widget)
+    assert is_seen(outline_node())
+    show_map(widget, "gate 0,1")  # the outline is not of this one
+    assert not is_seen(outline_node())
+
+
+def test_an_outline_without_its_map_can_be_hidden(widget, ui):
+    import slicer
+
+    show_map(widget)
+    switch_off(widget)
+    for name in ("Red", "Green", "Yellow"):
+        slicer.mrmlScene.GetNodeByID(f"vtkMRMLSliceCompositeNode{name}").SetForegroundVolumeID(None)
+    widget.panel.refresh()
+    ui.hideMapsButton.click()
+    assert not is_seen(outline_node())
+
+
+def test_of_all_maps_the_one_that_is_seen_is_switched_off(widget, ui, worker):
+    show_all_maps(widget)
+    ui.mapSlider.value = 3
+    switch_off(widget)
+    title = widget.panel.spec.maps_by_influence[3]
+    assert worker.requests[-1].options.replaced == (Replacement(title),)
+
+
+def test_without_a_map_in_view_there_is_nothing_to_switch_off(widget, ui):
+    assert not ui.switchButton.enabled
+    show_map(widget)
+    assert ui.switchButton.enabled
+    ui.applyButton.click()
+    assert not ui.switchButton.enabled  # something runs
+    widget.panel.session.close()
+    pick(ui.mapBox, "none")
+    assert not ui.switchButton.enabled
+
+
+def test_a_map_that_cannot_be_switched_off_is_told(widget, ui, worker):
+    show_map(widget)
+    ui.switchButton.click()
+    finish(widget)
+    worker.say(messages.JobFailed(worker.job.number, "'gate 1,2' is only shown."))
+    widget.panel.poll()
+    assert "'gate 1,2' is only shown." in said(widget)
+    assert outline_node() is None
+    assert ui.switchButton.enabled
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+def test_cancel_leaves_everything_as_it_was(widget, ui, worker, answers):
+    show_map(widget)
+    ui.switchButton.click()
+    for _ in range(answers):
+        finish(widget)
+    widget.panel.input.cancel()
+    worker.say(messages.JobCancelled(worker.job.number))
+    widget.panel.poll()
+    assert "as it was" in said(widget)
+    assert outline_node() is None
+    assert not widget.panel.session.is_busy
+
+
+def test_a_volume_that_changes_between_the_answers_ends_it(widget, ui, a_node):
+    import slicer
+
+    show_map(widget)
+    ui.switchButton.click()
+    finish(widget)
+    slicer.util.updateVolumeFromArray(a_node, np.zeros(SHAPE, np.int16))
+    widget.panel.poll()
+    assert "changed during the run" in said(widget)
+    assert outline_node() is None
+
+
+def test_other_notices_are_told_and_not_that_attention_was_changed(widget, ui, worker):
+    show_map(widget)
+    ui.switchButton.click()
+    finish(widget)
+    changed = replaced_sentence([Replacement("gate 1,2")])
+    worker.say(messages.Notice(worker.job.number, changed))
+    worker.finish(notices=(changed, "Went on with the CPU."))
+    widget.panel.poll()
+    assert "Went on with the CPU." in said(widget)
+    assert changed not in said(widget)
