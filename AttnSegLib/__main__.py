@@ -106,7 +106,6 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     segment.add_argument("--precision", default="auto", help="auto (default), float32, bfloat16")
     segment.add_argument("--batch-size", type=int, metavar="N", help="slices at once (default: what suits the device)")
-
     segment.add_argument(
         "--no-names", action="store_true", help="leave the image's name, which may be a patient's, out of report.json"
     )

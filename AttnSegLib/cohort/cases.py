@@ -57,7 +57,9 @@ def _cases_of(source: Path, search: Search) -> list[CohortCase]:
     if source.is_dir():
         scans = [(path, path.relative_to(source)) for path in _scans(source, search)]
         return [CohortCase(_name(source, path, below), path) for path, below in scans if _fits(below, search.match)]
-    return [CohortCase(case_name(source.name), source)]  # what is missing is a case that fails
+    if not source.exists():
+        raise InputError(f"'{source}' is not there; correct the path.")
+    return [CohortCase(case_name(source.name), source)]
 
 
 def _name(source: Path, path: Path, below: Path) -> str:

@@ -84,7 +84,7 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
     with folder.at_work(request.part.log):
         folder.agree(request.settings, specs)
         todo = _in_order(folder, ours, [spec.id for spec in specs])
-        tell(f"{len(ours)} cases, {len(ours) - len(todo)} of them done already.")
+        tell(f"{len(ours)} case{'s' * (len(ours) != 1)}, {len(ours) - len(todo)} done already.")
         overview = _Overview(folder, cases, specs, names=request.settings.names)
         progress = _Progress(folder.path / request.part.log, overview, tell, len(todo))
         try:

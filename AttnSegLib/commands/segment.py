@@ -124,10 +124,15 @@ def segment_to_folder(
 def _for_one_file(request: SegmentRequest) -> SegmentRequest:
     """The request, without the attention maps that nobody asked for if there is one file only.
 
-    Raises `InputError` if they were asked for.
+    Raises `InputError` if they were asked for, or another format than that of the file's name.
     """
-    if format_of_file(request.out) is None:
+    kind = format_of_file(request.out)
+    if kind is None:
         return request
+    if request.file_format not in (SegmentRequest.file_format, kind):
+        raise InputError(
+            f"'{request.out.name}' is one file, whose name says its format; leave --format out, or give a folder."
+        )
     if request.attention not in (("default",), ("none",)):
         raise InputError(f"'{request.out.name}' is one file, without a place for attention maps; give a folder.")
     return replace(request, attention=("none",))

@@ -38,5 +38,8 @@ class Replacement:
 
 def replaced_sentence(replaced: Sequence[Replacement]) -> str:
     """The notice that a result is not the model's own."""
-    parts = [f"'{one.map}' was {HOWS[one.how].format(value=one.value)}" for one in replaced]
-    return f"Attention was changed for this run: {', '.join(parts)}. The result is not the model's own."
+    titles: dict[str, list[str]] = {}
+    for one in replaced:
+        titles.setdefault(HOWS[one.how].format(value=one.value), []).append(f"'{one.map}'")
+    parts = "; ".join(f"{how}: {', '.join(maps)}" for how, maps in titles.items())
+    return f"Attention was changed for this run ({parts}). The result is not the model's own."

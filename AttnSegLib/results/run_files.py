@@ -19,6 +19,7 @@ from AttnSegLib.results.segmentation_file import write_heat_map_file, write_labe
 
 FORMATS = ("seg.nrrd", "nifti", "nifti-per-segment", "dicom-seg")
 _BY_NAME = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "seg.nrrd", ".dcm": "dicom-seg"}
+_NOT_WRITTEN = (".mha", ".mhd", ".nhdr", ".hdr", ".img", ".gz", ".png", ".stl")  # files that people may ask for
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,15 @@ class WantedFormat:
 
 
 def format_of_file(path: Path) -> str | None:
-    """The format that the name of a file asks for; None for the name of a folder."""
-    return next((kind for suffix, kind in _BY_NAME.items() if path.name.lower().endswith(suffix)), None)
+    """The format that the name of a file asks for; None for the name of a folder.
+
+    Raises `InputError` for the name of a file in a format that is not written.
+    """
+    name = path.name.lower()
+    kind = next((kind for suffix, kind in _BY_NAME.items() if name.endswith(suffix)), None)
+    if kind is None and name.endswith(_NOT_WRITTEN):
+        raise InputError(f"'{path.name}' can't be written; end it in .nii.gz, .seg.nrrd or .dcm, or give a folder.")
+    return kind
 
 
 def write_run_files(

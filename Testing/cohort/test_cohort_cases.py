@@ -107,6 +107,7 @@ def test_a_list_in_another_encoding_or_that_is_missing(tmp_path):
     (tmp_path / "list.csv").write_bytes("image\nMüller".encode("latin-1"))
     assert "UTF-8" in refused(tmp_path / "list.csv")
     assert "can't be read" in refused(tmp_path / "none.csv")
+    assert "none' is not there" in refused(tmp_path / "none")
 
 
 def test_an_empty_folder_and_names_that_clash(tmp_path):

@@ -95,6 +95,10 @@ def test_one_file_is_not_overwritten_unless_told(to_file, a_scan, tmp_path, caps
 def test_one_file_has_no_place_for_attention_nor_is_it_a_folder(to_file, tmp_path, capsys):
     assert to_file(tmp_path / "x.nii.gz", "--attention", "all") == 2
     assert_one_sentence(capsys, "without a place for attention maps")
+    assert to_file(tmp_path / "x.nii.gz", "--format", "nifti-per-segment") == 2
+    assert_one_sentence(capsys, "whose name says its format")
+    assert to_file(tmp_path / "x.PNG") == 2
+    assert_one_sentence(capsys, "'x.PNG' can't be written", ".nii.gz")
     (tmp_path / "y.nii.gz").mkdir()
     assert to_file(tmp_path / "y.nii.gz", "--overwrite") == 2
     assert_one_sentence(capsys, "is a folder")

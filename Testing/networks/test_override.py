@@ -223,6 +223,7 @@ def test_refuses_a_map_that_the_network_does_not_use():
 
 
 def test_the_notice_says_what_was_done():
-    sentence = replaced_sentence([Replacement("gate 1,2"), Replacement("gate 0,0", "constant", 0.5)])
-    assert "'gate 1,2' was switched off, 'gate 0,0' was replaced by the constant 0.5" in sentence
+    replaced = [Replacement("gate 1,2"), Replacement("gate 0,0", "constant", 0.5), Replacement("gate 2,0")]
+    sentence = replaced_sentence(replaced)
+    assert "(switched off: 'gate 1,2', 'gate 2,0'; replaced by the constant 0.5: 'gate 0,0')" in sentence
     assert "not the model's own" in sentence

@@ -1,4 +1,4 @@
-"""Starting, and the demo: what the README promises. make bench"""
+"""Starting, and the demo: what docs/performance.md promises. make bench"""
 
 from __future__ import annotations
 
