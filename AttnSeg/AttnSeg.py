@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +32,7 @@ from AttnSegLib.models.places import resource_folder  # noqa: E402
 from AttnSegPanel import samples  # noqa: E402
 
 if TYPE_CHECKING:  # what the panel needs is imported when it opens: Slicer's start is not to wait for it
-    from AttnSegLib.mrml.news import News
+    from AttnSegLib.mrml.news import MapSwitchedOff, Target
     from AttnSegLib.mrml.protocols import SegmentationNode, VolumeNode
     from AttnSegLib.mrml.session import Session
     from AttnSegPanel.panel import Panel
@@ -215,31 +214,21 @@ class AttnSegLogic(ScriptedLoadableModuleLogic):
 
         Raises `InputError` with one sentence if it can't be done, as while the panel computes something.
         """
-        from AttnSegLib.inference.prediction import ComputeOptions
-        from AttnSegLib.models.catalog import find_model
-        from AttnSegLib.mrml.news import Target
-        from AttnSegLib.worker.messages import Request
+        from AttnSegLib.mrml.news import Segmented
+        from AttnSegPanel.waiting import await_news
 
-        request = Request(find_model(model_id), compute=ComputeOptions(device))
-        news: list[News] = []
-        self.session.listeners.append(news.extend)
-        try:
-            self.session.segment(Target(volume_node, request), segmentation=segmentation_node)
-            while (node := _written(news)) is None:
-                self._live_on()
-            return node
-        finally:
-            self.session.listeners.remove(news.extend)
+        target = _target(volume_node, model_id, device)
+        start = functools.partial(self.session.segment, target, segmentation=segmentation_node)
+        return await_news(self.session, start, Segmented).node
 
-    def _live_on(self) -> None:
-        """One turn of the application, whose timers may poll the session, too."""
-        from AttnSegLib.errors import InputError
+    def switch_off(self, volume_node: VolumeNode, model_id: str, title: str, device: str = "auto") -> MapSwitchedOff:
+        """Compute the slice in view with an attention map and without it, and outline the latter; waits, and raises, as
+        `segment`. The answer says what changed, its `sentence` in words."""
+        from AttnSegLib.mrml.news import MapSwitchedOff
+        from AttnSegPanel.waiting import await_news
 
-        if not self.session.is_busy:
-            raise InputError("The run was ended before it was done; nothing was written.")
-        slicer.app.processEvents()
-        time.sleep(0.02)
-        self.session.poll()
+        target = _target(volume_node, model_id, device)
+        return await_news(self.session, lambda: self.session.switch_off(target, title), MapSwitchedOff)
 
 
 class AttnSegTest(ScriptedLoadableModuleTest):
@@ -251,6 +240,8 @@ class AttnSegTest(ScriptedLoadableModuleTest):
     def runTest(self) -> None:
         self.setUp()
         self.test_segments_the_left_atrium()
+        self.setUp()
+        self.test_switches_a_map_off()
 
     def test_segments_the_left_atrium(self) -> None:
         """Dice above 0.9 against the manual label map, on the volume's own grid."""
@@ -268,6 +259,18 @@ class AttnSegTest(ScriptedLoadableModuleTest):
         assert found.shape == truth.shape
         assert metrics.dice(truth > 0, np.asarray(found) > 0) > 0.9
 
+    def test_switches_a_map_off(self) -> None:
+        """Without the map that matters most, the middle slice has another result, and its outline is seen."""
+        from AttnSegLib.mrml import views
+
+        sample = resource_folder("Samples") / "left_atrium_mr"
+        volume = slicer.util.loadVolume(str(sample / "image.nrrd"), {"name": "Left atrium MR"})
+        views.jump_to_slice(volume, 0, volume.GetImageData().GetDimensions()[2] // 2)
+        switched = AttnSegLogic().switch_off(volume, "anunet-left_atrium-mr", "gate 0,1")
+        assert switched.influence is not None
+        assert 0 < switched.influence < 1, switched.sentence
+        assert switched.node.GetDisplayNode().GetVisibility()
+
 
 @functools.cache
 def _session() -> Session:
@@ -279,18 +282,14 @@ def _session() -> Session:
     return session
 
 
-def _written(news: list[News]) -> SegmentationNode | None:
-    """What the news say of a run: None while it goes on. Raises `InputError` if it came to nothing."""
-    from AttnSegLib.errors import InputError
-    from AttnSegLib.mrml.news import Segmented
-    from AttnSegLib.worker.messages import JobCancelled, JobFailed
+def _target(volume_node: VolumeNode, model_id: str, device: str) -> Target:
+    """What a script asks for."""
+    from AttnSegLib.inference.prediction import ComputeOptions
+    from AttnSegLib.models.catalog import find_model
+    from AttnSegLib.mrml.news import Target
+    from AttnSegLib.worker.messages import Request
 
-    for update in news:
-        if isinstance(update, Segmented):
-            return update.node
-        if isinstance(update, JobCancelled | JobFailed):
-            raise InputError(update.sentence)
-    return None
+    return Target(volume_node, Request(find_model(model_id), compute=ComputeOptions(device)))
 
 
 def _python() -> str:
