@@ -20,7 +20,7 @@ os.environ["ATTNSEG_MODELS"] = tempfile.mkdtemp()  # only what is shipped is sho
 
 from slicer_stand_in import eyes, gui  # noqa: E402
 
-WIDTH = 460  # pixels, a panel's usual width
+WIDTH = 470  # pixels, a panel's usual width
 SAMPLE = ROOT / "Resources" / "Samples" / "left_atrium_mr"
 MODEL = "eccamunet-left_atrium-mr"
 MAP_MODEL, MAP = "anunet-left_atrium-mr", "gate 1,2"
@@ -82,14 +82,24 @@ class Studio:
 
         axes = {axis: views.slice_in_view(volume, axis) for axis in range(3)}
         looking = eyes.Eyes(VIEW, VIEW)
+        self.panel.parameters.segmentation.GetDisplayNode().SetVisibility2DFill(False)  # or the map is hardly seen
         for view in self.slicer.app.layoutManager().sliceViewNames():
             self.slicer.app.layoutManager().sliceWidget(view).sliceLogic().FitSliceToAll()
         for axis, index in axes.items():
             views.jump_to_slice(volume, axis, index)
         self.ui.surfaceBox.checked = True
         self.ui.renderingBox.checked = True
+        self.make_legend_anew()
         looking.save(self.folder / f"{name}.png")
         looking.close()
+
+    def make_legend_anew(self) -> None:
+        """For views that are younger than it, which would not draw it."""
+        from AttnSegLib.mrml import map_display
+
+        heat_map = map_display.shown_heat_map(self.slicer.mrmlScene)
+        self.slicer.mrmlScene.RemoveNode(self.slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(heat_map))
+        map_display.show_heat_map(heat_map, self.panel.parameters.opacity, self.panel.parameters.threshold)
 
     def load_manual(self) -> object:
         """The manual label map as a segmentation."""
@@ -128,6 +138,7 @@ def main(folder: Path) -> None:
     studio.wait()
     studio.shoot("compare", "result")
     studio.shoot("check", "check")
+    panel.parameters.reference.GetDisplayNode().SetVisibility(False)
     studio.look_at(
         studio.slicer.util.arrayFromSegmentBinaryLabelmap(panel.parameters.segmentation, "left_atrium", volume), volume
     )

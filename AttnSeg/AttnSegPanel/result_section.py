@@ -84,6 +84,7 @@ class ResultSection:
             self.ui.compareTable.visible = True
             rows = [[title, _number(update.scores[name])] for name, title in SCORES.items()]
             show_rows(self.ui.compareTable, rows)
+            fit_height(self.ui.compareTable, len(rows))
 
     def copy(self, _checked: bool = False) -> None:
         """The table to the clipboard, as comma-separated values."""
