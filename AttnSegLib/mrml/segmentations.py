@@ -185,9 +185,13 @@ def outline(volume_node: VolumeNode, label_map: np.ndarray, spec: ModelSpec, nam
     node.SetAttribute(_OUTLINE, "yes")
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     place_beside(node, volume_node)
-    _remove_outlines(node.GetSegmentation())
+    segmentation = node.GetSegmentation()
+    _remove_outlines(segmentation)
     for label in spec.labels:
-        _add_outline(node, f"{label.name} {name}", _oriented_image(label_map, label.value, node_affine(volume_node)))
+        title = f"{label.name} {name}"
+        segment_id = segmentation.AddEmptySegment(segmentation.GenerateUniqueSegmentID(title), title, _OUTLINE_COLOR)
+        segmentation.GetSegment(segment_id).SetTag(_OUTLINE, "yes")
+        _replace(node, segment_id, _oriented_image(label_map, label.value, node_affine(volume_node)))
     display = node.GetDisplayNode()
     display.SetVisibility2DFill(False)
     display.SetVisibility3D(False)
@@ -214,13 +218,6 @@ def _outline_nodes(scene: Scene) -> Iterator[SegmentationNode]:
         for node in nodes_of_class(scene, "vtkMRMLSegmentationNode")
         if node.GetAttribute(_OUTLINE) and node.GetDisplayNode() is not None
     )
-
-
-def _add_outline(node: SegmentationNode, name: str, image: Any) -> None:
-    segmentation = node.GetSegmentation()
-    segment_id = segmentation.AddEmptySegment(segmentation.GenerateUniqueSegmentID(name), name, _OUTLINE_COLOR)
-    segmentation.GetSegment(segment_id).SetTag(_OUTLINE, "yes")
-    _replace(node, segment_id, image)
 
 
 def _remove_outlines(segmentation: Segmentation) -> None:
@@ -297,9 +294,8 @@ def _oriented_image(label_map: np.ndarray, value: int, grid: np.ndarray) -> Any:
 
 def _refresh(node: SegmentationNode) -> None:
     """Tell everyone, and make the surface again if there was one."""
-    segmentation = node.GetSegmentation()
     had_surface = has_surface(node)
-    segmentation.Modified()
+    node.GetSegmentation().Modified()
     if had_surface:
         node.RemoveClosedSurfaceRepresentation()
         node.CreateClosedSurfaceRepresentation()
