@@ -228,9 +228,8 @@ def _remove_outlines(segmentation: Segmentation) -> None:
 
 
 def _new_segmentation(volume_node: VolumeNode) -> SegmentationNode:
-    scene = volume_node.GetScene()
-    name = scene.GenerateUniqueName(f"{volume_node.GetName()} segmentation")
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode")
+    node.SetName(node.GetScene().GenerateUniqueName(f"{volume_node.GetName()} segmentation"))
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     place_beside(node, volume_node)
@@ -279,8 +278,7 @@ def _oriented_image(label_map: np.ndarray, value: int, grid: np.ndarray) -> Any:
     """The label's mask, as small as it can be, on a grid (4x4, index to mm)."""
     image = slicer.vtkOrientedImageData()
     image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(grid))
-    box = Region.around(label_map, value)
-    if box is None:
+    if (box := Region.around(label_map, value)) is None:
         image.SetExtent(*_EMPTY)
         image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
         return image
