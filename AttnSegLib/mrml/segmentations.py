@@ -228,8 +228,8 @@ def _remove_outlines(segmentation: Segmentation) -> None:
 
 
 def _new_segmentation(volume_node: VolumeNode) -> SegmentationNode:
-    node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode")
-    node.SetName(node.GetScene().GenerateUniqueName(f"{volume_node.GetName()} segmentation"))
+    scene, name = volume_node.GetScene(), f"{volume_node.GetName()} segmentation"
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     place_beside(node, volume_node)
