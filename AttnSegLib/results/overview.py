@@ -30,6 +30,7 @@ from AttnSegLib.results.slice_drawing import (
 )
 
 _COLUMNS = 5
+_TITLE_COLUMNS = 3  # as wide as title and legend are
 _INCHES = 2.2  # side of one slice
 _BAR = 0.12  # width of a colour bar, in widths of a slice
 _TITLE = 36  # letters of a map's title that fit above one
@@ -102,7 +103,8 @@ def draw_slice_with_maps(overview: Overview, number: int) -> Figure:
     lines = max(title.count("\n") + 1 for title in titles)
     height, width = physical_size(overview.stack)
     row_height = _INCHES * height / width + 0.15 * lines + 0.1 + 0.35
-    figure = Figure(figsize=(_INCHES * columns + 0.7, row_height * rows + 0.7), layout="constrained", dpi=90)
+    inches = _INCHES * max(columns, _TITLE_COLUMNS) + 0.7, row_height * rows + 0.7
+    figure = Figure(figsize=inches, layout="constrained", dpi=90)
     figure.patch.set_facecolor(_WHITE)
     grid = figure.subplots(rows, columns, squeeze=False)
     _draw_segmentation(grid.flat[0], overview, number)
