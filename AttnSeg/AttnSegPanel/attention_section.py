@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from AttnSegLib.models.card import ModelSpec
-from AttnSegLib.mrml import map_display, segmentations, views
+from AttnSegLib.mrml import map_display, preview, views
 from AttnSegLib.mrml.heat_maps import heat_maps, map_browser, map_model, map_title
 from AttnSegLib.mrml.news import Mapped, MapSwitchedOff, News
 from AttnSegLib.mrml.nodes import composites
@@ -73,7 +73,7 @@ class AttentionSection:
 
     def _refresh_shown(self, shown: VolumeNode | None) -> None:
         self.ui.renderingBox.enabled = shown is not None
-        self.ui.hideMapsButton.enabled = shown is not None or segmentations.has_outlines(slicer.mrmlScene)
+        self.ui.hideMapsButton.enabled = shown is not None or preview.has_outlines(slicer.mrmlScene)
         check(self.ui.renderingBox, shown is not None and map_display.is_rendered(shown))
         browser = map_browser(shown) if shown is not None else None
         self.ui.mapSlider.enabled = browser is not None
@@ -102,7 +102,7 @@ class AttentionSection:
         if isinstance(update, MapSwitchedOff):
             self.panel.say(update.sentence)
         elif isinstance(update, Mapped) and self.panel.is_open:
-            segmentations.hide_outlines(slicer.mrmlScene)  # which may be of another map
+            preview.hide_outlines(slicer.mrmlScene)  # which may be of another map
             look = (self.panel.parameters.opacity, self.panel.parameters.threshold)
             map_display.show_heat_map(update.node, *look)
             self.panel.parameters.attentionMap = map_title(update.node)
@@ -151,7 +151,7 @@ class AttentionSection:
     def hide(self, _checked: bool = False) -> None:
         """Take the maps, and all that belongs to them, out of the views; they stay in the scene."""
         map_display.hide_heat_maps(slicer.mrmlScene)
-        segmentations.hide_outlines(slicer.mrmlScene)
+        preview.hide_outlines(slicer.mrmlScene)
         self.panel.parameters.attentionMap = ""
         self.panel.refresh()
 

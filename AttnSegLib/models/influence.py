@@ -42,7 +42,7 @@ class MapInfluence:
         """For whoever chooses a map."""
         if self.matters:
             return f"influence {self.influence:.2f}"
-        return f"influence {self.influence:.3f}: changes next to nothing in the result"
+        return f"influence {self.influence:.3f}: changes next to nothing"
 
 
 @dataclass(frozen=True)

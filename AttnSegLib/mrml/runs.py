@@ -11,7 +11,7 @@ from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.mrml import heat_maps, records, segmentations, volumes
 from AttnSegLib.mrml.news import Mapped, MapSwitchedOff, News, Segmented, Target
-from AttnSegLib.mrml.preview import Preview
+from AttnSegLib.mrml.preview import Preview, outline
 from AttnSegLib.mrml.protocols import SegmentationNode
 from AttnSegLib.mrml.segmentations import SlicePlace
 from AttnSegLib.networks.replacement import Replacement, replaced_sentence
@@ -203,7 +203,7 @@ class SwitchRun(PredictionRun):
         change_ml = {label.name: self._added_ml(*pair) for label, pair in found.items()}
         influence = 1 - float(np.mean([dice(*pair) for pair in found.values()])) if found else None
         name = f"without {self._title}, slice {index}"
-        node = segmentations.outline(self.target.volume_node, without, self.target.spec, name)
+        node = outline(self.target.volume_node, without, self.target.spec, name)
         return MapSwitchedOff(node, self._title, index, influence, change_ml)
 
     def _added_ml(self, before: np.ndarray, after: np.ndarray) -> float:

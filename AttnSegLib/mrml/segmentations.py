@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +13,7 @@ from vtk.util import numpy_support
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.models.card import Label, ModelSpec
-from AttnSegLib.mrml.nodes import nodes_of_class
-from AttnSegLib.mrml.protocols import Scene, Segment, Segmentation, SegmentationNode, VolumeNode
+from AttnSegLib.mrml.protocols import Segment, SegmentationNode, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside, world_affine
 from AttnSegLib.results.segmentation_file import terminology_entry
 
@@ -24,8 +22,8 @@ _OURS = "AttnSeg."
 _LABEL_MAP = "Binary labelmap"
 _SURFACE = "Closed surface"
 _EMPTY = (0, -1, 0, -1, 0, -1)
-_OUTLINE = "AttnSeg.outline"  # attribute of a node that shows a result only to be looked at, and tag of its segments
-_OUTLINE_COLOR = (0.0, 1.0, 1.0)  # is in no heat map
+
+Color = tuple[float, float, float]  # from 0 to 1
 
 
 @dataclass(eq=False)
@@ -77,7 +75,7 @@ def write_segmentation_node(
     if the node is under a transform that its segments can't follow.
     """
     created = segmentation_node is None
-    node = _new_segmentation(volume_node) if segmentation_node is None else segmentation_node
+    node = new_segmentation_node(volume_node) if segmentation_node is None else segmentation_node
     grid = _grid_in(node, volume_node)
     change = Change(node, {}, created)
     before = change.before
@@ -177,59 +175,22 @@ def has_surface(segmentation_node: SegmentationNode) -> bool:
     return segmentation_node.GetSegmentation().ContainsRepresentation(_SURFACE)
 
 
-def outline(volume_node: VolumeNode, label_map: np.ndarray, spec: ModelSpec, name: str) -> SegmentationNode:
-    """Show labels (D, H, W) uint8 as outlines in a node of their own, in place of the last ones, until
-    `hide_outlines`. No run of a model writes into its segments."""
-    node = next(_outline_nodes(volume_node.GetScene()), None) or _new_segmentation(volume_node)
-    node.SetName(name)
-    node.SetAttribute(_OUTLINE, "yes")
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
-    place_beside(node, volume_node)
+def add_plain_segment(
+    node: SegmentationNode, volume_node: VolumeNode, mask: np.ndarray, name: str, color: Color
+) -> str:
+    """Add a mask (D, H, W) on the volume's grid as a segment that no run writes into; returns its id."""
     segmentation = node.GetSegmentation()
-    _remove_outlines(segmentation)
-    for label in spec.labels:
-        title = f"{label.name} {name}"
-        segment_id = segmentation.AddEmptySegment(segmentation.GenerateUniqueSegmentID(title), title, _OUTLINE_COLOR)
-        segmentation.GetSegment(segment_id).SetTag(_OUTLINE, "yes")
-        _replace(node, segment_id, _oriented_image(label_map, label.value, node_affine(volume_node)))
-    display = node.GetDisplayNode()
-    display.SetVisibility2DFill(False)
-    display.SetVisibility3D(False)
-    display.SetVisibility(True)
+    segment_id = segmentation.AddEmptySegment(segmentation.GenerateUniqueSegmentID(name), name, color)
+    _replace(node, segment_id, _oriented_image(mask, 1, _grid_in(node, volume_node)))
     _refresh(node)
-    return node
+    return segment_id
 
 
-def has_outlines(scene: Scene) -> bool:
-    """Whether what `outline` shows is seen."""
-    return any(node.GetDisplayNode().GetVisibility() for node in _outline_nodes(scene))
-
-
-def hide_outlines(scene: Scene) -> None:
-    """Take what `outline` shows out of the views."""
-    for node in _outline_nodes(scene):
-        node.GetDisplayNode().SetVisibility(False)
-
-
-def _outline_nodes(scene: Scene) -> Iterator[SegmentationNode]:
-    """Those that are seen or could be."""
-    return (
-        node
-        for node in nodes_of_class(scene, "vtkMRMLSegmentationNode")
-        if node.GetAttribute(_OUTLINE) and node.GetDisplayNode() is not None
-    )
-
-
-def _remove_outlines(segmentation: Segmentation) -> None:
-    """What the user has put beside them stays."""
-    for segment_id in [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]:
-        if tag_of(segmentation.GetSegment(segment_id), _OUTLINE):
-            segmentation.RemoveSegment(segment_id)
-
-
-def _new_segmentation(volume_node: VolumeNode) -> SegmentationNode:
-    scene, name = volume_node.GetScene(), f"{volume_node.GetName()} segmentation"
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
+def new_segmentation_node(volume_node: VolumeNode) -> SegmentationNode:
+    """An empty one on the volume's grid, beside the volume."""
+    scene = volume_node.GetScene()
+    name = scene.GenerateUniqueName(f"{volume_node.GetName()} segmentation")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     place_beside(node, volume_node)
@@ -278,7 +239,8 @@ def _oriented_image(label_map: np.ndarray, value: int, grid: np.ndarray) -> Any:
     """The label's mask, as small as it can be, on a grid (4x4, index to mm)."""
     image = slicer.vtkOrientedImageData()
     image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(grid))
-    if (box := Region.around(label_map, value)) is None:
+    box = Region.around(label_map, value)
+    if box is None:
         image.SetExtent(*_EMPTY)
         image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
         return image
@@ -292,8 +254,9 @@ def _oriented_image(label_map: np.ndarray, value: int, grid: np.ndarray) -> Any:
 
 def _refresh(node: SegmentationNode) -> None:
     """Tell everyone, and make the surface again if there was one."""
+    segmentation = node.GetSegmentation()
     had_surface = has_surface(node)
-    node.GetSegmentation().Modified()
+    segmentation.Modified()
     if had_surface:
         node.RemoveClosedSurfaceRepresentation()
         node.CreateClosedSurfaceRepresentation()

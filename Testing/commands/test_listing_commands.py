@@ -44,7 +44,7 @@ def test_maps_are_listed_by_influence(a_model_folder, monkeypatch, capsys):
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     first = next(number for number, line in enumerate(lines) if line.startswith("gate"))
     assert lines[first] == "gate 2,0  influence 0.30"
-    assert lines[first + 1] == "gate 0,0  influence 0.004: changes next to nothing in the result (default)"
+    assert lines[first + 1] == "gate 0,0  influence 0.004: changes next to nothing (default)"
     assert lines[first + 2].endswith("influence not measured")
 
 

@@ -139,7 +139,7 @@ def test_the_list_is_in_the_order_of_influence_and_says_it_beside_each_map(widge
     weak, strong = (next(one for one in spec.influence.maps if one.matters is matters) for matters in (False, True))
     assert listed(ui)[0].startswith(spec.maps_by_influence[0])
     assert f"{strong.map} (influence {strong.influence:.2f})" in listed(ui)
-    assert f"{weak.map} (influence {weak.influence:.3f}: changes next to nothing in the result)" in listed(ui)
+    assert f"{weak.map} (influence {weak.influence:.3f}: changes next to nothing)" in listed(ui)
     facts = dataclasses.replace(spec.influence, maps=(weak, strong))  # and those that were not measured come last
     widget.panel.models = [dataclasses.replace(spec, influence=facts)]
     widget.panel.refresh()

@@ -85,7 +85,7 @@ def test_the_card_has_means_over_patients_in_order_of_influence(tmp_path):
     assert (facts.together.influence, facts.cases, facts.every) == (0.4, ("case of a", "case of b"), 3)
     assert [m.matters for m in facts.maps] == [True, False]
     assert facts.maps[0].words == "influence 0.30"
-    assert facts.maps[1].words == "influence 0.002: changes next to nothing in the result"
+    assert facts.maps[1].words == "influence 0.002: changes next to nothing"
 
 
 @pytest.mark.parametrize(
