@@ -91,19 +91,22 @@ def test_two_licences_that_no_licence_keeps_are_refused(a_module):
         begin_with(a_module(1), Learnt({}, FirstWeights("others", (), "CC-BY-ND-4.0")))
 
 
-@pytest.mark.parametrize("by", ["id", "folder", "checkpoint"])
-def test_first_weights_come_from_a_checkpoint_or_a_model(by, a_checkpoint, a_model_folder, a_module, monkeypatch):
+@pytest.mark.parametrize("by", ["id", "folder"])
+def test_first_weights_come_from_a_model(by, a_model_folder, a_module, monkeypatch):
     monkeypatch.setenv("ATTNSEG_MODELS", str(a_model_folder.parent))
-    first = learnt({"id": a_model_folder.name, "folder": str(a_model_folder), "checkpoint": str(a_checkpoint)}[by])
     module = a_module(3)
-    begin_with(module, first)
-    if by == "checkpoint":
-        assert first.on == FirstWeights("made up", ("case_0", "case_1"), "CC0-1.0")
-        return
+    begin_with(module, learnt({"id": a_model_folder.name, "folder": str(a_model_folder)}[by]))
     spec = load_card(a_model_folder / CARD)
     weights = load_weights(spec.weights_path, spec.sha256)
     own = module.network.state_dict()
     assert all(torch.equal(own[name], tensor) for name, tensor in weights.items() if own[name].shape == tensor.shape)
+
+
+@pytest.mark.slow
+def test_first_weights_come_from_a_checkpoint(a_checkpoint, a_module):
+    first = learnt(str(a_checkpoint))
+    begin_with(a_module(3), first)
+    assert first.on == FirstWeights("made up", ("case_0", "case_1"), "CC0-1.0")
 
 
 def test_what_is_no_model_is_said():

@@ -91,7 +91,7 @@ def test_the_metadata_file_names_the_labels(exported):
     metadata = json.loads((exported / "metadata.json").read_text())
     assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "Ball"}
     assert metadata["data_source"] == "made up"
-    assert "on 1 test patients" in metadata["description"]
+    assert "on 1 test patient." in metadata["description"]
 
 
 def test_the_metadata_file_names_neighbouring_slices(exported):
@@ -111,7 +111,7 @@ def test_the_cards_scores_are_those_of_an_evaluation(exported, a_decathlon_task,
     assert (entry.case, entry.label) == (score.case, score.label) == ("case_3", "ball")
     assert entry.dice == scores.mean_dice == pytest.approx(score.dice, abs=1e-3)
     assert entry.reference_ml == pytest.approx(score.reference_ml, abs=0.06)
-    assert scores.summary == f"Dice {scores.mean_dice:.3f} on 1 test patients"
+    assert scores.summary == f"Dice {scores.mean_dice:.3f} on 1 test patient"
 
 
 def test_the_exported_network_says_what_the_trained_one_says(exported, a_checkpoint, a_decathlon_task):
