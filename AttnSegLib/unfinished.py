@@ -14,10 +14,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
-if sys.platform != "win32":
-    import fcntl
+from AttnSegLib.locks import take_lock
 
 _PREFIX = ".attnseg-"
 _NAME = re.compile(re.escape(_PREFIX) + r"\w{8}")  # as `tempfile` makes them of the prefix
@@ -36,7 +35,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     while True:
         with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True) as name:
             with (Path(name) / _LOCK).open("w") as lock:
-                if _take(lock) is False:  # somebody sweeps at this very moment
+                if take_lock(lock) is False:  # somebody sweeps at this very moment
                     continue
                 folder = Path(name) / "files"
                 folder.mkdir()
@@ -102,20 +101,7 @@ def _is_abandoned(folder: Path) -> bool:
             lock.unlink()
             return True
         with lock.open("r+") as file:
-            taken = _take(file)
+            taken = take_lock(file)
             return is_old if taken is None else taken
     except OSError:
         return False
-
-
-def _take(lock: IO[str]) -> bool | None:
-    """Whether the lock could be taken; it is held until the file is closed. None where the system knows no locks."""
-    if sys.platform == "win32":
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True

@@ -13,8 +13,8 @@ from AttnSegLib.cohort.naming import case_name, check_different
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.images.dicom.signs import is_dicom
+from AttnSegLib.images.volume import SUFFIXES
 
-_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _BIDS = "dataset_description.json"
 _BIDS_SCANS = ("anat", "ct")  # its folders of scans that can be segmented; others hold 4D images and field maps
 _BIDS_OTHER = ("derivatives", "sourcedata", "code", "stimuli", "phenotype")
@@ -107,7 +107,7 @@ def _is_left_out(folder: Path, files: list[str], search: Search, seen: set[tuple
 
 def _scans_in(folder: Path, files: list[str]) -> Iterator[Path]:
     files = [name for name in files if not name.startswith(".")]
-    images = [name for name in files if name.lower().endswith(_SUFFIXES) and not name.lower().endswith(".seg.nrrd")]
+    images = [name for name in files if name.lower().endswith(SUFFIXES) and not name.lower().endswith(".seg.nrrd")]
     yield from (folder / name for name in images)
     others = [name for name in files if name not in images and name != "DICOMDIR"]
     slices = (name for name in others if _is_slice(folder / name))

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from AttnSegLib.cohort.locks import locked
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.errors import InputError
+from AttnSegLib.locks import locked
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.results.results_folder import REPORT, writing
 from AttnSegLib.typed_json import from_json, to_json

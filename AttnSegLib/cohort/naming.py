@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import SUFFIXES
 
-_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 _LONGEST = 120  # letters: a folder's name has at most 255 bytes
 
 
 def case_name(text: str) -> str:
     """The name of the case in a file or folder that is called so."""
-    stem = next((text[: -len(suffix)] for suffix in _SUFFIXES if text.lower().endswith(suffix)), text)
+    stem = next((text[: -len(suffix)] for suffix in (*SUFFIXES, ".dcm") if text.lower().endswith(suffix)), text)
     plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in stem).strip(".")
     return plain[-_LONGEST:].strip(".") or "case"
 

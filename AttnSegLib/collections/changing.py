@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import IO
 from AttnSegLib.collections.collection import COLLECTION, FORMAT, IMAGES, LABELS, Collection, open_collection
 from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.typed_json import to_json
+from AttnSegLib.unfinished import whole_file
 
 if sys.platform == "win32":
     import msvcrt
@@ -47,18 +47,9 @@ def changing(folder: Path) -> Iterator[Collection]:
 
 def write_collection(collection: Collection) -> None:
     """Write `collection.json`: the new one takes the place of the old one when it is whole. Raises `OSError`."""
-    path = collection.folder / COLLECTION
-    unfinished = path.with_name(f".{path.name}.unfinished")
     text = json.dumps({"format": FORMAT} | to_json(collection), indent=2, allow_nan=False)
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with whole_file(collection.folder / COLLECTION) as file:
+        file.write(f"{text}\n".encode())
 
 
 def _take(lock: IO[bytes], folder: Path) -> None:
@@ -81,11 +72,10 @@ def _take(lock: IO[bytes], folder: Path) -> None:
 
 
 def _sweep(collection: Collection) -> None:
-    """Remove what a process left that ended before it was done: files of no case, and half of them."""
+    """Remove what a process left that ended before it was done: files of no case."""
     known = {case.file for case in collection.cases}
     for name in (IMAGES, LABELS):
-        for path in (collection.folder / name).glob("*"):
-            is_ours = path.name.startswith("case_") and path.name.endswith(".nrrd") and path.name not in known
-            if is_ours or path.name.endswith(".unfinished"):
+        for path in (collection.folder / name).glob("case_*.nrrd"):
+            if path.name not in known:
                 with contextlib.suppress(OSError):
                     path.unlink()

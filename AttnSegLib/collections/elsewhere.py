@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from pathlib import Path
 
 from AttnSegLib.collections.changing import changing
 from AttnSegLib.collections.collection import COLLECTION, IMAGES, LABELS, open_collection
 from AttnSegLib.errors import InputError, cause_of
+from AttnSegLib.unfinished import scratch_folder, whole_file
 
 _HOW = "HOW-TO-TRAIN.txt"
 
@@ -27,17 +27,12 @@ def zip_collection(folder: Path, path: Path) -> str:
         raise InputError(f"'{path.name}' must end in .zip; give such a name.")
     if path.exists():
         raise InputError(f"There is a file '{path}' already; give another name.")
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with changing(folder) as collection:
+    with changing(folder) as collection, whole_file(path) as file:
         names = [f"{part}/{case.file}" for case in collection.cases for part in (IMAGES, LABELS)]
-        try:
-            with zipfile.ZipFile(unfinished, "w") as archive:  # the voxels are packed already
-                for name in (COLLECTION, *names):
-                    archive.write(folder / name, name)
-                archive.writestr(_HOW, _how(path))
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with zipfile.ZipFile(file, "w") as archive:  # the voxels are packed already
+            for name in (COLLECTION, *names):
+                archive.write(folder / name, name)
+            archive.writestr(_HOW, _how(path))
     return command_for(path)
 
 
@@ -50,8 +45,8 @@ def unzip_collection(path: Path) -> Path:
     if folder.exists():
         return open_collection(folder).folder
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".unfinished-") as unfinished:
-            made = Path(unfinished) / "collection"
+        with scratch_folder(path.parent) as scratch:
+            made = scratch / "collection"
             with zipfile.ZipFile(path) as archive:
                 archive.extractall(made)  # keeps names that lead elsewhere inside
             open_collection(made)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from pathlib import Path
 
 import numpy as np
+
+from AttnSegLib.unfinished import whole_file
 
 _TYPES = {
     "i1": "int8",
@@ -31,21 +32,13 @@ def write_voxels_file(path: Path, voxels: np.ndarray, affine: np.ndarray) -> Non
     Raises `OSError` if that fails; then nothing is left.
     """
     voxels = _storable(voxels)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(_header(voxels, affine).encode("ascii"))
-            packer = zlib.compressobj(_FAST, wbits=_GZIP)
-            whole = voxels.data.cast("B")
-            for start in range(0, len(whole), _AT_ONCE):
-                file.write(packer.compress(whole[start : start + _AT_ONCE]))
-            file.write(packer.flush())
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    packer = zlib.compressobj(_FAST, wbits=_GZIP)
+    whole = voxels.data.cast("B")
+    with whole_file(path) as file:
+        file.write(_header(voxels, affine).encode("ascii"))
+        for start in range(0, len(whole), _AT_ONCE):
+            file.write(packer.compress(whole[start : start + _AT_ONCE]))
+        file.write(packer.flush())
 
 
 def _storable(voxels: np.ndarray) -> np.ndarray:

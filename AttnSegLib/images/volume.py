@@ -31,6 +31,7 @@ _READERS: dict[str, Callable[[Path], Contents]] = {
     ".mha": read_metaimage,
     ".mhd": read_metaimage,
 }
+SUFFIXES = tuple(_READERS)  # of the files that can be read, besides DICOM
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,9 +51,12 @@ class Label:
 class NetworkFacts:
     """What a panel must know of a network without loading torch.
 
-    maps: titles of all its attention maps; queries: those of them that can show where one point looks; levels: to which
-    it can be pruned. gmacs_per_megapixel, mb_per_megapixel: multiply-accumulates (thousands of millions) and memory of
-    the activations (MB) for a slice of a million pixels.
+    Args:
+        maps: titles of all its attention maps.
+        queries: those of them that can show where one point looks.
+        levels: those to which it can be pruned.
+        gmacs_per_megapixel: multiply-accumulates, in thousands of millions, for a slice of a million pixels.
+        mb_per_megapixel: memory of the activations, in MB, for a slice of a million pixels.
     """
 
     maps: tuple[str, ...]
@@ -90,12 +93,18 @@ class FirstWeights:
 class TrainingFacts:
     """How the weights were made; whatever is not known is empty or None.
 
-    data: what they were trained on, in words; dataset: its reader. training_cases, validation_cases, test_cases: ids.
-    augmentation, optimisation: settings, as in a recipe. start: the first weights, if they were not random.
-    epochs_done: fewer than the recipe's if an earlier epoch was the best, or the run was interrupted.
-    largest_pixel_mm, smallest_slice_mm, largest_slice_mm: the coarsest pixel, the smallest and the largest side of a
-    slice that were seen; share_with_contrast: of the CT scans, those with a contrast agent. `preflight` warns of what
-    is beyond.
+    `preflight` warns of scans beyond the last four.
+
+    Args:
+        data: what they were trained on, in words.
+        training_cases, validation_cases, test_cases: ids.
+        dataset: its reader.
+        augmentation, optimisation: settings, as in a recipe.
+        start: the first weights, if they were not random.
+        epochs_done: fewer than the recipe's if an earlier epoch was the best, or the run was interrupted.
+        largest_pixel_mm: the coarsest pixel that was seen.
+        smallest_slice_mm, largest_slice_mm: the smallest and the largest side of a slice that were seen.
+        share_with_contrast: of the CT scans, the share that was made with a contrast agent.
     """
 
     data: str = ""
@@ -115,8 +124,16 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class CaseScore:
-    """One label of one test case. dice: of the whole volume, empty slices included; mean_slice_dice_of_filled_slices:
-    None if no slice is filled; volume_ml, reference_ml: predicted and true, mL."""
+    """One label of one test case.
+
+    Args:
+        case: its id.
+        label: id of the label.
+        dice: of the whole volume, empty slices included.
+        dice_without_postprocessing: the same before `postprocess`.
+        mean_slice_dice_of_filled_slices: None if no slice is filled.
+        volume_ml, reference_ml: what was found, and what the manual label map has, mL.
+    """
 
     case: str
     label: str
@@ -131,9 +148,14 @@ class CaseScore:
 class ScoreFacts:
     """How good the model is on its test cases; all but the summary may be unknown.
 
-    summary: in a few words; meaning: of the numbers. mean_dice: over labels and patients. found_in_no_case: names of
-    labels that it misses. dice_lost_by_8_bits: mean Dice of the weights in 32 bits less that of those in 8, and the
-    same of each label, by its id; dice_lost_by_8_bits_meaning: where it was measured.
+    Args:
+        summary: in a few words.
+        meaning: what the numbers mean.
+        mean_dice: over labels and patients.
+        found_in_no_case: names of the labels of which the model finds nothing, or almost nothing, in any case.
+        dice_lost_by_8_bits: mean Dice of the weights in 32 bits, less that of the weights in 8 bits.
+        dice_lost_by_8_bits_meaning: where it was measured.
+        dice_lost_by_8_bits_of_labels: the same of each label, by its id.
     """
 
     summary: str
@@ -151,11 +173,15 @@ class ScoreFacts:
 class ModelSpec:
     """A model's card: everything needed to run it, and to know whether to trust it.
 
-    options: of the network; attention: maps that are recorded by default. mirrored: whether it was trained on mirrored
-    slices, too, and so can be asked for the mean over flips. influence: what its attention is good for, None if that
-    was not measured. url: where the weights can be had (https) if they do not
-    lie beside the card; size_bytes: of the weights file, None if unknown. Not in the file: folder, where the card lies;
-    own_plane, the card's where `in_plane` took another, else empty.
+    Args:
+        options: keywords of the network's class.
+        attention: titles of the maps that are recorded by default.
+        mirrored: whether it was trained on mirrored slices, too, and so can be asked for the mean over flips.
+        influence: what its attention is good for; None if that was not measured.
+        url: where the weights can be had (https) if they do not lie beside the card.
+        size_bytes: of the weights file; None if unknown.
+        folder: where the card lies; not in the file.
+        own_plane: the card's plane where `in_plane` took another one, else empty; not in the file.
     """
 
     id: str

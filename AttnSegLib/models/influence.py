@@ -15,13 +15,17 @@ Difference = Annotated[float, Between(-1, 1)]
 
 @dataclass(frozen=True)
 class MapInfluence:
-    """One map, switched off.
+    """What changes when one map is switched off.
 
-    map: its title. influence: 1 - Dice of the label maps with the map and without it, mean over labels, then over
-    patients; influence_sd: over patients, None of a single one. dice_change: Dice against the manual label map without
-    the map, less that with it; dice_change_sd. stride: side of the square of pixels, as the network sees the slice, for
-    which one coefficient stands. gamma: the learnt weight of the attention's branch, None if it has none; a negative
-    one subtracts what the attention has gathered.
+    Args:
+        map: its title.
+        influence: 1 - Dice of the label maps with the map and without it, mean over labels, then over patients.
+        influence_sd: standard deviation of that over patients; None if there is only one.
+        dice_change: Dice against the manual label map without the map, less that with it; below 0 is worse without.
+        dice_change_sd: standard deviation of that over patients; None if there is only one.
+        stride: one coefficient stands for a square of pixels, as the network sees the slice; this is its side.
+        gamma: the learnt weight of the attention's branch, None if it has none; a negative one subtracts what the
+            attention has gathered.
     """
 
     map: str
@@ -39,7 +43,7 @@ class MapInfluence:
 
     @property
     def words(self) -> str:
-        """For whoever chooses a map."""
+        """The influence as a list of maps says it."""
         if self.matters:
             return f"influence {self.influence:.2f}"
         return f"influence {self.influence:.3f}: changes next to nothing"
@@ -49,8 +53,11 @@ class MapInfluence:
 class AttentionFacts:
     """What was measured of a model's attention.
 
-    maps: the most influential first. together: all maps switched off at the same time. cases: where it was measured;
-    every: of their slices, each so many-th, before post-processing.
+    Args:
+        maps: each by itself, the most influential first.
+        together: all maps switched off at the same time.
+        cases: ids of the cases that it was measured on, before post-processing.
+        every: 3 means that each third of their slices was taken.
     """
 
     maps: tuple[MapInfluence, ...]
@@ -60,8 +67,8 @@ class AttentionFacts:
 
 
 def default_maps(chosen: tuple[str, ...], maps: tuple[MapInfluence, ...]) -> tuple[str, ...]:
-    """Those of the maps chosen to be shown by default that matter; if none of them does, the most influential of all,
-    and if no map matters at all, those that were chosen."""
+    """Titles of the maps to show by default: those of `chosen` that matter. If none of them does, the most influential
+    of all maps; if no map matters at all, `chosen` as it is."""
     mattering = [one.map for one in maps if one.matters]
     kept = tuple(title for title in chosen if title in mattering)
     return kept or tuple(mattering[:1]) or chosen

@@ -52,11 +52,6 @@ class Session(Preparation):
         """Whether something runs, but for a query, which gives way."""
         return self._run is not None and not self._run.gives_way
 
-    @property
-    def is_segmenting(self) -> bool:
-        """Whether a segmentation is being made."""
-        return isinstance(self._run, SegmentationRun)
-
     # what a panel starts
 
     def segment(

@@ -21,9 +21,15 @@ _SIZE = 512  # pixels; self-attention grows faster than the slice, so a card ove
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """parameters: number; macs: multiply-accumulates of convolutions and matrix products for one slice; peak_bytes:
-    largest sum of float32 activations alive at one time in inference, without weights and without the workspace of the
-    convolutions; maps: number of attention maps."""
+    """What a network costs for one slice.
+
+    Args:
+        parameters: their number.
+        macs: multiply-accumulates of convolutions and matrix products.
+        peak_bytes: the largest sum of float32 activations at one time in inference, without weights and without the
+            workspace of the convolutions.
+        maps: number of attention maps.
+    """
 
     parameters: int
     macs: int

@@ -86,10 +86,15 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Slices (N, in_channels, H, W) to the outputs of the four layers, of H/4, H/8, H/16 and H/32.
+    """Slices (N, in_channels, H, W) to the outputs of the four layers, of heights H/4, H/8, H/16 and H/32.
 
-    width: channels of the stem; layer i = 0..3 returns channels[i]: width * 2**i, with bottlenecks four times that.
-    output_stride: 32, or 16 or 8 for dilated layers, which then keep H/16 or H/8.
+    `channels` has the channels of each output: width * 2**i for layer i = 0 to 3, and four times that with bottlenecks.
+
+    Args:
+        layout: one of `LAYOUTS`.
+        in_channels: channels of a slice.
+        width: channels of the stem.
+        output_stride: 32; with 16 or 8 the last layers are dilated, and keep H/16 or H/8.
     """
 
     def __init__(self, layout: str = "resnet101", in_channels: int = 1, *, width: int = 64, output_stride: int = 32):

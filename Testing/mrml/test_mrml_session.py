@@ -101,7 +101,7 @@ def test_a_query_gives_way_and_the_last_one_waits(session, target):
     ends(session)
     assert [request.options.query for request in worker_of(session).requests] == [(1, 2, 3), (1, 2, 5)]
     session.segment(target)
-    assert session.is_segmenting
+    assert session.is_busy
     assert worker_of(session).cancels == 1
     assert len(worker_of(session).requests) == 2  # the process is still busy with the query
     worker_of(session).say(messages.JobCancelled(worker_of(session).job.number))
@@ -127,7 +127,7 @@ def test_what_the_worker_says_of_another_job_is_no_news(session, target):
     session.segment(target)
     worker_of(session)._said.append(messages.JobFailed(worker_of(session).job.number + 1, "Of another one."))
     assert session.poll() == []
-    assert session.is_segmenting
+    assert session.is_busy
 
 
 def test_all_that_was_chosen_goes_to_the_worker(session, target):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.images.volume import read_label_map, read_volume
+from AttnSegLib.images.volume import SUFFIXES, read_label_map, read_volume
 from training.datasets._picture import IMAGE_IOS, picture_volume, read_picture, read_values
 from training.slices.case import Case, Labelled
 
@@ -23,7 +23,6 @@ SOURCE = (
     "'labels', under the same names; other names of these folders are options."
 )
 LABELS: dict[int, str] = {}  # only the user knows
-_VOLUMES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _ENDINGS = ("", "_mask", "_label", "_seg", "-label")
 _CHANNEL = "_0000"
 
@@ -84,7 +83,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
         raise InputError(f"There is no folder '{folder}'. {SOURCE}")
     files: dict[str, Path] = {}
     for path in sorted(folder.glob("[!.]*")):
-        suffix = next((s for s in (*_VOLUMES, *IMAGE_IOS) if path.name.lower().endswith(s)), None)
+        suffix = next((s for s in (*SUFFIXES, *IMAGE_IOS) if path.name.lower().endswith(s)), None)
         if suffix and files.setdefault(path.name[: -len(suffix)], path) != path:
             raise InputError(f"'{path}' lies there under another ending too; keep one of the two.")
     return files

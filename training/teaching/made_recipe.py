@@ -140,7 +140,7 @@ def in_plain_words(recipe: Recipe, count: int) -> Iterator[str]:
         yield "Intensities: from the darkest to the brightest voxels of each scan, but for 1 %."
     if run.foreground:
         yield f"{run.foreground:.0%} of the slices that are learnt from have a label."
-    yield f"Time: {run.minutes:g} minutes of learning; what is ready then is the model."
+    yield f"Time: {run.minutes:g} minute{'s' * (run.minutes != 1)} of learning; what is ready then is the model."
     if recipe.split.test:
         names = ", ".join(recipe.split.test)
         yield f"Score: by {names}, which the training never sees; {count - len(recipe.split.test)} cases train."

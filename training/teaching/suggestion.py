@@ -11,13 +11,11 @@ import numpy as np
 
 from AttnSegLib.collections.collection import Collection
 from AttnSegLib.errors import InputError
-from AttnSegLib.images.volume import Volume, read_volume
+from AttnSegLib.images.volume import SUFFIXES, Volume, read_volume
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.catalog import load_models
 from AttnSegLib.results.slices_to_check import doubt
-
-_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def _readable(folder: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, 
     if not folder.is_dir():
         raise InputError(f"There is no folder '{folder}'; give the folder of the scans.")
     for path in sorted(folder.glob("[!.]*")):
-        if path.is_dir() or path.name.lower().endswith(_SUFFIXES):
+        if path.is_dir() or path.name.lower().endswith(SUFFIXES):
             try:
                 yield path, read_volume(path)
             except InputError as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from AttnSegLib.unfinished import whole_file
 
 
 def toml_text(table: dict[str, Any]) -> str:
@@ -23,12 +24,8 @@ def toml_text(table: dict[str, Any]) -> str:
 
 def write_toml_file(path: Path, table: dict[str, Any], comment: str) -> None:
     """Write a table under a comment of one line; the file is whole or not there. Raises `OSError`."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(f"# {comment}\n{toml_text(table)}")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    with whole_file(path) as file:
+        file.write(f"# {comment}\n{toml_text(table)}".encode())
 
 
 def _key(name: str) -> str:

@@ -134,9 +134,14 @@ class AFNet(nn.Module):
 
     In training a batch needs two slices at least: the gates normalise one value per slice and channel.
 
-    width: channels of the stem (paper: 64).
-    attention: in the blocks, "parallel" (the paper's), "serial" or "none" (ResNet-34).
-    mff, gff: whether the fusion blocks are there.
+    Args:
+        width: channels of the stem (paper: 64).
+        attention: in the blocks, "parallel" (the paper's), "serial" or "none" (then they are ResNet-34's).
+        mff: whether there is the multi-scale fusion.
+        gff: whether the deeper features gate the shallower ones.
+
+    Raises:
+        InputError: for another attention.
     """
 
     published = "72.71 MB, 5.34 G at 3x224x224 (Table 5)"

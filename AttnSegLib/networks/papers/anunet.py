@@ -47,9 +47,14 @@ class AttentionGate(nn.Module):
 class ANUNet(nn.Module):
     """Slices (N, in_channels, H, W), H and W divisible by 2**level, to logits (N, num_classes, H, W).
 
-    width: channels of the first level; each further level doubles them (paper: 32).
-    level: depth of pruning, 1 to 4. L4 is the whole network; L_N holds the blocks with i + j <= N and reads X[0,N].
-    gates: False leaves the attention gates out (U-Net++ with this layout).
+    Args:
+        width: channels of the first level; each further level doubles them (paper: 32).
+        level: depth of pruning, 1 to 4. L4 is the whole network; L_N holds the blocks with i + j <= N and reads X[0,N].
+        gates: False leaves the attention gates out, which makes it a U-Net++ of this layout.
+        gate_per_target: True evaluates a gate anew for each block that uses it.
+
+    Raises:
+        InputError: for another level.
     """
 
     published = "8.9506 M parameters (Table 6): equal"

@@ -11,9 +11,10 @@ Readings where the paper is silent or contradicts itself:
   enhanced convolutions ("Enhanced Convolution Based Encoder").
 - The names under Eq. 1 and 2 are swapped: f_AS, called channel attention, is the spatial one, and f_AC the channel one.
 - Eq. 9 normalises rows where the text says columns. E^T E is symmetric and Eq. 4 multiplies from the left, so rows.
-- Eq. 9 has no scale (`scale=1.0` is the print). With 1024 channels its softmax is the identity and the attention does
-  nothing, and the Transformer's 1/sqrt(C) changes little, since features after a ReLU have products that grow with C.
-  The default 16/C does not depend on the width, and equals 1/sqrt(C) at 256 channels (docs/networks.md).
+- Eq. 9 has no scale; `scale=1.0` computes it as printed. With 1024 channels its softmax is then the identity, and the
+  attention does nothing. The Transformer's 1/sqrt(C) changes little, since features after a ReLU have products that
+  grow with C. With the default 16/C the effect does not depend on the width; it equals 1/sqrt(C) at 256 channels
+  (docs/networks.md).
 - The encoder-decoder of the channel weights works on the pooled channels as a sequence: kernels 3 (stride 1) and 7
   (stride 2), batch normalisation and ReLU after each, as printed; 8 channels and the transposed convolution are ours.
 - Multi-scale: the branches have a quarter of the bottom's channels (256, DeepLab's default: "we follow the default").
@@ -96,7 +97,8 @@ class ChannelWeights(nn.Module):
 
 
 class CollaborativeAttention(nn.Module):
-    """CoA block, Eq. 4: every position gathers channel-weighted features from where it looks. (N, C, H, W) to same."""
+    """CoA block, Eq. 4: every position gathers channel-weighted features from where it looks. (N, C, H, W) to the
+    same."""
 
     def __init__(self, channels: int, *, cc: bool, sc: bool, scale: float | None):
         super().__init__()
@@ -163,11 +165,18 @@ class ECCaMUNet(nn.Module):
 
     In training a batch needs two slices at least: the multi-scale block normalises one value per slice and channel.
 
-    width: channels of the first level; each further level doubles them (paper: 64).
-    cc, sc, mus, ec, dws: channel correlation, spatial correlation, multi-scale, enhanced convolution, side output
-        (the columns of Table II).
-    fusion: of attention and multi-scale, "concat", "sum" or "series".
-    scale: of the spatial correlation's products; None is 16 over the number of channels.
+    Args:
+        width: channels of the first level; each further level doubles them (paper: 64).
+        cc: whether there is the channel correlation. This and the next four are the columns of Table II.
+        sc: whether there is the spatial correlation.
+        mus: whether there is the multi-scale block.
+        ec: whether the encoder is made of enhanced convolutions.
+        dws: whether there is the side output.
+        fusion: how attention and multi-scale block are joined, "concat", "sum" or "series".
+        scale: what the spatial correlation's products are multiplied by; None takes 16 over the number of channels.
+
+    Raises:
+        InputError: for a fusion that does not exist, or a fusion or scale whose parts are switched off.
     """
 
     published = "none printed"

@@ -89,18 +89,11 @@ class PrintedChannelAttention(MSDualGuidedChannelAttention):
         return products
 
 
-class NoAttention(nn.Identity):
-    """The place of an attention in the DAF baseline, which has its softmax after the convolutions instead."""
-
-    def __init__(self, _channels: int, _title: str):
-        super().__init__()
-
-
 BRANCHES = {
     "position": MSDualGuidedPositionAttention,
     "channel": MSDualGuidedChannelAttention,
     "printed channel": PrintedChannelAttention,
-    "none": NoAttention,
+    "none": nn.Identity,  # takes any arguments; DAF has its softmax after the convolutions
 }
 
 
@@ -207,10 +200,16 @@ class Step(nn.Module):
 class MSDualGuided(nn.Module):
     """Slices (N, in_channels, H, W), H and W divisible by 32, to logits (N, num_classes, H, W).
 
-    width: channels of the stem and of every scale (paper: 64).
-    backbone: "resnet101", "resnext101_32x8d", "resnet50" or "resnet34".
-    attention: "dual" (position and channel), "pam", "cam", "daf" (neither, the baseline), or "dual_printed" (Eq. 4).
-    stages: attention steps, 1 or 2. guided: whether autoencoders guide the two steps.
+    Args:
+        width: channels of the stem and of every scale (paper: 64).
+        backbone: "resnet101", "resnext101_32x8d", "resnet50" or "resnet34".
+        attention: "dual" (position and channel), "pam" (position), "cam" (channel), "dual_printed" (both, with Eq. 4 as
+            printed), or "daf" (neither: the baseline).
+        stages: attention steps, 1 or 2.
+        guided: whether autoencoders guide the two steps.
+
+    Raises:
+        InputError: for options that do not exist, or do not fit each other.
     """
 
     published = "none printed"

@@ -14,8 +14,8 @@ Readings where the paper is silent or contradicts itself; it prints no figure th
   of dilation 2, whose result is averaged over the whole map and over its 3 x 3 regions, 1 + 9 columns.
   `dense="select"`: each column is a mean over all positions, weighted by a softmax that convolutions learn.
 - Eq. 10 and 11 sum to N where the index runs over the K columns of D.
-- Eq. 10 has no scale (`scale=1.0` is the print); the products are divided by the square root of the number of channels,
-  as in the Transformer.
+- Eq. 10 has no scale; `scale=1.0` computes it as printed. By default the products are divided by the square root of
+  the number of channels, as in the Transformer.
 - Eq. 12 as printed sums over all pixels, so its softmax becomes the identity and the channel attention doubles its
   input ("none"). Means over the pixels make it the same everywhere ("mean"); means times the square root of the number
   of channels tell channels apart ("balanced", the default). docs/networks.md has the measurements.
@@ -135,13 +135,18 @@ class OmegaNetChannelAttention(nn.Module):
 class OmegaNet(nn.Module):
     """Slices (N, in_channels, H, W), H and W divisible by 16, to logits (N, num_classes, H, W).
 
-    width: channels of the first level; each further level doubles them (paper: 64).
-    dual: False leaves out the additional path, which also needs mdsa=False.
-    mdsa: False leaves out the attention between the paths.
-    msc: False leaves out the cascade multi-scale convolutions.
-    dense: how the attention's dense features are made, "pool" or "select".
-    channel_scale: of the channel attention's products, "balanced", "mean" or "none".
-    scale: of the position attention's products; None is 1 over the square root of the channels, 1.0 the print.
+    Args:
+        width: channels of the first level; each further level doubles them (paper: 64).
+        dual: False leaves out the additional path, which also needs mdsa=False.
+        mdsa: False leaves out the attention between the paths.
+        msc: False leaves out the cascade multi-scale convolutions.
+        dense: how the attention's dense features are made, "pool" or "select".
+        channel_scale: how the channel attention's products are scaled, "balanced", "mean" or "none".
+        scale: what the position attention's products are multiplied by; None takes 1 over the square root of the number
+            of channels, 1.0 is Eq. 10 as printed.
+
+    Raises:
+        InputError: for options that do not exist, or do not fit each other.
     """
 
     published = "none printed"
