@@ -13,6 +13,8 @@ from made_up.cohorts import assert_whole, table_of, write_scan
 
 from AttnSegLib.__main__ import main
 from AttnSegLib.cohort import pipeline
+from AttnSegLib.cohort.cohort_folder import CohortFolder
+from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.results import results_folder
 
 ROOT = Path(__file__).parents[2]
@@ -213,6 +215,14 @@ def test_what_ended_the_process_is_tried_last(cohort, scans, out, monkeypatch):
     monkeypatch.setattr(pipeline, "read_scan", lambda case: order.append(case.name) or keep(case))
     assert cohort(scans) == 0
     assert order == ["b", "c", "d", "a"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 1, "segments": []}'])
+def test_a_report_that_is_not_whole_is_made_again(out, text):
+    folder, case = CohortFolder(out), CohortCase("a", out)
+    folder.results(case, "tiny").mkdir(parents=True)
+    (folder.results(case, "tiny") / "report.json").write_text(text)
+    assert folder.missing(case, ["tiny"]) == ["tiny"]
 
 
 KILLED = """

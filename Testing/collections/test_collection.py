@@ -260,6 +260,11 @@ def test_segments_without_codes_are_never_matched_by_them():
     assert matched((replace(LIVER, type=TISSUE),), [replace(SPLEEN, type=TISSUE)]) == {}
 
 
+def test_a_segment_whose_codes_two_of_the_collection_have_is_asked_about():
+    halves = (replace(LIVER, name="Left lobe"), replace(LIVER, name="Right lobe"))
+    assert matched(halves, [replace(LIVER, name="Leber")]) == {}
+
+
 def test_a_collection_travels_as_one_zip(folder, tmp_path):
     path = tmp_path / "away" / "abdomen.zip"
     path.parent.mkdir()

@@ -6,6 +6,7 @@ import torch
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
 from AttnSegLib.networks.attention import AttentionRecorder, attention_maps
+from AttnSegLib.networks.papers.anunet import AttentionGate
 
 
 def count(network, part=""):
@@ -92,6 +93,17 @@ def test_marks_ten_maps_with_coefficients_between_0_and_1(a_network, slices):
         assert coefficients.shape == (2, 1, 48 >> level, 32 >> level)
         assert coefficients.min() > 0
         assert coefficients.max() < 1
+
+
+def test_a_gate_equals_equations_1_and_2():
+    """Its weights by their names, as trained ones come."""
+    gate, (g, f) = AttentionGate(6, 4).eval(), torch.randn(2, 1, 6, 5, 7)
+
+    def projected(part, x):
+        return torch.conv2d(x, part[0].weight, part[0].bias)
+
+    merged = (projected(gate.feature, f) + projected(gate.signal, g)).relu()
+    torch.testing.assert_close(gate(g, f), projected(gate.coefficient, merged), rtol=1e-4, atol=1e-4)
 
 
 def test_gates_multiply_what_they_pass_on(a_network, slices):

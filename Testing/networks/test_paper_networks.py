@@ -77,6 +77,18 @@ def test_afnet_dual_attention_by_hand():
         torch.testing.assert_close(block(u), share * u)
 
 
+@pytest.mark.parametrize("serial", [False, True])
+def test_afnet_dual_attention_equals_equations_1_to_3(serial):
+    u, block = torch.randn(2, 16, 5, 7), afnet.DualAttention(16, serial=serial, title="a")
+    first, last = (block.perceptron[n].weight[:, :, 0, 0] for n in (0, 2))
+    passed = sum((pooled @ first.T).relu() @ last.T for pooled in (u.mean((2, 3)), u.amax((2, 3))))
+    by_channel = passed.sigmoid()[:, :, None, None] * u
+    seen = by_channel if serial else u
+    pooled = torch.stack([seen.mean(1), seen.amax(1)], 1)
+    by_place = torch.conv2d(pooled, block.convolution.weight, padding=3).sigmoid() * seen
+    torch.testing.assert_close(block(u), by_place if serial else by_channel + by_place)
+
+
 def test_afnet_convolves_before_up_sampling_with_the_same_result():
     torch.manual_seed(0)
     fusion = afnet.GlobalFusion(8, 4, 6, gated=False, title="g")

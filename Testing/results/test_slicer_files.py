@@ -86,6 +86,12 @@ def test_opens_as_segmentation_with_names_colours_and_codes(slicer, a_segmentati
         assert f"SCT^{label.type.value}^{label.type.meaning}" in entry
 
 
+def test_codes_are_in_slicers_order():
+    codes = [Code("SCT", str(number), meaning) for number, meaning in enumerate(["Category", "Type", "Modifier"])]
+    entry = terminology_entry(Label(1, "Liver", (1, 2, 3), *codes))
+    assert entry.split("~")[1:4] == ["SCT^0^Category", "SCT^1^Type", "SCT^2^Modifier"]
+
+
 def test_opens_with_the_right_voxels_in_the_right_place(a_segmentation, label_map):
     import vtk
     from vtk.util.numpy_support import vtk_to_numpy

@@ -33,6 +33,14 @@ def test_contrast_shows_in_organs_and_not_in_bone(liver, lacks):
     assert lacks_contrast(abdomen(liver)) is lacks
 
 
+def test_the_inside_of_large_bones_is_no_contrast():
+    """A pelvis is as bright as an organ with contrast, and nowhere far from hard bone."""
+    pelvis = abdomen(55).voxels
+    pelvis[:, 75:95, 20:110] = 150
+    pelvis[:, 75:95, 20:110:6] = 600
+    assert lacks_contrast(Volume(pelvis, _GRID))
+
+
 @pytest.mark.parametrize("axes", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
 def test_no_order_of_the_axes_changes_it(axes):
     for liver in (55, 120):
