@@ -89,9 +89,10 @@ def test_a_program_that_waits_gets_the_predictors_own_answer(spec, a_volume):
 
 def test_a_card_that_changed_under_the_same_weights_counts(warm, spec):
     """A warm worker must not go on with the old preprocessing, nor with anything else of the old card."""
-    voxels = np.random.default_rng(0).integers(0, 900, (3, 32, 32)).astype(np.int16)
+    voxels = np.random.default_rng(0).integers(0, 50, (3, 32, 32)).astype(np.int16)
+    voxels[:, 4:9, 4:9] = voxels[:, 20:28, 20:28] = 900  # two parts, of which one is the largest
     volume = Volume(voxels, np.diag([1.0, 1.0, 4.0, 1.0]))
-    _, before, _ = finished(warm, volume, Request(spec, compute=CPU))
+    before = finished(warm, volume, Request(spec, compute=CPU))[1].copy()
     darker = replace(spec.preprocessing, percentiles=(0.0, 20.0))
     for changed in (replace(spec, preprocessing=darker), replace(spec, largest_component=True)):
         expected = SlicePredictor.from_model(changed, Compute("cpu")).predict(volume).label_map
