@@ -161,11 +161,11 @@ def test_a_model_in_8_bits_is_imported_released_and_run(command, a_decathlon_tas
 
 @pytest.mark.usefixtures("any_loss")
 @pytest.mark.filterwarnings("ignore:`isinstance:FutureWarning")  # torch's exporter against its own pytree
-@pytest.mark.parametrize("bits", ["8", "16"])
-def test_an_onnx_file_says_the_same_for_any_number_of_slices(bits, command, tmp_path):
+def test_an_onnx_file_says_the_same_for_any_number_of_slices(command, tmp_path):
+    """Of weights in 8 bits: the network of the file is the one as stored, whatever its bits."""
     pytest.importorskip("onnxscript", reason="pip install 'attnseg[dev]'")
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'attnseg[dev]'")
-    assert command("--models", tmp_path, "--onnx", "32", "48", "--weights-in", bits) == 0
+    assert command("--models", tmp_path, "--onnx", "32", "48", "--weights-in", "8") == 0
     session = onnxruntime.InferenceSession(str(tmp_path / MODEL / "model.onnx"), providers=["CPUExecutionProvider"])
     network = SlicePredictor.from_model(find_model(MODEL, tmp_path), Compute("cpu", precision="float32")).network
     for count in (1, 5):
