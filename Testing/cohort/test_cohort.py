@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from made_up.cohorts import assert_whole, table_of, write_scan
 
 from AttnSegLib.__main__ import main
 from AttnSegLib.cohort import pipeline
-from AttnSegLib.cohort.cohort_folder import CohortFolder
+from AttnSegLib.cohort.cohort_folder import CohortFolder, CohortSettings
 from AttnSegLib.cohort.one_case import CohortCase
+from AttnSegLib.errors import InputError
+from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.results import results_folder
 
 ROOT = Path(__file__).parents[2]
@@ -155,6 +158,15 @@ def test_other_settings_or_weights_are_not_mixed(cohort, scans, out, a_model_fol
     (a_model_folder / "card.json").write_text(json.dumps(card))
     assert cohort(scans) == 2
     assert "other weights of 'tiny'" in capsys.readouterr().err
+
+
+def test_weights_of_every_model_before_count(out, a_model_folder):
+    out.mkdir()
+    folder, spec = CohortFolder(out), load_card(a_model_folder / CARD)
+    for name in ("first", "second"):
+        folder.agree(CohortSettings(), [replace(spec, id=name)])
+    with pytest.raises(InputError, match="other weights of 'first'"):
+        folder.agree(CohortSettings(), [replace(spec, id="first", sha256="0" * 64)])
 
 
 def test_names_of_files_can_be_left_out(scans, out, a_model_folder, tmp_path):
