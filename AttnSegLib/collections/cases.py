@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,7 +128,7 @@ def _checked(collection: Collection, new: NewCase, number: int, revision: int) -
             "choose another collection."
         )
     _check_labels(collection, new)
-    digest = hashlib.sha256(np.ascontiguousarray(new.volume.voxels).data).hexdigest()
+    digest = new.volume.digest
     for case in collection.cases:
         if case.digest == digest and case.number != number:
             raise InputError(f"This scan is {case.id} of the collection already; replace that case instead.")

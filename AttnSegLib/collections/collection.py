@@ -54,9 +54,8 @@ class LabelledSlices:
 class CollectedCase:
     """One scan with its labels.
 
-    number: never given twice; revision: how often its files were written; shape: (D, H, W); digest: SHA-256 of the
-    voxels, by which a scan is known again; labelled: None if all slices are; absent: ids of the segments that it truly
-    lacks; padding: as in `Volume`.
+    number: never given twice; revision: how often its files were written; shape: (D, H, W); digest, padding: as in
+    `Volume`; labelled: None if all slices are; absent: ids of the segments that it truly lacks.
     """
 
     number: Annotated[int, Between(1, 99999)]

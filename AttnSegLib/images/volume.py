@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -61,6 +62,11 @@ class Volume:
     def whole(self) -> np.ndarray:
         """Voxels of the scan, of which percentiles are taken: a part must not look brighter than it does in it."""
         return self.voxels if self.scan is None else self.scan
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the voxels, by which a scan is known again, whatever its file is called."""
+        return hashlib.sha256(np.ascontiguousarray(self.voxels).data).hexdigest()
 
     def part(self, region: Region) -> Volume:
         """The voxels in a box, where they are."""

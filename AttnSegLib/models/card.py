@@ -7,14 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from AttnSegLib.models.influence import AttentionFacts, MapInfluence
+from AttnSegLib.models.influence import AttentionFacts, Difference, MapInfluence, Share
 from AttnSegLib.models.places import is_seen, user_folder
 from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.typed_json import OUTSIDE, Between
 
 Byte = Annotated[int, Between(0, 255)]
-Share = Annotated[float, Between(0, 1)]
-Difference = Annotated[float, Between(-1, 1)]
 Length = Annotated[float, Between(1e-3, 1e5)]
 Count = Annotated[int, Between(0, 1e9)]
 Amount = Annotated[float, Between(0, 1e9)]

@@ -135,11 +135,10 @@ class SliceCache:
         counts = [
             [int((one == label).sum()) for label in range(1, self._num_labels + 1)] for one in stack.view(label_map)
         ]
-        digest = hashlib.sha256(np.ascontiguousarray(volume.voxels).data).hexdigest()
         if slices:
             self._write_slices(case, stack, label_map)
         stored = [stack.orientation.stored_index(number, label_map.shape) for number in range(len(stack))]
-        facts = {"id": case.id, "digest": digest, "size": stack.model_size, "stored": stored, "counts": counts}
+        facts = {"id": case.id, "digest": volume.digest, "size": stack.model_size, "stored": stored, "counts": counts}
         with whole_file(self._path(case, "json")) as file:
             file.write(json.dumps(facts).encode())
 

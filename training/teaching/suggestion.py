@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from AttnSegLib.collections.collection import Collection
 from AttnSegLib.errors import InputError
@@ -43,7 +40,7 @@ def suggest(
     known = {case.digest for case in collection.cases}
     found = []
     for path, volume in _readable(scans, say):
-        if hashlib.sha256(np.ascontiguousarray(volume.voxels).data).hexdigest() not in known:
+        if volume.digest not in known:
             prediction = predictor.predict(volume)
             orientation = prediction.stack.orientation
             found.append(Doubted(path, doubt(prediction.label_map, orientation, prediction.expected_error)))
