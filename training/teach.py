@@ -141,7 +141,8 @@ def _suggest(collection: Collection, options: argparse.Namespace) -> None:
     accelerator = "cuda" if options.accelerator == "gpu" else options.accelerator
     predictor = SlicePredictor.from_model(spec, Compute(accelerator))
     found = suggest(collection, options.suggest, predictor, lambda sentence: print(sentence, file=sys.stderr))
-    print(f"Label '{found[0].path}' next: of {len(found)} scans, '{spec.id}' is least sure of it.")
+    scans = f"{len(found)} scan{'s' * (len(found) != 1)}"
+    print(f"Label '{found[0].path}' next: of {scans}, '{spec.id}' is least sure of it.")
     for one in found[:_SHOWN]:
         print(f"  {one.doubt:.3f}  {one.path.name}")
 
