@@ -15,7 +15,6 @@ from AttnSegLib.mrml.preview import Preview, outline
 from AttnSegLib.mrml.protocols import SegmentationNode
 from AttnSegLib.mrml.segmentations import SlicePlace
 from AttnSegLib.networks.replacement import Replacement, replaced_sentence
-from AttnSegLib.results.metrics import dice
 from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.job import Job
 from AttnSegLib.worker.messages import Notice, Request, SlicesDone
@@ -193,6 +192,8 @@ class SwitchRun(PredictionRun):
         return True
 
     def finish(self, answer: Any) -> News:
+        from AttnSegLib.results.metrics import dice  # SimpleITK comes along: Slicer is not to wait for it at its start
+
         assert self._with is not None  # the first answer
         index, without = self._region.start[answer.axis], self.arrays.label_map
         masks = {
