@@ -127,7 +127,7 @@ def test_the_recipe_of_the_tutorial_is_whole_for_each_network(spleen):
 @pytest.mark.parametrize("fence", fences("python"), ids=lambda fence: fence.page)
 def test_python_runs(fence, monkeypatch, tmp_path):
     code = compile(fence.text, fence.page, "exec")
-    if "import AttnSeg\n" in fence.text:
+    if "AttnSegLogic" in fence.text:
         return  # in Slicer; the self test does the same
     for folder in ("docs", "Resources"):  # what it writes does not stay in the checkout
         (tmp_path / folder).symlink_to(ROOT / folder)
