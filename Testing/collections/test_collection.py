@@ -109,7 +109,7 @@ def test_cases_are_replaced_and_taken_out_and_no_number_comes_again(folder):
     np.testing.assert_array_equal(collection.read(collection.case(1))[1], better.label_map)
     take_out(folder, 1)
     assert left(folder) == [COLLECTION]
-    assert add_case(folder, a_case(2)).id == "case_002"
+    assert [add_case(folder, a_case(seed)).id for seed in (2, 3)] == ["case_002", "case_003"]
 
 
 def test_of_a_partly_labelled_scan_only_those_slices_are_given(folder):
