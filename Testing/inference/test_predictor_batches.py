@@ -191,7 +191,7 @@ def test_what_was_replaced_is_told(a_bright_half):
     found = replaced(a_bright_half, Replacement("gate", "constant", 0.9))
     assert found.label_map.all()
     [notice] = found.notices
-    assert "'gate' was replaced by the constant 0.9" in notice
+    assert "replaced by the constant 0.9: 'gate'" in notice
     assert found.attention["gate"].max() == pytest.approx(0.9, abs=1e-3)  # as the network computed it
     assert found.attention["gate"].min() == 0
     assert replaced(a_bright_half).notices == ()

@@ -1,7 +1,7 @@
 """Collections of bright balls in noise."""
 
 import pytest
-from made_up.collections import a_collection
+from made_up.own_cases import a_collection
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 from made_up.balls import a_ball
-from made_up.collections import AFFINE, a_collection
 from made_up.commands import run_here
+from made_up.own_cases import AFFINE, a_collection
 
 import training.teach
 from AttnSegLib.collections.cases import take_out
