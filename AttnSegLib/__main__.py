@@ -66,7 +66,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"attnseg {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_segment_to(commands)
+    add_cohort_to(commands)
 
+    models = commands.add_parser("models", help="list the models")
+    models.set_defaults(run=_models)
+    models.add_argument("--maps", action="store_true", help="also their attention maps, the most influential first")
+    models.add_argument("--json", action="store_true", help="everything that is known of them, for programs")
+    model_commands.add_to(models)
+
+    collect = commands.add_parser("collect", help="keep labelled cases of your own, to teach a model")
+    add_collect_to(collect)
+
+    networks = commands.add_parser("networks", help="list the networks, their size and cost")
+    networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")
+    networks.add_argument("--bibtex", action="store_true", help="where all of them were published, as BibTeX, instead")
+    networks.set_defaults(run=_networks)
+
+    check = commands.add_parser("check", help="find out what is wrong with this installation")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _add_segment_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     segment = commands.add_parser("segment", help="segment a volume; writes a folder of results")
     segment.set_defaults(run=_segment)
     segment.add_argument("image", type=Path, help="image file (NIfTI, NRRD, MetaImage) or folder of a DICOM series")
@@ -112,26 +134,6 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument(
         "--worker", action="store_true", help="predict in a process of its own, as the Slicer module does"
     )
-
-    add_cohort_to(commands)
-
-    models = commands.add_parser("models", help="list the models")
-    models.set_defaults(run=_models)
-    models.add_argument("--maps", action="store_true", help="also their attention maps, the most influential first")
-    models.add_argument("--json", action="store_true", help="everything that is known of them, for programs")
-    model_commands.add_to(models)
-
-    collect = commands.add_parser("collect", help="keep labelled cases of your own, to teach a model")
-    add_collect_to(collect)
-
-    networks = commands.add_parser("networks", help="list the networks, their size and cost")
-    networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")
-    networks.add_argument("--bibtex", action="store_true", help="where all of them were published, as BibTeX, instead")
-    networks.set_defaults(run=_networks)
-
-    check = commands.add_parser("check", help="find out what is wrong with this installation")
-    check.set_defaults(run=_check)
-    return parser
 
 
 class _Once(argparse.Action):
