@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections import Counter
 
 import numpy as np
@@ -29,6 +30,9 @@ from training import train
 # A thread for each process: they run side by side, and numbers then don't depend on how many cores there are.
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+# A shell that starts a command in the background tells it to ignore Ctrl-C, and its children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
