@@ -67,7 +67,7 @@ def _described(case: CollectedCase) -> str:
 
 
 def _segment(numbered: tuple[int, str]) -> Label:
-    """Of NAME or NAME=CODE."""
+    """The segment that NAME or NAME=CODE stands for."""
     number, text = numbered
     name, _, code = text.partition("=")
     kind = Code("SCT", code.strip(), name.strip()) if code.strip() else _UNSAID
@@ -83,7 +83,7 @@ def _new_case(options: argparse.Namespace) -> NewCase:
 
 
 def _labelled(text: str | None, volume: Volume) -> LabelledSlices | None:
-    """Slices "12-30", counted along the axis that the scan was acquired across."""
+    """First and last slice of a text such as "12-30"; slices count along the axis that the scan was acquired across."""
     if text is None:
         return None
     first, sign, last = text.partition("-")

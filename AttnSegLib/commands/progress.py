@@ -1,4 +1,4 @@
-"""How far something is, on a terminal."""
+"""The progress bar of a command, on a terminal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class TerminalBar:
         self._bar = bar
 
     def show(self, done: int, total: int | None) -> None:
-        """So much is done, of so much or of nobody knows how much."""
+        """Show that so much is done. total: None if it is not known."""
         if self._bar is not None:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
 
     def say(self, line: str) -> None:
-        """A line on standard error, above the bar."""
+        """Write a line to standard error, above the bar."""
         if self._bar is None:
             print(line, file=sys.stderr)
         else:
