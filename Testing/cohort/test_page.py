@@ -121,6 +121,7 @@ def test_it_can_be_used_by_keyboard(records, folder):
     assert all(one["alt"] for one in page.all("img"))
 
 
+@pytest.mark.slow
 def test_a_thousand_cases_stay_small(spec, folder, tmp_path):
     """5 kB a thumbnail, more than they have."""
     records = [CaseRecord(CohortCase(f"case{n}", tmp_path), spec, report(float(n))) for n in range(1000)]

@@ -163,6 +163,7 @@ def test_attention_maps_can_be_chosen(run, a_scan, out, wanted, files):
     assert sorted(p.name for p in out.glob("attention-*")) == [f"attention-{name}.nrrd" for name in sorted(files)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worker", [[], pytest.param(["--worker"], marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("plane", "axis"), [("sagittal", 2), ("coronal", 1)])
 def test_another_plane_can_be_chosen(run, a_scan, out, a_model_folder, plane, axis, worker):

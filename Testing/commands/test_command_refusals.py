@@ -27,6 +27,7 @@ def test_existing_results_are_kept_unless_told_otherwise(run, a_scan, out, capsy
     assert_nothing_left(out, "report.json", "notes.txt")
 
 
+@pytest.mark.slow
 def test_overwriting_replaces_results_and_nothing_else(run, a_scan, out):
     assert run(a_scan, "--attention", "all") == 0
     (out / "notes.txt").write_text("mine")
@@ -53,6 +54,7 @@ def test_the_name_of_the_image_can_be_left_out(run, a_scan, out, options, told):
         assert a_scan.parent.name.encode() not in path.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "darwin" or os.name == "nt", reason="has no such names")
 @pytest.mark.parametrize(
     ("name", "told"),

@@ -29,6 +29,7 @@ def without(packages, *arguments):
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.slow
 def test_segment_does_without_tqdm_and_matplotlib(a_scan, a_model_folder, out):
     done = without(
         ["tqdm", "matplotlib"], "segment", a_scan, "--model", a_model_folder, "--out", out, "--device", "cpu"
@@ -65,6 +66,7 @@ def test_models_are_downloaded_without_tqdm(a_model_folder, monkeypatch, capsys)
     assert "are here and verified" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "arguments"),
     [

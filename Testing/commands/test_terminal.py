@@ -28,6 +28,7 @@ def test_a_reader_that_stops_is_no_error(arguments):
     assert (result.returncode, result.stderr) == (141, b"")
 
 
+@pytest.mark.slow
 def test_a_terminal_of_ascii_gets_other_letters_written_out():
     result = attnseg("segment", "Gr\u00f6\u00dfe.nii", "--model", "\u00e4", "--out", "nowhere", **ASCII)
     assert result.returncode == 2

@@ -42,6 +42,7 @@ def only_row_of(table, peer):
     return next(row for row in table.rows if row.peer == peer.name)
 
 
+@pytest.mark.slow
 @EVERYBODY
 def test_the_network_alone_says_the_same(a_contest, peer):
     if peer.why_not(CPU):

@@ -224,6 +224,7 @@ def test_deflated_files_are_read(a_folder):
     np.testing.assert_array_equal(read_volume(a_folder).voxels, LARGE[:3])
 
 
+@pytest.mark.slow
 def test_a_deflated_file_is_not_inflated_without_end(a_folder):
     deflated(a_folder, np.zeros((3, 8000, 8000)))
     assert "In '0', '1' and '2', the header is damaged" in refusal(a_folder)

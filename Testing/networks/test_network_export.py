@@ -13,7 +13,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'attnseg[de
 OF_PAPERS = [name for name in networks.network_names() if name not in networks.baseline_names()]
 
 
-@pytest.fixture(params=OF_PAPERS)
+@pytest.fixture(scope="module", params=OF_PAPERS)
 def network(request):
     torch.manual_seed(0)
     network = networks.create(request.param, width=4).eval()
@@ -21,6 +21,13 @@ def network(request):
         if name.endswith("gamma"):  # starts at 0, where attention says nothing
             torch.nn.init.ones_(parameter)
     return network
+
+
+@pytest.fixture(scope="module")
+def program(network):
+    """For any number of slices."""
+    batch = torch.export.Dim("batch", max=64)
+    return torch.export.export(network, (torch.rand(2, 1, 32, 64),), dynamic_shapes=[{0: batch}])
 
 
 def assert_equal_up_to_rounding(actual, expected):
@@ -37,9 +44,7 @@ def heads(output):
 
 
 @pytest.mark.slow
-def test_exported_for_any_batch_size_it_says_the_same(network):
-    batch = torch.export.Dim("batch", max=64)
-    program = torch.export.export(network, (torch.rand(2, 1, 32, 64),), dynamic_shapes=[{0: batch}])
+def test_exported_for_any_batch_size_it_says_the_same(network, program):
     x = torch.rand(3, 1, 32, 64)
     with torch.inference_mode():
         assert_equal_up_to_rounding(heads(program.module()(x)), heads(network(x)))
@@ -47,10 +52,10 @@ def test_exported_for_any_batch_size_it_says_the_same(network):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`isinstance:FutureWarning")  # torch's exporter against its own pytree
-def test_says_the_same_in_onnx(network):
-    x = torch.rand(1, 1, 32, 64)
+def test_says_the_same_in_onnx(network, program):
+    x = torch.rand(3, 1, 32, 64)
     file = io.BytesIO()
-    torch.onnx.export(network, (x,), dynamo=True, verbose=False).save(file)
+    torch.onnx.export(program, dynamo=True, verbose=False).save(file)
     session = onnxruntime.InferenceSession(file.getvalue())
     outputs = session.run(None, {session.get_inputs()[0].name: x.numpy()})
     with torch.inference_mode():

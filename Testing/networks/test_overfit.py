@@ -1,4 +1,4 @@
-"""Each network can learn: four real slices by heart, in under a minute."""
+"""Each network can learn: two real slices by heart."""
 
 import pytest
 import torch
@@ -13,22 +13,22 @@ from training.learning.losses import LOSSES
 from training.slices.dataset import one_hot
 
 RECIPES = {  # loss, steps, largest learning rate
-    "afnet": ("af", 170, 1e-2),
-    "anunet": ("anu", 170, 3e-2),
-    "eccamunet": ("ec_cam", 130, 1e-2),
-    "msdualguided": ("ms_dual_guided", 190, 1e-2),
-    "omeganet": ("omega", 120, 1e-2),
+    "afnet": ("af", 150, 1e-2),
+    "anunet": ("anu", 90, 3e-2),
+    "eccamunet": ("ec_cam", 80, 1e-2),
+    "msdualguided": ("ms_dual_guided", 150, 2e-2),
+    "omeganet": ("omega", 75, 1e-2),
 }
 
 
 @pytest.fixture(scope="module")
-def four_slices():
+def two_slices():
     """Slices of the sample case with the left atrium in them, 64 x 64 pixels around its middle."""
     sample = resource_folder("Samples") / "left_atrium_mr"
     volume = read_volume(sample / "image.nrrd")
     labels = read_label_map(sample / "labels.nrrd", volume)
     stack = SliceStack.of(volume, Preprocessing("acquired", pixel_spacing=2.0, percentiles=(0.5, 99.5)))
-    indices = [50, 60, 70, 80]
+    indices = [60, 70]
     targets = stack.targets(labels, indices, 1)
     row, column = (int(place.float().mean()) for place in targets.nonzero(as_tuple=True)[1:])
     window = (..., slice(row - 32, row + 32), slice(column - 32, column + 32))
@@ -50,8 +50,8 @@ def overfit(network, recipe, images, target):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_learns_four_real_slices_by_heart(name, four_slices):
-    images, labels = four_slices
+def test_learns_two_real_slices_by_heart(name, two_slices):
+    images, labels = two_slices
     torch.manual_seed(0)
     network = networks.create(name, width=8).train()
     overfit(network, RECIPES[name], images, one_hot(labels, 1))

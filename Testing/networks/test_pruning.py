@@ -19,6 +19,7 @@ def spec(a_model_folder):
     return load_card(a_model_folder / "card.json")
 
 
+@pytest.mark.slow
 def test_parameters_fall_level_by_level(spec, a_decathlon_task):
     truth = Truth(datasets.cases_of("msd", a_decathlon_task)[:1], Source("msd"), spec.labels)
     lines = pruning_table(spec, truth, Compute("cpu")).splitlines()

@@ -13,6 +13,7 @@ from panel_at_work import MODEL, MODULE, ROOT, SHAPE, pick, remarks
 from AttnSegLib.models.catalog import find_model
 
 
+@pytest.mark.slow
 def test_opening_the_panel_loads_no_torch_and_starts_no_process():
     code = f"""
 import subprocess, sys
@@ -27,6 +28,7 @@ assert not started, started
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
 
 
+@pytest.mark.slow
 def test_slicers_start_loads_no_more_than_it_shows():
     code = f"""
 import sys

@@ -16,6 +16,7 @@ from AttnSegLib.worker import messages as told
 # models and setup
 
 
+@pytest.mark.slow
 def test_the_list_of_models_shows_their_cards(widget, ui):
     ui.modelTable.setCurrentCell([spec.id for spec in widget.panel.models].index(MODEL), 0)
     assert "Medical Segmentation Decathlon" in ui.cardText.toPlainText()

@@ -45,6 +45,7 @@ class Turns:
             self._doings.pop(0)()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="counts processes in /proc")
 def test_scripts_share_one_process_and_it_can_be_ended(scene, open_panel, a_model_folder):
     import numpy as np

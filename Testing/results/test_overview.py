@@ -142,6 +142,7 @@ def test_orientation_and_scale_are_written_into_the_picture(tmp_path, a_stack, l
     assert texts(drawn[0].axes[1]) == ["R", "L", "A", "P"]
 
 
+@pytest.mark.slow
 def test_each_map_has_a_bar_with_its_own_range(tmp_path, a_stack, label_map, drawn):
     faint = np.linspace(0.03, 0.15, label_map.size, dtype=np.float16).reshape(label_map.shape)
     maps, gammas = {"faint": faint, "step": faint}, {"step": -0.4}

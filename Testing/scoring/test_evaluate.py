@@ -151,6 +151,7 @@ def a_folder(a_decathlon_task, tmp_path):
     return tmp_path / "scans"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "test_cases", "given", "scored"),
     [

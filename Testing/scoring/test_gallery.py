@@ -46,6 +46,7 @@ def test_nothing_of_a_picture_is_cut_off(an_overview):
         assert not any(heading.overlaps(box) for box in boxes)
 
 
+@pytest.mark.slow
 def test_the_sample_case_and_the_first_test_case(a_model_folder, a_decathlon_task, tmp_path):
     card = json.loads((a_model_folder / CARD).read_text())
     card["training"] = {"dataset": {"name": "msd"}, "test_cases": ["case_2", "case_3"]}

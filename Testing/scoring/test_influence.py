@@ -122,6 +122,7 @@ def a_tested_model(a_model_folder):
     return a_model_folder
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_and_card(a_tested_model, a_decathlon_task, tmp_path, capsys, monkeypatch):
     out, before = tmp_path / "out", load_card(a_tested_model / CARD)
     arguments = [str(a_tested_model), "--root", str(a_decathlon_task), "--out", str(out), "--device", "cpu"]

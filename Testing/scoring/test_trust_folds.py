@@ -144,6 +144,7 @@ def run(runs, root, out, *more):
     return trust.main(["--folds", str(runs), "--root", str(root), "--out", str(out), "--device", "cpu", *more])
 
 
+@pytest.mark.slow
 def test_every_patient_is_judged_by_the_network_that_has_not_seen_it(
     a_cross_validation, a_decathlon_task, tmp_path, capsys, monkeypatch
 ):

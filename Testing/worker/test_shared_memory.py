@@ -31,6 +31,7 @@ def test_shared_memory_is_reserved_before_anybody_writes():
         memory.unlink()
 
 
+@pytest.mark.slow
 @needs_fallocate
 @pytest.mark.parametrize("fails_at", [1, 2, 3])
 def test_too_little_shared_memory_is_a_sentence_and_the_next_run_works(spec, a_volume, monkeypatch, fails_at):
@@ -67,6 +68,7 @@ def no_shared_memory(**_options):
     raise OSError(24, "Too many open files")
 
 
+@pytest.mark.slow
 @needs_fallocate
 def test_files_take_the_place_of_shared_memory_with_a_notice(spec, a_volume, monkeypatch, tmp_path):
     """In a container that was started without more of it."""

@@ -16,7 +16,9 @@ from AttnSegLib.inference.checks.contrast import lacks_contrast
 from AttnSegLib.inference.cost import Load, Place
 from AttnSegLib.models.card import ModelSpec
 
-_AIR = -300  # HU; MR has no such intensities, and a CT without 0.5 % of air or lung is rare
+# HU; MR has no such intensities, and a CT without 0.5 % of air or lung is rare. Not a whole number: some releases of
+# numpy 2.0 to 2.2 crash where unsigned voxels are compared with a whole number that is none of theirs (numpy#28117).
+_AIR = -300.0
 _AIR_SHARE = 0.005
 _LOOKED_AT = 200_000  # voxels: enough for shares of 0.5 %, and the panel does not wait
 _COARSE = 1.75  # times the pixels that the model was trained on
@@ -112,7 +114,7 @@ def _modality(volume: Volume, spec: ModelSpec) -> Remark:
     elif volume.modality is not None:
         evidence = ""
     elif spec.modality == "MR" and float(np.mean(sample < _AIR)) > _AIR_SHARE:
-        evidence = f"looks like CT (many voxels below {_AIR})"
+        evidence = f"looks like CT (many voxels below {_AIR:g})"
     elif spec.modality == "CT" and sample.min() >= 0:
         evidence = "does not look like CT in HU (no voxel is negative)"
     else:
