@@ -85,7 +85,7 @@ class Eraser:
                 yield Deletion(case, title, kind, share, self.dice_without(mask))
 
     def dice_without(self, mask: np.ndarray) -> float:
-        """The Dice of the slices after the pixels of a mask (n, H, W) are blanked: mean over the labels in the truth."""
+        """The Dice of the slices, mean over the labels in the truth, after a mask (n, H, W) of pixels is blanked."""
         blank = self._images.mean(axis=(1, 2), keepdims=True)
         found = self._segment(np.where(mask, blank, self._images))
         labels = np.unique(self._truth[self._truth > 0])
