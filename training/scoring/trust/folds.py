@@ -129,7 +129,7 @@ def measure_folds(folder: Path, folds: Sequence[Fold], compute: Compute) -> None
 
 
 def read_temperatures(path: Path) -> list[FoldTemperature]:
-    """Read temperatures.csv of `measure_folds`. The last line is for all folds. Raises `InputError` for another file."""
+    """Read temperatures.csv of `measure_folds`; the last line is for all folds. Raises `InputError` for other files."""
     return read_rows(path, FoldTemperature, _MADE_BY)
 
 
