@@ -1,1 +1,1 @@
-"""Cases of one's own to teach a model from: a folder that the panel and `training` both know. No torch."""
+"""Collections: folders of a user's own cases, to teach a model from. The panel and `training` use them. No torch."""

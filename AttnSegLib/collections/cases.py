@@ -1,4 +1,4 @@
-"""Making a collection, and adding, replacing and taking out its cases. Each is done whole, or not at all."""
+"""Makes a collection, and adds, replaces and removes its cases. If a step fails, the collection stays as it was."""
 
 from __future__ import annotations
 
@@ -29,9 +29,14 @@ from AttnSegLib.models.card_file import check_labels
 
 @dataclass(frozen=True, eq=False)
 class NewCase:
-    """What becomes a case. label_map: (D, H, W), with the values of the collection's segments; labelled: the slices
-    that count as labelled, None for all; absent: names of the segments that the scan, or these slices of it, truly
-    lack."""
+    """A scan and its labels, to become a case.
+
+    Args:
+        volume: the scan.
+        label_map: (D, H, W), with the values of the collection's segments.
+        labelled: the slices that count as labelled; None for all.
+        absent: names of the segments that are really not in the scan, or not in these slices.
+    """
 
     volume: Volume
     label_map: np.ndarray
@@ -40,9 +45,17 @@ class NewCase:
 
 
 def make_collection(folder: Path, name: str, modality: str, segments: Sequence[Label]) -> Collection:
-    """A new collection without cases, in a folder that is empty or not there yet.
+    """Make a collection without cases.
 
-    Raises `InputError` if the folder has something in it or can't be written to, and for names that can't be shown.
+    Args:
+        folder: empty, or not there yet.
+        name: as people call it.
+        modality: "CT" or "MR".
+        segments: numbered here as 1, 2, ... in this order.
+
+    Raises:
+        InputError: if the folder is not empty or can't be written to, if there is no such modality, or for names and
+            codes that a collection can't have.
     """
     numbered = tuple(replace(label, value=value) for value, label in enumerate(segments, start=1))
     collection = Collection(name.strip(), modality, numbered, folder=folder)
@@ -68,10 +81,10 @@ def make_collection(folder: Path, name: str, modality: str, segments: Sequence[L
 
 
 def add_case(folder: Path, new: NewCase) -> CollectedCase:
-    """Write a scan and its labels into the collection in a folder.
+    """Add a scan and its labels to the collection in a folder.
 
-    Raises `InputError` for what can't be learnt from, see `_check`, if the scan is a case already, if another process
-    changes the collection, or if the disk is full. Then the collection is as it was.
+    Raises `InputError` if no model can be taught from them (see `_checked`), if the scan is a case already, if another
+    process changes the collection, or if the disk is full. Then the collection is as it was before.
     """
     with changing(folder) as collection:
         case = _checked(collection, new, collection.next_number, 1)
@@ -82,8 +95,8 @@ def add_case(folder: Path, new: NewCase) -> CollectedCase:
 
 
 def replace_case(folder: Path, number: int, new: NewCase) -> CollectedCase:
-    """Put another scan, or better labels, in the place of a case. Raises `InputError` as `add_case`, or if there is no
-    such case."""
+    """Replace a case by another scan, or by the same with better labels. Raises `InputError` as `add_case` does, or if
+    there is no such case."""
     with changing(folder) as collection:
         old = collection.case(number)
         case = _checked(collection, new, number, old.revision + 1)
@@ -94,7 +107,7 @@ def replace_case(folder: Path, number: int, new: NewCase) -> CollectedCase:
 
 
 def take_out(folder: Path, number: int) -> None:
-    """Remove a case and its files; its number is not given again. Raises `InputError` if there is none."""
+    """Remove a case and its files. Its number is never used again. Raises `InputError` if there is no such case."""
     with changing(folder) as collection:
         old = collection.case(number)
         write_collection(replace(collection, cases=tuple(case for case in collection.cases if case is not old)))
@@ -102,8 +115,15 @@ def take_out(folder: Path, number: int) -> None:
 
 
 def joined(masks: Mapping[str, np.ndarray], segments: Sequence[Label]) -> np.ndarray:
-    """The label map (D, H, W), uint8, of masks by the names of their segments. Raises `InputError` if two overlap, or
-    for a segment that is not among `segments`."""
+    """The label map (D, H, W), uint8, of some masks.
+
+    Args:
+        masks: (D, H, W), bool, by the names of their segments.
+        segments: of the collection.
+
+    Raises:
+        InputError: if two masks overlap, or if a name is not that of a segment.
+    """
     values = {label.name: label.value for label in segments}
     if unknown := [name for name in masks if name not in values]:
         raise InputError(f"The collection has no segment '{unknown[0]}'; it has: {', '.join(values)}.")
@@ -120,7 +140,8 @@ def joined(masks: Mapping[str, np.ndarray], segments: Sequence[Label]) -> np.nda
 
 
 def _checked(collection: Collection, new: NewCase, number: int, revision: int) -> CollectedCase:
-    """The case that `new` becomes. Raises `InputError` for what can't be learnt from."""
+    """The case that `new` becomes. Raises `InputError` if scan or labels are not valid, do not fit the collection, or
+    belong to another case already."""
     check_volume(new.volume, "the scan")
     if new.volume.modality not in (None, collection.modality):
         raise InputError(
@@ -187,7 +208,7 @@ def _write(collection: Collection, case: CollectedCase, new: NewCase) -> None:
 
 
 def _remove(collection: Collection, case: CollectedCase) -> None:
-    """What can't be removed now goes with the next change."""
+    """Remove the files of a case. A file that can't be removed now is removed at the next change of the collection."""
     for part in (IMAGES, LABELS):
         with contextlib.suppress(OSError):
             (collection.folder / part / case.file).unlink()

@@ -1,4 +1,4 @@
-"""Changing a collection: one process at a time, and `collection.json` always whole."""
+"""Changes a collection safely: only one process at a time, and `collection.json` is always complete."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 @contextlib.contextmanager
 def changing(folder: Path) -> Iterator[Collection]:
-    """The collection in a folder, for a block that nobody else can change it in.
+    """The collection in a folder, locked for the time of the block.
 
-    Raises `InputError` if there is none, if another process changes it, or if its drive can't lock files; and in the
-    block for whatever the disk refuses.
+    Raises `InputError` if there is no collection, if another process changes it, or if its drive can't lock files. An
+    `OSError` in the block becomes an `InputError`, too.
     """
-    open_collection(folder)  # before a lock is left where there is no collection
+    open_collection(folder)  # first, so that no lock file is made where there is no collection
     try:
         with (folder / _LOCK).open("a+b") as lock:
             _take(lock, folder)
@@ -46,14 +46,14 @@ def changing(folder: Path) -> Iterator[Collection]:
 
 
 def write_collection(collection: Collection) -> None:
-    """Write `collection.json`: the new one takes the place of the old one when it is whole. Raises `OSError`."""
+    """Write `collection.json`. The new file replaces the old one only when it is complete. Raises `OSError`."""
     text = json.dumps({"format": FORMAT} | to_json(collection), indent=2, allow_nan=False)
     with whole_file(collection.folder / COLLECTION) as file:
         file.write(f"{text}\n".encode())
 
 
 def _take(lock: IO[bytes], folder: Path) -> None:
-    """Held until the file is closed, also by the end of the process."""
+    """Lock a file until it is closed, which also the end of the process does. Raises `InputError` if that fails."""
     try:
         if sys.platform == "win32":
             lock.seek(0)
@@ -72,7 +72,7 @@ def _take(lock: IO[bytes], folder: Path) -> None:
 
 
 def _sweep(collection: Collection) -> None:
-    """Remove what a process left that ended before it was done: files of no case."""
+    """Remove files that belong to no case: a process may have ended before its work was done."""
     known = {case.file for case in collection.cases}
     for name in (IMAGES, LABELS):
         for path in (collection.folder / name).glob("case_*.nrrd"):

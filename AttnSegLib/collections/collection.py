@@ -1,8 +1,8 @@
-"""A collection: what its `collection.json` says, and reading it.
+"""A collection as typed classes, and how it is read.
 
-Layout: collection.json, images/case_001_r1.nrrd, labels/case_001_r1.nrrd. Cases are numbered, and nothing in the folder
-says whose they are. The number after the r grows when a case is replaced. `training.datasets.folder` reads the two
-folders, too, but knows nothing of slices that are not labelled.
+Its folder holds collection.json, images/case_001_r1.nrrd, labels/case_001_r1.nrrd and so on. Cases are numbered, and
+nothing in the folder says whose they are. The number after the r grows when a case is replaced.
+`training.datasets.folder` can read the two folders, too, but does not know which slices are labelled.
 """
 
 from __future__ import annotations
@@ -23,21 +23,25 @@ from AttnSegLib.typed_json import OUTSIDE, Between, from_json
 
 COLLECTION = "collection.json"
 IMAGES, LABELS = "images", "labels"
-FORMAT = 1  # of the file; a change that an older reader would misunderstand needs the next number
+FORMAT = 1  # of the file; increase it for a change that an older reader would misunderstand
 MODALITIES = ("CT", "MR")
 
 
 @dataclass(frozen=True)
 class LabelledSlices:
-    """The slices of a scan that count as labelled, both ends included; nothing is learnt from the others. axis: the
-    array axis (0 to 2 for k, j, i) along which they are counted, from 0 as the file stores them."""
+    """The slices of a scan that count as labelled. Nothing is learnt from the others.
+
+    Args:
+        axis: the array axis along which slices are counted: 0 to 2 for k, j, i.
+        first, last: the first and the last of them, from 0, in the order in which the file stores slices.
+    """
 
     axis: Annotated[int, Between(0, 2)]
     first: Count
     last: Count
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raises `InputError` if they are not slices of a volume of this shape (D, H, W)."""
+        """Raises `InputError` if a volume of this shape (D, H, W) has no such slices."""
         if not 0 <= self.first <= self.last < shape[self.axis]:
             raise InputError(
                 f"Slices {self.first} to {self.last} are not among the scan's 0 to {shape[self.axis] - 1}; correct "
@@ -45,7 +49,7 @@ class LabelledSlices:
             )
 
     def region(self, shape: tuple[int, ...]) -> Region:
-        """The box of voxels that they are, in a volume of this shape (D, H, W)."""
+        """The box of these slices in a volume of this shape (D, H, W)."""
         whole = Region((0, 0, 0), (shape[0], shape[1], shape[2]))
         return whole.cut(self.axis, self.first, self.last + 1)
 
@@ -54,8 +58,13 @@ class LabelledSlices:
 class CollectedCase:
     """One scan with its labels.
 
-    number: never given twice; revision: how often its files were written; shape: (D, H, W); digest, padding: as in
-    `Volume`; labelled: None if all slices are; absent: ids of the segments that it truly lacks.
+    Args:
+        number: no two cases ever have the same.
+        revision: how often the files of the case were written.
+        shape: (D, H, W).
+        digest, padding: as in `Volume`.
+        labelled: the slices that count as labelled; None for all.
+        absent: ids of the segments that are really not in it.
     """
 
     number: Annotated[int, Between(1, 99999)]
@@ -68,19 +77,25 @@ class CollectedCase:
 
     @property
     def id(self) -> str:
-        """Its name in tables and on cards: "case_001"."""
+        """The name of the case in tables and on cards, such as "case_001"."""
         return f"case_{self.number:03}"
 
     @property
     def file(self) -> str:
-        """Name of both of its files."""
+        """The file name of its image, and of its label map."""
         return f"{self.id}_r{self.revision}.nrrd"
 
 
 @dataclass(frozen=True)
 class Collection:
-    """name: as people call it; segments: of its label maps, numbered 1, 2, ...; next_number: of the next case. Not in
-    the file: folder, where it lies."""
+    """What `collection.json` says, and where it lies.
+
+    Args:
+        name: as people call it.
+        segments: of its label maps, numbered 1, 2, ...
+        next_number: the number that the next case will have.
+        folder: where the collection lies. It is not in the file.
+    """
 
     name: str
     modality: str
@@ -90,14 +105,14 @@ class Collection:
     folder: Path = field(default=Path(), compare=False, metadata=OUTSIDE)
 
     def case(self, number: int) -> CollectedCase:
-        """The case of a number. Raises `InputError` if there is none."""
+        """The case with this number. Raises `InputError` if there is none."""
         for case in self.cases:
             if case.number == number:
                 return case
         raise InputError(f"The collection '{self.name}' has no case {number}; 'attnseg collect list' shows them.")
 
     def read(self, case: CollectedCase) -> tuple[Volume, np.ndarray]:
-        """A case's whole volume and its label map (D, H, W). Raises `InputError` if a file is missing or damaged."""
+        """The whole volume of a case, and its label map (D, H, W). Raises `InputError` for missing or damaged files."""
         volume = read_volume(self.folder / IMAGES / case.file)
         volume = replace(volume, modality=self.modality, padding=case.padding)
         if volume.voxels.shape != case.shape:
@@ -107,7 +122,7 @@ class Collection:
         return volume, read_label_map(self.folder / LABELS / case.file, volume)
 
     def read_labelled_part(self, case: CollectedCase) -> tuple[Volume, np.ndarray]:
-        """As `read`, but only the slices that count as labelled."""
+        """Like `read`, but only with the slices that count as labelled."""
         volume, label_map = self.read(case)
         if case.labelled is None:
             return volume, label_map
@@ -116,7 +131,7 @@ class Collection:
 
 
 def open_collection(folder: Path) -> Collection:
-    """The collection in a folder. Raises `InputError` if there is none, it is damaged, or has a newer format."""
+    """Read the collection in a folder. Raises `InputError` if there is none, or it is damaged or has a newer format."""
     path = folder / COLLECTION
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -138,7 +153,7 @@ def open_collection(folder: Path) -> Collection:
 
 
 def _checked(collection: Collection) -> Collection:
-    """Raises `ValueError` for what the types of the fields do not tell."""
+    """Raises `ValueError` for values that have the right type but make no sense."""
     check_labels(collection.segments)
     numbers = [case.number for case in collection.cases]
     if len(set(numbers)) < len(numbers) or max(numbers, default=0) >= collection.next_number:

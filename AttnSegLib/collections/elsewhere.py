@@ -1,4 +1,4 @@
-"""A collection as one file, to train on another computer: `training.teach` takes the zip as it is."""
+"""Packs a collection into one zip file, to train on another computer. `training.teach` can read this file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ _HOW = "HOW-TO-TRAIN.txt"
 
 
 def command_for(path: Path) -> str:
-    """What to run on the other computer, in a checkout of AttnSeg."""
+    """The command to run on the other computer, in a checkout of AttnSeg. path: of the zip file."""
     return f"python -m training.teach {path.name} --time 2h --out ."
 
 
 def zip_collection(folder: Path, path: Path) -> str:
-    """Write the collection in a folder as a zip file, and return the command to run with it.
+    """Write the collection in a folder as a zip file, and return the command to run on the other computer.
 
-    Raises `InputError` if there is a file already, if the collection is changed right now, or if the disk is full.
+    Raises `InputError` if the file's name does not end in .zip, if the file is there already, if somebody changes the
+    collection right now, or if the disk is full.
     """
     if path.suffix.lower() != ".zip":
         raise InputError(f"'{path.name}' must end in .zip; give such a name.")
@@ -29,7 +30,7 @@ def zip_collection(folder: Path, path: Path) -> str:
         raise InputError(f"There is a file '{path}' already; give another name.")
     with changing(folder) as collection, whole_file(path) as file:
         names = [f"{part}/{case.file}" for case in collection.cases for part in (IMAGES, LABELS)]
-        with zipfile.ZipFile(file, "w") as archive:  # the voxels are packed already
+        with zipfile.ZipFile(file, "w") as archive:  # not packed again, since the voxels are packed already
             for name in (COLLECTION, *names):
                 archive.write(folder / name, name)
             archive.writestr(_HOW, _how(path))
@@ -37,9 +38,9 @@ def zip_collection(folder: Path, path: Path) -> str:
 
 
 def unzip_collection(path: Path) -> Path:
-    """The folder beside a zip file that holds its collection; it is unpacked there the first time.
+    """Unpack a collection into a folder beside the zip file, unless it is there already, and return this folder.
 
-    Raises `InputError` if it holds no whole collection, or can't be unpacked.
+    Raises `InputError` if the zip file holds no complete collection, or can't be unpacked.
     """
     folder = path.with_suffix("")
     if folder.exists():
@@ -48,7 +49,7 @@ def unzip_collection(path: Path) -> Path:
         with scratch_folder(path.parent) as scratch:
             made = scratch / "collection"
             with zipfile.ZipFile(path) as archive:
-                archive.extractall(made)  # keeps names that lead elsewhere inside
+                archive.extractall(made)  # never writes outside of `made`, whatever names are in the file
             open_collection(made)
             made.rename(folder)
     except (zipfile.BadZipFile, EOFError) as error:

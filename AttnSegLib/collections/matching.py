@@ -1,4 +1,4 @@
-"""Which segment of a scene is which of a collection."""
+"""Finds out which segment of a scene is which segment of a collection."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 from AttnSegLib.models.card import Code, Label
 
-_TISSUE = "85756007"  # SNOMED: what Slicer calls a segment of which nobody said what it is
+_TISSUE = "85756007"  # the SNOMED code that Slicer gives to a segment until somebody says what it is
 
 
 def matched(segments: Sequence[Label], found: Sequence[Label]) -> dict[str, str]:
-    """For names of the collection's segments: the name of the segment of the scene that it is.
+    """The names of a collection's segments, each with the name of the scene's segment that is the same.
 
-    By name, whatever its case; else by its codes, where just one segment on either side has them. A segment that is not
-    in the answer was not found: ask about it.
+    Segments are the same if their names are, in upper or lower case; or else if their codes are, and no other segment
+    on either side has these codes. For a segment that is missing in the result, the user must be asked.
+
+    Args:
+        segments: of the collection.
+        found: in the scene.
     """
     by_name = {label.name.casefold(): label.name for label in found}
     answer = {one.name: by_name[one.name.casefold()] for one in segments if one.name.casefold() in by_name}

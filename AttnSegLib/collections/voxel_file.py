@@ -1,4 +1,4 @@
-"""Writing voxels as NRRD, packed, with every digit of where they lie: NIfTI would round it to single precision."""
+"""Writes voxels as packed NRRD, with their exact place. NIfTI would round the place to single precision."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _TYPES = {
     "f4": "float",
     "f8": "double",
 }
-_FAST = 1  # of zlib's levels: somebody waits
-_GZIP = 31  # zlib's window for a file of gzip
-_AT_ONCE = 1 << 24  # bytes
+_FAST = 1  # zlib's fastest level, since a user waits
+_GZIP = 31  # by this number for the window, zlib writes the gzip format
+_AT_ONCE = 1 << 24  # bytes packed at once
 
 
 def write_voxels_file(path: Path, voxels: np.ndarray, affine: np.ndarray) -> None:
-    """Write voxels (D, H, W) on the grid of an RAS affine. Only when all bytes are on the disk, `path` is there.
+    """Write voxels (D, H, W) on the grid of an affine (4x4, RAS, mm). The file appears only when it is complete.
 
-    Raises `OSError` if that fails; then nothing is left.
+    Raises `OSError` if that fails; then nothing is left behind.
     """
     voxels = _storable(voxels)
     packer = zlib.compressobj(_FAST, wbits=_GZIP)
@@ -42,7 +42,7 @@ def write_voxels_file(path: Path, voxels: np.ndarray, affine: np.ndarray) -> Non
 
 
 def _storable(voxels: np.ndarray) -> np.ndarray:
-    """In one piece, little endian, and of a type that NRRD has: of half precision, float32 is made."""
+    """The voxels as one block of memory, little endian, and of a type that NRRD has: float16 becomes float32."""
     kind = voxels.dtype.str[1:]
     kind = {"f2": "f4", "b1": "u1"}.get(kind, kind)
     return np.ascontiguousarray(voxels, dtype=np.dtype("<" + kind))

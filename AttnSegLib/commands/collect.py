@@ -1,6 +1,6 @@
-"""The parser of `attnseg collect`, whose commands keep a collection of one's own cases.
+"""The parser of `attnseg collect`, whose commands make and change a collection of the user's own cases.
 
-What they do is in `collecting`, which loads numpy: the parser must not.
+What the commands do is in `collecting`. It loads numpy, which the parser must not do, since it has to be fast.
 """
 
 from __future__ import annotations

@@ -83,7 +83,9 @@ def _new_case(options: argparse.Namespace) -> NewCase:
 
 
 def _labelled(text: str | None, volume: Volume) -> LabelledSlices | None:
-    """First and last slice of a text such as "12-30"; slices count along the axis that the scan was acquired across."""
+    """The slices that a text such as "12-30" names; None for None. They are counted along the axis of acquisition.
+
+    Raises `InputError` for any other text."""
     if text is None:
         return None
     first, sign, last = text.partition("-")

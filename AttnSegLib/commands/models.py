@@ -1,6 +1,6 @@
-"""The commands that change which models there are: `attnseg models import`, `download` and `delete`.
+"""The commands `attnseg models import`, `download` and `delete`.
 
-Only they import the store: http and zip files would double the time that listing the models takes.
+Each imports the store only when it runs: http and zip files would double the time that listing the models takes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from AttnSegLib.models.catalog import find_model, load_models
 if TYPE_CHECKING:
     from AttnSegLib.models.download import Download
 
-_PAUSE = 0.1  # s between looks at a download
+_PAUSE = 0.1  # s between two updates of the progress bar
 
 
 def add_to(models: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def add_to(models: argparse.ArgumentParser) -> None:
 
 
 def map_lines(spec: ModelSpec) -> list[str]:
-    """The model's attention maps, the most influential first, each with what switching it off changes."""
+    """A line for each attention map of a model with its influence, the most influential first."""
     width = max(map(len, spec.facts.maps), default=0)
     default = dict.fromkeys(spec.attention, " (default)")
     return [f"{title:{width}}  {spec.words_on(title)}{default.get(title, '')}" for title in spec.maps_by_influence]
@@ -80,7 +80,7 @@ def _download(options: argparse.Namespace) -> int:
 
 
 def _wait(download: Download, spec: ModelSpec) -> None:
-    """Show how it goes on until it has ended. Raises `InputError` with the reason if it failed."""
+    """Run a download and show its progress. Raises `InputError` with the reason if it fails."""
     with progress_bar(spec.id, unit="B", unit_scale=True) as bar:
         download.start()
         try:

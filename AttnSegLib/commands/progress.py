@@ -9,13 +9,13 @@ from typing import Any
 
 
 class TerminalBar:
-    """bar: of tqdm; None where tqdm is missing, as in Slicer's Python: then nothing is shown but what is said."""
+    """A progress bar. bar: of tqdm; None if tqdm is missing, as in Slicer's Python. Then only lines are shown."""
 
     def __init__(self, bar: Any | None):
         self._bar = bar
 
     def show(self, done: int, total: int | None) -> None:
-        """Show that so much is done. total: None if it is not known."""
+        """Show how much is done. total: of everything; None if it is not known."""
         if self._bar is not None:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
@@ -30,7 +30,7 @@ class TerminalBar:
 
 @contextmanager
 def progress_bar(title: str = "", **units: Any) -> Iterator[TerminalBar]:
-    """A bar that is gone afterwards. units: unit and unit_scale, as tqdm takes them."""
+    """A bar that disappears at the end of the block. units: `unit` and `unit_scale` for tqdm."""
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:

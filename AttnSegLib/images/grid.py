@@ -1,4 +1,4 @@
-"""Where the voxels of a file lie in the patient: affines, what makes them nonsense, what to say if a file is silent.
+"""Affines, which say where voxels lie in the patient: how to make and check them, and notices where a file has none.
 Needs only numpy."""
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from AttnSegLib.errors import InputError
 
 LPS_TO_RAS = np.array([[-1.0], [-1.0], [1.0]])  # files count towards left and posterior, Slicer right and anterior
 SKEW = 1e-3  # cosine between two axes up to which they are at right angles
-_SPACINGS = (1e-6, 1e6)  # mm; outside, it is no scan of anything, and products with it lose their digits
+_SPACINGS = (1e-6, 1e6)  # mm; no scan has a spacing outside of these, and arithmetic with it would not be exact
 _FARTHEST = 1e9  # mm
 
 
 def affine_of(directions: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """4x4, RAS. directions: (3, 3), columns: from a voxel to the next along i, j, k; origin: (3,); mm, both LPS."""
+    """The affine (4x4, RAS, mm) of a grid that is given in LPS.
+
+    Args:
+        directions: (3, 3), mm, LPS. Each column is the step from a voxel to the next along i, j or k.
+        origin: (3,), mm, LPS: where the first voxel lies.
+    """
     affine = np.eye(4)
     affine[:3, :3] = directions * LPS_TO_RAS
     affine[:3, 3] = origin * LPS_TO_RAS[:, 0]
@@ -22,10 +27,10 @@ def affine_of(directions: np.ndarray, origin: np.ndarray) -> np.ndarray:
 
 
 def check_axes(affine: np.ndarray, name: str) -> None:
-    """Raises `InputError` unless the axes are numbers of a plausible size, at right angles within `SKEW`.
+    """Raises `InputError` unless the axes have a plausible length and are at right angles within `SKEW`.
 
-    name: of the volume, for the sentence."""
-    with np.errstate(all="ignore"):  # of numbers that are refused
+    name: the volume's name in the message."""
+    with np.errstate(all="ignore"):  # invalid numbers are refused below
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         skew = np.abs(affine[:3, :3].T @ affine[:3, :3] - np.diag(lengths**2))
     smallest, largest = _SPACINGS
@@ -35,13 +40,14 @@ def check_axes(affine: np.ndarray, name: str) -> None:
 
 
 def same_place(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two affines are the same but for rounding in files."""
+    """Whether two affines are the same, except for rounding in files."""
     return bool(np.allclose(one, other, atol=1e-3))
 
 
 def not_said(*what: str) -> tuple[str, ...]:
-    """The notice about what a header does not say, and what was taken; none for nothing. what: parts such as "how far
-    apart the voxels are (taken as 1 mm)"."""
+    """The notice about what a header does not say; empty if nothing is missing.
+
+    what: each thing that is missing, with what was assumed, as "how far apart the voxels are (taken as 1 mm)"."""
     if not what:
         return ()
     listed = " and ".join([", ".join(what[:-1]), what[-1]] if len(what) > 1 else what)

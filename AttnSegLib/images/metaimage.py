@@ -32,28 +32,28 @@ _TYPES = {
     "MET_USHORT": "u2",
     "MET_INT": "i4",
     "MET_UINT": "u4",
-    "MET_LONG": "i4",  # of the format, not of the machine
+    "MET_LONG": "i4",  # 4 bytes in this format, whatever a long has on this machine
     "MET_ULONG": "u4",
     "MET_LONG_LONG": "i8",
     "MET_ULONG_LONG": "u8",
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-_TRANSFORM = ("TransformMatrix", "Rotation", "Orientation")  # three names of one thing
+_TRANSFORM = ("TransformMatrix", "Rotation", "Orientation")  # three names for the same field
 _ORIGIN = ("Offset", "Position", "Origin")
 _ORDER = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
 
 
 @dataclass(frozen=True)
 class _Header:
-    """fields: by name; listed: data files, one a line; length: bytes."""
+    """The header of a file. fields: texts by name; listed: names of the data files; length: bytes of the header."""
 
     fields: dict[str, str]
     listed: list[str]
     length: int
 
     def get(self, *names: str) -> str:
-        """The text of a field under one of its names, "" if it is not there."""
+        """The text of a field, which may have any of these names; "" if the field is missing."""
         return next((self.fields[name] for name in names if name in self.fields), "")
 
     def says(self, *names: str) -> bool:
@@ -61,7 +61,7 @@ class _Header:
         return self.get(*names)[:1] in ("T", "t", "1")
 
     def whole(self, name: str, default: int | None = None) -> int:
-        """A whole number."""
+        """A field as a whole number. Raises `Damaged` if it is none, or is missing without a default."""
         if default is not None and name not in self.fields:
             return default
         if not re.fullmatch(r"[+-]?\d{1,18}", self.get(name), re.ASCII):
@@ -69,7 +69,7 @@ class _Header:
         return int(self.get(name))
 
     def numbers(self, count: int, *names: str) -> np.ndarray | None:
-        """So many numbers; None if the field is not there."""
+        """A field as a list of `count` numbers; None if it is missing. Raises `Damaged` for anything else."""
         if not (text := self.get(*names)):
             return None
         try:
@@ -82,7 +82,7 @@ class _Header:
 
 
 def read_metaimage(path: Path) -> Contents:
-    """What a file holds. Raises `InputError` for what can't be a volume, and `Damaged`."""
+    """Read a file. Raises `InputError` if it is no scalar volume, and `Damaged` if it is damaged."""
     with opened(path) as file:
         header = _header(file)
     axes = header.whole("NDims")
@@ -119,7 +119,7 @@ def _header(file: BinaryIO) -> _Header:
 
 
 def _place(header: _Header, axes: int, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Affine and notices."""
+    """The affine (4x4, RAS, mm), and notices about what the header does not say."""
     silent: list[str] = []
     notices: tuple[str, ...] = ()
     spacing = header.numbers(axes, "ElementSpacing")
@@ -134,8 +134,8 @@ def _place(header: _Header, axes: int, name: str) -> tuple[np.ndarray, tuple[str
     if rows is None:
         silent.append(SILENT_AXES)
         rows = np.eye(axes).ravel()
-    directions = rows.reshape(axes, axes)[:3, :3].T  # each axis is a row
-    with np.errstate(all="ignore"):  # of numbers that are refused
+    directions = rows.reshape(axes, axes)[:3, :3].T  # the file has each axis as a row
+    with np.errstate(all="ignore"):  # invalid numbers are refused below
         lengths = np.linalg.norm(directions, axis=0)
     if not (np.abs(lengths - 1) < SKEW).all():
         raise InputError(f"The directions of the axes of {name} are not of length 1; correct its header.")

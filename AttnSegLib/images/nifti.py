@@ -1,7 +1,7 @@
 """Reading NIfTI-1 and NIfTI-2 files (.nii, .nii.gz), after the standards: nifti.nimh.nih.gov/nifti-1 and -2.
 
-Where a header names two places, that of the scanner is taken, as ITK and so Slicer do: results lie on the scan there.
-Needs only numpy.
+If a header names two places for the voxels, the one in the scanner is taken, as ITK does. Slicer reads files by ITK, so
+results lie on the scan there. Needs only numpy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from AttnSegLib.images.stored import Contents, Stored, check_sizes, opened, voxe
 _FIRST, _SECOND = 348, 540  # bytes of the headers of NIfTI-1 and NIfTI-2
 _Order = Literal["<", ">"]
 _ORDERS: tuple[_Order, ...] = ("<", ">")
-_FIELDS = {  # place and type in each
+_FIELDS = {  # byte offset and type of each field, in NIfTI-1 and in NIfTI-2
     "magic": ((344, "S4"), (4, "S8")),
     "dim": ((40, "8i2"), (16, "8i8")),
     "datatype": ((70, "i2"), (12, "i2")),
@@ -37,11 +37,11 @@ _FIELDS = {  # place and type in each
 }
 _MAGICS = (b"n+1", b"n+2\0\r\n\032\n")  # numpy drops zeros at the end
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
-_VALUES = {32: 2, 1792: 2, 2048: 2, 128: 3, 2304: 4}  # in a voxel: complex numbers, colours
+_VALUES = {32: 2, 1792: 2, 2048: 2, 128: 3, 2304: 4}  # values in one voxel of complex numbers and of colours
 _UNREAD = {1: "single bits", 1536: "numbers of 128 bits"}
-_UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # mm; 0: not said
+_UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # mm; 0: the header names no unit
 _FLOAT32_STEP = float(np.finfo(np.float32).eps)
-_SCANNER = 1  # code of a form that gives the place in the scanner
+_SCANNER = 1  # the code of a qform or sform that gives the place in the scanner
 
 
 _UNPLACED = (
@@ -51,7 +51,7 @@ _UNPLACED = (
 
 
 def read_nifti(path: Path) -> Contents:
-    """What a file holds. Raises `InputError` for what can't be a volume, and `Damaged`."""
+    """Read a file. Raises `InputError` if it is no scalar volume, and `Damaged` if it is damaged."""
     start, is_packed = _beginning(path)
     header = _header(start)
     shape = _shape(header, path)
@@ -63,7 +63,7 @@ def read_nifti(path: Path) -> Contents:
 
 
 def _beginning(path: Path) -> tuple[bytes, bool]:
-    """The first bytes, and whether the file is packed. By its content: names are often wrong."""
+    """The first bytes, unpacked, and whether the file is packed by gzip. The content says so: names are often wrong."""
     with opened(path) as file:
         start = file.read(_SECOND)
         if not start.startswith(b"\x1f\x8b"):
@@ -78,7 +78,7 @@ def _beginning(path: Path) -> tuple[bytes, bool]:
 
 
 def _header(start: bytes) -> np.void:
-    """The fields, in the byte order of the file."""
+    """The fields of the header, in the byte order of the file."""
     for (number, size), order in itertools.product(enumerate((_FIRST, _SECOND)), _ORDERS):
         if len(start) >= size and np.frombuffer(start, f"{order}i4", 1)[0] == size:
             places = {name: both[number] for name, both in _FIELDS.items()}
@@ -108,9 +108,9 @@ def _shape(header: np.void, path: Path) -> tuple[int, int, int]:
 
 
 def _offset(header: np.void) -> int:
-    """Where the voxels begin."""
+    """The byte at which the voxels begin."""
     offset, least = float(header["vox_offset"]), header.dtype.itemsize
-    if offset == 0:  # as some programs write it
+    if offset == 0:  # some programs write 0 for "right behind the header"
         return least + 4
     if not (least <= offset < 1 << 40 and offset.is_integer()):
         raise Damaged("its header does not say where the voxels begin")
@@ -120,7 +120,7 @@ def _offset(header: np.void) -> int:
 def _place(
     header: np.void, shape: tuple[int, int, int], name: str
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...], list[str]]:
-    """Affine; other places that the header names; notices."""
+    """The affine that is taken, affines of other places that the header names, and notices."""
     unit = _UNITS.get(int(header["xyzt_units"]) & 7)
     notices = [] if unit else ["The header gives lengths in a unit that does not exist; they were taken as mm."]
     spacing = np.asarray(header["pixdim"][1:4], np.float64)
@@ -131,7 +131,7 @@ def _place(
         notices.append("The spacing in the header (pixdim) is not above 0; that of its sform was taken.")
     elif header["qform_code"] > 0 and "qform" not in forms:
         notices.append("The qform in the header is not valid; its sform was taken.")
-    to_mm = np.array([[unit or 1.0]] * 3 + [[1.0]])  # of the rows
+    to_mm = np.array([[unit or 1.0]] * 3 + [[1.0]])  # a factor for each row
     affine, *others = (form * to_mm for form in forms.values())
     if others:
         notices += _two_places(affine, others[0], shape, list(forms))
@@ -139,7 +139,9 @@ def _place(
 
 
 def _forms(header: np.void, spacing: np.ndarray, name: str) -> dict[str, np.ndarray]:
-    """The affines in a header, the one to take first; none if it has none. Raises `InputError` for nonsense."""
+    """The affines in a header by name, the one to take first; empty if it has none.
+
+    Raises `InputError` for a sform that is not valid, or, without a sform, for a qform that is not valid."""
     sform, qform = _sform(header, spacing, name), _qform(header, spacing)
     if sform is None and not _is_spacing(spacing):
         raise InputError(f"The spacing of {name} (pixdim) is not above 0; correct its header.")
@@ -155,7 +157,7 @@ def _is_spacing(spacing: np.ndarray) -> bool:
 
 
 def _sform(header: np.void, spacing: np.ndarray, name: str) -> np.ndarray | None:
-    """Raises `InputError` for one that is no grid, or that contradicts the spacing."""
+    """The sform; None if the header has none. Raises `InputError` if it is no valid grid or contradicts the spacing."""
     if header["sform_code"] <= 0:
         return None
     sform = np.vstack([np.asarray(header["srow"], np.float64), [0.0, 0.0, 0.0, 1.0]])
@@ -168,14 +170,14 @@ def _sform(header: np.void, spacing: np.ndarray, name: str) -> np.ndarray | None
 
 
 def _qform(header: np.void, spacing: np.ndarray) -> np.ndarray | None:
-    """None if there is none, or none that is valid."""
+    """The qform; None if the header has none, or one that is not valid."""
     if header["qform_code"] <= 0 or not _is_spacing(spacing):
         return None
     b, c, d = header["quatern"].tolist()
     rest = 1.0 - (b * b + c * c + d * d)
-    if not rest > -SKEW or not np.isfinite(header["qoffset"]).all():  # NaN is neither
+    if not rest > -SKEW or not np.isfinite(header["qoffset"]).all():  # written so that NaN is refused, too
         return None
-    too_long = max(1.0, np.sqrt(1.0 - rest))  # by rounding
+    too_long = max(1.0, np.sqrt(1.0 - rest))  # rounding in the file can make the vector longer than 1
     a, b, c, d = np.sqrt(max(rest, 0.0)), b / too_long, c / too_long, d / too_long
     rotation = np.array(
         [
@@ -191,8 +193,8 @@ def _qform(header: np.void, spacing: np.ndarray) -> np.ndarray | None:
 
 
 def _unplaced(spacing: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Where the standard's "method 1" puts voxels, centred as other readers do it, and where ITK puts them: label maps
-    that it saved for the file lie there."""
+    """The affine by "method 1" of the standard, centred as other readers do it; and the affine that ITK uses, on which
+    label maps lie that ITK saved for the file. spacing: mm; shape: (D, H, W)."""
     affine, of_itk = np.diag([*spacing * [-1, 1, 1], 1.0]), np.diag([*spacing * [-1, -1, 1], 1.0])
     affine[:3, 3] = affine[:3, :3] @ (1 - np.array(shape[::-1])) / 2
     return affine, (of_itk,)
@@ -213,21 +215,21 @@ def _two_places(used: np.ndarray, other: np.ndarray, shape: tuple[int, int, int]
 
 
 def _scaled(voxels: np.ndarray, header: np.void) -> np.ndarray:
-    """What the stored numbers stand for. A slope of 0, or none, means these numbers themselves."""
+    """The stored numbers times slope plus intercept. If the slope is 0 or no number, they are not changed."""
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if not np.isfinite(slope) or slope == 0 or (slope, intercept) == (1.0, 0.0):
         return voxels
     if not np.isfinite(intercept):
         raise Damaged("its header scales voxels by what is no number")
     scaled: np.ndarray = np.empty(voxels.shape, _wide_enough(voxels.dtype, slope, intercept))
-    with np.errstate(over="ignore"):  # infinite voxels are refused
+    with np.errstate(over="ignore"):  # infinite voxels are refused later
         for one, values in zip(scaled, voxels, strict=True):
             one[...] = np.float64(slope) * values + intercept
     return scaled
 
 
 def _wide_enough(dtype: np.dtype, slope: float, intercept: float) -> type:
-    """float32, unless neighbouring values would become one."""
+    """The type for scaled voxels: float32, or float64 where float32 would make two neighbouring values equal."""
     if dtype.itemsize > 2:
         return np.float64
     info = np.iinfo(dtype)

@@ -28,7 +28,7 @@ _FIELDS = (
     "axis maxs, space directions, centers, centerings, kinds, labels, units, min, max, old min, old max, data file, "
     "endian, encoding, line skip, byte skip, sample units, space units, space origin, measurement frame"
 )
-_KNOWN = frozenset(_FIELDS.replace(" ", "").split(","))  # writers treat spaces as they like
+_KNOWN = frozenset(_FIELDS.replace(" ", "").split(","))  # without spaces, since not all programs write them
 _LONGEST_HEADER = 1 << 24  # bytes: some carry whole DICOM headers
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -52,7 +52,7 @@ _PACKINGS = {
     "text": Packing.TEXT,
     "ascii": Packing.TEXT,
 }
-_SIGNS = {  # of the axes of a space, to LPS; none where it does not say how the patient lies
+_SIGNS = {  # factors that turn the axes of a space to LPS; None if the space does not say how the patient lies
     "left-posterior-superior": (1, 1, 1),
     "right-anterior-superior": (-1, -1, 1),
     "left-anterior-superior": (1, -1, 1),
@@ -62,33 +62,34 @@ _SIGNS = {  # of the axes of a space, to LPS; none where it does not say how the
 }
 _SHORT = {"lps": "left-posterior-superior", "ras": "right-anterior-superior", "las": "left-anterior-superior"}
 _NOT_MM = ("m", "cm", "um", "\xb5m", "\u03bcm", "nm", "micron", "microns", "meter", "metre", "micrometer", "micrometre")
-_IN_SPACE = ("", "???", "none", "domain", "space", "time")  # kinds of axes; along others lie values of one voxel
+_IN_SPACE = ("", "???", "none", "domain", "space", "time")  # axes of another kind hold several values of one voxel
 
 
 @dataclass(frozen=True)
 class _Header:
-    """fields: by name; listed: data files, one a line; length: bytes."""
+    """The header of a file. fields: texts by name; listed: names of the data files; length: bytes of the header."""
 
     fields: dict[str, str]
     listed: list[str]
     length: int
 
     def get(self, name: str) -> str:
-        """A field's text, "" if it is not there."""
+        """The text of a field; "" if the field is missing."""
         return self.fields.get(name, "")
 
     def must(self, name: str) -> str:
+        """The text of a field. Raises `Damaged` if the field is missing."""
         if name not in self.fields:
             raise Damaged(f"its header lacks '{name}'")
         return self.fields[name]
 
     def whole(self, name: str, default: int | None = None) -> int:
-        """A whole number."""
+        """A field as a whole number. Raises `Damaged` if it is none, or is missing without a default."""
         return default if default is not None and name not in self.fields else _whole(self.must(name), name)
 
 
 def read_nrrd(path: Path) -> Contents:
-    """What a file holds. Raises `InputError` for what can't be a volume, and `Damaged`."""
+    """Read a file. Raises `InputError` if it is no scalar volume, and `Damaged` if it is damaged."""
     with opened(path) as file:
         header = _header(file)
     sizes = [_whole(word, "sizes") for word in header.must("sizes").split()]
@@ -118,7 +119,7 @@ def _header(file: BinaryIO) -> _Header:
             listed.append(text)
             continue
         name, colon, rest = text.partition(":")
-        if text.startswith("#") or (colon and rest.startswith("=")):  # a comment; a key with its value
+        if text.startswith("#") or (colon and rest.startswith("=")):  # a comment, or a key and value of a user
             continue
         name = name.lower().replace(" ", "")
         if not colon or name not in _KNOWN or name in fields:
@@ -150,7 +151,7 @@ def _axes_in_space(header: _Header, count: int) -> list[int]:
 
 
 def _directions(header: _Header) -> list[np.ndarray | None]:
-    """Of each axis, as the header has them, None for "none"; nothing at all if it has none."""
+    """The direction of each axis as the header has it, or None for "none"; an empty list if it has no directions."""
     text = header.get("spacedirections")
     if re.sub(r"none|\([^()]*\)", "", text).strip():
         raise Damaged("the directions in its header are none")
@@ -161,7 +162,7 @@ def _directions(header: _Header) -> list[np.ndarray | None]:
 
 
 def _place(header: _Header, axes: list[int], name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Affine and notices."""
+    """The affine (4x4, RAS, mm), and notices about what the header does not say."""
     _check_units(header, name)
     signs, dimension = _space(header)
     steps = _steps(header, axes, dimension, name)
@@ -184,7 +185,7 @@ def _check_units(header: _Header, name: str) -> None:
 
 
 def _space(header: _Header) -> tuple[tuple[int, int, int] | None, int]:
-    """Signs of its axes, to LPS, and their number."""
+    """The signs that turn the axes of the header's space to LPS (None if not known), and the number of its axes."""
     name = header.get("space").lower()
     if not name:
         return None, header.whole("spacedimension", 3)
@@ -197,7 +198,7 @@ def _space(header: _Header) -> tuple[tuple[int, int, int] | None, int]:
 
 
 def _steps(header: _Header, axes: list[int], dimension: int, name: str) -> np.ndarray | None:
-    """(3, 3), columns: from a voxel to the next along i, j, k; None if the header does not say how far that is."""
+    """The steps from a voxel to the next: (3, 3), a column each for i, j, k. None if the header has no distances."""
     if directions := _directions(header):
         along = [directions[axis] for axis in axes[:3]]
         if dimension < 3 or any(step is None or len(step) != dimension for step in along):
@@ -209,7 +210,7 @@ def _steps(header: _Header, axes: list[int], dimension: int, name: str) -> np.nd
     if spacings.size <= max(axes):
         raise Damaged("its header has spacings for another number of axes")
     spacings = spacings[axes[:3]]
-    if np.isnan(spacings).all():  # as the format writes what is not known
+    if np.isnan(spacings).all():  # the format writes NaN for what is not known
         return None
     if not (np.isfinite(spacings) & (spacings > 0)).all():
         raise InputError(f"The spacing of {name} is not above 0; correct its header.")
@@ -217,7 +218,7 @@ def _steps(header: _Header, axes: list[int], dimension: int, name: str) -> np.nd
 
 
 def _origin(header: _Header, axes: list[int], dimension: int) -> np.ndarray | None:
-    """(3,), of the first voxel; None if the header does not say it."""
+    """The position (3,) of the first voxel, in the header's space; None if the header does not say it."""
     text = header.get("spaceorigin")
     if text and text != "none":
         origin = _numbers(text.strip("()"), "space origin")

@@ -1,4 +1,4 @@
-"""How slices lie in a volume: along which stored axis, and which way round. Needs only numpy."""
+"""How slices lie in a volume: along which stored axis, and in which direction. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.planes import PLANES
 
-_TURN = np.array([[0, -7.3, 2.7], [7.3, 0, -1], [-2.7, 1, 0]]) * 2e-5  # about an axis that is like no other
+_TURN = np.array([[0, -7.3, 2.7], [7.3, 0, -1], [-2.7, 1, 0]]) * 2e-5  # about an axis in no special direction
 _NEARLY_STRAIGHT = np.eye(3) + _TURN
-_NOTICEABLE = 1.01  # times the other spacings: below, no spacing is the largest
+_NOTICEABLE = 1.01  # the largest spacing counts as such if it is more than this factor larger than the next
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,10 @@ class Region:
 
     @classmethod
     def around(cls, label_map: np.ndarray, label: int, margin: int = 0) -> Region | None:
-        """The smallest box that holds a label of a map (D, H, W), widened by `margin` voxels as far as the map goes;
-        None if the label is nowhere. Looks slice by slice, so that it needs no memory."""
+        """The smallest box that holds all voxels of a label; None if no voxel has this label.
+
+        The box is made wider by `margin` voxels on each side, but never leaves the label map (D, H, W). The search goes
+        slice by slice, so that it needs hardly any memory."""
         filled = np.zeros(label_map.shape[0], bool)
         seen = np.zeros(label_map.shape[1:], bool)
         for number, plane in enumerate(label_map):
@@ -43,7 +45,7 @@ class Region:
         return cls((k, j, i), (last_k, last_j, last_i))
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raises `InputError` if the box is empty or leaves a volume of this shape (D, H, W)."""
+        """Raises `InputError` if the box is empty, or leaves a volume of this shape (D, H, W)."""
         bounds = zip(self.start, self.stop, shape, strict=True)
         if not all(0 <= start < stop <= length for start, stop, length in bounds):
             raise InputError(
@@ -52,39 +54,45 @@ class Region:
             )
 
     def cut(self, axis: int, start: int, stop: int) -> Region:
-        """The same box, but along an array axis from `start` up to but not including `stop`."""
+        """The same box with other bounds along one array axis: from `start` up to but not including `stop`."""
         starts, stops = list(self.start), list(self.stop)
         starts[axis], stops[axis] = start, stop
         return Region((starts[0], starts[1], starts[2]), (stops[0], stops[1], stops[2]))
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
-        """For indexing an array (D, H, W)."""
+        """The box as an index into an array (D, H, W)."""
         k, j, i = (slice(start, stop) for start, stop in zip(self.start, self.stop, strict=True))
         return k, j, i
 
 
 @dataclass(frozen=True)
 class SliceOrientation:
-    """axes: array axes of (slice, row, column) in a volume; flips: which of them run backwards; plane_name: "axial",
-    "coronal" or "sagittal"."""
+    """How the slices of a plane lie in the array of a volume.
+
+    Args:
+        axes: the array axes along which slices, rows and columns are counted.
+        flips: which of these three are counted backwards.
+        plane_name: "axial", "coronal" or "sagittal".
+    """
 
     axes: tuple[int, int, int]
     flips: tuple[bool, bool, bool]
     plane_name: str
 
     def view(self, array: np.ndarray) -> np.ndarray:
-        """(N, H, W) view of an array (D, H, W) on the volume's grid. Writing into it writes into the array: the way
-        back needs no arithmetic and is exact."""
+        """The slices (N, H, W) of an array (D, H, W), as a view: what is written into them is written into the array.
+        So the way back to the volume's grid is exact."""
         view = array.transpose(self.axes)
         return view[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
 
     def stored_index(self, number: int, shape: tuple[int, ...]) -> int:
-        """Index along the stored slice axis of slice `number` of the view, or the other way round."""
+        """The index of slice `number` of the view along its array axis. The same call also turns an index into a slice
+        number. shape: (D, H, W)."""
         return shape[self.axes[0]] - 1 - number if self.flips[0] else number
 
     def view_bounds(self, region: Region, shape: tuple[int, ...]) -> tuple[slice, slice, slice]:
-        """The region in the view of a volume of this shape."""
+        """A region of a volume of this shape (D, H, W) as an index into its view (N, H, W)."""
         slices = []
         for axis, flip in zip(self.axes, self.flips, strict=True):
             start, stop = region.start[axis], region.stop[axis]
@@ -94,12 +102,16 @@ class SliceOrientation:
 
 
 def slice_orientation(affine: np.ndarray, plane: str) -> SliceOrientation:
-    """Orientation of the slices of a plane, as `Preprocessing` names it, in a volume with this affine (4x4, RAS, mm).
+    """How the slices of a plane lie in a volume.
 
-    Within a slice, rows and columns run along the two other anatomical axes, each towards right, anterior or superior;
-    rows follow the later of the two.
+    Rows and columns are counted along the two other anatomical axes, towards right, anterior or superior. Rows follow
+    the one that comes later in this list.
+
+    Args:
+        affine: of the volume, 4x4, RAS, mm.
+        plane: a name, as in `Preprocessing`.
     """
-    anatomical = _closest_axes(affine)  # column of the affine (i, j, k) for R, A, S
+    anatomical = _closest_axes(affine)  # which column of the affine (i, j, k) is closest to R, to A and to S
     across = _slice_axis(affine, anatomical, plane)
     order = [across, *sorted({0, 1, 2} - {across}, reverse=True)]
     columns = [anatomical[a] for a in order]
@@ -116,10 +128,10 @@ def has_largest_spacing(spacing: Sequence[float]) -> bool:
 
 
 def _closest_axes(affine: np.ndarray) -> tuple[int, ...]:
-    """For R, A, S: the column (i, j, k) of the affine that stands for it, so that all three fit best together.
+    """Which column of the affine (i, j, k) is closest to R, to A and to S, so that all three fit best together.
 
-    As if the patient lay turned by a hundredth of a degree: then it is his anatomy that decides where two fit equally
-    well, as at 45 degrees, and not in which order or direction a file stores its axes.
+    At 45 degrees two choices fit equally well. So the patient is first turned by about a hundredth of a degree. Then
+    the anatomy decides, and not the order or direction in which a file stores its axes.
     """
     cosines = np.abs(_NEARLY_STRAIGHT @ (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)))
     return max(permutations(range(3)), key=lambda columns: cosines[range(3), columns].sum())

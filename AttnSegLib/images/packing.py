@@ -1,4 +1,4 @@
-"""Voxels that files hold packed, or written out as text: unpacked to their end, where their checksum is compared.
+"""Reads voxels that are packed or written as text. Packed ones are read to their end, where the checksum is compared.
 Needs only numpy."""
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-_CHUNK = 1 << 18  # bytes of a file at once: with fewer, the start of each takes longer
-_AT_ONCE = 1 << 22  # bytes, unpacked
-_LONGEST_NUMBER = 64  # letters
+_CHUNK = 1 << 18  # bytes read from a file at once; smaller chunks are slower
+_AT_ONCE = 1 << 22  # bytes unpacked at once
+_LONGEST_NUMBER = 64  # characters
 
 
 class Damaged(Exception):
-    """A file is not what it should be. The message says why, in words that fit into brackets."""
+    """A file is damaged. The message says why, as a part of a sentence that fits into brackets."""
 
 
 class Packing(Enum):
@@ -26,7 +26,7 @@ class Packing(Enum):
 
     NONE = "raw"
     GZIP = "gzip"
-    ZLIB = "zlib"  # or gzip
+    ZLIB = "zlib"  # gzip is read, too
     BZIP2 = "bzip2"
     TEXT = "text"
 
@@ -36,13 +36,13 @@ _ENGINES: dict[Packing, Callable[[], Any]] = {
     Packing.ZLIB: lambda: zlib.decompressobj(47),
     Packing.BZIP2: bz2.BZ2Decompressor,
 }
-MOST_DENSE = {Packing.GZIP: 1032, Packing.ZLIB: 1032, Packing.BZIP2: 2_000_000}  # bytes made of one, at most
+MOST_DENSE = {Packing.GZIP: 1032, Packing.ZLIB: 1032, Packing.BZIP2: 2_000_000}  # most bytes that one byte unpacks to
 
 
 def unpacked(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
-    """What is packed from here on, in pieces, to the end of the file.
+    """Unpack a file from its current position to its end, in pieces.
 
-    Raises `Damaged` if it is cut off, if a checksum differs, or if something else follows.
+    Raises `Damaged` if the file is cut off, if a checksum differs, or if something else follows the packed bytes.
     """
     chunks = iter(lambda: file.read(_CHUNK), b"")
     chunk = next(chunks, b"")
@@ -53,7 +53,7 @@ def unpacked(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
                 raise Damaged("its packed voxels end too early")
             yield from _pieces(engine, chunk)
             chunk = engine.unused_data or next(chunks, b"")
-        if packing is Packing.GZIP:  # tapes and copies fill up with zeros
+        if packing is Packing.GZIP:  # some copies are filled up with zeros at their end
             chunk = next(filter(None, (part.lstrip(b"\0") for part in itertools.chain([chunk], chunks))), b"")
         if not chunk:
             return
@@ -65,16 +65,17 @@ def _pieces(engine: Any, chunk: bytes) -> Iterator[bytes]:
     try:
         piece = engine.decompress(chunk, _AT_ONCE)
         yield piece
-        while not engine.eof and len(piece) == _AT_ONCE:  # there may be more of it
-            piece = engine.decompress(getattr(engine, "unconsumed_tail", b""), _AT_ONCE)  # bzip2 keeps it to itself
+        while not engine.eof and len(piece) == _AT_ONCE:  # the chunk may hold more
+            piece = engine.decompress(getattr(engine, "unconsumed_tail", b""), _AT_ONCE)  # bzip2 keeps the rest inside
             yield piece
     except (zlib.error, OSError, EOFError) as error:
         raise Damaged("its packed voxels do not match their checksum") from error
 
 
 def read_text(file: BinaryIO, voxels: np.ndarray) -> int:
-    """Put numbers with space between them into voxels (n,), of which there must be as many. Returns 0: no bytes are
-    behind them. Raises `Damaged`."""
+    """Read numbers, which are separated by space, into voxels (n,). Returns 0, the bytes behind the voxels.
+
+    Raises `Damaged` if there are more or fewer than n numbers, or if one does not fit the type of the voxels."""
     filled, begun = 0, b""
     for chunk in iter(lambda: file.read(_CHUNK), b""):
         words = (begun + chunk).split()

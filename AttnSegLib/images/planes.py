@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from AttnSegLib.errors import InputError
 
-PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # anatomical axis (R, A, S) that the slices of a plane follow
-ACQUIRED = "acquired"  # across the axis with the largest spacing; if no spacing is the largest, axial
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # anatomical axis (R, A, S) along which the slices are stacked
+ACQUIRED = "acquired"  # slices are stacked along the axis with the largest spacing; axial if no spacing is the largest
 
 
 def check_plane(plane: str) -> None:

@@ -1,8 +1,8 @@
-"""Voxels as NIfTI, NRRD and MetaImage files store them: as they are, packed, or written out as text.
+"""Reads the voxels of NIfTI, NRRD and MetaImage files, which store them raw, packed or written as text.
 
-No native reader sees a file: ITK's end the process on some headers, and take packed voxels without their checksum.
-Here what is packed is unpacked to its end, where its checksum is compared; files that are too short or too long for
-their header are refused; and nothing is allocated for which a file is too small. Needs only numpy.
+ITK's readers are not used: they end the process on some headers, and do not compare the checksum of packed voxels.
+Here packed voxels are unpacked to the end, where the checksum is compared. Files that are too short or too long for
+their header are refused, before memory is asked for where that is possible. Needs only numpy.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import numpy as np
 from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.packing import MOST_DENSE, Damaged, Packing, read_text, unpacked
 
-FROM_END = -1  # as a number of bytes to skip: so many that the voxels end with the file
+FROM_END = -1  # bytes to skip if it is not known how many: the voxels are the last bytes of the file
 _MOST_FILES = 100_000
 
 
 class Contents(NamedTuple):
-    """What a file holds: voxels (D, H, W); affine, 4x4 to RAS; notices, see `Volume`; other_affines, see `Volume`."""
+    """What a file holds: voxels (D, H, W), affine (4x4, RAS, mm), notices and other_affines as in `Volume`."""
 
     voxels: np.ndarray
     affine: np.ndarray
@@ -38,11 +38,17 @@ class Contents(NamedTuple):
 
 @dataclass(frozen=True)
 class Stored:
-    """Where voxels are and how they lie there.
+    """Where and how voxels are stored.
 
-    files: that hold them in equal parts; shape: (D, H, W); dtype: with the byte order of the file; start: bytes of a
-    header before them; lines: to skip behind it; skip: bytes before the voxels once they are unpacked, or `FROM_END`;
-    size: of the packed bytes, if the header says it; is_apart: whether the files are others than that of the header.
+    Args:
+        files: the data files. Each holds an equal part of the voxels.
+        shape: (D, H, W).
+        dtype: type of a voxel, with the byte order of the file.
+        start: bytes of the header before the voxels.
+        lines: text lines to skip behind the header.
+        skip: bytes to skip before the voxels, after unpacking; or `FROM_END`.
+        size: number of packed bytes; None if the header does not say it.
+        is_apart: whether the voxels lie in other files than the header.
     """
 
     files: tuple[Path, ...]
@@ -58,7 +64,7 @@ class Stored:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file to read. Raises `InputError` for what is none: a pipe would be waited for."""
+    """A file, opened to read. Raises `InputError` for a folder, a pipe or a device, since reading a pipe would wait."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise InputError(f"'{path.name}' is not a file but a folder, a pipe or a device; give an image file.")
     with path.open("rb") as file:
@@ -66,9 +72,9 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def name_for_itk(path: Path) -> str:
-    """The name of a file that ITK is to read, for it ends the process if that is not UTF-8, and waits for pipes.
+    """The name of a file that ITK can read.
 
-    Raises `InputError` for such a name, and for what is no file.
+    Raises `InputError` if the name is not UTF-8, for which ITK ends the process, or if it names no regular file.
     """
     with opened(path):
         pass
@@ -97,7 +103,9 @@ def data_files(header: Path, names: list[str]) -> tuple[Path, ...]:
 
 
 def numbered_names(pattern: str, first: str, last: str, step: str) -> list[str]:
-    """Names of data files as headers write them: a pattern as of C with the number in it, such as "slice%03d.raw"."""
+    """Names of data files by a pattern as in C, such as "slice%03d.raw", with each number from `first` to `last`.
+
+    Raises `Damaged` if the pattern or the numbers make no sense."""
     begin, end, by = int(first), int(last), int(step)
     if not re.fullmatch(r"[^%]*%0?\d?d[^%]*", pattern) or by == 0 or abs((end - begin) // by) > _MOST_FILES:
         raise Damaged("its header does not name its data files")
@@ -105,9 +113,17 @@ def numbered_names(pattern: str, first: str, last: str, step: str) -> list[str]:
 
 
 def check_sizes(path: Path, sizes: list[int], values: int, frames: int) -> tuple[int, int, int]:
-    """The shape (D, H, W) of a scalar volume. sizes: along i, j, k as far as a header has them; values: per voxel.
+    """The shape (D, H, W) of a scalar volume.
 
-    Raises `InputError` for colour, several frames and single slices.
+    Args:
+        path: its name stands in the messages.
+        sizes: voxels along i, j, k, as many as the header has.
+        values: numbers in one voxel.
+        frames: number of volumes in the file.
+
+    Raises:
+        InputError: for colours, several frames and single slices.
+        Damaged: if a number is not above 0.
     """
     if values < 1 or frames < 1 or any(n < 1 for n in sizes):
         raise Damaged("a size in its header is not above 0")
@@ -123,9 +139,9 @@ def check_sizes(path: Path, sizes: list[int], values: int, frames: int) -> tuple
 
 
 def voxels_of(stored: Stored) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The voxels (D, H, W) in the byte order of this machine, and a notice about bytes behind them.
+    """Read the voxels (D, H, W), in the byte order of this machine, and give a notice if bytes follow them.
 
-    Raises `Damaged`, and `OSError` and `MemoryError` as they come.
+    Raises `Damaged`; `OSError` and `MemoryError` are passed on.
     """
     count = math.prod(stored.shape)
     if count % len(stored.files):
@@ -134,8 +150,8 @@ def voxels_of(stored: Stored) -> tuple[np.ndarray, tuple[str, ...]]:
     for path in stored.files:
         with _named(path, stored), opened(path) as file:
             _check_room(file, stored, part)
-    voxels = np.empty(count, stored.dtype)  # the system gives memory as it is filled
-    most = count // max(stored.shape) * stored.dtype.itemsize  # a slice more is another shape
+    voxels = np.empty(count, stored.dtype)  # memory is used only as it is filled
+    most = count // max(stored.shape) * stored.dtype.itemsize  # with a slice more, the shape in the header is wrong
     behind = 0
     for number, path in enumerate(stored.files):
         with _named(path, stored), opened(path) as file:
@@ -148,7 +164,7 @@ def voxels_of(stored: Stored) -> tuple[np.ndarray, tuple[str, ...]]:
 
 @contextmanager
 def _named(path: Path, stored: Stored) -> Iterator[None]:
-    """`Damaged` of a data file beside a header says which."""
+    """Adds the name of the data file to a `Damaged` if voxels lie in other files than the header."""
     try:
         yield
     except Damaged as error:
@@ -158,7 +174,7 @@ def _named(path: Path, stored: Stored) -> Iterator[None]:
 
 
 def _check_room(file: BinaryIO, stored: Stored, count: int) -> None:
-    """Raises `Damaged` if so many voxels can't be in a file, before memory is asked for."""
+    """Raises `Damaged` if a file is too short for `count` voxels. Called before memory is asked for."""
     available = os.fstat(file.fileno()).st_size - stored.start
     needed = count * stored.dtype.itemsize
     if stored.size is not None and stored.size != available:
@@ -174,8 +190,7 @@ def _check_room(file: BinaryIO, stored: Stored, count: int) -> None:
 
 
 def _fill(voxels: np.ndarray, file: BinaryIO, stored: Stored, most: int) -> int:
-    """Put a file's voxels (n,) into place. Returns how many bytes lie behind them; raises `Damaged` if that is `most`
-    or more."""
+    """Read a file into voxels (n,), and return how many bytes follow. Raises `Damaged` for `most` bytes or more."""
     file.seek(stored.start)
     for _ in itertools.takewhile(bool, (file.readline() for _ in range(stored.lines))):
         pass
@@ -209,7 +224,7 @@ def _read_packed(pieces: Iterator[bytes], into: memoryview, skip: int, most: int
         into[filled : filled + taken] = part[:taken]
         filled += taken
         behind += len(part) - taken
-        if behind >= most:  # it may go on for ever
+        if behind >= most:  # stop here: a file that is made for it can unpack almost without end
             raise Damaged("it holds more voxels than its header says")
     if filled < len(into):
         raise Damaged("voxels are missing at its end")

@@ -21,7 +21,7 @@ from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.packing import Damaged
 from AttnSegLib.images.stored import Contents
 
-if TYPE_CHECKING:  # 0.3 s, which 3D Slicer would need longer to start
+if TYPE_CHECKING:  # the import takes 0.3 s, by which 3D Slicer would start later
     import SimpleITK as sitk
 
 _READERS: dict[str, Callable[[Path], Contents]] = {
@@ -32,22 +32,23 @@ _READERS: dict[str, Callable[[Path], Contents]] = {
     ".mha": read_metaimage,
     ".mhd": read_metaimage,
 }
-SUFFIXES = tuple(_READERS)  # of the files that can be read, besides DICOM
+SUFFIXES = tuple(_READERS)  # files with these endings can be read, and DICOM
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
     """A scalar 3D image.
 
-    voxels: (D, H, W) in stored order, index (k, j, i).
-    affine: 4x4, index (i, j, k, 1) to patient position in mm, RAS.
-    modality: DICOM modality ("CT", "MR", ...) where the file says it, else None.
-    notices: what the reader assumed or left out, one whole sentence for the user each, without the name of the file or
-        the case. Every reader gives them in this form, and whoever reads a volume shows them.
-    other_affines: other places of the voxels that the file names, or that other programs give it, and the file's own
-        where the reader of a data set corrected it. Label maps that were made for the file may lie there, too.
-    padding: value of the voxels outside of what was measured, where the file says so and it is not that of air.
-    scan: voxels of the whole scan, where this is a part of it.
+    Args:
+        voxels: (D, H, W) in stored order, index (k, j, i).
+        affine: 4x4, from index (i, j, k, 1) to patient position in mm, RAS.
+        modality: DICOM modality ("CT", "MR", ...); None if the file does not say it.
+        notices: what the reader assumed or left out. Each is a whole sentence for the user, without the name of the
+            file or the case. Whoever reads a volume shows them.
+        other_affines: other affines on which label maps made for this file may lie: a second place that its header
+            names, the place that other programs give it, or the file's own if the reader of a data set corrected it.
+        padding: value of the voxels outside of what was measured; None if there are none, or they look like air.
+        scan: (D, H, W), voxels of the whole scan if this volume is a part of one; else None.
     """
 
     voxels: np.ndarray
@@ -60,16 +61,16 @@ class Volume:
 
     @property
     def whole(self) -> np.ndarray:
-        """Voxels of the scan, of which percentiles are taken: a part must not look brighter than it does in it."""
+        """Voxels of the whole scan. Percentiles are taken of them, so that a part looks as bright as in the scan."""
         return self.voxels if self.scan is None else self.scan
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the voxels, by which a scan is known again, whatever its file is called."""
+        """SHA-256 of the voxels. It identifies a scan, whatever its file is called."""
         return hashlib.sha256(np.ascontiguousarray(self.voxels).data).hexdigest()
 
     def part(self, region: Region) -> Volume:
-        """The voxels in a box, where they are."""
+        """The voxels in a box, at the same place in the patient."""
         affine = self.affine.copy()
         affine[:3, 3] += affine[:3, :3] @ region.start[::-1]
         return replace(self, voxels=self.voxels[region.slices], affine=affine, other_affines=(), scan=self.whole)
@@ -86,7 +87,7 @@ class Volume:
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
     def measured(self, voxels: np.ndarray) -> np.ndarray:
-        """Those of some voxels that are no padding, in one row; all as they are if none is, or no other."""
+        """The values (n,) of `voxels` that are not padding. If none or all are padding, `voxels` as it is."""
         if self.padding is None or (is_padding := voxels == self.padding).all():
             return voxels
         inside: np.ndarray = voxels[~is_padding]
@@ -96,11 +97,15 @@ class Volume:
 def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
     """Read a scalar 3D image (NIfTI, NRRD or MetaImage), a folder with a DICOM series, or a DICOM file of many frames.
 
-    series: number of the DICOM series to take if there are several. Raises `InputError` for whatever can't be
-    segmented: missing, unreadable or truncated files, colour, 4D or single-slice images, NaN, constant images, sheared
-    grids, and DICOM series with damaged, missing or odd slices.
+    Args:
+        path: the file or folder.
+        series: number of the DICOM series to take, if there are several.
+
+    Raises:
+        InputError: if it can't be segmented: missing, unreadable or truncated files, colour, 4D or single-slice images,
+            NaN, constant images, sheared grids, and DICOM series with damaged, missing or odd slices.
     """
-    path = Path(path).absolute()  # "." has no name to tell
+    path = Path(path).absolute()  # messages show its name, and "." has none
     with _opening(path):
         if path.is_dir() or is_dicom(path):
             volume = _read_dicom(path, series)
@@ -113,22 +118,23 @@ def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
 
 
 def _read_dicom(path: Path, series: str | None) -> Volume:
-    from AttnSegLib.images.dicom.series import read_file, read_series  # here, since pydicom takes its time to load
+    from AttnSegLib.images.dicom.series import read_file, read_series  # here, since pydicom is slow to import
 
     found = (read_series if path.is_dir() else read_file)(path, series)
     return Volume(found.voxels, found.affine, found.modality, found.notices, padding=found.padding)
 
 
 def check_volume(volume: Volume, name: str) -> None:
-    """Raises `InputError` for what can't be segmented: sheared axes, NaN, a constant image. name: for the sentence."""
+    """Raises `InputError` for sheared axes, NaN and constant images. name: what the message calls the volume."""
     check_axes(volume.affine, name)
     _check_voxels(volume.voxels, name)
 
 
 def read_label_map(path: Path | str, volume: Volume) -> np.ndarray:
-    """Labels (D, H, W), uint8, of a label map that lies on the grid of `volume`, or of the file that it came from.
+    """Read a label map for a volume, as uint8 (D, H, W). Labels are never resampled.
 
-    Raises `InputError` if it lies on another grid: labels are never resampled.
+    It must lie on the volume's grid, or on one of its `other_affines`. Raises `InputError` if it does not, if it can't
+    be read, or if its values are not whole numbers from 0 to 255.
     """
     path = Path(path)
     with _opening(path):
@@ -144,7 +150,7 @@ def read_label_map(path: Path | str, volume: Volume) -> np.ndarray:
 
 
 def from_image(image: sitk.Image) -> Volume:
-    """The volume in a scalar 3D SimpleITK image."""
+    """A scalar 3D SimpleITK image as a volume."""
     import SimpleITK as sitk
 
     directions = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
@@ -152,7 +158,7 @@ def from_image(image: sitk.Image) -> Volume:
 
 
 def to_image(voxels: np.ndarray, affine: np.ndarray) -> sitk.Image:
-    """The SimpleITK image with voxels (D, H, W) on the grid of an RAS affine."""
+    """Voxels (D, H, W) on the grid of an affine (4x4, RAS, mm) as a SimpleITK image."""
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels))
@@ -175,10 +181,11 @@ def _opening(path: Path) -> Iterator[None]:
 
 
 def _read_file(path: Path) -> Volume:
-    """By suffix: damaged headers of one format pass for another."""
+    """Read a file by the reader of its suffix. The content does not decide: a damaged header may look like another
+    format."""
     read = next((reader for suffix, reader in _READERS.items() if path.name.lower().endswith(suffix)), None)
     if read is None:
-        path.stat()  # what is not there is told as that
+        path.stat()  # raises if the file is missing, which is then what the user is told
         raise InputError(
             f"'{path.name}' is not a NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file; "
             "convert or unpack it, or give the folder of a DICOM series."
@@ -193,7 +200,7 @@ def _read_file(path: Path) -> Volume:
 
 
 def _check_voxels(voxels: np.ndarray, name: str) -> None:
-    lowest, highest = voxels.min(), voxels.max()  # NaN if a voxel is
+    lowest, highest = voxels.min(), voxels.max()  # NaN if any voxel is NaN
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         raise InputError(f"{name[0].upper()}{name[1:]} has NaN or infinite voxels; replace them before segmenting.")
     if lowest == highest:

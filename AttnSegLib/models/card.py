@@ -1,4 +1,4 @@
-"""What the card of a trained model says; `card_file` reads and writes it. Standard library only."""
+"""The card of a trained model, as typed classes. `card_file` reads and writes it. Standard library only."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Code:
 
 @dataclass(frozen=True)
 class Label:
-    """One organ in a label map: its value there, and how a segment of it looks. color: RGB, 0 to 255. modifier: of the
-    type, such as "Anterior"."""
+    """One organ in a label map. value: of its voxels; color: RGB, 0 to 255; category, type: codes, as DICOM and Slicer
+    use them; modifier: a code that makes the type more exact, such as "Anterior"."""
 
     value: Byte
     name: str
@@ -41,19 +41,19 @@ class Label:
 
     @property
     def id(self) -> str:
-        """Identifier of the segment: the name in lower case, with underscores for blanks."""
+        """Identifier of the segment: the name in lower case, with underscores for spaces."""
         return self.name.lower().replace(" ", "_")
 
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """What a panel must know of a network without loading torch.
+    """What the panel must know about a network, without loading torch.
 
     Args:
         maps: titles of all its attention maps.
-        queries: those of them that can show where one point looks.
-        levels: those to which it can be pruned.
-        gmacs_per_megapixel: multiply-accumulates, in thousands of millions, for a slice of a million pixels.
+        queries: titles of the maps that can show where one point looks.
+        levels: the levels to which it can be pruned; empty if it can't.
+        gmacs_per_megapixel: multiply-accumulate operations, in billions (10^9), for a slice of a million pixels.
         mb_per_megapixel: memory of the activations, in MB, for a slice of a million pixels.
     """
 
@@ -66,10 +66,13 @@ class NetworkFacts:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the cases come from. name, options: of a reader in `training.datasets`.
+    """Where the cases come from.
 
-    labels: for each label of the model, in order, the values of the data set that it stands for: [[1], [2, 3]] makes
-    one label of 2 and 3 and leaves all others out. None takes the values as they are.
+    Args:
+        name: of a reader in `training.datasets`.
+        options: keywords for this reader.
+        labels: for each label of the model, in order, the values in the data set that become this label. [[1], [2, 3]]
+            keeps 1, joins 2 and 3 to label 2, and makes all others background. None takes the values as they are.
     """
 
     name: str
@@ -79,8 +82,8 @@ class Source:
 
 @dataclass(frozen=True)
 class FirstWeights:
-    """Weights that a training began with. data: what they were learnt on, in words; training_cases: which of these;
-    licence: theirs, empty if it is not known."""
+    """The weights that a training began with. data: what they were trained on, in words; training_cases: ids of these
+    cases; licence: of the weights, empty if it is not known."""
 
     data: str
     training_cases: tuple[str, ...]
@@ -89,20 +92,20 @@ class FirstWeights:
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """How the weights were made; whatever is not known is empty or None.
+    """How the weights were trained. Whatever is not known is empty or None.
 
-    `preflight` warns of scans beyond the last four.
+    `preflight` uses the last four to warn about scans that are unlike those of the training.
 
     Args:
         data: what they were trained on, in words.
         training_cases, validation_cases, test_cases: ids.
-        dataset: its reader.
+        dataset: where the cases come from.
         augmentation, optimisation: settings, as in a recipe.
-        start: the first weights, if they were not random.
-        epochs_done: fewer than the recipe's if an earlier epoch was the best, or the run was interrupted.
-        largest_pixel_mm: the coarsest pixel that was seen.
-        smallest_slice_mm, largest_slice_mm: the smallest and the largest side of a slice that were seen.
-        share_with_contrast: of the CT scans, the share that was made with a contrast agent.
+        start: the first weights; None if they were random.
+        epochs_done: fewer than in the recipe if an earlier epoch was the best, or the run was interrupted.
+        largest_pixel_mm: side of the coarsest pixel in training.
+        smallest_slice_mm, largest_slice_mm: the smallest and the largest side of a slice in training.
+        share_with_contrast: how many of the CT scans were made with a contrast agent, 0 to 1.
     """
 
     data: str = ""
@@ -122,15 +125,16 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class CaseScore:
-    """One label of one test case.
+    """The scores of one label in one test case.
 
     Args:
-        case: its id.
+        case: id of the case.
         label: id of the label.
-        dice: of the whole volume, empty slices included.
+        dice: over all voxels of the volume.
         dice_without_postprocessing: the same before `postprocess`.
-        mean_slice_dice_of_filled_slices: None if no slice is filled.
-        volume_ml, reference_ml: what was found, and what the manual label map has, mL.
+        mean_slice_dice_of_filled_slices: mean over the slices with this label in result or reference; None if there
+            are none.
+        volume_ml, reference_ml: volume of what was found, and in the manual label map.
     """
 
     case: str
@@ -144,16 +148,17 @@ class CaseScore:
 
 @dataclass(frozen=True)
 class ScoreFacts:
-    """How good the model is on its test cases; all but the summary may be unknown.
+    """How good the model is on its test cases. All but the summary may be unknown.
 
     Args:
         summary: in a few words.
         meaning: what the numbers mean.
-        mean_dice: over labels and patients.
-        found_in_no_case: names of the labels of which the model finds nothing, or almost nothing, in any case.
-        dice_lost_by_8_bits: mean Dice of the weights in 32 bits, less that of the weights in 8 bits.
-        dice_lost_by_8_bits_meaning: where it was measured.
-        dice_lost_by_8_bits_of_labels: the same of each label, by its id.
+        mean_dice: mean over labels and patients.
+        cases: the scores of each label in each case.
+        found_in_no_case: names of labels of which the model finds nothing, or almost nothing, in every case.
+        dice_lost_by_8_bits: mean Dice with weights in 32 bits, minus that with weights in 8 bits.
+        dice_lost_by_8_bits_meaning: on what it was measured.
+        dice_lost_by_8_bits_of_labels: the same for each label, by its id.
     """
 
     summary: str
@@ -169,17 +174,20 @@ class ScoreFacts:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model's card: everything needed to run it, and to know whether to trust it.
+    """A model's card: everything that is needed to run the model, and to judge how far to trust it.
 
     Args:
-        options: keywords of the network's class.
+        options: keywords for the network's class.
         attention: titles of the maps that are recorded by default.
-        mirrored: whether it was trained on mirrored slices, too, and so can be asked for the mean over flips.
-        influence: what its attention is good for; None if that was not measured.
-        url: where the weights can be had (https) if they do not lie beside the card.
-        size_bytes: of the weights file; None if unknown.
-        folder: where the card lies; not in the file.
-        own_plane: the card's plane where `in_plane` took another one, else empty; not in the file.
+        largest_component: whether only the largest component of each label is kept.
+        weights: name of the weights file.
+        sha256: SHA-256 of the weights file, in hexadecimal.
+        mirrored: whether it was trained on mirrored slices, too. Only then can the mean over flips be asked for.
+        influence: how much its attention changes the result; None if that was not measured.
+        url: the https address of the weights, if they do not lie beside the card.
+        size_bytes: size of the weights file; None if unknown.
+        folder: where the card lies. It is not in the file.
+        own_plane: the plane in the card, if `in_plane` chose another one; else empty. It is not in the file.
     """
 
     id: str
@@ -208,46 +216,46 @@ class ModelSpec:
 
     @property
     def finds(self) -> str:
-        """Where and what, as lists of models are ordered: "Abdomen in MR: liver, kidney, spleen"."""
+        """What the model finds and where, as "Abdomen in MR: liver, kidney, spleen"; lists are sorted by it."""
         place = f"{self.organ.capitalize()} in {self.modality}"
         organs = list(dict.fromkeys(label.type.meaning.lower() for label in self.labels))
         return place if organs == [self.organ] else f"{place}: {', '.join(organs)}"
 
     def influence_of(self, title: str) -> MapInfluence | None:
-        """What was measured of a map; None if nothing was."""
+        """The measured influence of a map; None if it was not measured."""
         maps = self.influence.maps if self.influence else ()
         return next((one for one in maps if one.map == title), None)
 
     @property
     def maps_by_influence(self) -> tuple[str, ...]:
-        """Titles of all maps, the most influential first; what was not measured comes last."""
+        """Titles of all maps, the most influential first. Maps that were not measured come last."""
         known = self.influence.maps if self.influence else ()
         measured = [one.map for one in sorted(known, key=lambda one: -one.influence)]
         return (*measured, *(title for title in self.facts.maps if title not in measured))
 
     def words_on(self, title: str) -> str:
-        """What a list says beside a map."""
+        """The influence of a map in words, as lists of maps show it."""
         known = self.influence_of(title)
         return known.words if known else "influence not measured"
 
     @property
     def plane(self) -> str:
-        """Plane of the slices that are taken, as in `Preprocessing`."""
+        """The plane of the slices that the network gets, as in `Preprocessing`."""
         return self.preprocessing.plane
 
     @property
     def known_plane(self) -> str:
-        """Plane of the slices that the model was trained on, as in `Preprocessing`."""
+        """The plane of the slices that the model was trained on, as in `Preprocessing`."""
         return self.own_plane or self.plane
 
     def in_plane(self, plane: str) -> ModelSpec:
-        """The model with another plane, as in `Preprocessing`, than its card says. Raises `InputError` if there is no
-        such plane."""
+        """The same model with another plane, named as in `Preprocessing`. Raises `InputError` if there is no such
+        plane."""
         return replace(self, preprocessing=replace(self.preprocessing, plane=plane), own_plane=self.known_plane)
 
     @property
     def weights_path(self) -> Path:
-        """The weights file: beside the card, or else in the user's folder; where it would be if it is at neither."""
+        """The weights file: beside the card, or else in the user's folder. If it is in neither, where it should be."""
         beside = self.folder / self.weights
         if is_seen(beside) or not (self.url or is_seen(self.download_path)):
             return beside
@@ -255,7 +263,8 @@ class ModelSpec:
 
     @property
     def download_path(self) -> Path:
-        """Where downloaded weights lie. It tells the version: weights of an older card are never taken for these."""
+        """Where downloaded weights lie. The name holds the SHA-256, so weights of an older card are never mistaken for
+        these."""
         return user_folder() / self.id / f"{self.sha256[:16]}.safetensors"
 
     @property
@@ -270,6 +279,6 @@ def are_numbered(labels: Sequence[Label]) -> bool:
 
 
 def fit_classes(labels: Sequence[Label], classes: Any) -> bool:
-    """Whether a network of so many classes can tell these labels apart: the background is a class, too, unless there is
-    one class for a single label."""
+    """Whether a network with this number of classes fits these labels. The background is one more class, except that a
+    single label may also have one class."""
     return bool(classes == len(labels) + 1 or (classes == 1 and len(labels) == 1))

@@ -1,6 +1,6 @@
-"""The file of a model's card, `card.json`: its one reader and its one writer.
+"""Reads and writes `card.json`, the file of a model's card.
 
-A card may come from anyone. So every field is checked when it is read, and what is wrong is told in one sentence.
+A card may come from anyone. So every field is checked when it is read, and one sentence says what is wrong.
 Standard library only, so that listing models is instant.
 """
 
@@ -20,12 +20,12 @@ from AttnSegLib.models.card import Label, ModelSpec, are_numbered, fit_classes
 from AttnSegLib.typed_json import from_json, to_json
 
 CARD = "card.json"
-FORMAT = 1  # of the file; a change that an older reader would misunderstand needs the next number
-_LONGEST = 10 * 2**20  # bytes; a card with the scores of a thousand cases is far below
+FORMAT = 1  # of the file; increase it for a change that an older reader would misunderstand
+_LONGEST = 10 * 2**20  # bytes; a card with the scores of a thousand cases is far smaller
 _LONGEST_REASON = 200  # characters
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")  # leads nowhere else, on any system
-_UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories of what controls a terminal, or breaks a line
-_OF_TERMINOLOGIES = set("^~|")  # what Slicer puts between codes
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")  # on no system a path to another folder
+_UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories of characters that control a terminal or break lines
+_OF_TERMINOLOGIES = set("^~|")  # Slicer separates codes by these
 _MOST_OF_AN_OPTION = 1024  # levels, steps or channels of a network
 
 
@@ -34,7 +34,7 @@ def load_card(path: Path, called: str = "") -> ModelSpec:
 
     Args:
         path: the file.
-        called: how a sentence names the card, such as "in 'model.zip'", if not by its folder.
+        called: how messages name the card, such as "in 'model.zip'"; by default, they name its folder.
 
     Raises:
         InputError: if the card can't be read, is damaged, or has a newer format.
@@ -63,7 +63,7 @@ def write_card(spec: ModelSpec, folder: Path) -> None:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Raises `OSError`, and `ValueError` for a file that is no card at all."""
+    """The JSON of a card. Raises `OSError` if it can't be read, and `ValueError` if the file is no card."""
     if path.stat().st_size > _LONGEST:
         raise ValueError("it is too large")
     try:
@@ -76,7 +76,7 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """What a sentence says of an error, without the full stop."""
+    """The reason to put into the message, without a full stop."""
     if isinstance(error, OSError):
         return "it can't be read"
     reason = str(error)[:_LONGEST_REASON]
@@ -84,8 +84,8 @@ def _reason(error: Exception) -> str:
 
 
 def _check(spec: ModelSpec) -> None:
-    """Raises `ValueError` for what the types of the fields do not tell."""
-    if not all(map(_can_be_shown, _texts(to_json(spec)))):  # first, since what follows shows some of them
+    """Raises `ValueError` for values that have the right type but make no sense."""
+    if not all(map(_can_be_shown, _texts(to_json(spec)))):  # first, since the messages below show some of these texts
         raise ValueError("a text in it holds characters that can't be shown")
     _check_places(spec)
     check_labels(spec.labels)
@@ -93,7 +93,7 @@ def _check(spec: ModelSpec) -> None:
 
 
 def _check_places(spec: ModelSpec) -> None:
-    """Nothing may point out of the model's folder, or to an open line."""
+    """Raises `ValueError` if a name leads out of the model's folder, or if the address is not https."""
     if not _PLAIN_NAME.fullmatch(spec.id) or not _PLAIN_NAME.fullmatch(spec.weights):
         raise ValueError("its id and its weights must be plain names")
     if not re.fullmatch(r"[0-9a-f]{64}", spec.sha256):
@@ -103,7 +103,7 @@ def _check_places(spec: ModelSpec) -> None:
 
 
 def check_labels(labels: Sequence[Label]) -> None:
-    """Raises `ValueError` for labels that a card, or a collection, can't have."""
+    """Raises `ValueError` for labels that a card or a collection can't have."""
     if not are_numbered(labels):
         raise ValueError("its labels must be numbered 1, 2, ...")
     if len({label.id for label in labels}) < len(labels) or not all(label.name.strip() for label in labels):
@@ -130,12 +130,12 @@ def _check_network(spec: ModelSpec) -> None:
 
 
 def _can_be_shown(text: str) -> bool:
-    """On one line, without an effect on a terminal."""
+    """Whether a text can be printed on one line, and does not control the terminal."""
     return text.isprintable() or not any(unicodedata.category(character) in _UNPRINTABLE for character in text)
 
 
 def _texts(content: Any) -> Iterator[str]:
-    """All texts in what `to_json` gives, keys too."""
+    """All texts in a result of `to_json`, including keys."""
     if isinstance(content, str):
         yield content
     if isinstance(content, dict):

@@ -1,4 +1,4 @@
-"""Which trained models there are, the bundled ones and the user's. Standard library only: listing them is instant."""
+"""Finds the trained models: the bundled ones and the user's. Standard library only, so that listing them is instant."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NO_MODELS = (
 
 
 def load_models(folder: Path | None = None) -> list[ModelSpec]:
-    """The models of all model folders, by id: the bundled ones and the user's, or those in `folder`.
+    """All models, sorted by id: the bundled ones and the user's, or those in `folder`.
 
-    Where the user has a model with the id of a bundled one, the bundled one counts. A card that can't be read is left
-    out, with a line in the log, since it must not hide the rest. Raises `InputError` for such a card in `folder`.
+    If a bundled model and one of the user have the same id, the bundled one is taken. A card that can't be read is left
+    out, with a line in the log. Raises `InputError` only for such a card in `folder`.
     """
     if folder:
         return [load_card(path) for path in _cards(folder).values()]
@@ -33,8 +33,8 @@ def load_models(folder: Path | None = None) -> list[ModelSpec]:
 
 
 def readable_models() -> tuple[list[ModelSpec], list[str]]:
-    """The bundled models and the user's, and a sentence for each card, and for a folder of the user, that can't be
-    read."""
+    """The bundled models and the user's, and a sentence for each card that can't be read, and for the user's folder if
+    it can't be read."""
     models: dict[str, ModelSpec] = {}
     cards, trouble = _all_cards()
     damaged = [trouble] if trouble else []
@@ -47,9 +47,9 @@ def readable_models() -> tuple[list[ModelSpec], list[str]]:
 
 
 def find_model(model_id: str, folder: Path | None = None) -> ModelSpec:
-    """The model with an id, which is its folder's name, or in a model folder given by its path.
+    """The model with this id, which is the name of its folder; or the one in the model folder with this path.
 
-    Looks where `load_models` does. Raises `InputError` listing the right ids.
+    Looks where `load_models` does. If there is no such model, raises `InputError` with a list of the ids.
     """
     cards, trouble = (_cards(folder), "") if folder else _all_cards()
     if model_id in cards:
@@ -61,20 +61,20 @@ def find_model(model_id: str, folder: Path | None = None) -> ModelSpec:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _all_cards() -> tuple[dict[str, Path], str]:
-    """Cards of the user and of AttnSeg, and a sentence if the user's can't be read; the others work nevertheless."""
+    """The paths of all cards by id, and a sentence if the user's folder can't be read; bundled models work anyway."""
     folder, bundled = user_folder(), _cards(resource_folder("Models"))
     try:
         with os.scandir(folder):
             pass
     except FileNotFoundError:
         return bundled, ""
-    except OSError as error:  # the home of another one, or none, as in some containers
+    except OSError as error:  # somebody else's home, or no home at all, as in some containers
         return bundled, (
             f"Your own models in '{folder}' can't be read ({cause_of(error)}); set ATTNSEG_MODELS to a folder that "
             "you may read and write."
@@ -83,5 +83,6 @@ def _all_cards() -> tuple[dict[str, Path], str]:
 
 
 def _cards(folder: Path) -> dict[str, Path]:
-    """Cards of the model folders in a folder, by the names of these; hidden ones are unfinished."""
+    """The paths of the cards in a folder of model folders, by the names of those. Hidden folders are unfinished copies,
+    and left out."""
     return {path.parent.name: path for path in sorted(folder.glob(f"*/{CARD}")) if path.parent.name[0] != "."}

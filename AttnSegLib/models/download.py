@@ -1,4 +1,4 @@
-"""Fetching a model's weights: in a thread, over https only, and kept only if their SHA-256 is the card's."""
+"""Downloads a model's weights in a thread, over https only. They are kept only if their SHA-256 is that of the card."""
 
 from __future__ import annotations
 
@@ -22,18 +22,23 @@ from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.unfinished import whole_file
 
-LARGEST = 4 * 2**30  # bytes; more than this is no model of ours, whatever the server says
+LARGEST = 4 * 2**30  # bytes; a download that is larger is refused, since no model of AttnSeg is
 _CHUNK = 2**16  # bytes
-_PATIENCE = 10.0  # s without a byte, after which the line counts as broken
+_PATIENCE = 10.0  # s without a byte until the connection counts as broken
 _ELSEWHERE = "or get the model on another computer and import it from a file"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
 class DownloadState:
-    """How far a download is: bytes that are here and bytes in all (0 if unknown).
+    """How far a download is.
 
-    finished: nothing goes on any more; error: then the sentence for the user, empty if the weights are in their place.
+    Args:
+        done: bytes that have arrived.
+        total: bytes in all; 0 if unknown.
+        finished: whether the download has ended, well or not.
+        cancelled: whether it was cancelled.
+        error: a sentence for the user if it failed or was cancelled; empty if the weights are in their place.
     """
 
     done: int = 0
@@ -44,9 +49,9 @@ class DownloadState:
 
 
 class Download:
-    """The download of one model's weights to `spec.download_path`; nothing is left behind if it does not succeed.
+    """The download of one model's weights to `spec.download_path`. If it fails, nothing is left behind.
 
-    Resumes nothing. loopback: for tests, allows plain http from this computer itself.
+    It never resumes an earlier download. loopback: allows plain http from this computer itself, for tests.
     """
 
     def __init__(self, spec: ModelSpec, *, loopback: bool = False):
@@ -57,15 +62,15 @@ class Download:
         self._loopback = loopback
 
     def start(self) -> None:
-        """Begin, in a thread of its own. Whatever goes wrong is told by `poll`."""
+        """Begin in a new thread. Errors are reported by `poll`."""
         threading.Thread(target=self._run, name=f"download of {self.spec.id}", daemon=True).start()
 
     def poll(self) -> DownloadState:
-        """How far it is. Never waits."""
+        """How far the download is. Never waits."""
         return self._state
 
     def cancel(self) -> None:
-        """Ask it to stop; `poll` tells when it has, which takes ten seconds if the line is stuck."""
+        """Ask the download to stop. `poll` tells when it has; with a stuck connection, this takes up to ten seconds."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -93,7 +98,7 @@ class Download:
                 )
 
     def _open(self) -> http.client.HTTPResponse:
-        """Raises `InputError` with the reason if there is no answer, or not the file."""
+        """Ask the server for the file. Raises `InputError` with the reason if it does not answer, or refuses."""
         agent = {"User-Agent": f"AttnSeg/{__version__}"}
         try:
             request = urllib.request.Request(self.spec.url, headers=agent)
@@ -108,7 +113,7 @@ class Download:
         return response
 
     def _copy(self, response: http.client.HTTPResponse, file: IO[bytes]) -> str:
-        """Bytes from the line into the file; returns their SHA-256."""
+        """Copy the answer into the file, and return its SHA-256. Raises `InputError` if bytes are missing."""
         total = self.spec.size_bytes or response.length or 0
         digest, done = hashlib.sha256(), 0
         while chunk := self._read(response):
@@ -132,7 +137,7 @@ class Download:
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Servers send on to others (GitHub does); none may send to an unprotected line."""
+    """Follows redirects, such as GitHub's, but only to https addresses."""
 
     def __init__(self, loopback: bool):
         self.loopback = loopback
@@ -150,7 +155,7 @@ def _check_address(url: str, loopback: bool) -> None:
 
 @contextlib.contextmanager
 def _users_file(path: Path) -> Iterator[IO[bytes]]:
-    """As `whole_file`; the folders made for it vanish, too, when the block does not end well."""
+    """Like `whole_file`, but if the block fails, the folders that were made for the file are removed, too."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
@@ -158,13 +163,13 @@ def _users_file(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise writing_failed(error, path.parent.parent) from error
     finally:
-        with contextlib.suppress(OSError):  # not empty: there are models in them
+        with contextlib.suppress(OSError):  # if there are models in them, they are not empty, and stay
             path.parent.rmdir()
             path.parent.parent.rmdir()
 
 
 def writing_failed(error: OSError, folder: Path) -> InputError:
-    """The sentence for a model that can't be written into the user's folder."""
+    """The error for a model that can't be written into the user's folder."""
     if error.errno in _FULL:
         return InputError(f"The disk of '{folder}' is full; free some space, or choose a folder with ATTNSEG_MODELS.")
     reason = os.strerror(error.errno) if error.errno else str(error)
@@ -175,14 +180,14 @@ def writing_failed(error: OSError, folder: Path) -> InputError:
 
 
 def _refusal(spec: ModelSpec, code: int) -> str:
-    """The sentence for a server's or a proxy's answer that is not the file."""
+    """The message if a server or proxy answers with an error. code: the HTTP status."""
     if code in (404, 410):
         return f"The weights of model '{spec.id}' are not at {spec.url} any more; update AttnSeg, {_ELSEWHERE}."
     return f"The server {urlsplit(spec.url).netloc} refused the download (HTTP {code}); try again later, {_ELSEWHERE}."
 
 
 def _no_connection(url: str, error: Exception) -> str:
-    """The sentence for a server that can't be reached."""
+    """The message if a server can't be reached."""
     host = urlsplit(url).netloc
     reason = getattr(error, "reason", error)
     if "Tunnel connection failed" in str(reason):

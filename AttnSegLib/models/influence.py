@@ -1,4 +1,6 @@
-"""What a card says of a model's attention: what switching it off changes, on patients that were not trained on."""
+"""What a card says about a model's attention: how much the result changes when a map is switched off.
+
+It is measured on patients that the model was not trained on."""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Annotated
 
 from AttnSegLib.typed_json import Between
 
-LEAST_INFLUENCE = 0.01  # a map with less changes next to nothing in the result
+LEAST_INFLUENCE = 0.01  # a map with less changes almost nothing in the result
 
 Share = Annotated[float, Between(0, 1)]
 Difference = Annotated[float, Between(-1, 1)]
@@ -19,13 +21,14 @@ class MapInfluence:
 
     Args:
         map: its title.
-        influence: 1 - Dice of the label maps with the map and without it, mean over labels, then over patients.
-        influence_sd: standard deviation of that over patients; None if there is only one.
-        dice_change: Dice against the manual label map without the map, less that with it; below 0 is worse without.
-        dice_change_sd: standard deviation of that over patients; None if there is only one.
-        stride: one coefficient stands for a square of pixels, as the network sees the slice; this is its side.
-        gamma: the learnt weight of the attention's branch, None if it has none; a negative one subtracts what the
-            attention has gathered.
+        influence: 1 - Dice between the results with and without the map: mean over labels, then over patients.
+        influence_sd: its standard deviation over patients; None if there is only one.
+        dice_change: Dice against the manual label map without the map, minus Dice with it. Below 0, the result is worse
+            without the map.
+        dice_change_sd: its standard deviation over patients; None if there is only one.
+        stride: side of the square of pixels for which one coefficient stands, in the slice as the network sees it.
+        gamma: the learnt weight of the attention's branch; None if it has none. With a negative one, the network
+            subtracts what the attention has gathered.
     """
 
     map: str
@@ -38,12 +41,12 @@ class MapInfluence:
 
     @property
     def matters(self) -> bool:
-        """Whether the result changes by more than next to nothing."""
+        """Whether the map has an effect worth mentioning: at least `LEAST_INFLUENCE`."""
         return self.influence >= LEAST_INFLUENCE
 
     @property
     def words(self) -> str:
-        """The influence as a list of maps says it."""
+        """The influence in words, as lists of maps show it."""
         if self.matters:
             return f"influence {self.influence:.2f}"
         return f"influence {self.influence:.3f}: changes next to nothing"
@@ -54,10 +57,10 @@ class AttentionFacts:
     """What was measured of a model's attention.
 
     Args:
-        maps: each by itself, the most influential first.
+        maps: each map switched off alone, the most influential first.
         together: all maps switched off at the same time.
-        cases: ids of the cases that it was measured on, before post-processing.
-        every: 3 means that each third of their slices was taken.
+        cases: ids of the cases. Their results were compared before post-processing.
+        every: 3 means that every third slice of the cases was taken.
     """
 
     maps: tuple[MapInfluence, ...]
@@ -67,8 +70,14 @@ class AttentionFacts:
 
 
 def default_maps(chosen: tuple[str, ...], maps: tuple[MapInfluence, ...]) -> tuple[str, ...]:
-    """Titles of the maps to show by default: those of `chosen` that matter. If none of them does, the most influential
-    of all maps; if no map matters at all, `chosen` as it is."""
+    """Titles of the maps to show by default: those in `chosen` that matter.
+
+    If none of them matters, the most influential of all maps. If no map matters, all of `chosen`.
+
+    Args:
+        chosen: titles of maps.
+        maps: the measured influences, the most influential first.
+    """
     mattering = [one.map for one in maps if one.matters]
     kept = tuple(title for title in chosen if title in mattering)
     return kept or tuple(mattering[:1]) or chosen

@@ -1,4 +1,4 @@
-"""Where things lie: what belongs to AttnSeg, and the user's own models. Standard library only."""
+"""The folders of AttnSeg's own resources and of the user's models. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _HERE = Path(__file__).resolve().parents[1]  # the library
 
 
 def resource_folder(name: str) -> Path:
-    """Folder `Resources/<name>` beside the library, in a checkout and in Slicer. An installed wheel has none, and so no
-    models but those that users import."""
+    """The folder `Resources/<name>` beside the library, in a checkout and in Slicer. An installed wheel has no such
+    folder, and so only the models that users import."""
     return _HERE.parent / "Resources" / name
 
 
 def user_folder() -> Path:
-    """Folder of the user's own models, which need not exist: ATTNSEG_MODELS, or the platform's place for user data."""
+    """The folder of the user's own models: ATTNSEG_MODELS, or the platform's place for user data. It need not exist."""
     if chosen := os.environ.get("ATTNSEG_MODELS"):
         return Path(chosen).absolute()
     if sys.platform == "win32":
@@ -34,7 +34,7 @@ def user_folder() -> Path:
 
 
 def is_seen(path: Path) -> bool:
-    """Whether something lies there; not where this user may not look, as in the home of another one."""
+    """Whether a path exists and this user may see it. False, for example, in the home of somebody else."""
     try:
         return path.exists()
     except OSError:

@@ -1,6 +1,6 @@
-"""How a volume becomes slices for a network: what a model's card says of it. Standard library only.
+"""The settings by which a volume becomes slices for a network, as in a model's card. Standard library only.
 
-`inference.preprocess` does it, for training and for prediction alike.
+`inference.preprocess` applies them, in training and in prediction.
 """
 
 from __future__ import annotations
@@ -12,31 +12,38 @@ from typing import Any
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.planes import check_plane
 
-LARGEST = 8192  # pixels a side: no scan of a body comes near, but one whose spacing is not in mm goes far beyond
+LARGEST = 8192  # pixels a side; scans of a body have far fewer, but a scan whose spacing is not in mm would have more
 _FINEST, _COARSEST = 1e-3, 1e3  # mm
 _BRIGHTEST = 1e9  # intensity
-_NARROWEST = 1e-9, 1e-6  # a window, in intensity and as a share of its ends: below, single precision has no room for it
+_NARROWEST = 1e-9, 1e-6  # narrowest window, absolute and as a share of its ends; float32 can't resolve a narrower one
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From volume to slices. Raises `InputError` for settings that contradict each other or make no slices.
+    """How a volume becomes slices.
 
-    plane: "axial", "coronal" or "sagittal" by the volume's affine, or "acquired": across the axis with the largest
-        spacing, the one with the best in-plane resolution; axial if no spacing is the largest. Within a slice, rows and
-        columns run along the two other anatomical axes, each towards right, anterior or superior; rows follow the later
-        of the two. So it does not matter how a file stores its axes.
-    pixel_spacing: in-plane, mm; None keeps the volume's own. size: instead of it, height and width in pixels, as most
-        papers do, whatever the shape of the field of view.
-    window: intensities (lower, upper) mapped to 0 and 1 and clipped, in HU for CT.
-    percentiles: instead of a window, the volume's own percentiles (lower, upper), for MR; those of each slice by itself
-        with `per_slice`.
-    adaptive_threshold: side in pixels (odd) of the neighbourhood whose mean is a pixel's threshold: the slice becomes
-        the mean of itself and of its thresholded self. AF-Net has such a step for contrast, without a formula.
-    channels: a slice is given to the network this many times, for networks that expect colour.
-    neighbours: a slice is given together with this many slices before and after it as further channels, in their order,
-        itself in the middle; beyond the ends of the volume, the first and the last slice are repeated.
-    multiple: height and width are padded with 0 at the far ends to a multiple of this.
+    Within a slice, rows and columns are counted along the two other anatomical axes, towards right, anterior or
+    superior. Rows follow the one that comes later in this list. So it does not matter how a file stores its axes.
+
+    Args:
+        plane: "axial", "coronal" or "sagittal", by the volume's affine; or "acquired": slices are stacked along the
+            axis with the largest spacing, so that their pixels are the finest. If no spacing is the largest, axial.
+        pixel_spacing: side of a pixel after resampling, mm; None keeps the volume's own.
+        window: intensities (lower, upper) that become 0 and 1, in HU for CT. Those outside are clipped.
+        percentiles: instead of a window, percentiles (lower, upper) of the volume's own intensities, for MR.
+        multiple: height and width are padded with 0 at the far ends to a multiple of this.
+        size: instead of a pixel_spacing, height and width in pixels after resampling, as in most papers. The shape of
+            the field of view does not matter.
+        per_slice: take the percentiles of each slice by itself.
+        adaptive_threshold: an odd number of pixels. Each pixel is compared with the mean of a square of this side
+            around it, and the slice becomes the mean of itself and of the result. AF-Net describes such a step for more
+            contrast, but gives no formula.
+        channels: how often a slice is repeated as channels, for networks that expect colour.
+        neighbours: how many slices before and after a slice are further channels, in their order, with the slice itself
+            in the middle. Beyond the ends of the volume, the first and the last slice are repeated.
+
+    Raises:
+        InputError: for settings that contradict each other or make no slices.
     """
 
     plane: str
@@ -58,17 +65,18 @@ class Preprocessing:
 
     @property
     def in_channels(self) -> int:
-        """Channels that a slice has for the network."""
+        """Number of channels that the network gets for a slice."""
         return self.channels * (2 * self.neighbours + 1)
 
     def resampled_size(self, native: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int]:
-        """Height and width of a slice after resampling; the field of view stays what it is.
+        """Height and width of a slice in pixels after resampling. The field of view stays the same.
 
         Args:
             native: height and width on the volume's grid, pixels.
-            spacing: of rows and of columns, mm: the height and the width of a pixel.
+            spacing: height and width of a pixel on the volume's grid, mm.
 
-        Raises `InputError` for a spacing that makes them absurd.
+        Raises:
+            InputError: if the spacing would make slices of an impossible size.
         """
         if self.size is not None:
             return self.size[0], self.size[1]
@@ -83,7 +91,7 @@ class Preprocessing:
         return height, width
 
     def padded_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of what the network sees of a slice that was resampled to this size."""
+        """Height and width that the network sees of a slice with this size after resampling: padded to `multiple`."""
         height, width = (-(-n // self.multiple) * self.multiple for n in size)
         return height, width
 

@@ -1,4 +1,4 @@
-"""The user's own models: importing, downloading and deleting them. Standard library only, like the catalog."""
+"""Imports, downloads and deletes the user's own models. Standard library only, like the catalog."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from AttnSegLib.unfinished import replace_folder, scratch_folder
 
 MOST_FILES = 100
 _CHUNK = 2**20  # bytes
-_FINDER = "__MACOSX"  # what macOS adds to zip files: nothing of the model
+_FINDER = "__MACOSX"  # a folder that macOS adds to zip files; it holds nothing of the model
 _USUAL = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_BAD_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeError, RuntimeError)  # the last: it has a password
+_BAD_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeError, RuntimeError)  # RuntimeError: it has a password
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file that is about to be imported. name: its path in the model folder; size: bytes."""
+    """A file to import. name: its path in the model folder; size: bytes; open: a function that opens it."""
 
     name: PurePosixPath
     size: int
@@ -42,12 +42,17 @@ class _Entry:
 
 
 def import_model(path: Path | str, *, overwrite: bool = False) -> ModelSpec:
-    """Copy a model folder, or a zipped one, into the user's folder, and return it from there.
+    """Copy a model into the user's folder, and return its card from there.
 
-    The card must be sound and the weights those of the card; weights may be missing if the card says where to download
-    them. A model that is here already stays as it is, unless its weights were missing, and is returned. Raises
-    `InputError` if anything is wrong, or if another model has that id and is not to be overwritten; then all is as it
-    was before.
+    The card must be valid, and the weights must be those that it names. They may be missing if the card says where to
+    download them. If the same model is installed already, nothing is copied unless only its weights were missing.
+
+    Args:
+        path: a model folder, or a zip file of one.
+        overwrite: replace another model of the user that has the same id.
+
+    Raises:
+        InputError: if anything is wrong, or if another model has this id. Then nothing is changed.
     """
     path, home = Path(path), user_folder()
     try:
@@ -65,19 +70,19 @@ def import_model(path: Path | str, *, overwrite: bool = False) -> ModelSpec:
     except OSError as error:
         raise writing_failed(error, home) from error
     finally:
-        with contextlib.suppress(OSError):  # not empty: there are models in it
+        with contextlib.suppress(OSError):  # if there are models in it, it is not empty, and stays
             home.rmdir()
 
 
 def can_delete(spec: ModelSpec) -> bool:
-    """Whether something of the model lies in the user's folder."""
+    """Whether the user's folder holds something of the model."""
     return is_seen(_users_part(spec))
 
 
 def delete(spec: ModelSpec) -> None:
-    """Remove a model of the user, or what the user's folder holds of a bundled one, such as downloaded weights.
+    """Remove a model of the user, or the downloaded weights of a bundled one.
 
-    Raises `InputError` for a model of which nothing lies there, or if a file is in use.
+    Raises `InputError` if the user's folder holds nothing of the model, or if a file is in use.
     """
     part, home = _users_part(spec), user_folder()
     if not is_seen(part):
@@ -88,7 +93,7 @@ def delete(spec: ModelSpec) -> None:
             part.replace(scratch / part.name)
     except OSError as error:
         raise InputError(f"Model '{spec.id}' can't be deleted from '{home}'; close what uses it, try again.") from error
-    with contextlib.suppress(OSError):  # not empty: there are other models
+    with contextlib.suppress(OSError):  # if there are other models in it, it is not empty, and stays
         home.rmdir()
 
 
@@ -97,7 +102,7 @@ def _is_bundled(spec: ModelSpec) -> bool:
 
 
 def _users_part(spec: ModelSpec) -> Path:
-    """What of a model lies in the user's folder, and may not exist."""
+    """The file or folder that the user's folder may hold of a model. It need not exist."""
     if spec.folder.parent == user_folder():
         return spec.folder
     return spec.download_path.parent if _is_bundled(spec) else spec.download_path
@@ -105,7 +110,7 @@ def _users_part(spec: ModelSpec) -> Path:
 
 @contextlib.contextmanager
 def _listed(path: Path) -> Iterator[Iterator[_Entry]]:
-    """The files of a folder or a zip file. Raises `InputError` for what is neither, or damaged."""
+    """The files in a folder or a zip file. Raises `InputError` if the path is neither, or damaged."""
     if path.is_dir():
         yield _files_of_folder(path)
         return
@@ -141,7 +146,7 @@ def _files_of_zip(path: Path, archive: zipfile.ZipFile) -> Iterator[_Entry]:
 
 
 def _model_of(path: Path, files: Iterator[_Entry]) -> list[_Entry]:
-    """The files of the one model that is listed. Raises `InputError` if there is none or too much."""
+    """The files of the one model among the files. Raises `InputError` if there is none, more than one, or too much."""
     entries = list(islice(files, MOST_FILES + 1))
     if len(entries) > MOST_FILES:
         raise InputError(f"'{path.name}' holds more than {MOST_FILES} files; give a folder with one model only.")
@@ -159,9 +164,9 @@ def _model_of(path: Path, files: Iterator[_Entry]) -> list[_Entry]:
 
 
 def _copy(entry: _Entry, target: Path) -> None:
-    """Raises `InputError` for a file that can't be read."""
+    """Copy a file. Raises `InputError` if it can't be read."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    left = entry.size  # not more than was counted, in case that the file grows meanwhile
+    left = entry.size  # never copy more than was counted, even if the file grows meanwhile
     try:
         source = entry.open()
     except OSError as error:
@@ -175,7 +180,7 @@ def _copy(entry: _Entry, target: Path) -> None:
 
 
 def _checked(path: Path, folder: Path) -> ModelSpec:
-    """The card of a copied model. Raises `InputError` if it, or the weights, are not sound."""
+    """The card of a copied model. Raises `InputError` if the card or the weights are not valid."""
     spec = load_card(folder / CARD, f"in '{path.name}'")
     weights = folder / spec.weights
     if not weights.is_file():
@@ -191,9 +196,10 @@ def _checked(path: Path, folder: Path) -> ModelSpec:
 
 
 def _here_already(new: ModelSpec, target: Path, overwrite: bool) -> ModelSpec | None:
-    """The same model if it is here: one of AttnSeg with the same weights, or in `target` with the same card, too.
+    """The same model, if it is installed already; None if the new one is to be installed.
 
-    Raises `InputError` if the id is taken by another model that is not to be overwritten.
+    A bundled model is the same if its weights are; a model of the user, in `target`, if its card and weights are.
+    Raises `InputError` if the id belongs to another model that is not to be overwritten.
     """
     if (resource_folder("Models") / new.id / CARD).is_file():
         bundled = load_card(resource_folder("Models") / new.id / CARD)
@@ -202,9 +208,9 @@ def _here_already(new: ModelSpec, target: Path, overwrite: bool) -> ModelSpec | 
         raise InputError(f"Another model '{new.id}' is part of AttnSeg; give yours another id in its {CARD}.")
     if overwrite or not (target / CARD).is_file():
         return None
-    with contextlib.suppress(InputError):  # a damaged one is another
+    with contextlib.suppress(InputError):  # a damaged model counts as another one
         here = load_card(target / CARD)
-        if replace(here, size_bytes=new.size_bytes) == new:  # unknown until the weights are here
+        if replace(here, size_bytes=new.size_bytes) == new:  # size_bytes may be unknown until the weights are here
             if not here.is_available:
                 return None if new.is_available else here
             if sha256_of(here.weights_path) == new.sha256:

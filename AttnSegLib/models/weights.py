@@ -1,10 +1,10 @@
-"""Reading safetensors files without the safetensors package, which Slicer does not have.
+"""Reads safetensors files without the safetensors package, which Slicer does not have.
 
-Format: https://huggingface.co/docs/safetensors: 8 bytes with the header's length, a JSON header with name, type, shape
-and place of each tensor, then the bytes. Nothing in such a file is ever executed.
+The format (https://huggingface.co/docs/safetensors) is: 8 bytes with the length of the header, a JSON header with name,
+type, shape and place of each tensor, then the bytes. Nothing in such a file is ever executed.
 
-A kernel in 8 bits is two tensors: NAME holds whole numbers, and NAME.scale what they are multiplied by, one number for
-each output channel, of size 1 along the kernel's other axes.
+A kernel in 8 bits is two tensors. NAME holds whole numbers. NAME.scale holds what to multiply them with: one number for
+each output channel, with size 1 along the other axes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I
 
 
 def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
-    """Tensors of a safetensors file by name; floating-point ones as float32.
+    """Read the tensors of a safetensors file, by name. Floating-point numbers become float32.
 
-    Raises `InputError` if the file is missing, is not the one with that SHA-256, is malformed, or holds NaN.
+    Raises `InputError` if the file is missing, has another SHA-256, is malformed, or holds NaN or infinite numbers.
     """
     if not path.is_file():
         raise InputError(f"The weights '{path.name}' of model '{path.parent.name}' are missing; get it again.")
@@ -41,7 +41,7 @@ def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
         )
     try:
         tensors = _multiplied(_parse(content))
-    except (ValueError, KeyError, TypeError, RuntimeError, struct.error) as error:  # also of too many brackets
+    except (ValueError, KeyError, TypeError, RuntimeError, struct.error) as error:  # RuntimeError: too deep JSON
         raise InputError(f"The weights of model '{path.parent.name}' are not a valid safetensors file.") from error
     if nonsense := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
         raise InputError(
@@ -72,8 +72,8 @@ def _parse(content: bytes) -> dict[str, Tensor]:
 
 
 def _check_offsets(offsets: list[list[int]], length: int) -> None:
-    """Raises `ValueError` unless tensors share the bytes out among themselves, as the format demands: many that name
-    the same would fill the memory."""
+    """Raises `ValueError` if tensors overlap or lie outside the file. The format forbids overlaps; with many of them, a
+    small file could fill the memory."""
     last = 0
     for begin, end in sorted(offsets):
         if not (isinstance(begin, int) and isinstance(end, int) and last <= begin <= end <= length):
@@ -82,7 +82,8 @@ def _check_offsets(offsets: list[list[int]], length: int) -> None:
 
 
 def _multiplied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors, those in 8 bits as float32. Raises `KeyError` or `ValueError` if one has no scale that fits."""
+    """The tensors, with those in 8 bits turned to float32. Raises `KeyError` or `ValueError` if a scale is missing or
+    does not fit."""
     for name in [name for name, tensor in tensors.items() if tensor.dtype == torch.int8]:
         numbers, scale = tensors[name], tensors.pop(f"{name}.scale")
         if not _is_scale(scale, numbers):
@@ -92,8 +93,8 @@ def _multiplied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _is_scale(scale: Tensor, numbers: Tensor) -> bool:
-    """Whether there is one number above 0 for each channel along one axis. Raises `ValueError` for another number of
-    axes."""
+    """Whether a scale has one number above 0 for each channel along one axis of `numbers`. Raises `ValueError` if the
+    two have a different number of axes."""
     along = [sizes for sizes in zip(scale.shape, numbers.shape, strict=True) if sizes[0] != 1]
     fits = len(along) <= 1 and all(one == other for one, other in along)
     return fits and scale.is_floating_point() and bool((torch.isfinite(scale) & (scale > 0)).all())

@@ -1,1 +1,1 @@
-"""What is made of a label map: scores, reports, pictures, files."""
+"""Everything that is made from a label map: scores, reports, pictures, files."""

@@ -1,6 +1,6 @@
-"""DICOM SEG, by highdicom: a segmentation that refers to the slices it was made of, with codes, colours and the model.
+"""Writes DICOM SEG with highdicom: a segmentation with codes, colours and the model, which refers to the scan's slices.
 
-Patient and study are those of the scan, without which an archive can't file it; no other result has them.
+It has the patient and the study of the scan, since an archive needs them to file it. No other result has them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _MAKER = "AttnSeg"
 
 
 def check_highdicom() -> None:
-    """Raises `InputError` unless it is installed."""
+    """Raises `InputError` if highdicom is not installed."""
     if find_spec("highdicom") is None:
         raise InputError("DICOM SEG needs the Python package highdicom: pip install highdicom.")
 
 
 def check_dicom_source(image: Path) -> None:
-    """Before a run: raises `InputError` unless the image can be DICOM."""
+    """Raises `InputError` if the image can't be DICOM. It is called before a run."""
     if not image.is_dir() and not is_dicom(image):
         raise InputError(
             f"'{image.name}' is no DICOM series, and a DICOM SEG must refer to one; choose another format."
@@ -40,16 +40,16 @@ def check_dicom_source(image: Path) -> None:
 def write_dicom_segmentation(
     path: Path, label_map: np.ndarray, spec: ModelSpec, source: tuple[Path, str | None]
 ) -> None:
-    """Write labels (D, H, W) uint8 as DICOM SEG, one segment a label, empty segments included.
+    """Write a label map as DICOM SEG, with one segment for each label, even if it is empty.
 
     Args:
         path: of the file.
-        label_map: on the grid of the scan.
-        spec: the model, for names, codes, colours, and to tell who made it.
+        label_map: (D, H, W), uint8, on the grid of the scan.
+        spec: the model. It gives names, codes and colours, and is named in the file.
         source: folder or file of the scan, and the number of its series, as for `read_volume`.
 
     Raises:
-        InputError: for a scan whose headers lack what a DICOM SEG needs.
+        InputError: if the scan's headers lack something that a DICOM SEG needs.
         OSError: if the file can't be written.
     """
     from AttnSegLib.images.dicom.series import sources_of

@@ -1,5 +1,5 @@
-"""Which colours an attention map gets, so that it can be seen: coefficients from 0.03 to 0.15 would all be black on a
-scale from 0 to 1. Needs only numpy."""
+"""Chooses the range of the colours of an attention map. On a scale from 0 to 1, a map with coefficients from 0.03 to
+0.15 would look all black. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 _PERCENTILES = (2.0, 98.0)
-_ENOUGH = 2_000_000  # voxels from which percentiles are taken
-_NARROWEST = 1e-3  # float16 tells no smaller steps between 0.5 and 1
+_ENOUGH = 2_000_000  # voxels are enough for the percentiles
+_NARROWEST = 1e-3  # float16 can't resolve smaller steps between 0.5 and 1
 
 
 @dataclass(frozen=True)
 class MapColours:
-    """The coefficients that get the first and the last colour.
+    """The range of the colours of an attention map.
 
-    subtracted: whether the network subtracts what the map has gathered, since its gamma is negative. Then the colours
-    are cold instead of warm, as in a diverging scale that is dark in the middle, and the numbers are negative.
+    Args:
+        low, high: the coefficients that get the first and the last colour.
+        subtracted: whether the network subtracts what the map has gathered, since its gamma is negative. Then the
+            colours are cold instead of warm, and the numbers at the scale are negative.
     """
 
     low: float
@@ -26,19 +28,24 @@ class MapColours:
 
     @classmethod
     def of(cls, coefficients: np.ndarray, gamma: float | None = None) -> MapColours:
-        """From the map's own 2nd to its 98th percentile; a map that is the same everywhere gets a narrow range."""
+        """The range from the 2nd to the 98th percentile of a map; a narrow range if it is the same everywhere.
+
+        Args:
+            coefficients: the map, of any shape.
+            gamma: the learnt weight of its branch; None if it has none.
+        """
         step = max(1, coefficients.size // _ENOUGH)
         low, high = np.percentile(coefficients.ravel()[::step].astype(np.float32), _PERCENTILES)
         return cls(float(low), max(float(high), float(low) + _NARROWEST), gamma is not None and gamma < 0)
 
     def shares(self, coefficients: np.ndarray) -> np.ndarray:
-        """Coefficients to where they lie in the colour scale, from 0 to 1."""
+        """The places of coefficients in the colour scale, from 0 to 1; same shape."""
         shares: np.ndarray = np.clip((coefficients.astype(np.float32) - self.low) / (self.high - self.low), 0, 1)
         return shares
 
     @property
     def ends(self) -> tuple[str, str]:
-        """The two numbers to print at the dark and the bright end of the scale."""
+        """The two numbers to print at the dark end and at the bright end of the scale."""
         sign = -1 if self.subtracted else 1
         return _printed(sign * self.low), _printed(sign * self.high)
 

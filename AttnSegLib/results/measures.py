@@ -1,4 +1,4 @@
-"""How large and how bright what was found is. No torch: the panel shows measures, and only the worker makes them."""
+"""Measures the size and brightness of segments. Needs no torch, since the panel imports this file, too."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ _SQUARE_IS_INFINITE = 1e150
 
 @dataclass(frozen=True)
 class Measure:
-    """One segment of a result. volume_ml: mL; slices: in how many it is; mean_intensity, sd_intensity: None if it is
-    empty; slice_area_mm2: of all slices as they are stored, mm2; extent_ijk_mm: sides of the box around it along i, j
-    and k, mm, 0 if it is empty."""
+    """The measures of one segment.
+
+    Args:
+        id, name: of the label.
+        volume_ml: volume in mL.
+        slices: number of slices in which it is.
+        mean_intensity, sd_intensity: mean and standard deviation of its voxels; None if it is empty.
+        slice_area_mm2: its area in each slice, in mm2, in the order in which slices are stored.
+        extent_ijk_mm: sides of the smallest box around it along i, j and k, in mm; 0 if it is empty.
+    """
 
     id: str
     name: str
@@ -36,12 +43,19 @@ class Measure:
 
 
 def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[Label]) -> tuple[Measure, ...]:
-    """The segment of each label in a label map (D, H, W)."""
+    """The measures of each label in a label map (D, H, W)."""
     return tuple(measure_mask(stack.volume, label_map == label.value, label, stack.axes[0]) for label in labels)
 
 
 def measure_mask(volume: Volume, mask: np.ndarray, label: Label, axis: int) -> Measure:
-    """The segment of a label, mask (D, H, W) of bool. axis: array axis of the slices."""
+    """The measures of one segment.
+
+    Args:
+        volume: the scan.
+        mask: (D, H, W), bool: the voxels of the segment.
+        label: its label.
+        axis: the array axis along which slices are counted.
+    """
     others = tuple(other for other in range(3) if other != axis)
     row_spacing, column_spacing = (volume.spacing[2 - other] for other in others)
     areas = mask.sum(axis=others) * (row_spacing * column_spacing)
@@ -67,7 +81,7 @@ def _extent(mask: np.ndarray, spacing: tuple[float, float, float]) -> tuple[floa
 
 
 def _mean_and_deviation(intensities: np.ndarray) -> tuple[float | None, float | None]:
-    """None of nothing."""
+    """The mean and the standard deviation of intensities (n,), rounded; None and None if n is 0."""
     if not intensities.size:
         return None, None
     values = intensities.astype(np.float64)

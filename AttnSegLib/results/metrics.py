@@ -1,4 +1,4 @@
-"""How well two label maps agree. Every function takes boolean masks (reference, prediction) of one shape."""
+"""How well two masks agree. Every function takes a reference and a prediction, boolean arrays of the same shape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ Spacing = tuple[float, float, float]  # mm along i, j, k
 
 @dataclass(frozen=True)
 class Counts:
-    """True and false, positive and negative voxels. Their sum over cases gives pooled scores."""
+    """Numbers of true positive, false positive, false negative and true negative voxels.
+
+    The sum of the counts of several cases gives their pooled scores."""
 
     tp: int
     fp: int
@@ -23,7 +25,7 @@ class Counts:
 
     @classmethod
     def of(cls, reference: np.ndarray, prediction: np.ndarray) -> Counts:
-        """The counts of one pair of masks."""
+        """The counts of two masks."""
         tp = int(np.count_nonzero(reference & prediction))
         fp, fn = int(np.count_nonzero(prediction)) - tp, int(np.count_nonzero(reference)) - tp
         return cls(tp, fp, fn, reference.size - tp - fp - fn)
@@ -43,39 +45,43 @@ class Counts:
 
     @property
     def precision(self) -> float:
-        """TP / (TP + FP), also called PPV; if nothing was predicted, 1 if there was nothing to find, else 0."""
+        """TP / (TP + FP), also called PPV. If the prediction is empty: 1 if the reference is empty, too, else 0."""
         return _share(self.tp, self.tp + self.fp, float(self.fn == 0))
 
     @property
     def recall(self) -> float:
-        """TP / (TP + FN), also called sensitivity; if there is nothing to find, 1 if nothing was, else 0."""
+        """TP / (TP + FN), also called sensitivity. If the reference is empty: 1 if the prediction is, too, else 0."""
         return _share(self.tp, self.tp + self.fn, float(self.fp == 0))
 
     @property
     def accuracy(self) -> float:
-        """(TP + TN) / all: high for every small organ, found or not."""
+        """(TP + TN) / all. For a small organ, it is high even if the organ was not found."""
         return _share(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn)
 
 
 def dice(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """As `Counts.dice`."""
+    """The Dice of two masks, as `Counts.dice`."""
     return Counts.of(reference, prediction).dice
 
 
 def volume_similarity(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """1 - |A - B| / (A + B) of the numbers of voxels A and B; 1 if both masks are empty."""
+    """1 - |A - B| / (A + B), where A and B are the numbers of voxels in the masks; 1 if both masks are empty."""
     a, b = int(np.count_nonzero(reference)), int(np.count_nonzero(prediction))
     return 1 - _share(abs(a - b), a + b, 0.0)
 
 
 def relative_volume_difference(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """|A - B| / A of the numbers of voxels A (reference) and B; NaN for an empty reference. CHAOS's RAVD as a share."""
+    """|A - B| / A, where A and B are the numbers of voxels in reference and prediction; NaN for an empty reference.
+
+    It is the RAVD of the CHAOS challenge, not in percent."""
     a, b = int(np.count_nonzero(reference)), int(np.count_nonzero(prediction))
     return _share(abs(a - b), a)
 
 
 def roc_auc(reference: np.ndarray, probability: np.ndarray) -> float:
-    """Area under the ROC curve of probabilities of any shape; ties count half. NaN unless both classes are there."""
+    """Area under the ROC curve. Both arrays may have any shape, but the same. Ties count half.
+
+    NaN if the reference is the same everywhere."""
     values, place = np.unique(probability, return_inverse=True)
     positive = np.bincount(place.ravel(), weights=reference.ravel(), minlength=len(values))
     negative = np.bincount(place.ravel(), minlength=len(values)) - positive
@@ -84,7 +90,7 @@ def roc_auc(reference: np.ndarray, probability: np.ndarray) -> float:
 
 
 def slice_dice(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Dice of each slice (N,) of masks (N, H, W); NaN where both are empty, so that a mean can leave those out."""
+    """Dice (N,) of each slice of masks (N, H, W). NaN if both slices are empty, so that a mean can leave them out."""
     reference_area, prediction_area = reference.sum(axis=(1, 2)), prediction.sum(axis=(1, 2))
     overlap = (reference & prediction).sum(axis=(1, 2))
     with np.errstate(invalid="ignore"):
@@ -94,13 +100,22 @@ def slice_dice(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 def surface_distances(
     reference: np.ndarray, prediction: np.ndarray, spacing: Spacing, *, open_border: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances in mm from each surface voxel of a mask to the surface of the other: reference to prediction (R,), and
-    prediction to reference (P,). Both masks must be filled.
+    """Distances from each surface voxel of one mask to the surface of the other, in the unit of `spacing`.
 
-    Surface voxels have a face neighbour outside the mask. Beyond the array there is nothing, or with `open_border`,
-    which is CHAOS's way, the mask goes on.
+    A surface voxel is a voxel of the mask with a face neighbour outside of it.
+
+    Args:
+        reference, prediction: masks (D, H, W), not empty.
+        spacing: along i, j, k.
+        open_border: treat the mask as if it went on beyond the array, as CHAOS does; else it ends there.
+
+    Returns:
+        The distances from reference to prediction (R,), and from prediction to reference (P,).
+
+    Raises:
+        ValueError: if both masks are empty.
     """
-    box = Region.around(reference | prediction, True, margin=1)  # outside is no surface, and distance maps are slow
+    box = Region.around(reference | prediction, True, margin=1)  # no surface lies outside, and distance maps are slow
     if box is None:
         raise ValueError("both masks must be filled")
     surfaces = [_surface(mask[box.slices], open_border=open_border) for mask in (reference, prediction)]
@@ -110,14 +125,17 @@ def surface_distances(
 
 @dataclass(frozen=True)
 class MaskComparison:
-    """All scores of one pair of masks, as the functions and `Counts` define them; NaN where a value is undefined.
+    """All scores of two masks, as the functions above and `Counts` define them. NaN if a score is undefined.
 
-    mean_surface_distance: over the surface voxels of both masks together, also called ASSD, in mm or with a spacing of
-    1. max_surface_distance: the largest of all (Hausdorff, CHAOS's MSSD). hd95: the larger of the 95th percentiles of
-    the two directions. All three are 0 if both masks are empty and undefined if one is.
+    The four distances are 0 if both masks are empty, and undefined if only one is.
 
-    slice_dice: mean Dice of the slices where either mask is filled; slice_dice_all: of all slices, a slice that is
-    empty in both counting 1.
+    Args:
+        slice_dice: mean Dice of the slices in which at least one mask is not empty.
+        slice_dice_all: mean Dice of all slices. A slice that is empty in both masks counts as 1.
+        mean_surface_distance_mm: mean over the surface voxels of both masks together, also called ASSD.
+        mean_surface_distance_voxels: the same with a spacing of 1.
+        max_surface_distance_mm: the largest distance, also called Hausdorff distance, and MSSD by CHAOS.
+        hd95_mm: the 95th percentile of the distances in each direction, the larger of the two.
     """
 
     dice: float
@@ -135,14 +153,14 @@ class MaskComparison:
     hd95_mm: float
 
     def as_dict(self) -> dict[str, float | None]:
-        """By name; None where a value is undefined, since JSON has no NaN."""
+        """The scores by name. Undefined ones are None, since JSON has no NaN."""
         return {name: None if np.isnan(value) else value for name, value in asdict(self).items()}
 
 
 def compare_masks(
     reference: np.ndarray, prediction: np.ndarray, spacing: Spacing, slice_axis: int = 0
 ) -> MaskComparison:
-    """Compare masks (D, H, W). slice_axis: the array axis that the slices are counted along."""
+    """Compare two masks (D, H, W). slice_axis: the array axis along which slices are counted."""
     counts = Counts.of(reference, prediction)
     per_slice = slice_dice(np.moveaxis(reference, slice_axis, 0), np.moveaxis(prediction, slice_axis, 0))
     in_mm, in_voxels = (_distances(reference, prediction, unit) for unit in (spacing, (1.0, 1.0, 1.0)))
@@ -168,7 +186,7 @@ def _share(part: float, whole: float, otherwise: float = float("nan")) -> float:
 
 
 def _distances(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) -> tuple[np.ndarray, np.ndarray]:
-    """`surface_distances`, and what they are for empty masks: 0 if both are, NaN if one is."""
+    """As `surface_distances`; but 0 if both masks are empty, and NaN if one is."""
     if reference.any() and prediction.any():
         return surface_distances(reference, prediction, spacing)
     nothing = np.array([0.0 if reference.any() == prediction.any() else np.nan])
@@ -176,11 +194,11 @@ def _distances(reference: np.ndarray, prediction: np.ndarray, spacing: Spacing) 
 
 
 def _surface(mask: np.ndarray, *, open_border: bool) -> np.ndarray:
-    """Voxels of a mask with a face neighbour outside of it. A border that the box made holds no voxel of the mask."""
+    """Where a mask has a face neighbour outside of it. Cropping with a margin, as above, does not change the result."""
     inner = mask.copy()
     for axis in range(mask.ndim):
         if mask.shape[axis] == 1:
-            continue  # a single slice has no neighbours that it could be without
+            continue  # along this axis, a single slice has no neighbours
         along, within = np.moveaxis(mask, axis, 0), np.moveaxis(inner, axis, 0)
         within[1:] &= along[:-1]
         within[:-1] &= along[1:]

@@ -1,4 +1,4 @@
-"""The picture of a run: slices with the segmentation's outline above, the same slices with attention below."""
+"""Draws the picture of a run: slices with the outlines of the segmentation, and below them the attention maps."""
 
 from __future__ import annotations
 
@@ -30,18 +30,28 @@ from AttnSegLib.results.slice_drawing import (
 )
 
 _COLUMNS = 5
-_TITLE_COLUMNS = 3  # as wide as title and legend are
-_INCHES = 2.2  # side of one slice
+_TITLE_COLUMNS = 3  # title and legend need the width of so many slices
+_INCHES = 2.2  # width of a slice
 _BAR = 0.12  # width of a colour bar, in widths of a slice
-_TITLE = 36  # letters of a map's title that fit above one
+_TITLE = 36  # letters of a map's title that fit above a slice
 _REFERENCE_COLOR = "#35c4ff"
 _WHITE = "white"
 
 
 @dataclass(frozen=True, eq=False)
 class Overview:
-    """What to show. label_map, reference: (D, H, W); attention: title to (D, H, W); all on the stack's grid. gammas: of
-    the maps that have one; queries: the voxel (k, j, i) of a map that shows where it looks; both by title."""
+    """What to show. All arrays are on the grid of the stack's volume.
+
+    Args:
+        title: of the picture.
+        stack: the slices of the scan.
+        label_map: (D, H, W).
+        labels: names and colours.
+        attention: the maps (D, H, W) by their titles.
+        reference: a label map (D, H, W) to compare with; None for none.
+        gammas: by the titles of maps, the learnt weight of the branch; None or missing if it has none.
+        queries: by the titles of maps that show where one point looks, the voxel (k, j, i) of this point.
+    """
 
     title: str
     stack: SliceStack
@@ -53,17 +63,17 @@ class Overview:
     queries: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def colours(self, title: str) -> MapColours:
-        """Of a map."""
+        """The colours of the map with this title."""
         return MapColours.of(self.attention[title], self.gammas.get(title))
 
 
-@rc_context({"text.parse_math": False})  # what lies between two dollars in a card's text is no formula
+@rc_context({"text.parse_math": False})  # else text between two dollars in a card would be set as a formula
 def write_overview(path: Path, overview: Overview) -> None:
     """Write the picture as PNG. Raises `OSError` if it can't be written."""
     stack = overview.stack
     chosen = _choose_slices(stack.view(overview.label_map))
     if stack.orientation.flips[0]:
-        chosen.reverse()  # as they are stored and counted
+        chosen.reverse()  # in the order in which they are stored and counted
     rows = 1 + len(overview.attention)
     height, width = physical_size(stack)
     row_height = _INCHES * height / width
@@ -92,9 +102,9 @@ def write_overview(path: Path, overview: Overview) -> None:
     figure.savefig(path, format="png")
 
 
-@rc_context({"text.parse_math": False})  # what lies between two dollars in a card's text is no formula
+@rc_context({"text.parse_math": False})  # else text between two dollars in a card would be set as a formula
 def draw_slice_with_maps(overview: Overview, number: int) -> Figure:
-    """One slice of the stack with the segmentation, and its attention maps beside it."""
+    """Draw slice `number` of the stack with the segmentation, and beside it with each attention map."""
     panels = ["segmentation", *overview.attention]
     columns = min(len(panels), _COLUMNS)
     rows = -(-len(panels) // columns)
@@ -122,7 +132,9 @@ def draw_slice_with_maps(overview: Overview, number: int) -> Figure:
 
 
 def _choose_slices(label_view: np.ndarray) -> list[int]:
-    """Slices spread over the segmented ones, or over all if nothing was segmented; few ones with their neighbours."""
+    """Numbers of slices that are spread over the segmented ones, or over all if nothing was segmented.
+
+    If few slices are segmented, the nearest others are added. label_view: (N, H, W)."""
     filled = np.flatnonzero(label_view.any(axis=(1, 2)))
     if filled.size == 0:
         filled = np.arange(len(label_view))
@@ -137,7 +149,7 @@ def _draw_segmentation(axes: Axes, overview: Overview, number: int) -> None:
     stack = overview.stack
     draw_image(axes, stack, number)
     if overview.reference is not None:
-        reference = stack.view(overview.reference)[number]  # organs that touch have a line between them
+        reference = stack.view(overview.reference)[number]  # label by label, so that touching organs are told apart
         draw_outlines(axes, stack, reference, dict.fromkeys(range(1, int(reference.max()) + 1), _REFERENCE_COLOR))
     draw_outlines(axes, stack, stack.view(overview.label_map)[number], outline_colors(overview.labels))
     draw_orientation(axes, stack)
@@ -154,7 +166,7 @@ def _draw_attention(axes: Axes, overview: Overview, title: str, number: int, col
 
 
 def _draw_bar(axes: Axes, colours: MapColours) -> None:
-    """The colours over image from black to white, with the range of the map."""
+    """Draw a colour bar beside a map: each colour over grey from black to white, with the numbers at both ends."""
     axes.imshow(scale_over_grey(colours), origin="lower", extent=(0, 1, 0, 1), aspect="auto")
     axes.yaxis.tick_right()
     axes.set(xticks=[], yticks=[0, 1])
@@ -164,7 +176,7 @@ def _draw_bar(axes: Axes, colours: MapColours) -> None:
 
 
 def _draw_bar_below(axes: Axes, colours: MapColours) -> None:
-    """The same, lying under a map."""
+    """Draw the same colour bar below a map."""
     bar = axes.inset_axes((0.0, -0.09, 1.0, 0.06))
     bar.imshow(scale_over_grey(colours).swapaxes(0, 1), origin="lower", extent=(0, 1, 0, 1), aspect="auto")
     bar.set(xticks=[0, 1], yticks=[])

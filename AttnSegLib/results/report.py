@@ -1,4 +1,4 @@
-"""The numbers of a run, for `report.json`."""
+"""Computes numbers about a run for `report.json`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,29 @@ from AttnSegLib.models.card import Label
 from AttnSegLib.results import metrics
 from AttnSegLib.results.slices_to_check import doubt, slices_to_check
 
-REPORT_FORMAT = 1  # of `report.json`; a change that breaks programs which read it needs the next number
+REPORT_FORMAT = 1  # of `report.json`; increase it for a change that breaks programs which read the file
 
 
 def compare_with_reference(reference: np.ndarray, label_map: np.ndarray, labels: Sequence[Label]) -> dict[str, Any]:
-    """Agreement of each label with a reference on the same grid, over the whole volume, see `metrics.Counts`."""
+    """Dice, precision and recall of each label over the whole volume, by its id; `metrics.Counts` defines them.
+
+    Args:
+        reference, label_map: (D, H, W), on the same grid.
+        labels: the labels to compare.
+    """
     return {label.id: _agreement(reference == label.value, label_map == label.value) for label in labels}
 
 
 def doubtful_slices(
     stack: SliceStack, label_map: np.ndarray, expected_error: Mapping[int, float]
 ) -> list[dict[str, Any]]:
-    """The slices to check, the most doubtful first: index along the stored slice axis, from 0; the Dice to expect; the
-    jump of the area, see `SliceToCheck`."""
+    """The slices to check, the most doubtful first, with index, expected Dice and area jump as in `SliceToCheck`.
+
+    Args:
+        stack: the slices of the scan.
+        label_map: (D, H, W).
+        expected_error: by the index of a slice, as in `Prediction`.
+    """
     return [
         {"index": s.index, "expected_dice": round(1 - s.expected_error, 4), "area_jump": round(s.area_jump, 4)}
         for s in slices_to_check(label_map, stack.orientation, expected_error)
@@ -38,12 +48,14 @@ def doubtful_slices(
 
 
 def expected_dice(stack: SliceStack, label_map: np.ndarray, expected_error: Mapping[int, float]) -> float | None:
-    """1 - `doubt`; None if nothing was found. docs/trust.md tells how far it goes."""
+    """The Dice that the model expects of its result, 1 - `doubt`; None if nothing was found.
+
+    docs/trust.md says how far it can be trusted. The arguments are those of `doubtful_slices`."""
     return round(1 - doubt(label_map, stack.orientation, expected_error), 4) if label_map.any() else None
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that decides the numbers."""
+    """The versions of AttnSeg, Python and the packages that may change results."""
     return {
         "attnseg": __version__,
         "python": platform.python_version(),

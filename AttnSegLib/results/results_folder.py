@@ -1,4 +1,4 @@
-"""The folder of results of one run: complete, or not there at all."""
+"""Writes the folder or the file with the results of one run: all of them, or none if anything fails."""
 
 from __future__ import annotations
 
@@ -21,23 +21,29 @@ _IS_IMAGE = re.compile(r"(attention-[\w-]+|segmentation(-[\w-]+(~\d+)?)?)\.(nrrd
 
 
 def plain_name(text: str) -> str:
-    """Letters, digits and hyphens of a text, for file names."""
+    """A text for file names: letters and digits stay, and whatever lies between them becomes one hyphen."""
     return "-".join("".join(c if c.isalnum() else " " for c in text).split())
 
 
 def attention_file(title: str, suffix: str = ".nrrd") -> str:
-    """File name of an attention map: "gate 0,1" becomes "attention-gate-0-1.nrrd"."""
+    """The file name of an attention map: "gate 0,1" becomes "attention-gate-0-1.nrrd"."""
     return f"attention-{plain_name(title)}{suffix}"
 
 
 @contextlib.contextmanager
 def results_folder(folder: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) -> Iterator[Path]:
-    """A temporary folder to write into, within `writing`; its files move to `folder` when the block ends well, and
-    vanish when it does not. Of what was there before only results go that the last report lists, or that new ones
-    replace. inputs: files that are read, and so must not be overwritten.
+    """A temporary folder for the results. Write into it within `writing`.
 
-    Raises `InputError`, before any work is done, if results are there already and are not to be overwritten, or if the
-    folder can't be written to.
+    If the block succeeds, its files are moved to `folder`; if not, they are removed. Old files in `folder` are removed
+    only if the last report lists them, or if a new file has the same name.
+
+    Args:
+        folder: where the results go.
+        overwrite: replace results that are there already.
+        inputs: files that the run reads. They are never overwritten.
+
+    Raises:
+        InputError: before any work, if `folder` has results that are not to be overwritten, or can't be written to.
     """
     with contextlib.ExitStack() as stack:
         with writing(folder):
@@ -48,15 +54,16 @@ def results_folder(folder: Path, *, overwrite: bool, inputs: Sequence[Path] = ()
             yield scratch
         with writing(folder):
             new = [path.name for path in scratch.iterdir()]
-            _check_free(folder, overwrite, inputs, new)  # again: another run may have ended meanwhile
+            _check_free(folder, overwrite, inputs, new)  # again, since another run may have ended in the meantime
             with _uninterrupted():
                 _publish(scratch, folder)
 
 
 @contextlib.contextmanager
 def result_file(path: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) -> Iterator[Path]:
-    """A temporary folder to write one file into, named as `path`; it moves to `path` when the block ends well. Raises
-    as `results_folder`."""
+    """A temporary folder for one file with the name of `path`. If the block succeeds, the file is moved to `path`.
+
+    Arguments and errors are those of `results_folder`."""
     with contextlib.ExitStack() as stack:
         with writing(path):
             _check_file(path, overwrite, inputs)
@@ -81,7 +88,7 @@ def _nothing_written() -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """For a block that only writes results. Raises `InputError` that blames the folder if that fails."""
+    """For a block that only writes results: turns an `OSError` into an `InputError` that names the folder."""
     try:
         yield
     except OSError as error:
@@ -91,7 +98,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def write_run_report(path: Path, report: dict[str, Any]) -> None:
-    """Write the numbers of a run as JSON."""
+    """Write the report of a run as JSON."""
     path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -108,9 +115,9 @@ def _check_file(path: Path, overwrite: bool, inputs: Sequence[Path]) -> None:
 
 
 def _check_free(folder: Path, overwrite: bool, inputs: Sequence[Path], new: Sequence[str] = ()) -> None:
-    """Raises `InputError` if results would replace what they may not. new: names of all results, if they are known."""
+    """Raises `InputError` if results would replace a file that they must not. new: names of the results, if known."""
     names = {SEGMENTATION, REPORT, OVERVIEW, *new}
-    if not overwrite:  # what is called as our images are may be some of another run
+    if not overwrite:  # files with names like those of our images may come from another run
         names |= {path.name for path in _images(folder)}
     else:
         names |= _listed(folder)
@@ -127,12 +134,12 @@ def _check_free(folder: Path, overwrite: bool, inputs: Sequence[Path], new: Sequ
 def _is_same(path: Path, given: Path) -> bool:
     try:
         return path.samefile(given)
-    except OSError:  # one of them can't be read, which is for the reader to say
+    except OSError:  # one of them can't be opened, which is reported when it is read
         return False
 
 
 def _is_there(path: Path) -> bool:
-    """Also for a link to nowhere. Raises `OSError` for a name that can't be."""
+    """Whether a path exists, even as a link to nowhere. Raises `OSError` for a name that is not possible."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -145,7 +152,7 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _listed(folder: Path) -> set[str]:
-    """Names of the results that the folder's report lists; none if it is no report of ours."""
+    """The names of the results that the report in a folder lists; empty if there is no report of AttnSeg."""
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
         images = [*report["attention"].values(), *report.get("segmentation", [])]
@@ -156,10 +163,10 @@ def _listed(folder: Path) -> set[str]:
 
 
 def _check_writable(folder: Path) -> None:
-    """Make the folder and a file in it, and take both away again. Raises `OSError` and `InputError`."""
+    """Try to make the folder and a file in it, and remove both again. Raises `OSError` or `InputError` if it fails."""
     try:
         str(folder.absolute()).encode("utf-8")
-    except UnicodeEncodeError as error:  # some libraries that write files end the process
+    except UnicodeEncodeError as error:  # with such a name, some libraries that write files end the process
         raise InputError(
             f"The name of the folder '{printable(str(folder))}' is not valid UTF-8; choose another folder."
         ) from error
@@ -174,14 +181,15 @@ def _check_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     finally:
         for path in reversed(made):
-            with contextlib.suppress(OSError):  # somebody else uses it by now
+            with contextlib.suppress(OSError):  # somebody else may use it by now
                 path.rmdir()
 
 
 def _publish(scratch: Path, folder: Path) -> None:
-    """Move the new files in and the results of the last run away: all of it, or none. A folder that was not there
-    comes by one renaming, so that nothing is half-written even if the process is killed in the middle; one that was
-    has its report last."""
+    """Put the new files into the folder, and remove the results of the last run: all of it, or nothing.
+
+    A new folder appears by a single renaming, so it is complete even if the process is killed. In a folder that was
+    there before, the old report is removed first, and the new one is added last."""
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch.rename(folder)
@@ -197,7 +205,7 @@ def _publish(scratch: Path, folder: Path) -> None:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP wait until the block is done; for blocks of milliseconds. Windows has no such mask."""
+    """Delays Ctrl-C, SIGTERM and SIGHUP to the end of a block, which should be short. Does nothing on Windows."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -209,7 +217,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _existing_parent(folder: Path) -> Path:
-    """The folder itself or its nearest ancestor that exists: on the same disk, so that moving is a renaming."""
+    """The folder itself, or its nearest parent that exists: on the same disk, so that moving a file only renames it."""
     for parent in (folder, *folder.absolute().parents):
         if parent.exists():
             return parent

@@ -1,4 +1,4 @@
-"""The images of one run, in the file formats that can be asked for."""
+"""Writes the images of one run in the file format that was asked for."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ from AttnSegLib.results.segmentation_file import write_heat_map_file, write_labe
 
 FORMATS = ("seg.nrrd", "nifti", "nifti-per-segment", "dicom-seg")
 _BY_NAME = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "seg.nrrd", ".dcm": "dicom-seg"}
-_NOT_WRITTEN = (".mha", ".mhd", ".nhdr", ".hdr", ".img", ".gz", ".png", ".stl")  # files that people may ask for
+_NOT_WRITTEN = (".mha", ".mhd", ".nhdr", ".hdr", ".img", ".gz", ".png", ".stl")  # refused, since users may expect them
 
 
 @dataclass(frozen=True)
 class WantedFormat:
-    """In what to write a segmentation. name: one of `FORMATS`; image, series: of the scan, to which a DICOM SEG refers,
-    as for `read_volume`; without: attention that was switched off, which the picture says."""
+    """The file format of a segmentation, and what the files must name.
+
+    Args:
+        name: one of `FORMATS`.
+        image, series: the scan, as for `read_volume`. A DICOM SEG refers to it.
+        without: titles of the attention maps that were switched off. The picture names them.
+    """
 
     name: str
     image: Path
@@ -33,16 +38,16 @@ class WantedFormat:
     without: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Raises `InputError` for a format that is not one of `FORMATS`, or not possible for the scan."""
+        """Raises `InputError` if the format is not one of `FORMATS`, or can't be made of this scan."""
         check_format(self.name)
         if self.name == "dicom-seg":
             check_dicom_source(self.image)
 
 
 def format_of_file(path: Path) -> str | None:
-    """The format that the name of a file asks for; None for the name of a folder.
+    """The format that belongs to the ending of a file's name; None for the name of a folder.
 
-    Raises `InputError` for the name of a file in a format that is not written.
+    Raises `InputError` if the ending is that of a format that is not written.
     """
     name = path.name.lower()
     kind = next((kind for suffix, kind in _BY_NAME.items() if name.endswith(suffix)), None)
@@ -54,10 +59,21 @@ def format_of_file(path: Path) -> str | None:
 def write_run_files(
     folder: Path, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None, wanted: WantedFormat
 ) -> dict[str, dict[str, str] | list[str]]:
-    """Write segmentation, attention maps and, where matplotlib is installed, the picture.
+    """Write the segmentation, the attention maps and, if matplotlib is installed, the picture.
 
-    Returns what the report tells of files: `segmentation` (names) and `attention` (title to name). Raises `OSError`,
-    and `InputError` for a format that is not one of `FORMATS`.
+    Args:
+        folder: where to write.
+        spec: the model.
+        prediction: its result.
+        reference: label map (D, H, W) to draw into the picture; None for none.
+        wanted: the file format.
+
+    Returns:
+        The names of the files for the report: `segmentation` (a list) and `attention` (by the title of the map).
+
+    Raises:
+        InputError: if the format is not one of `FORMATS`, or no DICOM SEG can be made of the scan.
+        OSError: if a file can't be written.
     """
     stack = prediction.stack
     written = _write_segmentation(folder, spec, prediction, wanted)
@@ -76,7 +92,7 @@ def write_run_files(
 
 
 def write_one_file(path: Path, spec: ModelSpec, prediction: Prediction, wanted: WantedFormat) -> None:
-    """Write the segmentation alone. Raises `OSError`, and `InputError` if no DICOM SEG can be made of the scan."""
+    """Write only the segmentation. Raises `OSError`, and `InputError` if no DICOM SEG can be made of the scan."""
     affine = prediction.stack.volume.affine
     if wanted.name == "nifti":
         write_label_map_file(path, prediction.label_map, affine)
@@ -87,15 +103,15 @@ def write_one_file(path: Path, spec: ModelSpec, prediction: Prediction, wanted: 
 
 
 def no_picture() -> list[str]:
-    """Why there will be no picture of a run; nothing if there will be one."""
+    """A notice if there will be no picture, since matplotlib is missing; an empty list if there will be one."""
     if find_spec("matplotlib") is not None:
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it can't write to
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if it can't write to the user's home
         return []
     return [f"There is no {OVERVIEW}, since matplotlib is missing; to have it: pip install matplotlib."]
 
 
 def check_format(name: str) -> None:
-    """Raises `InputError` for a format that is not one of `FORMATS`, or whose package is missing."""
+    """Raises `InputError` if the format is not one of `FORMATS`, or its package is missing."""
     if name not in FORMATS:
         raise InputError(f"There is no file format '{name}'; choose one of: {', '.join(FORMATS)}.")
     if name == "dicom-seg":
@@ -103,7 +119,7 @@ def check_format(name: str) -> None:
 
 
 def _write_segmentation(folder: Path, spec: ModelSpec, prediction: Prediction, wanted: WantedFormat) -> list[str]:
-    """Names of the files."""
+    """Write the segmentation, and return the names of its files."""
     check_format(wanted.name)
     if wanted.name == "nifti-per-segment":
         return _masks(folder, spec, prediction)
@@ -113,7 +129,7 @@ def _write_segmentation(folder: Path, spec: ModelSpec, prediction: Prediction, w
 
 
 def _masks(folder: Path, spec: ModelSpec, prediction: Prediction) -> list[str]:
-    """One file a segment, 1 inside; a segment in which nothing was found has one, too."""
+    """Write a mask for each segment, 1 inside and 0 outside, even if it is empty. Returns the names of the files."""
     names = _different(f"segmentation-{plain_name(label.id)}" for label in spec.labels)
     for name, label in zip(names, spec.labels, strict=True):
         mask = (prediction.label_map == label.value).astype(np.uint8)
@@ -122,7 +138,7 @@ def _masks(folder: Path, spec: ModelSpec, prediction: Prediction) -> list[str]:
 
 
 def _different(stems: Iterable[str]) -> list[str]:
-    """File names, none twice: letters may differ only in what a file name can't have."""
+    """Different file names for the stems. Two labels can have the same stem, since stems leave characters out."""
     names: list[str] = []
     for stem in stems:
         number = sum(name.startswith(f"{stem}.") or name.startswith(f"{stem}~") for name in names)

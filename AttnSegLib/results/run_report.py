@@ -1,4 +1,4 @@
-"""What `report.json` says of one run."""
+"""Makes the content of `report.json` for one run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ from AttnSegLib.typed_json import to_json
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for. file: name of the image, None to leave it out; level: of a pruned ANU-Net; flips: mean over
-    flips; plane_was_chosen: instead of the card's; without: attention that was switched off."""
+    """What the user asked for.
+
+    Args:
+        file: name of the image; None leaves it out of the report.
+        level: to which an ANU-Net is pruned; None for the whole network.
+        flips: whether the mean over flipped slices was taken.
+        plane_was_chosen: whether the user chose another plane than the card's.
+        without: titles of the attention maps that were switched off.
+    """
 
     file: str | None = None
     level: int | None = None
@@ -30,7 +37,9 @@ class Asked:
 def report_of_run(
     spec: ModelSpec, prediction: Prediction, asked: Asked, reference: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """All but files, notices and seconds, which are known later. reference: label map (D, H, W) to compare with."""
+    """The report without files, notices and seconds, which are known only later.
+
+    reference: a label map (D, H, W) to compare with; None for none."""
     stack, label_map = prediction.stack, prediction.label_map
     report: dict[str, Any] = {
         "format": REPORT_FORMAT,
@@ -60,7 +69,7 @@ def report_of_run(
 
 
 def nothing_found(spec: ModelSpec, prediction: Prediction) -> list[str]:
-    """A notice if nothing was."""
+    """A notice if the label map is empty; else an empty list."""
     if prediction.label_map.any():
         return []
     return [f"Nothing was found: is it the right scan for '{spec.id}', and is the organ in it?"]

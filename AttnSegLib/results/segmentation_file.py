@@ -1,5 +1,5 @@
-"""Files for 3D Slicer, a `.seg.nrrd` that opens as a segmentation with names, colours and SNOMED codes, and label maps
-and heat maps as NRRD or NIfTI."""
+"""Writes files for 3D Slicer: a `.seg.nrrd`, which opens as a segmentation with names, colours and SNOMED codes, and
+label maps and heat maps as NRRD or NIfTI."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ import numpy as np
 from AttnSegLib.images.volume import to_image
 from AttnSegLib.models.card import Code, Label
 
-if TYPE_CHECKING:  # the panel asks for the terms only
+if TYPE_CHECKING:  # the panel needs only the codes, not SimpleITK
     import SimpleITK as sitk
 
 TERMINOLOGY_CONTEXT = "Segmentation category and type - DICOM master list"
 _REGION_CONTEXT = "Anatomic codes - DICOM master list"
-_STEPS = 255  # between 0 and 1: as many as a colour table has
+_STEPS = 255  # steps from 0 to 1, as in a colour table
 
 
 def write_segmentation_file(path: Path, label_map: np.ndarray, affine: np.ndarray, labels: Sequence[Label]) -> None:
-    """Write labels (D, H, W) uint8 on the grid of an RAS affine; one segment a label, empty segments included.
+    """Write a `.seg.nrrd` with one segment for each label, even if it is empty.
 
-    Raises `OSError` if the file can't be written.
+    Args:
+        path: of the file.
+        label_map: (D, H, W), uint8.
+        affine: 4x4, RAS, mm.
+        labels: names, colours and codes of the segments.
+
+    Raises:
+        OSError: if the file can't be written.
     """
     image = to_image(label_map, affine)
     for key, value in _metadata(label_map.shape, labels).items():
@@ -32,24 +39,25 @@ def write_segmentation_file(path: Path, label_map: np.ndarray, affine: np.ndarra
 
 
 def write_label_map_file(path: Path, label_map: np.ndarray, affine: np.ndarray) -> None:
-    """Write labels (D, H, W) uint8 on the grid of an RAS affine, NRRD or NIfTI by the suffix. Raises `OSError`."""
+    """Write labels (D, H, W), uint8, on the grid of an affine (4x4, RAS, mm). The suffix decides: NRRD or NIfTI.
+
+    Raises `OSError` if the file can't be written."""
     _write(path, to_image(label_map, affine))
 
 
 def write_heat_map_file(path: Path, coefficients: np.ndarray, affine: np.ndarray) -> None:
-    """Write coefficients (D, H, W) as float32 on the grid of an RAS affine, rounded by `to_steps`: NRRD or NIfTI by
-    the suffix.
+    """Write coefficients (D, H, W) on the grid of an affine (4x4, RAS, mm), as float32 and rounded by `to_steps`.
 
-    Raises `OSError` if that fails.
+    The suffix decides: NRRD or NIfTI. Raises `OSError` if the file can't be written.
     """
     _write(path, to_image(to_steps(coefficients), affine))
 
 
 def to_steps(coefficients: np.ndarray) -> np.ndarray:
-    """Coefficients rounded to whole steps of 1/255, as float32.
+    """Coefficients rounded to multiples of 1/255, as float32.
 
-    A heat map is interpolated from a few cells of a network, so finer steps tell nothing; but without them a file
-    takes several times the room, and packing it several times as long.
+    A heat map is interpolated from a few coefficients, so finer steps mean nothing. Rounded, its file is several times
+    smaller, and packed several times faster.
     """
     return np.rint(coefficients * np.float32(_STEPS)).astype(np.float32) / np.float32(_STEPS)
 

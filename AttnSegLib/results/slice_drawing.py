@@ -1,4 +1,4 @@
-"""One slice as a radiologist reads it: orientation, scale, outlines, and an attention map over it."""
+"""Draws one slice as radiologists expect it: with orientation, scale, outlines, and an attention map over it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from AttnSegLib.models.card import Label
 from AttnSegLib.results.map_colours import MapColours
 
 OPACITY = 0.6  # of a map over the image
-_SCALE = "inferno"  # can be read in every kind of colour vision
-# Left, right, upper and lower border of a slice, as radiologists hang it.
+_SCALE = "inferno"  # can be read by people with any kind of colour blindness
+# Letters at the left, right, upper and lower border of a slice, in the radiological convention.
 _BORDERS = {"axial": "RLAP", "sagittal": "APSI", "coronal": "RLSI"}
-_DIRECTIONS = ("RL", "AP", "SI")  # of positive and negative coordinates
-_BARS = (200, 100, 50, 20, 10, 5, 2, 1)  # mm
+_DIRECTIONS = ("RL", "AP", "SI")  # letters of positive and negative coordinates
+_BARS = (200, 100, 50, 20, 10, 5, 2, 1)  # mm, possible lengths of the scale bar
 _STROKE = [withStroke(linewidth=2, foreground="black")]
 
 
 def physical_size(stack: SliceStack) -> tuple[float, float]:
-    """Height and width of a slice, mm."""
+    """Height and width of a slice in mm."""
     height, width = (n * stack.volume.spacing[2 - a] for n, a in zip(stack.native_size, stack.axes[1:], strict=True))
     return height, width
 
@@ -42,26 +42,28 @@ def slice_position(stack: SliceStack, number: int) -> str:
 
 
 def draw_image(axes: Axes, stack: SliceStack, number: int) -> None:
-    """The slice in grey, hung as radiologists do: superior or anterior up, the patient's right (in sagittal slices:
-    anterior) on the left."""
+    """Draw slice `number` in grey, in the radiological convention: superior or anterior is up, the patient's right (in
+    sagittal slices: anterior) is on the left."""
     _show(axes, stack, np.repeat(_grey(stack, number)[..., None], 3, axis=2))
 
 
 def draw_map(axes: Axes, stack: SliceStack, number: int, coefficients: np.ndarray, colours: MapColours) -> None:
-    """The slice under a map (D, H, W), blended as `scale_over_grey` blends."""
+    """Draw slice `number` with an attention map (D, H, W) over it, in the colours of `scale_over_grey`."""
     shares = colours.shares(stack.view(coefficients)[number])
     _show(axes, stack, _blended(_grey(stack, number), shares, colours))
 
 
 def scale_over_grey(colours: MapColours, rows: int = 64, columns: int = 24) -> np.ndarray:
-    """(rows, columns, 3): the colours of a map, from the least coefficient up, over image from black to white. Every
-    colour of `draw_map` is here."""
+    """All colours of `draw_map` as a picture (rows, columns, 3). Coefficients grow with the rows, and the image below
+    them goes from black to white with the columns."""
     shares, grey = np.linspace(0, 1, rows), np.linspace(0, 1, columns)
     return _blended(np.tile(grey, (rows, 1)), np.tile(shares[:, None], columns), colours)
 
 
 def draw_outlines(axes: Axes, stack: SliceStack, labels: np.ndarray, colors: dict[int, str]) -> None:
-    """Around each label of a slice (H, W), in its colour between two dark lines, so that it stands out anywhere."""
+    """Draw the outline of each label of a slice (H, W): a coloured line with dark edges, which can be seen everywhere.
+
+    colors: by the value of a label."""
     height, width = physical_size(stack)
     rows, columns = labels.shape
     x, y = (np.arange(columns) + 0.5) * width / columns, (np.arange(rows) + 0.5) * height / rows
@@ -73,7 +75,7 @@ def draw_outlines(axes: Axes, stack: SliceStack, labels: np.ndarray, colors: dic
 
 
 def draw_orientation(axes: Axes, stack: SliceStack) -> None:
-    """Letters at the four borders: right, left, anterior, posterior, superior, inferior."""
+    """Write a letter at each border: R, L, A, P, S or I, for right, left, anterior, posterior, superior, inferior."""
     places = ((0.02, 0.5), (0.98, 0.5), (0.5, 0.98), (0.5, 0.02))
     sides = (("left", "center"), ("right", "center"), ("center", "top"), ("center", "bottom"))
     for letter, (x, y), (across, along) in zip(_BORDERS[stack.orientation.plane_name], places, sides, strict=True):
@@ -81,10 +83,10 @@ def draw_orientation(axes: Axes, stack: SliceStack) -> None:
 
 
 def draw_spacing_bar(axes: Axes, stack: SliceStack) -> None:
-    """A white bar in the lower right corner, and how long it is."""
+    """Draw a white scale bar into the lower right corner, with its length in mm."""
     height, width = physical_size(stack)
     length = next((bar for bar in _BARS if bar <= 0.35 * width), _BARS[-1])
-    start = 0.04 * width  # the horizontal axis runs to the left
+    start = 0.04 * width  # the horizontal axis grows to the left
     axes.plot(
         [start, start + length],
         [0.1 * height] * 2,
@@ -97,7 +99,7 @@ def draw_spacing_bar(axes: Axes, stack: SliceStack) -> None:
 
 
 def draw_point(axes: Axes, stack: SliceStack, voxel: tuple[int, int, int]) -> None:
-    """A cross at a voxel (k, j, i) of the slice: the query, of which the map shows where it looks."""
+    """Draw a cross at a voxel (k, j, i) of the slice. It marks the query, the point whose attention the map shows."""
     height, width = physical_size(stack)
     row, column = (
         (n - 1 - voxel[axis] if flip else voxel[axis])
@@ -109,7 +111,7 @@ def draw_point(axes: Axes, stack: SliceStack, voxel: tuple[int, int, int]) -> No
 
 
 def outline_colors(labels: Sequence[Label]) -> dict[int, str]:
-    """By value: the label's colour, lightened so that a thin line can be seen on a grey image."""
+    """The colours of labels by their values, brighter, so that a thin line can be seen on a grey image."""
     return {label.value: _bright(label) for label in labels}
 
 
@@ -126,14 +128,14 @@ def _grey(stack: SliceStack, number: int) -> np.ndarray:
 
 def _blended(grey: np.ndarray, shares: np.ndarray, colours: MapColours) -> np.ndarray:
     red, green, blue = np.moveaxis(colormaps[_SCALE](shares)[..., :3], -1, 0)
-    if colours.subtracted:  # black, blue, white instead of black, red, yellow, and as bright
+    if colours.subtracted:  # black, blue, white instead of black, red, yellow, with the same brightness
         red, green, blue = green, (red + green) / 2, red
     blended: np.ndarray = (1 - OPACITY) * grey[..., None] + OPACITY * np.stack([red, green, blue], axis=-1)
     return blended
 
 
 def _write(axes: Axes, place: tuple[float, float], text: str, fontsize: float = 7.5, **sides: Any) -> None:
-    """White with a dark border; place: shares of the picture."""
+    """Write text in white with a dark border. place: (x, y), as shares of the picture."""
     axes.text(*place, text, transform=axes.transAxes, color="white", fontsize=fontsize, path_effects=_STROKE, **sides)
 
 

@@ -1,4 +1,4 @@
-"""Which slices of a result deserve a second look: where the network expects errors, or the area jumps."""
+"""Finds the slices of a result that need a second look: the network expects errors there, or the area jumps."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ import numpy as np
 
 from AttnSegLib.images.orientation import SliceOrientation
 
-# What a short cross-validation chose for a recall of 0.85 of the bad slices. The shipped models stay far below that
-# recall with it: docs/trust.md.
+# A short cross-validation chose this value to find 85 % of the bad slices. With the shipped models, it finds far fewer:
+# docs/trust.md.
 DOUBTFUL = 0.19
 
 
 @dataclass(frozen=True)
 class SliceToCheck:
-    """index: along the stored slice axis. expected_error: as in `Prediction`, 0 to 1. area_jump: difference to the mean
-    area of both neighbours, as a share of the largest area of any slice, 0 to 1."""
+    """How doubtful the result in one slice is.
+
+    Args:
+        index: of the slice, as it is stored, from 0.
+        expected_error: as in `Prediction`, 0 to 1.
+        area_jump: how far its area differs from the mean area of both neighbours, as a share of the largest area of any
+            slice, 0 to 1.
+    """
 
     index: int
     expected_error: float
@@ -25,21 +31,24 @@ class SliceToCheck:
 
     @property
     def score(self) -> float:
-        """The larger of the two: either is reason enough to look."""
+        """The larger of expected_error and area_jump, since each of them is a reason to look."""
         return max(self.expected_error, self.area_jump)
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it should be looked at even if nobody has the time to look at all."""
+        """Whether the slice should be looked at, even by somebody who has no time to look at all slices."""
         return self.score > DOUBTFUL
 
 
 def slices_to_check(
     label_map: np.ndarray, orientation: SliceOrientation, expected_error: Mapping[int, float]
 ) -> list[SliceToCheck]:
-    """All slices in which there is something to see, the most doubtful first.
+    """All slices with a label or with a score above 0, the most doubtful first.
 
-    label_map: (D, H, W). expected_error: of stored slice indices, as in `Prediction`.
+    Args:
+        label_map: (D, H, W).
+        orientation: how slices lie in it.
+        expected_error: by the index of a slice as it is stored, as in `Prediction`.
     """
     axis = orientation.axes[0]
     others = tuple(a for a in range(3) if a != axis)
@@ -50,10 +59,10 @@ def slices_to_check(
 
 
 def doubt(label_map: np.ndarray, orientation: SliceOrientation, expected_error: Mapping[int, float]) -> float:
-    """How little a model is sure of a whole scan that has the organ, 0 to 1: the mean error that it expects of the
-    slices in which it found something; 1 if it found nothing.
+    """How unsure a model is about a whole scan, 0 to 1: the mean of the error that it expects in the slices in which it
+    found something. 1 if it found nothing, so this is for scans that contain the organ.
 
-    label_map, expected_error: as in `slices_to_check`.
+    The arguments are those of `slices_to_check`.
     """
     axis = orientation.axes[0]
     filled = np.flatnonzero(label_map.any(axis=tuple(other for other in range(3) if other != axis)))
@@ -63,7 +72,7 @@ def doubt(label_map: np.ndarray, orientation: SliceOrientation, expected_error: 
 
 
 def area_jumps(areas: Sequence[float]) -> list[float]:
-    """Of each slice, see `SliceToCheck.area_jump`. areas: of all slices, in any unit."""
+    """The area jump of each slice, as in `SliceToCheck`. areas: of all slices in order, in any unit."""
     padded = np.pad(np.asarray(areas, float), 1)
     jumps = np.abs(padded[1:-1] - (padded[:-2] + padded[2:]) / 2) / (padded.max() or 1)
     return [float(jump) for jump in jumps]

@@ -1,4 +1,4 @@
-"""A small picture of a run for lists of many: the slice with the largest area, outlined, and attention on it."""
+"""Draws a small picture of a run for long lists: the slice with the largest area, with outlines and with attention."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _HEAT = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252,
 
 
 def write_thumbnail(path: Path, prediction: Prediction, labels: Sequence[Label]) -> None:
-    """Write a JPEG of one slice with the outline of each label, and beside it with the first attention map, if there
-    is one. Raises `OSError`."""
+    """Write a JPEG of one slice with the outline of each label, and beside it with the first attention map, if there is
+    one. Raises `OSError` if the file can't be written."""
     stack = prediction.stack
     seen = stack.view(prediction.label_map)
     number = int(np.argmax((seen > 0).sum(axis=(1, 2)))) if seen.any() else len(seen) // 2
@@ -39,8 +39,9 @@ def write_thumbnail(path: Path, prediction: Prediction, labels: Sequence[Label])
 
 
 def _places(stack: SliceStack) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of a slice to show, the nearest to each pixel; superior or anterior up, the patient's right (in
-    sagittal slices: anterior) left."""
+    """For each row and each column of the picture, the nearest row and column of the slice.
+
+    Superior or anterior is up; the patient's right (in sagittal slices: anterior) is on the left."""
     sides = [n * stack.volume.spacing[2 - axis] for n, axis in zip(stack.native_size, stack.axes[1:], strict=True)]
     shown = [max(1, round(_SIDE * side / max(sides))) for side in sides]
     rows, columns = ((np.arange(m) * n) // m for m, n in zip(shown, stack.native_size, strict=True))
@@ -56,12 +57,14 @@ def _outlined(picture: np.ndarray, label_slice: np.ndarray, labels: Sequence[Lab
 
 
 def _bright(label: Label) -> np.ndarray:
-    """The label's colour, lightened so that a thin line can be seen on a gray image."""
+    """The label's colour as RGB, brighter, so that a thin line can be seen on a gray image."""
     return 40 + 215 * np.array(label.color, float) / max(*label.color, 1)
 
 
 def _heated(gray: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """The less attention, the more of the image shows through."""
+    """The picture (H, W, 3) of attention over an image: the less attention, the more of the image shows through.
+
+    gray: (H, W), 0 to 1; heat: (H, W), places in the colour scale, 0 to 1."""
     opacity = 0.15 + 0.65 * heat[..., None]
     colors = np.stack([np.interp(heat, _STEPS, _HEAT[:, channel]) for channel in range(3)], axis=-1)
     return np.asarray(gray[..., None] * 255 * (1 - opacity) + colors * opacity)

@@ -1,9 +1,9 @@
-"""Data sets by name. Each is one file that reads the layout as downloaded:
+"""Data sets by name. Each file here reads one data set in the layout in which it is downloaded. It has:
 
-SOURCE: one sentence: where to get the data set, and which folder to give as its root.
-LABELS: what the values in its label maps mean; empty where the data set says it itself.
-cases(root, **options): the cases, by id. Quick: files are found and paired, and read by `Case.read`, which also says
-on standard error what was assumed of a case, once each.
+SOURCE: one sentence that says where to get the data set, and which folder to give as its root.
+LABELS: what the values in its label maps mean; empty if the data set itself says it.
+cases(root, **options): the cases, each with an id of its own. This is quick, since it only finds files and pairs them.
+    `Case.read` reads them, and prints what was assumed about a case to standard error, once for each sentence.
 """
 
 from __future__ import annotations
@@ -24,15 +24,21 @@ from training.slices.case import Case, Labelled
 
 
 def dataset_names() -> list[str]:
-    """Names that `cases_of` knows, in alphabetical order."""
+    """The names of all data sets, in alphabetical order."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def cases_of(name: str, root: Path, **options: Any) -> list[Case]:
-    """The cases of a data set under its root folder. With the option "anonymous", which all data sets have, ids are
-    made of those that the files give, but do not show them: they may be names of patients.
+    """The cases of a data set.
 
-    Raises `InputError` for a name, an option or a layout that is not known, or if a case appears twice.
+    Args:
+        name: of the data set.
+        root: its folder.
+        options: of the data set. All data sets have "anonymous", which replaces ids by codes, since the names of files
+            may be those of patients.
+
+    Raises:
+        InputError: for a name, an option or a layout that is not known, or if a case appears twice.
     """
     module = reader(name)
     known = settings(name, {})
@@ -47,14 +53,14 @@ def cases_of(name: str, root: Path, **options: Any) -> list[Case]:
     ids = [case.id for case in found]
     if doubled := sorted({case_id for case_id in ids if ids.count(case_id) > 1}):
         raise InputError(f"Case '{doubled[0]}' lies in '{root}' more than once; keep one copy.")
-    if is_anonymous:  # also their order would say something
+    if is_anonymous:  # sorted anew, since the old order tells something about the names
         found = [replace(case, id=_pseudonym(case.id), patient=_pseudonym(case.patient)) for case in found]
         found.sort(key=lambda case: case.id)
     return [replace(case, read=partial(_read, case)) for case in found]
 
 
 def settings(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """All options of a data set: what it takes for those that are not given, too."""
+    """All options of a data set, with its defaults for those that are not given."""
     taken = list(inspect.signature(reader(name).cases).parameters.values())[1:]
     return {"anonymous": False} | {parameter.name: parameter.default for parameter in taken} | options
 
@@ -71,13 +77,13 @@ def _pseudonym(name: str) -> str:
 
 
 def _read(case: Case) -> Labelled:
-    """A case as its data set reads it, with its notices told."""
+    """Read a case, and print its notices."""
     labelled = case.read()
     for notice in labelled.volume.notices:
         _tell(f"Case '{case.id}': {notice}")
     return labelled
 
 
-@cache  # a case may be read again, by a command that trains and then scores
+@cache  # prints each sentence once, since a command that trains and then scores reads a case twice
 def _tell(sentence: str) -> None:
     print(sentence, file=sys.stderr)

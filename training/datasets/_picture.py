@@ -1,6 +1,6 @@
-"""Pictures (PNG, TIFF, JPEG) as volumes of one slice, and their masks.
+"""Reads pictures (PNG, TIFF, JPEG) as volumes of one slice, and their masks.
 
-A picture says neither how large its pixels are nor how the patient lies in it: a pixel is taken as 1 mm, and the
+A picture says neither how large its pixels are nor how the patient lies in it. So a pixel is taken as 1 mm, and the
 picture as an axial slice as radiologists see it, with the patient's left at the right edge and the back below.
 """
 
@@ -28,35 +28,36 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # of red, green,
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """Pixels (H, W) as stored. Colour becomes grey: exactly where the channels agree, else as luminance (float32).
+    """Read the pixels (H, W) of a picture. Colour becomes grey.
 
-    An alpha channel is ignored. Raises `InputError` if the picture can't be read or has several pages or NaN.
+    If all channels are the same, the values stay as stored; else they become the luminance, float32. An alpha channel
+    is ignored. Raises `InputError` if the picture can't be read, or has several pages or NaN.
     """
     channels = _channels(path)
     return channels.astype(np.float32) @ _LUMINANCE if np.ptp(channels, axis=2).any() else channels[..., 0]
 
 
 def picture_volume(pixels: np.ndarray) -> Volume:
-    """Pixels (H, W) as a volume (1, H, W): columns count towards the patient's left, rows towards the back, 1 mm each.
+    """Pixels (H, W) as a volume (1, H, W). Columns go towards the patient's left, rows towards the back.
 
-    The millimetre is a stand-in: pictures have no spacing.
+    The spacing is set to 1 mm, since pictures have none.
     """
     return Volume(pixels[None], np.diag([-1.0, -1.0, 1.0, 1.0]))
 
 
 def read_mask(path: Path, shape: tuple[int, ...], threshold: float = 127) -> np.ndarray:
-    """A mask (H, W) of 0 and 1, uint8: 1 where a value is above the threshold, as the edges of a mask can be soft.
+    """Read a mask as 0 and 1 (H, W), uint8: 1 where a value is above the threshold, since edges can be soft.
 
-    Masks that go no further than 1 hold 0 and 1 already. Raises `InputError` as `read_values` does.
+    If no value is above 1, the threshold is 0.5. Raises `InputError` as `read_values` does.
     """
     values = read_values(path, shape)
     return (values > (threshold if values.max() > 1 else 0.5)).astype(np.uint8)
 
 
 def read_values(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The values (H, W) of a mask or label picture. shape: (H, W) of its image.
+    """Read the values (H, W) of a mask or a label picture. shape: (H, W) of its image.
 
-    Raises `InputError` if it can't be read, has another shape than its image, or is in colour.
+    Raises `InputError` if the picture can't be read, has another shape than its image, or is in colour.
     """
     channels = _channels(path)
     if channels.shape[:2] != shape:
@@ -72,15 +73,20 @@ def read_values(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def read_pair(image: Path, mask: Path) -> Labelled:
-    """An image and its mask of 0 and 1."""
+    """Read a picture and its mask of 0 and 1. Raises `InputError` as `read_picture` and `read_mask` do."""
     pixels = read_picture(image)
     return Labelled(picture_volume(pixels), read_mask(mask, pixels.shape)[None])
 
 
 def pairs(images: dict[str, Path], masks: dict[str, Path], kind: str = "mask") -> Iterator[tuple[str, Path, Path]]:
-    """Names with their image and their mask, in order of names. kind: what to call a mask in messages.
+    """Each name with its image and its mask, in alphabetical order.
 
-    Raises `InputError` for an image without a mask or a mask without an image.
+    Args:
+        images, masks: files by names.
+        kind: what messages call a mask.
+
+    Raises:
+        InputError: for an image without a mask, or a mask without an image.
     """
     for name in sorted(images.keys() | masks.keys()):
         if name not in masks:
@@ -91,7 +97,7 @@ def pairs(images: dict[str, Path], masks: dict[str, Path], kind: str = "mask") -
 
 
 def _channels(path: Path) -> np.ndarray:
-    """Pixels (H, W, C), C = 1 or 3."""
+    """Read the pixels (H, W, C) of a picture, with C = 1 or 3."""
     image = _read_file(path)
     array = sitk.GetArrayFromImage(image)
     if image.GetDimension() > 2:
@@ -99,7 +105,7 @@ def _channels(path: Path) -> np.ndarray:
     array = array.reshape(*array.shape[:2], -1)
     if not np.isfinite(array).all():
         raise InputError(f"'{path.name}' has NaN or infinite pixels; replace them before training.")
-    return array[..., :3] if array.shape[2] > 2 else array[..., :1]  # the second or fourth is alpha
+    return array[..., :3] if array.shape[2] > 2 else array[..., :1]  # a second or fourth channel is alpha
 
 
 def _read_file(path: Path) -> sitk.Image:
@@ -107,7 +113,7 @@ def _read_file(path: Path) -> sitk.Image:
         name = name_for_itk(path)
         content = path.read_bytes()
         if content.startswith(b"\xff\xd8") and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
-            raise EOFError  # a JPEG scan without its end, which ITK fills up with grey
+            raise EOFError  # a JPEG that is cut off; ITK would fill the rest with grey
         return sitk.ReadImage(name, imageIO=IMAGE_IOS[path.suffix.lower()])
     except OSError as error:
         raise InputError(f"'{path}' can't be opened ({cause_of(error)}); check the path and permissions.") from error

@@ -1,7 +1,7 @@
-"""Liver in CT slices as the code of AF-Net and CE-Net expects them: 400 pictures to train, 20 to validate.
+"""Liver in CT slices, as the code of AF-Net and CE-Net expects them: 400 pictures to train, 20 to validate.
 
-Layout: train/000.png, train/000_mask.png, val/000.png, val/000_mask.png. The published pictures are upside down, the
-patient's front below; they are kept as stored, so anatomical directions are not to be trusted.
+Layout: train/000.png, train/000_mask.png, val/000.png, val/000_mask.png. The published pictures are upside down, with
+the patient's front below. They are read as stored, so do not rely on anatomical directions.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ PARTS = ("train", "val")
 
 
 def cases(root: Path) -> Iterator[Case]:
-    """One case a picture, "train_000" or "val_000": the part is the id's prefix, so that a split can follow it.
+    """One case for each picture. Its id, "train_000" or "val_000", begins with the part, so that a split can use it.
 
-    Who the patients are isn't known: every picture counts as one of its own. Raises `InputError` if pictures and masks
-    do not pair up by name.
+    The patients are not known, so each picture counts as a patient. Raises `InputError` if a picture has no mask, or a
+    mask no picture.
     """
     for part in PARTS:
         files = {path.stem: path for path in (root / part).glob("[!.]*.png")}

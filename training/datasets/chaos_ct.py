@@ -1,8 +1,8 @@
 """CHAOS challenge, the CT part: livers of healthy donors.
 
-Layout: CT/<patient>/DICOM_anon/*.dcm and CT/<patient>/Ground/liver_GT_*.png, one PNG per slice. A PNG belongs to the
-slice file of the same rank by name, though the names often run against the positions of the slices. Slices overlap:
-their distance is less than their SliceThickness.
+Layout: CT/<patient>/DICOM_anon/*.dcm and CT/<patient>/Ground/liver_GT_*.png, one PNG per slice. Sorted by name,
+the first PNG belongs to the first slice file, and so on; but the order of names is often not that of positions. Slices
+overlap: their distance is less than their SliceThickness.
 Kavur et al., "CHAOS Challenge", Medical Image Analysis 69 (2021) 101950. CC-BY-SA 4.0.
 """
 
@@ -22,7 +22,7 @@ _LEVELS = {1: 1, 255: 1}
 
 
 def cases(root: Path) -> Iterator[Case]:
-    """One case per patient. Raises `InputError` for a patient without slices or masks."""
+    """One case for each patient. Raises `InputError` for a patient without slices or masks."""
     for patient in chaos_mr.patients(root, "CT"):
         series, masks = patient / "DICOM_anon", patient / "Ground"
         chaos_mr.check_folders(series, masks)

@@ -1,8 +1,8 @@
 """CHAOS challenge, the MR part: four abdominal organs in T1-DUAL (in and out of phase) and T2-SPIR series.
 
 Layout: MR/<patient>/T1DUAL/DICOM_anon/{InPhase,OutPhase}/*.dcm, MR/<patient>/T2SPIR/DICOM_anon/*.dcm, and beside each
-DICOM_anon a folder Ground with one PNG per slice. A PNG belongs to the slice file of the same rank by name (mostly of
-the same name, too); the two phases share their PNGs. The names often run against the positions of the slices.
+DICOM_anon a folder Ground with one PNG per slice. Sorted by name, the first PNG belongs to the first slice file, and so
+on; the names are mostly the same. The two phases share their PNGs. The order of names is often not that of positions.
 Kavur et al., "CHAOS Challenge", Medical Image Analysis 69 (2021) 101950. CC-BY-SA 4.0.
 """
 
@@ -39,9 +39,9 @@ _FOLDERS = {
 
 
 def cases(root: Path, sequence: str = "T1-DUAL in phase") -> Iterator[Case]:
-    """One case per patient, of one sequence: "T1-DUAL in phase", "T1-DUAL out phase" or "T2-SPIR".
+    """One case for each patient. sequence: "T1-DUAL in phase", "T1-DUAL out phase" or "T2-SPIR".
 
-    Raises `InputError` for another sequence, and for a patient without its slices or masks.
+    Raises `InputError` for another sequence, and for a patient without slices or masks.
     """
     if sequence not in _FOLDERS:
         raise InputError(f"CHAOS has no MR sequence '{sequence}'; choose one of: {', '.join(_FOLDERS)}.")
@@ -53,20 +53,31 @@ def cases(root: Path, sequence: str = "T1-DUAL in phase") -> Iterator[Case]:
 
 
 def patients(root: Path, modality: str) -> list[Path]:
-    """The patients' folders of a modality ("MR" or "CT"), by number. root: Train_Sets, or the modality's folder."""
+    """The folders of all patients of a modality ("MR" or "CT"), sorted by number.
+
+    root: the folder Train_Sets, or the one of the modality."""
     folder = root / modality if (root / modality).is_dir() else root
     return sorted((p for p in folder.iterdir() if p.is_dir() and p.name.isdigit()), key=lambda p: int(p.name))
 
 
 def check_folders(series: Path, masks: Path) -> None:
-    """Raises `InputError` unless there are both, slices and masks."""
+    """Raises `InputError` if a folder of slices or a folder of masks has no files."""
     for folder, pattern in ((series, "*.dcm"), (masks, "*.png")):
         if next(folder.glob(pattern), None) is None:
             raise InputError(f"There are no files {pattern} in '{folder}'; only a training set has both. {SOURCE}")
 
 
 def read(series: Path, masks: Path, levels: Mapping[int, int]) -> Labelled:
-    """The volume, with a label map from the PNG masks. levels: label by grey level; 0 is background."""
+    """Read the slices and their masks.
+
+    Args:
+        series: folder of the DICOM slices.
+        masks: folder of the PNG masks.
+        levels: the label for each grey level of a mask; 0 is background.
+
+    Raises:
+        InputError: if the files do not fit each other, or a mask has another grey level.
+    """
     volume = read_volume(series)
     slices, pngs = _by_name(series, "*.dcm"), _by_name(masks, "*.png")
     depth = len(volume.voxels)
@@ -85,14 +96,13 @@ def read(series: Path, masks: Path, levels: Mapping[int, int]) -> Labelled:
 
 
 def _by_name(folder: Path, pattern: str) -> list[Path]:
-    """Files by the numbers in their names, whether or not these are padded."""
+    """The files, sorted by the numbers in their names, even if these are not padded with zeros."""
     files = (p for p in folder.glob(pattern) if not p.name.startswith("."))
     return sorted(files, key=lambda p: ([int(n) for n in re.findall(r"\d+", p.stem)], p.name))
 
 
 def places(slices: list[Path], volume: Volume) -> list[int]:
-    """Index along the volume's first axis of each slice file, by its position. Raises `InputError` for a file that is
-    no slice."""
+    """The index k of each slice file in the volume, by its position. Raises `InputError` if a file is no slice."""
     positions = []
     for path in slices:
         frames = frames_of(path)

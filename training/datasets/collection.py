@@ -1,6 +1,6 @@
-"""A collection of one's own segmentations, as `attnseg collect` and the panel make it: AttnSegLib/collections.
+"""Reads a collection of the user's own segmentations, as `attnseg collect` and the panel make it.
 
-Of a scan of which only some slices count as labelled, only these are given.
+If only some slices of a scan count as labelled, only these are read. See AttnSegLib/collections.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ LABELS: dict[int, str] = {}  # the collection says it
 
 
 def cases(root: Path) -> list[Case]:
-    """The cases in order of their numbers; each is a patient of its own."""
+    """The cases in the order of the collection. Each counts as another patient. Raises `InputError` if there is no
+    collection in the folder."""
     collection = open_collection(root)
     return [Case(case.id, case.id, partial(_read, collection, case)) for case in collection.cases]
 

@@ -1,8 +1,8 @@
-"""A folder of one's own: images and label maps in two folders beside each other, paired by name.
+"""Reads the user's own files: images in one folder and label maps in another, paired by name.
 
-Layout: images/anna.nii.gz, labels/anna.nii.gz. Volumes are NIfTI, NRRD or MetaImage, pictures PNG, TIFF or JPEG. A
-label file may end in _mask, _label, _seg or -label (anna_seg.nrrd), and an image in nnU-Net's _0000
-(anna_0000.nii.gz). Folders inside them are not read.
+Layout: images/anna.nii.gz, labels/anna.nii.gz. Volumes are NIfTI, NRRD or MetaImage, pictures PNG, TIFF or JPEG. The
+name of a label map may have _mask, _label, _seg or -label added (anna_seg.nrrd), and that of an image _0000, as for
+nnU-Net (anna_0000.nii.gz). Folders inside the two are not read.
 """
 
 from __future__ import annotations
@@ -34,13 +34,20 @@ def cases(
     threshold: int | None = None,
     patient: str | None = None,
 ) -> list[Case]:
-    """The cases in order of ids. Each is a patient of its own, unless `patient` tells which part of its id names one.
+    """The cases, sorted by id.
 
-    images, labels: names of the two folders. patient: a regular expression that matches the start of an id, and no more
-    than what all cases of a patient share: "anna" and "bert" with [a-z]+ for anna_1, anna_2, bert_1; without it, slices
-    of a patient in files of their own would leak from training into the test. threshold: for pictures; what is above it
-    is label 1, as the edges of masks can be soft. Without, values are labels. Raises `InputError` if images and labels
-    do not pair up."""
+    Args:
+        root: the folder that holds the two folders.
+        images, labels: names of the two folders.
+        threshold: for masks of pictures, whose edges can be soft: values above it become label 1, all others 0. None
+            takes the values as labels.
+        patient: a regular expression for the start of an id that is the same in all cases of a patient. For anna_1,
+            anna_2 and bert_1, [a-z]+ finds the patients anna and bert. Without it, each case counts as another patient,
+            so that slices of one patient in several files could be in training and test.
+
+    Raises:
+        InputError: if an image has no label map, or a label map no image.
+    """
     if (root / images).resolve() == (root / labels).resolve():
         raise InputError(f"Images and labels are both looked for in '{images}'; keep them in two folders.")
     found, unused = [], _by_stem(root / labels)
@@ -58,7 +65,9 @@ def cases(
 
 
 def _partner(stem: str, labels: dict[str, Path]) -> tuple[str, str]:
-    """Case id and label stem ("" if there is none) of an image. Exact names go first: slice_0000 may be just that."""
+    """The case id of an image, and the stem of its label map, or "" if there is none.
+
+    The whole name of the image is tried first, since "slice_0000" may be a name without nnU-Net's ending."""
     for case_id in (stem, stem.removesuffix(_CHANNEL)):
         for ending in _ENDINGS:
             if case_id + ending in labels:

@@ -1,7 +1,7 @@
 """KiTS19, the Kidney Tumor Segmentation Challenge of 2019: abdominal CT with kidneys and their tumours.
 
 Layout: data/case_<five digits>/imaging.nii.gz and segmentation.nii.gz. Cases 210 to 299 were the test set and have no
-segmentation. The files count slices along their first axis; their headers say so, so it needs no care here.
+segmentation. The files store slices along their first axis. Their headers say so, and no special care is needed.
 Heller et al., "The KiTS19 Challenge Data", arXiv:1904.00445. CC-BY-NC-SA 4.0.
 """
 
@@ -26,7 +26,7 @@ _FIRST_TEST_CASE = 210
 
 
 def cases(root: Path) -> Iterator[Case]:
-    """The labelled cases. Raises `InputError` for a case without its image, or below 210 without its segmentation."""
+    """The cases with a segmentation. Raises `InputError` if one has no image, or one below 210 no segmentation."""
     folder = root / "data" if (root / "data").is_dir() else root
     for path in sorted(p for p in folder.iterdir() if re.fullmatch(r"case_\d{5}", p.name)):
         image, segmentation = path / "imaging.nii.gz", path / "segmentation.nii.gz"

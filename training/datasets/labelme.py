@@ -1,7 +1,7 @@
-"""Pictures annotated with labelme: polygons in a JSON file beside each picture.
+"""Reads pictures that were annotated with labelme: polygons in a JSON file beside each picture.
 
-Layout: scan_1.png (or .jpg), scan_1.json. Coordinates are (x, y) from the picture's upper left corner; the first pixel
-spans 0 to 1. A pixel belongs to a polygon if its centre does.
+Layout: scan_1.png (or .jpg), scan_1.json. Coordinates are (x, y) from the upper left corner of the picture, and the
+first pixel goes from 0 to 1. A pixel belongs to a polygon if its centre lies inside.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _PICTURES = (".png", ".jpg", ".jpeg")
 
 
 class _Drawn(NamedTuple):
-    """What a JSON file says: (H, W) of the picture, and the shapes of the wanted label."""
+    """What a JSON file holds. size: (H, W) of the picture; shapes: of the label that is wanted."""
 
     size: tuple[int, int]
     shapes: list[dict[str, Any]]
 
 
 def cases(root: Path, label: str | None = None) -> Iterator[Case]:
-    """One case a picture, each of a patient of its own. label: takes only the polygons of this name, not all.
+    """One case for each picture, each counted as another patient. label: read only polygons of this name; None for all.
 
-    Raises `InputError` if pictures and JSON files do not pair up by name, or if no file has a polygon of that name.
+    Raises `InputError` if a picture has no JSON file or the other way round, or if no file has a polygon of that name.
     """
     files = [path for path in sorted(root.glob("[!.]*")) if path.is_file()]
     annotations = {path.stem: path for path in files if path.suffix.lower() == ".json"}
@@ -77,8 +77,8 @@ def _parsed(path: Path, label: str | None) -> _Drawn:
 
 
 def _outline(shape: dict[str, Any], path: Path) -> np.ndarray:
-    """Corners (N, 2), as x and y."""
-    kind = shape.get("shape_type", "polygon")  # old versions knew nothing else and did not write it
+    """The corners (N, 2) of a polygon, as x and y. Raises `InputError` for another shape, or without 3 valid points."""
+    kind = shape.get("shape_type", "polygon")  # old versions of labelme had only polygons and did not write it
     if kind != "polygon":
         raise InputError(f"'{path.name}' has a shape of type '{kind}'; only polygons are read: draw it as a polygon.")
     try:
@@ -91,7 +91,7 @@ def _outline(shape: dict[str, Any], path: Path) -> np.ndarray:
 
 
 def _inside(outline: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Which pixels (H, W) have their centre in the outline."""
+    """Which pixels (H, W), bool, have their centre inside an outline (N, 2)."""
     rows, columns = np.indices(shape) + 0.5
     centres = np.column_stack([columns.ravel(), rows.ravel()])
     return Outline(outline).contains_points(centres).reshape(shape)

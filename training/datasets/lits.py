@@ -1,8 +1,8 @@
 """LiTS, the Liver Tumor Segmentation Benchmark: abdominal CT with livers and their tumours.
 
 Layout: volume-<number>.nii and segmentation-<number>.nii (or .nii.gz), in one folder or in several (Training Batch 1
-and 2). Volumes 28 to 47 are known to say 1 mm for every voxel side, whatever it is: issue 14 of
-github.com/PatrickChrist/LITS-CHALLENGE. They are read as they say.
+and 2). The headers of volumes 28 to 47 give a wrong spacing of 1 mm along every axis, as is known from issue 14 of
+github.com/PatrickChrist/LITS-CHALLENGE. They are read with this spacing.
 Bilic et al., "The Liver Tumor Segmentation Benchmark (LiTS)", Medical Image Analysis 84 (2023) 102680. CC-BY-NC-ND.
 """
 
@@ -25,7 +25,7 @@ LABELS = {1: "liver", 2: "tumour"}
 
 
 def cases(root: Path) -> Iterator[Case]:
-    """The volumes under a folder. Raises `InputError` if volumes and segmentations do not pair up."""
+    """The volumes under a folder. Raises `InputError` if one has no segmentation, or a segmentation no volume."""
     volumes, segmentations = _by_number(root, "volume"), _by_number(root, "segmentation")
     for number in sorted(volumes.keys() | segmentations.keys()):
         if number not in volumes or number not in segmentations:

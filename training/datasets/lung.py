@@ -20,9 +20,9 @@ LABELS = {1: "lung"}
 
 
 def cases(root: Path) -> Iterator[Case]:
-    """One case a slice; slices whose names share an ID are of one patient.
+    """One case for each slice. Slices with the same ID in their names belong to one patient.
 
-    Raises `InputError` if images and masks do not pair up by name.
+    Raises `InputError` if an image has no mask, or a mask no image.
     """
     for name, image, mask in pairs(_by_name(root / "2d_images"), _by_name(root / "2d_masks")):
         yield Case(name, name.partition("_Z_")[0], partial(read_pair, image, mask))

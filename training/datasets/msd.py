@@ -1,7 +1,8 @@
 """Medical Segmentation Decathlon: any task of 3D volumes, such as Task02 Heart, Task03 Liver, Task07 Pancreas.
 
-The headers of Task02 are wrong, and corrected here: docs/decisions/0002-slice-plane.md.
-Layout: dataset.json, imagesTr/*.nii.gz, labelsTr/*.nii.gz. The archives also carry "._" files from macOS.
+The headers of Task02 are wrong, and are corrected here: docs/decisions/0002-slice-plane.md.
+Layout: dataset.json, imagesTr/*.nii.gz, labelsTr/*.nii.gz. The archives also hold "._" files from macOS, which are not
+read.
 Antonelli et al., "The Medical Segmentation Decathlon", Nature Communications 13 (2022) 4128. CC-BY-SA 4.0.
 """
 
@@ -26,9 +27,9 @@ LABELS: dict[int, str] = {}  # the task's dataset.json says it
 
 
 def cases(root: Path) -> Iterator[Case]:
-    """The labelled cases of a task: those that dataset.json lists, or all if the task comes without one.
+    """The labelled cases of a task: those that dataset.json lists, or all if there is no such file.
 
-    Raises `InputError` if images and labels do not pair up.
+    Raises `InputError` if a case lacks its image or its label map.
     """
     images, labels = _by_id(root / "imagesTr"), _by_id(root / "labelsTr")
     for case_id in _listed(root) or sorted(images.keys() | labels.keys()):

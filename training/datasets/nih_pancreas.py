@@ -2,8 +2,8 @@
 
 Layout: Pancreas-CT/PANCREAS_<four digits>/<study>/<series>/*.dcm, and label<four digits>.nii.gz in a folder of its own.
 The headers of the labels do not place them on the DICOM grid, so they are matched by index. Voxel (i, j, k) of a label
-is column i and row j of the slice with the k-th InstanceNumber: nothing is flipped against the DICOM pixels themselves.
-(Against a NIfTI made by dcm2niix, which stores rows bottom up, the labels are flipped along j.) Three sources say so:
+is column i and row j of the slice with the k-th InstanceNumber. Nothing is flipped with respect to the DICOM pixels.
+(dcm2niix stores rows bottom up, so compared with its NIfTI the labels are flipped along j.) Three sources say so:
 DATA2NPY in github.com/twni2016/OrganSegRSTN_PyTorch (rows, columns, InstanceNumber), the mask generator in
 github.com/atlan-antillia/Pancreas-ImageMask-Dataset (the same), and the README of github.com/mattiaspaul/deedsBCV with
 its pull request 8 ("-flip y" against dcm2niix).
@@ -34,7 +34,7 @@ LABELS = {1: "pancreas"}
 
 
 def cases(root: Path) -> Iterator[Case]:
-    """One case per patient. Raises `InputError` for a patient without a label file, or without exactly one series."""
+    """One case for each patient. Raises `InputError` if one has no label file, or not exactly one series."""
     labels = {p.name[5:9]: p for p in sorted(root.rglob("label[0-9][0-9][0-9][0-9].nii.gz"))}
     for patient in sorted(root.rglob("PANCREAS_[0-9][0-9][0-9][0-9]")):
         number = patient.name[-4:]

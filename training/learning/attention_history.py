@@ -1,5 +1,5 @@
-"""Where a network looks while it learns (ANU-Net's Fig. 12): maps of one case, kept as volumes and a strip of
-pictures."""
+"""Shows how attention develops while a network learns, as ANU-Net's Fig. 12 does: maps of one case over the epochs, as
+volumes and as one picture."""
 
 from __future__ import annotations
 
@@ -33,9 +33,16 @@ _MOST_COLUMNS = 10
 
 
 class AttentionHistory(Callback):
-    """Writes `<map>/epoch_007.nrrd` for each map of the recipe's card after the first epoch and every `every` epochs,
-    on the volume's grid, and `attention.png`, the slice with most of the organ at all of them. The maps are those of
-    the weights themselves, not of their moving average."""
+    """Writes attention maps of one case after the first, after every `every`-th and after the last epoch.
+
+    Each map of the recipe's card becomes `<map>/epoch_007.nrrd`, on the volume's grid. `attention.png` shows all epochs
+    in one slice, the one with the largest area of labels. Maps come from the weights, not from their moving average.
+
+    Args:
+        folder: where to write.
+        case: the case to follow.
+        every: epochs between two maps.
+    """
 
     def __init__(self, folder: Path, case: Case, every: int):
         self._folder, self._case, self._every = folder, case, every
@@ -61,7 +68,7 @@ class AttentionHistory(Callback):
 
 
 def find_case(cases: Sequence[Case], case_id: str) -> Case:
-    """The case to follow. Raises `InputError` if the data set does not have it."""
+    """The case with an id. Raises `InputError` if there is none."""
     for case in cases:
         if case.id == case_id:
             return case
@@ -69,8 +76,14 @@ def find_case(cases: Sequence[Case], case_id: str) -> Case:
 
 
 def write_strip(folder: Path, titles: Sequence[str], stack: SliceStack, label_map: np.ndarray) -> None:
-    """Write attention.png from the kept volumes: image with the reference's outline, then the map at each epoch, one
-    row for each map."""
+    """Write attention.png from the maps in a folder: a row for each map, with the image, then the map at each epoch.
+
+    Args:
+        folder: where the maps are, and the picture goes.
+        titles: of the maps.
+        stack: the slices of the case.
+        label_map: of the case, (D, H, W), drawn as an outline.
+    """
     number = int((stack.view(label_map) > 0).sum(axis=(1, 2)).argmax())
     kept = {title: _chosen(sorted((folder / _plain(title)).glob("epoch_*.nrrd"))) for title in titles}
     columns = 1 + max(len(paths) for paths in kept.values())
@@ -93,14 +106,14 @@ def write_strip(folder: Path, titles: Sequence[str], stack: SliceStack, label_ma
 
 
 def _show(axes: Axes, pixels: np.ndarray, aspect: float, **looks: object) -> None:
-    """As slices hang: first row lowest, first column rightmost."""
+    """Draw a slice as radiologists see it: the first row at the bottom, the first column at the right."""
     axes.imshow(pixels, origin="lower", aspect=aspect, **looks)  # type: ignore[arg-type]  # options of imshow
     axes.invert_xaxis()
     axes.set(xticks=[], yticks=[])
 
 
 def _chosen(paths: list[Path]) -> list[Path]:
-    """At most as many as fit, the first and the last among them."""
+    """Some of the files, evenly spread, with the first and the last: as many as fit into a row."""
     if len(paths) < _MOST_COLUMNS:
         return paths
     return [paths[int(number)] for number in np.linspace(0, len(paths) - 1, _MOST_COLUMNS - 1).round()]

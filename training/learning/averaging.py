@@ -1,18 +1,18 @@
-"""The moving average of the weights, which is what is validated and kept."""
+"""The moving average of the weights, which is validated and kept instead of the weights themselves."""
 
 from __future__ import annotations
 
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
-_FIRST = 10  # steps: the average after n of them reaches back over about n / 9
+_FIRST = 10  # with this number, the average after n steps reaches back over about n / 9 steps
 
 
 def moving_average(decay: float) -> WeightAveraging:
-    """The callback. decay: per step, once the run is long; before that it grows with the steps, as (1 + n) / (10 + n).
+    """The callback for Lightning. decay: the largest decay per step. After n steps it is at most (1 + n) / (10 + n).
 
-    An average with a fixed decay remembers its first weights for 1 / (1 - decay) steps. Over a run that is not much
-    longer these are random, and what is kept finds nothing although the loss is low.
+    With a fixed decay, the average remembers the first, random weights for about 1 / (1 - decay) steps. If the run is
+    not much longer, the averaged network finds nothing, although the loss is low.
     """
 
     def averaged(average: Tensor, weights: Tensor, steps: int | Tensor) -> Tensor:

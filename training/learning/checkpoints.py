@@ -1,4 +1,4 @@
-"""Checkpoints that a full disk or a lost power supply can't spoil."""
+"""Writes checkpoints so that a full disk or a power failure can't damage them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from training.learning.recipe import Recipe
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old checkpoint and then puts the new one in its place: there is always a whole one."""
+    """Writes a new checkpoint beside the old one and then replaces it, so that there is always a complete one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:  # noqa: ARG002
-        """Raises `InputError` if the disk is full."""
+        """Write a checkpoint. Raises `InputError` if it can't be written, as on a full disk."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with whole_file(path) as file:
                 torch.save(checkpoint, file)
-        except (OSError, RuntimeError) as error:  # torch's writer turns the first into the second
+        except (OSError, RuntimeError) as error:  # torch turns an OSError into a RuntimeError
             old = "the one before it was kept" if path.is_file() else "there is none yet"
             reason = getattr(error, "strerror", None) or "the disk may be full"
             raise InputError(f"The checkpoint '{path.name}' can't be written ({reason}); {old}.") from error
 
 
 class _Kept(ModelCheckpoint):
-    """A checkpoint callback that still knows its best one after the run's folder was moved."""
+    """A checkpoint callback that still finds the best checkpoint after the folder of the run was moved."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         here, there = str(self.dirpath), str(state_dict["dirpath"])
@@ -41,7 +41,7 @@ class _Kept(ModelCheckpoint):
 
 
 def checkpoint_callbacks(out: Path, recipe: Recipe) -> list[Callback]:
-    """`last.ckpt` after every epoch, and `best.ckpt` where the recipe chooses by validation."""
+    """Callbacks that write `last.ckpt` after every epoch, and `best.ckpt` if the recipe selects the best."""
     last = _Kept(
         dirpath=out, filename="last", save_on_train_epoch_end=True, enable_version_counter=False, every_n_epochs=1
     )
@@ -56,4 +56,4 @@ def checkpoint_callbacks(out: Path, recipe: Recipe) -> list[Callback]:
         enable_version_counter=False,
         save_on_train_epoch_end=False,
     )
-    return [best, last]  # the last one also remembers what the best one was
+    return [best, last]  # in this order, last.ckpt also knows which one was the best

@@ -1,4 +1,4 @@
-"""What is seen of a run: its progress, and its log as a table with one line for each epoch, also over interruptions."""
+"""Shows the progress of a run, and writes its log: a table with a line for each epoch, even if it is interrupted."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _COLUMNS = ("epoch", "step", "loss", "dice", "skipped_steps", "learning_rate", "
 
 
 _EXPECTED = (
-    ".*does not have many workers",  # the cache needs few
-    "The image's intensity is a single value",  # a crop beside the body, whose tones can't be moved
-    ".*LeafSpec",  # Lightning's affair with torch
-    "Checkpoint directory .* exists",  # the slices are in it
-    ".*recommended to use `self.log.'dice'",  # which all processes have agreed on
+    ".*does not have many workers",  # few are enough with the cache
+    "The image's intensity is a single value",  # a crop beside the body, where nothing can be changed
+    ".*LeafSpec",  # between Lightning and torch
+    "Checkpoint directory .* exists",  # since the slices are in it
+    ".*recommended to use `self.log.'dice'",  # all processes have the same value already
 )
 
 
 @contextmanager
 def only_what_matters() -> Iterator[None]:
-    """Without what Lightning says when all is well: which cards there are not, tips, checkpoints."""
+    """Hides messages and warnings of Lightning and MONAI that say nothing useful, such as tips and missing GPUs."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -44,7 +44,7 @@ def only_what_matters() -> Iterator[None]:
 
 
 class Progress(TQDMProgressBar):
-    """The bar of a run, without the number that Lightning gives it."""
+    """The progress bar of a run, without the version number that Lightning adds."""
 
     def get_metrics(self, *arguments: Any) -> dict[str, Any]:
         metrics: dict[str, Any] = super().get_metrics(*arguments)
@@ -53,13 +53,12 @@ class Progress(TQDMProgressBar):
 
 
 class ClockLines(Callback):
-    """A line after each epoch of a run by minutes, on standard output: time, loss, and Dice of left-out cases when they
-    were scored."""
+    """Prints a line after each epoch of a run by minutes: time, loss, and Dice of left-out cases if it was measured."""
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        clock: Clock = module.clock  # type: ignore[assignment]  # only then are there such lines
+        clock: Clock = module.clock  # type: ignore[assignment]  # set in a run by minutes
         line = f"{in_words(clock.spent)} of {in_words(clock.limit)}: loss {float(trainer.callback_metrics['loss']):.3f}"
         if module.latest_dice is not None:
             line += f", Dice {module.latest_dice:.3f} of cases left out"
@@ -67,8 +66,14 @@ class ClockLines(Callback):
 
 
 class EpochLog(Callback):
-    """Appends to metrics.csv. An epoch that was interrupted and done again stands there twice; the later line counts.
-    dice: empty in epochs without validation."""
+    """Adds a line for each epoch to a CSV file. The column "dice" is empty in epochs without validation.
+
+    An epoch that was interrupted and done again may have two lines. The later one counts.
+
+    Args:
+        path: of the file.
+        validate_every: epochs between validations.
+    """
 
     def __init__(self, path: Path, validate_every: int):
         self._path, self._validate_every = path, validate_every
@@ -83,7 +88,7 @@ class EpochLog(Callback):
         epoch = trainer.current_epoch
         values = {name: f"{float(value):.9g}" for name, value in trainer.callback_metrics.items() if name in _COLUMNS}
         if (epoch + 1) % self._validate_every or module.latest_dice is None:
-            values.pop("dice", None)  # of an earlier epoch
+            values.pop("dice", None)  # it is that of an earlier epoch
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         seconds = f"{time.monotonic() - self._start:.1f}"
         row = {"epoch": epoch, "step": trainer.global_step, "learning_rate": f"{rate:.6g}", "seconds": seconds}

@@ -1,5 +1,5 @@
-"""The Lightning module of every network: a step on slices, validation on whole volumes by the users' own predictor (but
-without post-processing)."""
+"""The Lightning module for every network. It trains on slices and validates on whole volumes, with the same predictor
+that users have, but without post-processing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ _MOST_SKIPPED = 100
 
 
 def lay_out(network: nn.Module) -> None:
-    """Channels last, in which training is faster, but for the layers that torch gets wrong then."""
+    """Put a network's weights into the memory layout "channels last", in which training is faster, except for layers
+    that torch calculates wrongly in this layout."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d) and _miscalculated(layer):
@@ -40,7 +41,8 @@ def lay_out(network: nn.Module) -> None:
 
 
 def _miscalculated(layer: nn.Conv2d) -> bool:
-    """The gradient of the weights, by torch 2.13 on CPUs in bfloat16, channels last: partly what the memory held."""
+    """Whether torch calculates the gradient of a layer's weights wrongly. torch 2.13 does on CPUs, in bfloat16 and
+    channels last: a part of the gradient is whatever the memory held before."""
     return max(layer.dilation) > 1 and layer.out_channels > 16 and layer.out_channels % 16 > 0
 
 
@@ -49,10 +51,13 @@ def _contiguous(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, 
 
 
 class SegmentationModule(lightning.LightningModule):
-    """Trains the recipe's network; logs the loss, and the mean Dice over labels and validation volumes.
+    """Trains the recipe's network, and logs the loss and the mean Dice over labels and validation volumes.
 
-    recipe: as `Recipe.as_dict` gives it, so that the checkpoint holds plain values. precision: what the recipe's became
-    on this device, for the model's card.
+    Args:
+        recipe: as `Recipe.as_dict` gives it, so that the checkpoint holds only plain values.
+        parts: the cases.
+        steps: of the whole run.
+        precision: of this device, which is the recipe's unless that is "auto"; for the model's card.
     """
 
     def __init__(self, recipe: dict[str, Any], parts: Parts, steps: int, precision: str = "32-true"):
@@ -64,7 +69,7 @@ class SegmentationModule(lightning.LightningModule):
         self.parts, self.steps = parts, steps
         self.clock = None if self.settings.minutes is None else Clock(60 * self.settings.minutes)
         self._watched = watched(self.recipe, parts)
-        self.latest_dice: float | None = None  # of this epoch
+        self.latest_dice: float | None = None  # of this epoch, if it was validated
         self.network = networks.create(self.recipe.network, **self.recipe.options)
         lay_out(self.network)
         self.skipped_steps = 0
@@ -74,7 +79,7 @@ class SegmentationModule(lightning.LightningModule):
         self._scores: dict[str, float] = {}
 
     def training_step(self, batch: LabelledSlice, index: int) -> Tensor:
-        # What chance there is in a network depends on these alone: an interrupted run goes on as it would have.
+        # Random numbers in a network depend only on these. So an interrupted run goes on as if nothing had happened.
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
         output = self._output(batch.image)
         target = one_hot(batch.target, output.logits.shape[1])
@@ -98,7 +103,7 @@ class SegmentationModule(lightning.LightningModule):
         try:
             output: SegmentationOutput = self.network(slices.to(memory_format=torch.channels_last))
         except ValueError as error:
-            if "more than 1 value per channel" not in str(error):  # as torch's batch normalisation refuses
+            if "more than 1 value per channel" not in str(error):  # the words of torch's batch normalisation
                 raise
             raise InputError(
                 f"The network '{self.recipe.network}' can't be trained on one slice at a time: it normalises over the "
@@ -115,7 +120,7 @@ class SegmentationModule(lightning.LightningModule):
             self.trainer.should_stop = True
 
     def on_validation_epoch_start(self) -> None:
-        """Every process validates the same network: batch normalisation has seen other slices in each."""
+        """Give all processes the same network to validate: the batch normalisation of each has seen other slices."""
         self._scores_now = self.clock is None or self.clock.is_time_to_score()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             for buffer in self.network.buffers():
@@ -132,7 +137,7 @@ class SegmentationModule(lightning.LightningModule):
         self._scores[case.id] = sum(scores) / len(scores)
 
     def on_validation_epoch_end(self) -> None:
-        """The mean over cases, not over processes, which may have scored different numbers of them."""
+        """Log the mean Dice over cases, not over processes, since these may have scored different numbers of cases."""
         scores, self._scores = _gathered(self._scores), {}
         if self.clock is not None:
             self.clock.scored()
@@ -147,8 +152,10 @@ class SegmentationModule(lightning.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Leave out a step whose gradient is not finite, and count it: half precision overflows now and then in a
-        backward pass whose loss is sound, and one such step would spoil every weight."""
+        """Leave out a step if its gradient is not finite, and count it.
+
+        With half precision, a gradient overflows now and then although the loss is finite. One such step would destroy
+        every weight."""
         norms = [p.grad.norm() for p in self.network.parameters() if p.grad is not None]
         if not torch.isfinite(torch.stack(norms).sum()):
             self.skipped_steps += 1
@@ -159,7 +166,7 @@ class SegmentationModule(lightning.LightningModule):
                     "smaller learning_rate, a clip, or precision = '32-true' in the recipe. The last checkpoint was "
                     "kept."
                 )
-            optimizer.zero_grad(set_to_none=True)  # an optimiser leaves parameters without a gradient as they are
+            optimizer.zero_grad(set_to_none=True)  # without a gradient, the optimiser changes nothing
             return
         self._skipped_in_a_row = 0
         super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
@@ -200,7 +207,7 @@ def _seed(*numbers: int) -> None:
 
 
 def _all_agree(here: Tensor) -> bool:
-    """Whether it is so in every process: one that stopped alone would leave the others waiting."""
+    """Whether `here` is true in every process. If one process stopped alone, the others would wait for it forever."""
     flag = here.float()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
@@ -208,7 +215,7 @@ def _all_agree(here: Tensor) -> bool:
 
 
 def _gathered(scores: dict[str, float]) -> dict[str, float]:
-    """The scores of all processes, in order of case ids, so that their mean is the same however they were shared."""
+    """The scores of all processes by case id, sorted, so that their mean does not depend on who scored which case."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         everyone: list[Any] = [None] * torch.distributed.get_world_size()
         torch.distributed.all_gather_object(everyone, scores)

@@ -1,4 +1,4 @@
-"""How a network is trained: loss, optimiser, learning rate, and what of it the papers print."""
+"""How a network is trained: loss, optimiser, learning rate and the other settings of a recipe's [optimisation]."""
 
 from __future__ import annotations
 
@@ -20,17 +20,28 @@ _SCHEDULES = ("constant", "cosine", "one_cycle", "plateau", "poly")
 class Optimisation:
     """Settings of a training run.
 
-    loss: a name of `losses.LOSSES`; alpha: of EC-CaM-UNet's Eq. 17, for "ec_cam" alone. foreground: share of the slices
-    of an epoch in which there is a label; None takes them as they are. batch_size: slices per step on all processes
-    together; accumulate: batches whose gradients are averaged for one step. optimiser: adamw, adam (weight decay as a
-    part of the gradient), or sgd with momentum 0.9; beta2: of the first two. schedule of the learning rate: one_cycle
-    (rises over the share `warm_up` of the steps, then falls), cosine, poly ((1 - t)^0.9), constant, or plateau (halved
-    after 50 epochs in which the validation has not become better). ema: decay per step of a moving average of the
-    weights, smaller in the first steps of a run (`averaging`), which is then what is validated and kept. clip: largest
-    norm of the gradient. precision: as Lightning names it, or "auto": bf16-mixed where the device computes fast in
-    bfloat16, else 32-true. validate_every: epochs between validations. select: the "best" checkpoint by validation, or
-    the "last". minutes: time for the whole run, at the end of which the one_cycle is
-    finished, however many of the epochs were done by then (`clock`).
+    Args:
+        loss: a name in `losses.LOSSES`.
+        epochs: in each, as many slices are drawn as there are.
+        batch_size: slices in a batch, on all processes together.
+        learning_rate: the highest one.
+        optimiser: "adamw", "adam" (weight decay is a part of the gradient) or "sgd" (with momentum 0.9).
+        beta2: of adamw and adam.
+        schedule: of the learning rate: "one_cycle" (rises, then falls), "cosine", "poly" ((1 - t)^0.9), "constant", or
+            "plateau" (halved after 50 epochs without a better validation).
+        warm_up: share of the steps in which one_cycle rises.
+        alpha: in EC-CaM-UNet's Eq. 17, only for the loss "ec_cam".
+        foreground: share of the slices in an epoch that have a label; None draws each slice once.
+        accumulate: number of batches whose gradients are averaged for one step.
+        ema: decay per step of a moving average of the weights, which is then validated and kept; see `averaging`.
+        clip: largest norm of the gradient.
+        precision: as Lightning names it, or "auto": bf16-mixed if the device is fast in bfloat16, else 32-true.
+        validate_every: epochs between validations.
+        select: the checkpoint to keep: "best" by validation, or "last".
+        minutes: time for the whole run. one_cycle then ends with it, however many epochs are done; see `clock`.
+
+    Raises:
+        InputError: for settings that do not exist, or do not fit together.
     """
 
     loss: str
@@ -72,7 +83,7 @@ class Optimisation:
 
     @property
     def chooses_by_validation(self) -> bool:
-        """Whether the scores of validation cases decide what comes of the training."""
+        """Whether the scores of validation cases change the result of the training."""
         return self.select == "best" or self.schedule == "plateau"
 
     def make_optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -83,7 +94,7 @@ class Optimisation:
         return kind(parameters, self.learning_rate, betas=(0.9, self.beta2), weight_decay=self.weight_decay)
 
     def make_schedule(self, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler | None:
-        """What changes the learning rate after every step, of `steps` in all; None for "plateau"."""
+        """The schedule that changes the learning rate after every step; None for "plateau". steps: of the whole run."""
         if self.schedule == "plateau":
             return None
         if self.schedule == "one_cycle":
@@ -96,7 +107,7 @@ class Optimisation:
         return LambdaLR(optimizer, factors[self.schedule])
 
     def make_plateau(self, optimizer: torch.optim.Optimizer) -> ReduceLROnPlateau | None:
-        """What changes the learning rate after every validation, by its mean Dice; only for "plateau"."""
+        """For "plateau", the schedule that changes the learning rate by the mean Dice of each validation; else None."""
         if self.schedule != "plateau":
             return None
         return ReduceLROnPlateau(

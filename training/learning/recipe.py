@@ -1,4 +1,4 @@
-"""A recipe: everything that decides what a training run makes, read from a TOML file and kept in the checkpoint."""
+"""A recipe: all settings that the result of a training depends on, read from TOML files and kept in checkpoints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.slices.augment import Augmentation
 from training.slices.split import Split
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-_NETWORK = "network."  # before the names of the network's weights among those of a module
+_NETWORK = "network."  # with this, the names of the network's weights begin in a checkpoint
 _CARD = (
     *("title", "variant", "organ", "modality", "attention", "largest_component", "licence", "data_source"),
     "labels",
@@ -30,8 +30,16 @@ _CARD = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """network, options: as in `networks.create`. card: the fields of the model's card that training does not find out
-    by itself. test_flips: predict with flips when the model is scored."""
+    """All settings of a training.
+
+    Args:
+        network, options: as for `networks.create`.
+        card: the fields of the model's card that training can't find out.
+        test_flips: predict with flips when the model is scored.
+
+    Raises:
+        InputError: for settings that do not fit together.
+    """
 
     network: str
     options: dict[str, Any]
@@ -44,7 +52,7 @@ class Recipe:
     test_flips: bool = False
 
     def __post_init__(self) -> None:
-        loss_function(self.optimisation.loss, self.optimisation.alpha)  # raises what is wrong with them
+        loss_function(self.optimisation.loss, self.optimisation.alpha)  # raises if they are wrong
         self._check_validation()
         self._check_channels()
         self._check_crops()
@@ -105,20 +113,20 @@ class Recipe:
         return tuple(from_json(Label, entry) for entry in self.card["labels"])
 
     def with_changes(self, **changes: Any) -> Recipe:
-        """The same recipe with other values in `optimisation`; None leaves a value as it is."""
+        """The same recipe with other values in `optimisation`. None keeps a value."""
         given = {key: value for key, value in changes.items() if value is not None}
         return replace(self, optimisation=replace(self.optimisation, **given))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for the checkpoint and the card."""
+        """The recipe as plain values, for the checkpoint and the card."""
         return asdict(self)
 
 
 def read_recipe(names: Sequence[str]) -> Recipe:
-    """Read recipe files, each adding to those before it and overriding them.
+    """Read a recipe from several files. Values in a later file replace those in an earlier one.
 
-    names: paths, or names of files in training/recipes/ such as "modern/anunet". A file common.toml beside a file is
-    read before it. Raises `InputError` if a file is missing or the whole is not understood.
+    names: paths, or names of files in training/recipes/ such as "modern/anunet". If there is a common.toml beside a
+    file, it is read first. Raises `InputError` if a file is missing, or the recipe is not complete or not understood.
     """
     try:
         return from_dict(read_tables(names))
@@ -129,8 +137,8 @@ def read_recipe(names: Sequence[str]) -> Recipe:
 
 
 def read_tables(names: Sequence[str]) -> dict[str, Any]:
-    """What recipe files say together, as `read_recipe` reads them; a part of a recipe, too. Raises `InputError` if a
-    file is missing or no TOML."""
+    """The tables of several recipe files, joined as for `read_recipe`. They need not be a whole recipe. Raises
+    `InputError` if a file is missing or no TOML."""
     values: dict[str, Any] = {}
     read: list[Path] = []
     for path in map(_find, names):
@@ -155,7 +163,7 @@ def _find(name: str) -> Path:
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes that come with the project."""
+    """The names of the recipes in training/recipes/."""
     paths = sorted(RECIPES.glob("*/*.toml"))
     return [str(path.relative_to(RECIPES).with_suffix("")) for path in paths if path.stem != "common"]
 
@@ -168,7 +176,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Both tables; where both have a value, the second's, and where both values are tables, these merged."""
+    """Two tables as one. If both have a key, the second's value is taken; two values that are tables are merged."""
     result = dict(first)
     for key, value in second.items():
         both = isinstance(value, dict) and isinstance(first.get(key), dict)
@@ -177,7 +185,7 @@ def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
-    """The recipe that `as_dict` made, or a TOML file holds."""
+    """The recipe from plain values, as `as_dict` or TOML files give them. Raises `InputError` if they do not fit."""
     parts = {
         "dataset": Source,
         "split": Split,
@@ -206,7 +214,7 @@ def _names(kind: Any) -> list[str]:
 
 
 def _made(kind: Any, section: str, values: dict[str, Any]) -> Any:
-    """The dataclass with these values. Raises `InputError` that names what is too much or missing."""
+    """A dataclass with these values. Raises `InputError` with the name of a value that is unknown or missing."""
     where = f"[{section}]" if section else "the recipe"
     if unknown := [name for name in values if name not in _names(kind)]:
         raise InputError(f"There is no '{unknown[0]}' in {where}; there can be: {', '.join(_names(kind))}.")
@@ -220,8 +228,9 @@ def _made(kind: Any, section: str, values: dict[str, Any]) -> Any:
 
 
 def refuse_another(checkpoint: Path, recipe: Recipe) -> None:
-    """Raises `InputError`, which names a difference, if a checkpoint was made by another recipe; what its card only
-    tells people, and which maps it shows, may differ."""
+    """Raises `InputError` with a difference if a checkpoint was made by another recipe.
+
+    The fields of the card may differ, except for the labels and `largest_component`."""
     if found := next(_differences(_decisive(recipe_of(checkpoint)), _decisive(recipe)), None):
         raise InputError(
             f"The run in '{checkpoint.parent}' was made by another recipe ({found}); go on with that one, or give "
@@ -230,7 +239,7 @@ def refuse_another(checkpoint: Path, recipe: Recipe) -> None:
 
 
 def _decisive(recipe: Recipe) -> dict[str, Any]:
-    """What weights and scores depend on."""
+    """The settings on which weights and scores depend."""
     return recipe.as_dict() | {"card": {name: recipe.card[name] for name in ("labels", "largest_component")}}
 
 
@@ -248,24 +257,24 @@ def recipe_of(checkpoint: Path) -> Recipe:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint of `training.train`, executing nothing. Raises `InputError` for other files."""
+    """Read a checkpoint of `training.train`, without executing anything in it. Raises `InputError` for other files."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         content["hyper_parameters"]["recipe"]["network"], content["state_dict"]
-    except Exception as error:  # torch.load raises whatever its parsers meet in a damaged file
+    except Exception as error:  # torch.load can raise anything for a damaged file
         raise InputError(f"'{path}' is not a checkpoint of training.train, or is damaged.") from error
-    content["hyper_parameters"]["recipe"].get("card", {}).pop("reference", None)  # recipes once had it; now the network
+    content["hyper_parameters"]["recipe"].get("card", {}).pop("reference", None)  # older recipes have it
     return dict(content)
 
 
 def network_weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """The network's weights in the content of a checkpoint, by the network's own names."""
+    """The network's weights in the content of a checkpoint, by their names in the network."""
     found = checkpoint["state_dict"].items()
     return {name.removeprefix(_NETWORK): tensor for name, tensor in found if name.startswith(_NETWORK)}
 
 
 def _tuples(table: dict[str, Any]) -> dict[str, Any]:
-    """A table whose lists became tuples, also within lists: what frozen dataclasses hold."""
+    """The table with all lists turned to tuples, also lists in lists, since frozen dataclasses hold tuples."""
 
     def frozen(value: Any) -> Any:
         return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value

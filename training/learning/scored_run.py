@@ -1,4 +1,4 @@
-"""A run and the table of its scores, made once: what comparisons, cross-validations and papers' tables consist of."""
+"""A run with the table of its scores. Comparisons, cross-validations and papers' tables consist of such runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from training.train import RunOptions, refuse_other_cases, train
 
 @dataclass(frozen=True)
 class ScoredRun:
-    """A run of a recipe. table: the CSV file of its scores in the folder of the run; there once all is done."""
+    """A run of a recipe.
+
+    Args:
+        recipe: of the run.
+        root: folder of the data set.
+        table: the CSV file of its scores, in the folder of the run. It exists only when the run is done.
+    """
 
     recipe: Recipe
     root: Path
@@ -25,12 +31,12 @@ class ScoredRun:
 
     @property
     def folder(self) -> Path:
-        """Of the run; it may hold several tables."""
+        """The folder of the run. It may hold several tables."""
         return self.table.parent
 
     @property
     def is_done(self) -> bool:
-        """Whether it was trained and scored."""
+        """Whether the run was trained and scored."""
         return self.table.is_file()
 
     def checkpoint(self) -> dict[str, Any]:
@@ -38,15 +44,22 @@ class ScoredRun:
         return read_checkpoint(self.folder / f"{self.recipe.optimisation.select}.ckpt")
 
     def make(self, options: RunOptions, score: Callable[[dict[str, Any]], list[Score]]) -> list[Score]:
-        """The scores; trains first, or goes on with it, unless that is done. score: finds them for the content of the
-        checkpoint. Raises `InputError` if the folder holds the run of another recipe or of other cases."""
+        """Train, or go on with the training, and score; then read the scores. If the run is done, only read them.
+
+        Args:
+            options: of the run.
+            score: a function that scores the content of a checkpoint.
+
+        Raises:
+            InputError: if the folder holds a run of another recipe, or of other cases.
+        """
         if not self.is_done:
             train(self.recipe, self.root, self.folder, options)
             write_scores(self.table, score(self.checkpoint()))
         return self.read()
 
     def read(self) -> list[Score]:
-        """The scores of a run that is done. Raises `InputError` if they are those of another recipe or other cases."""
+        """Read the scores of a run that is done. Raises `InputError` if it had another recipe, or other cases."""
         last = self.folder / "last.ckpt"
         if last.is_file():
             refuse_another(last, self.recipe)

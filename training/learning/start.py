@@ -1,4 +1,4 @@
-"""First weights that were learnt on other data, instead of random ones."""
+"""Begins a training with weights that were learnt on other data, instead of random ones."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _CREATIVE_COMMONS = re.compile(r"CC0-1\.0|CC-BY(-NC)?(-SA)?-4\.0")
 
 @dataclass(frozen=True)
 class Learnt:
-    """Weights of a network, by their names, and what they were learnt on, first weights of theirs included."""
+    """Weights of a network by their names, and what they were learnt on, including earlier trainings."""
 
     weights: dict[str, Tensor]
     on: FirstWeights
 
 
 def learnt(given: str) -> Learnt:
-    """The weights of a run or of a model.
+    """Read the weights of a run or of a model.
 
     Args:
-        given: path of a run's checkpoint; id of a model, or path of its folder.
+        given: path of a run's checkpoint, id of a model, or path of a model's folder.
 
     Raises:
-        InputError: if it is none of them.
+        InputError: if it is none of these, or can't be read.
     """
     if Path(given).is_file():
         return of_checkpoint(read_checkpoint(Path(given)))
@@ -47,7 +47,7 @@ def learnt(given: str) -> Learnt:
 
 
 def of_checkpoint(content: dict[str, Any]) -> Learnt:
-    """The weights in a run's checkpoint."""
+    """The weights in the content of a run's checkpoint."""
     run = content["hyper_parameters"]
     card = run["recipe"]["card"]
     own = FirstWeights(card["data_source"], tuple(run["cases"]["training"]), card["licence"])
@@ -55,17 +55,23 @@ def of_checkpoint(content: dict[str, Any]) -> Learnt:
 
 
 def first_weights_of(content: dict[str, Any]) -> FirstWeights | None:
-    """What the run of a checkpoint began with, None if its first weights were random."""
+    """The weights that the run of a checkpoint began with; None if they were random."""
     start = content["hyper_parameters"].get("start")
     return from_json(FirstWeights, start) if start else None
 
 
 def begin_with(module: SegmentationModule, first: Learnt) -> str:
-    """Give a module weights that were learnt before where names and shapes are the same: all but the heads, if the
-    labels differ. What they were learnt on is kept with the new weights, for the model's card. Returns a sentence.
+    """Put weights that were learnt before into a module, as far as names and shapes are the same.
+
+    If the labels differ, the heads of the network keep their random weights. What the weights were learnt on is kept in
+    the module, for the model's card.
+
+    Returns:
+        A sentence for the user.
 
     Raises:
-        InputError: if less than half of the weights fit, or if no licence keeps both those of the data and theirs.
+        InputError: if less than half of the weights fit, or if no licence is known that satisfies both the new data and
+            the first weights.
     """
     licence_of_both(module.recipe.card["licence"], first.on.licence)
     own = module.network.state_dict()
@@ -82,14 +88,14 @@ def begin_with(module: SegmentationModule, first: Learnt) -> str:
 
 
 def licence_of_both(own: str, first: str) -> str:
-    """The licence of weights that began with others: the conditions of both.
+    """The licence of weights that were trained from first weights. It has the conditions of both licences.
 
     Args:
-        own: what the data ask for that they were trained on; a "LicenseRef-..." is the owner's to say, and stays.
-        first: that of the first weights; empty if it is not known.
+        own: the licence that the training data ask for. "LicenseRef-..." is the owner's decision, and is kept.
+        first: the licence of the first weights; empty if it is not known.
 
     Raises:
-        InputError: for two of which none is known that keeps both.
+        InputError: if no licence is known that has the conditions of both.
     """
     if own == first or not first or own.startswith("LicenseRef-"):
         return own
@@ -104,7 +110,7 @@ def licence_of_both(own: str, first: str) -> str:
 
 
 def _all_of(own: FirstWeights, earlier: FirstWeights | None) -> FirstWeights:
-    """Both as one, so that no card forgets whom its weights have seen."""
+    """Two trainings as one, so that the card names all cases that the weights were trained on."""
     if earlier is None:
         return own
     cases = (*own.training_cases, *(case for case in earlier.training_cases if case not in own.training_cases))

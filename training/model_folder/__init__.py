@@ -1,1 +1,1 @@
-"""What the folder of a trained model is made of."""
+"""Makes the parts of a trained model's folder: weights, scores and influence for the card, ONNX, metadata."""

@@ -1,4 +1,4 @@
-"""A model's facts in the form of the metadata file of MONAI bundles, for tools that read these."""
+"""Makes the metadata of a MONAI bundle from a model's card, for tools that read bundles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from AttnSegLib.models.preprocessing import Preprocessing
 
 
 def bundle_metadata(spec: ModelSpec) -> dict[str, Any]:
-    """What MONAI's `meta_schema_20240725` asks for, as far as a slice-wise model has it."""
+    """The fields of MONAI's `meta_schema_20240725`, as far as they make sense for a model that works on slices."""
     channels = {str(number): what for number, what in enumerate(_channels(spec.preprocessing))}
     classes = {"0": "background", **{str(label.value): label.name for label in spec.labels}}
     image = {"type": "image", "format": "magnitude", "modality": spec.modality, "num_channels": len(channels)}
@@ -44,7 +44,7 @@ def bundle_metadata(spec: ModelSpec) -> dict[str, Any]:
 
 
 def _channels(preprocessing: Preprocessing) -> list[str]:
-    """What each channel holds."""
+    """What each channel of the input holds, in words."""
     if not preprocessing.neighbours:
         return ["image"] * preprocessing.channels
     steps = range(-preprocessing.neighbours, preprocessing.neighbours + 1)

@@ -1,4 +1,4 @@
-"""The scores on a model's card: those of its weights as they are stored, by the predictor that users run."""
+"""Makes the scores on a model's card. They are measured with the stored weights, and with the predictor of users."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from training.scoring.scores import Score
 from training.scoring.truth import Truth
 from training.slices.case import Case
 
-_MOST_LOST = 0.002  # of the mean Dice, by storing weights in 8 bits
-_LEAST_DICE = 0.01  # of a label that is found
+_MOST_LOST = 0.002  # mean Dice; storing weights in 8 bits must cost less
+_LEAST_DICE = 0.01  # mean Dice; a label with less counts as not found
 
 _MEANING = (
     "mean over labels and patients of the Dice of all that a patient has, empty slices included, on patients that were "
     "never trained on and that chose nothing"
 )
-_FEW = 5  # test patients, up to which a score says little
+_FEW = 5  # the score of fewer test patients says little
 
 NO_SCORE = "no score yet"
 
@@ -33,11 +33,13 @@ Scores = dict[str, list[Score]]
 
 @dataclass(frozen=True)
 class CardScoring:
-    """What the scores of a card are made of.
+    """How to score a model for its card.
 
-    cases: to predict. are_test: whether these are test cases, or a few that were trained on, since there are no test
-    cases. in_32_bits: the network before its weights were stored in 8 bits, None if they were not. may_find_nothing:
-    whether a model that misses a label in all cases gets a card, too.
+    Args:
+        cases: to predict.
+        are_test: whether they are test cases. If there are none, they are a few cases that the model was trained on.
+        in_32_bits: the network before its weights were stored in 8 bits; None if they were not.
+        may_find_nothing: allow a model that finds a label in no case.
     """
 
     cases: Sequence[Case]
@@ -47,14 +49,20 @@ class CardScoring:
 
     @property
     def patients(self) -> dict[str, str]:
-        """Case id to patient."""
+        """The patient of each case, by case id."""
         return {case.id: case.patient for case in self.cases}
 
 
 def card_scores(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> ScoreFacts:
-    """The scores of a card, with what 8 bits cost if the weights are stored so.
+    """Score a model for its card. If its weights are stored in 8 bits, the loss of Dice by this is measured, too.
 
-    Raises `InputError` if a label is found in no case, if 8 bits cost too much, or if a case can't be read.
+    Args:
+        spec: the model, with its weights in place.
+        recipe: that it was trained by.
+        scoring: how to score.
+
+    Raises:
+        InputError: if a label is found in no case, if 8 bits cost too much Dice, or if a case can't be read.
     """
     scores = _evaluated(spec, recipe, scoring)
     missed = labels_missed(scores["shipped"], spec.labels)
@@ -70,26 +78,30 @@ def card_scores(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> ScoreF
 
 
 def labels_missed(scores: Sequence[Score], labels: Sequence[Label]) -> list[Label]:
-    """The labels that one model finds nowhere, or with next to no Dice in the cases that have them."""
+    """The labels that a model finds in no case, or with a mean Dice of almost 0 in the cases that have them.
+
+    scores: of one model."""
     missed = []
     for label in labels:
         own = [one for one in scores if one.label == label.id]
-        judged = [one for one in own if one.reference_ml > 0] or own  # where there is none, to find none is right
+        judged = [one for one in own if one.reference_ml > 0] or own  # cases without the label say nothing here
         if all(one.volume_ml == 0 for one in own) or _mean_dice(judged) < _LEAST_DICE:
             missed.append(label)
     return missed
 
 
 def dice_by_patient(scores: Sequence[Score], patients: Mapping[str, str]) -> float | None:
-    """The mean Dice of one model over labels and patients, each of all files of a patient together: slices in files of
-    their own are no patients, and nothing in an empty one is no success.
+    """The mean Dice of one model over labels and patients.
+
+    All files of a patient count as one, since slices in several files are not several patients. Files in which a label
+    is neither in the truth nor in the result are left out, since they are no success.
 
     Args:
-        scores: of its cases.
-        patients: case id to patient.
+        scores: of one model.
+        patients: the patient of each case, by case id.
 
     Returns:
-        None if nobody has any of the labels, and nothing of them was found.
+        The mean; None if no label is in any truth or result.
     """
     own: dict[tuple[str, str], list[Score]] = {}
     for one in scores:
@@ -104,7 +116,8 @@ def _together(scores: Sequence[Score]) -> Counts:
 
 
 def _evaluated(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> Scores:
-    """As shipped; for test cases without post-processing, too, so that everyone can see what it does; in 32 bits."""
+    """The scores of the model as it is shipped; for test cases, also without post-processing, to show its effect; and
+    with weights in 32 bits, if it is stored in 8."""
     predictors = {"shipped": SlicePredictor.from_model(spec)}
     if scoring.are_test:
         predictors["plain"] = SlicePredictor.from_model(replace(spec, largest_component=False))
@@ -132,7 +145,7 @@ def _of_test(scores: Scores, recipe: Recipe, scoring: CardScoring) -> ScoreFacts
 def _with_cost_of_8_bits(
     facts: ScoreFacts, scores: Scores, labels: Sequence[Label], scoring: CardScoring
 ) -> ScoreFacts:
-    """Raises `InputError` if it is too much."""
+    """The facts, with the Dice that is lost by 8 bits. Raises `InputError` if this is too much."""
     lost = _dice_lost(scores, scoring)
     if lost >= _MOST_LOST:
         raise InputError(

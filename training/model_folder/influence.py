@@ -1,4 +1,4 @@
-"""Does attention matter? python -m training.model_folder.influence MODEL ... --root DATA --out FOLDER [--on-card]"""
+"""Measures how much attention matters: python -m training.model_folder.influence MODEL ... --root DATA --out FOLDER"""
 
 from __future__ import annotations
 
@@ -59,19 +59,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _write_on_card(folder: Path, facts: AttentionFacts) -> None:
     spec = load_card(folder / CARD)
-    known = spec.size_bytes if spec.url else None  # of weights that lie beside the card, the reader finds it
+    known = spec.size_bytes if spec.url else None  # if the weights lie beside the card, the reader finds it
     write_card(replace(with_influence(spec, facts), size_bytes=known), folder)
 
 
 def with_influence(spec: ModelSpec, facts: AttentionFacts) -> ModelSpec:
-    """The card with what was measured: its maps in order of influence, and none that changes nothing among those that
-    are shown by default, unless all are such."""
+    """The card with the measured influence. Its maps are sorted by influence, and those that are shown by default are
+    chosen by `default_maps`, so that they matter if any map does."""
     measured = replace(spec, influence=facts, attention=default_maps(spec.attention, facts.maps))
     return replace(measured, facts=replace(spec.facts, maps=measured.maps_by_influence))
 
 
 def write_influence_summary(folder: Path) -> str:
-    """Write influence.md of all models measured in a folder; returns the table."""
+    """Write influence.md with all models that were measured in a folder, and return its table."""
     body: list[list[str]] = []
     for own in all_measured(folder):
         facts = attention_facts(read_influences(own / _TABLE))
@@ -112,13 +112,13 @@ def _measured(spec: ModelSpec, options: argparse.Namespace) -> AttentionFacts:
 
 
 class _Study:
-    """All of one model."""
+    """The study of one model."""
 
     def __init__(self, spec: ModelSpec, truth: Truth, compute: Compute, every: int):
         self._spec, self._truth, self._compute, self._every = spec, truth, compute, every
 
     def write(self, folder: Path) -> None:
-        """Write influence.csv."""
+        """Measure the model, and write influence.csv into a folder."""
         switched_off = SwitchedOff(SlicePredictor.from_model(self._spec, self._compute), self._every)
         measured: list[CaseInfluence] = []
         for case in tqdm(self._truth.cases, unit="case", disable=None):

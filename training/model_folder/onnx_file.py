@@ -1,4 +1,4 @@
-"""A network as an ONNX file, for programs without torch."""
+"""Writes a network as an ONNX file, for programs without torch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from AttnSegLib.errors import InputError
 
-_TOLERANCE = 1e-4  # of logits, where they are spread by about 1
+_TOLERANCE = 1e-4  # largest difference of logits, for a standard deviation of up to 1; more for a larger one
 
 
 class _Logits(nn.Module):
-    """A network that says nothing but its logits."""
+    """A network that returns only its logits."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -26,13 +26,23 @@ class _Logits(nn.Module):
 
 
 def write_onnx(network: nn.Module, channels: int, size: tuple[int, int], path: Path) -> None:
-    """Write a network for any number of slices (N, C, H, W) of one size in pixels: Omega-Net's regions need to know it.
+    """Write a network that takes any number of slices (N, C, H, W), all of one size.
 
-    Raises `InputError` if the file does not say the same as torch, or if onnx and onnxruntime are not installed.
+    The size is fixed, since Omega-Net's regions depend on it.
+
+    Args:
+        network: to write.
+        channels: C.
+        size: H and W, in pixels.
+        path: of the file.
+
+    Raises:
+        InputError: if a package for ONNX is not installed, if the network can't take slices of this size, or if the
+            file gives other results than torch.
     """
     try:
         import onnxruntime
-        import onnxscript  # noqa: F401  # torch's exporter needs it, and would say so at length
+        import onnxscript  # noqa: F401  # torch's exporter needs it, and its own message is long
     except ImportError as error:
         raise InputError(
             "An ONNX file needs onnx, onnxscript and onnxruntime; install them, or leave --onnx out."
@@ -51,7 +61,7 @@ def write_onnx(network: nn.Module, channels: int, size: tuple[int, int], path: P
         input_names=["slices"],
         output_names=["logits"],
     )
-    assert program is not None  # of dynamo=True; for mypy
+    assert program is not None  # never None with dynamo=True; for mypy
     program.save(path)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     with torch.inference_mode():

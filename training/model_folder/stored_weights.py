@@ -1,4 +1,4 @@
-"""The weights file of a model, in 32, 16 or 8 bits a weight: docs/decisions/0011-eight-bits.md."""
+"""Writes the weights file of a model, with 32, 16 or 8 bits for each weight: docs/decisions/0011-eight-bits.md."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from AttnSegLib.errors import InputError
 
 Bits = Literal[8, 16, 32]
 BITS: tuple[Bits, ...] = get_args(Bits)
-_HIGHEST = 127  # of the whole numbers in 8 bits; -128 stays unused, so that they are symmetric
-_FEWEST = 1000  # weights of a kernel in 8 bits: smaller ones, such as heads, would save next to nothing
-_HALF_KEEPS = 2**-10  # of a value, at least, unless it is too large or too small for half precision
+_HIGHEST = 127  # the largest number in 8 bits; -128 is not used, so that the range is symmetric
+_FEWEST = 1000  # kernels with fewer weights, such as heads, are not stored in 8 bits: it would save almost nothing
+_HALF_KEEPS = 2**-10  # half precision changes a value by no more than this share, unless it is too large or too small
 
 
 def write_weights(network: nn.Module, bits: Bits, path: Path) -> None:
-    """Write what `AttnSegLib.models.weights.load_weights` reads.
+    """Write a network's weights, to be read by `AttnSegLib.models.weights.load_weights`.
 
-    bits: of a weight. With 8, this holds for kernels only; all else is in 16, or in 32 where 16 lose it.
-    Raises `InputError` for weights that are not finite, or too large for 16 bits.
+    Args:
+        network: whose weights are written.
+        bits: for each weight. With 8, only large kernels have 8 bits. All other weights have 16, or 32 if they do not
+            fit into 16.
+        path: of the file.
+
+    Raises:
+        InputError: for weights that are not finite, or too large for 16 bits if these were asked for.
     """
     weights = network.state_dict()
     if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
@@ -37,7 +43,7 @@ def write_weights(network: nn.Module, bits: Bits, path: Path) -> None:
 
 
 def _output_axes(network: nn.Module) -> dict[str, int]:
-    """The names of all kernels, and which of their axes counts the output channels."""
+    """The names of all kernels, each with the axis of its output channels."""
     return {
         f"{name}.weight": int(getattr(module, "transposed", False))
         for name, module in network.named_modules()
@@ -56,17 +62,24 @@ def _in_8_bits(weights: dict[str, Tensor], axes: dict[str, int]) -> dict[str, Te
 
 
 def quantised(kernel: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Whole numbers (int8, the kernel's shape) and a scale for each channel along an axis (float32, of size 1 along all
-    other axes), whose product is the kernel, but for half a scale at most."""
+    """A kernel as whole numbers times a scale. The product differs from the kernel by at most half a scale.
+
+    Args:
+        kernel: of any shape.
+        axis: that of the output channels, each of which gets a scale.
+
+    Returns:
+        The numbers, int8, in the shape of the kernel; and the scales, float32, with size 1 along all other axes.
+    """
     kernel = kernel.float()
     others = [other for other in range(kernel.dim()) if other != axis]
     largest = kernel.abs().amax(dim=others, keepdim=True)
-    scale = (largest / _HIGHEST).clamp(min=torch.finfo(torch.float32).tiny)  # of a channel of zeros: not 0
+    scale = (largest / _HIGHEST).clamp(min=torch.finfo(torch.float32).tiny)  # a scale is never 0
     return (kernel / scale).round().clamp(-_HIGHEST, _HIGHEST).to(torch.int8), scale
 
 
 def _half_loses(tensor: Tensor) -> bool:
-    """Whether some value is too large or too small for half precision."""
+    """Whether a value in a tensor is too large or too small for half precision."""
     return tensor.is_floating_point() and not torch.allclose(tensor.half().float(), tensor, rtol=_HALF_KEEPS, atol=0)
 
 

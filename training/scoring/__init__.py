@@ -1,1 +1,1 @@
-"""Scores of models: what is scored, against what, and the tables, tests and figures made of it."""
+"""Scores models against reference label maps, and makes tables, statistical tests and figures of the scores."""

@@ -1,4 +1,4 @@
-"""What can be scored: a model, or a folder of label maps that anything else predicted."""
+"""What can be scored: a model, or a folder of label maps, whoever made them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,25 @@ _SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
 
 
 class Candidate(Protocol):
-    """Someone whose label maps are scored."""
+    """Something whose label maps are scored."""
 
     @property
     def name(self) -> str:
-        """As it stands in tables."""
+        """Its name in tables."""
 
     def find(self, case_id: str, volume: Volume) -> Found:
-        """Its label map of a case."""
+        """Give its label map of a case."""
 
 
 class Model:
-    """A trained model. flips: also predict flipped slices, and take the mean. probabilities: keep them, for the AUC."""
+    """A trained model.
+
+    Args:
+        name: in tables.
+        predictor: runs the model.
+        flips: also predict flipped slices, and take the mean.
+        probabilities: keep them, which the AUC needs.
+    """
 
     def __init__(self, name: str, predictor: SlicePredictor, *, flips: bool = False, probabilities: bool = False):
         self.name = name
@@ -40,7 +47,7 @@ class Model:
         self._options = PredictionOptions(flips=flips, probabilities=probabilities)
 
     def find(self, case_id: str, volume: Volume) -> Found:
-        """Predict."""
+        """Predict the label map of a case."""
         prediction = self._predictor.predict(volume, self._options)
         seconds, stack = prediction.seconds, prediction.stack
         return Found(self.name, case_id, prediction.label_map, prediction.probabilities, seconds, stack)
@@ -54,7 +61,7 @@ class Folder:
         self._folder = folder
 
     def find(self, case_id: str, volume: Volume) -> Found:
-        """Read. Raises `InputError` if the case has no file, or one on another grid."""
+        """Read the label map of a case. Raises `InputError` if there is none, or it lies on another grid."""
         for suffix in _SUFFIXES:
             path = self._folder / f"{case_id}{suffix}"
             if path.is_file():
@@ -63,7 +70,7 @@ class Folder:
 
 
 def network_of(checkpoint: dict[str, Any], level: int | None = None) -> nn.Module:
-    """The trained network in the content of a checkpoint. level: prune an ANU-Net."""
+    """The trained network in the content of a checkpoint. level: to which an ANU-Net is pruned; None for all of it."""
     recipe = from_dict(checkpoint["hyper_parameters"]["recipe"])
     network = networks.create(recipe.network, **recipe.options)
     network.load_state_dict(network_weights(checkpoint))
@@ -73,13 +80,20 @@ def network_of(checkpoint: dict[str, Any], level: int | None = None) -> nn.Modul
 def predictor_of(
     checkpoint: dict[str, Any], compute: Compute, level: int | None = None, *, largest_component: bool = False
 ) -> SlicePredictor:
-    """What runs the trained network in the content of a checkpoint. level: prune an ANU-Net."""
+    """A predictor for the trained network in the content of a checkpoint.
+
+    Args:
+        checkpoint: its content.
+        compute: device, batch size and precision.
+        level: to which an ANU-Net is pruned; None for all of it.
+        largest_component: keep only the largest component of each label.
+    """
     preprocessing = from_dict(checkpoint["hyper_parameters"]["recipe"]).preprocessing
     return SlicePredictor(network_of(checkpoint, level), preprocessing, compute, Traits(largest_component))
 
 
 def plain_label(value: int, name: str) -> Label:
-    """A label of which only value and name are known."""
+    """A label with this value and name, and a colour and codes that say nothing more."""
     tissue = Code("SCT", "85756007", "Tissue")
     colors = ((152, 55, 13), (88, 141, 201), (111, 184, 210), (244, 214, 49), (120, 164, 84))
     return Label(value, name.capitalize(), colors[(value - 1) % len(colors)], tissue, tissue)

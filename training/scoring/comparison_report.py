@@ -1,4 +1,4 @@
-"""What a comparison of networks leaves behind: scores, tables with costs and differences, and pictures."""
+"""Writes the files of a comparison of networks: scores, tables with costs and differences, and pictures."""
 
 from __future__ import annotations
 
@@ -36,13 +36,20 @@ its 95 % confidence interval; p: paired t-test; p (Holm): corrected for all rows
 _COLORS = {"the five": "#D55E00", "baselines": "#0072B2"}
 _TIMED = 8  # slices
 _ROUNDS = 3
-_FAR = 0.2  # Dice under the median: such networks would press all others together
+_FAR = 0.2  # networks with a Dice further below the median are not drawn: the others would be too close together
 
 
 @dataclass(frozen=True, eq=False)
 class ComparedNetworks:
-    """Rows of the comparison. scores: of models named as the rows; patients: of their cases. By title, predictors: the
-    trained networks of one seed; logs: the metrics.csv of each seed. truth: what they were scored against."""
+    """The networks of a comparison, each with the title of its row.
+
+    Args:
+        scores: the models in them have the titles of the rows.
+        patients: the patient of each case, by case id.
+        predictors: by title, the trained network of one seed.
+        logs: by title, the metrics.csv of each seed.
+        truth: what they were scored against.
+    """
 
     scores: Sequence[Score]
     patients: Mapping[str, str]
@@ -51,14 +58,19 @@ class ComparedNetworks:
     truth: Truth
 
     def titles(self, *wanted: str) -> list[str]:
-        """Those of the wanted rows that there are."""
+        """Those of the wanted titles that are in the comparison."""
         return [title for title in wanted if title in self.predictors]
 
 
 @dataclass(frozen=True)
 class RowCost:
-    """parameters: number; macs: multiply-accumulates for a slice as the network gets it; seconds: for a slice, with all
-    around the network."""
+    """What a network costs.
+
+    Args:
+        parameters: their number.
+        macs: multiply-accumulate operations for a slice, in the size that the network gets.
+        seconds: for a slice, including the steps before and after the network.
+    """
 
     parameters: int
     macs: int
@@ -66,13 +78,15 @@ class RowCost:
 
 
 def write_comparison_report(compared: ComparedNetworks, out: Path, pictures: Path) -> str:
-    """Write scores.csv, training.csv and summary.md into a folder, and pictures into another; returns the tables."""
+    """Write scores.csv, training.csv and summary.md into the folder `out`, and pictures into the folder `pictures`.
+
+    Returns the text of summary.md."""
     costs = measure_costs(compared)
     text = comparison_tables(compared, costs)
     write_scores(out / "scores.csv", compared.scores)
     write_logs(out / "training.csv", compared.logs)
     (out / "summary.md").write_text(text, encoding="utf-8")
-    every = list(compared.predictors)  # where there are only ablations
+    every = list(compared.predictors)  # used if there are only ablations
     shown = compared.titles(*FIVE, REFERENCE) or every
     networks = compared.titles(*FIVE, *BASELINES) or every
     best_first = sorted(networks, key=lambda title: -np.mean(list(_by_patient(compared, title).values())))
@@ -90,8 +104,8 @@ def write_comparison_report(compared: ComparedNetworks, out: Path, pictures: Pat
 
 
 def write_logs(path: Path, logs: Mapping[str, Mapping[int, Path]]) -> None:
-    """Write the lines of all logs under one header, each after its row and seed. What several levels of a network share
-    stands there once."""
+    """Write the lines of all logs into one table, each after the title of its row and its seed. A log that several rows
+    share, such as the levels of a network, is written once."""
     written: set[Path] = set()
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -107,7 +121,8 @@ def write_logs(path: Path, logs: Mapping[str, Mapping[int, Path]]) -> None:
 
 
 def measure_costs(compared: ComparedNetworks) -> dict[str, RowCost]:
-    """Of each row: times as medians of rounds in which all take their turn, on the middle slices of a case."""
+    """The costs of each network, by title. Times are medians of several rounds, in each of which every network predicts
+    the middle slices of a case."""
     volume = compared.truth.read(compared.truth.cases[0]).volume
     stacks = {title: SliceStack.of(volume, one.preprocessing) for title, one in compared.predictors.items()}
     seconds: dict[str, list[float]] = {title: [] for title in compared.predictors}
@@ -119,12 +134,12 @@ def measure_costs(compared: ComparedNetworks) -> dict[str, RowCost]:
         chosen, size = row(title), max(stack.model_size)
         level = {"level": chosen.level} if chosen.level else {}
         cost = measure_network(chosen.network, size, **chosen.options, **level)
-        costs[title] = RowCost(cost.parameters, cost.macs, float(np.median(seconds[title][1:])))  # the first is cold
+        costs[title] = RowCost(cost.parameters, cost.macs, float(np.median(seconds[title][1:])))  # the first is slower
     return costs
 
 
 def comparison_tables(compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> str:
-    """The networks, then the ablations, in Markdown, the best Dice first."""
+    """Two Markdown tables, for the networks and for the ablations, the best Dice first."""
     parts = []
     for heading, group in (("The five, and what they are compared with", FIVE | BASELINES), ("Ablations", ABLATIONS)):
         if titles := compared.titles(*group):
@@ -133,13 +148,16 @@ def comparison_tables(compared: ComparedNetworks, costs: Mapping[str, RowCost]) 
 
 
 def difference(compared: ComparedNetworks, title: str) -> tuple[float, float, float] | None:
-    """How much higher the Dice of a row is than the reference's: mean over patients, half the width of its 95 %
-    confidence interval, and p, by the paired t-test. Several seeds of a patient become their mean first. None if there
-    are fewer than two patients.
+    """How much higher the Dice of a row is than that of the reference network.
 
-    A bootstrap of three patients would give an interval that is much too narrow.
+    The scores of several seeds and cases of a patient become their mean first. Then a paired t-test is made over
+    patients. A bootstrap of three patients would give an interval that is much too narrow.
+
+    Returns:
+        The mean difference, half the width of its 95 % confidence interval, and p. None for the reference itself, or
+        for fewer than two patients.
     """
-    from scipy import stats  # half a second, which other commands need not wait for
+    from scipy import stats  # imported here, since it takes half a second
 
     own, other = _by_patient(compared, title), _by_patient(compared, REFERENCE)
     pairs = [own[patient] - other[patient] for patient in own if patient in other]
@@ -152,7 +170,8 @@ def difference(compared: ComparedNetworks, title: str) -> tuple[float, float, fl
 
 
 def cost_plot(path: Path, compared: ComparedNetworks, costs: Mapping[str, RowCost]) -> None:
-    """Write a PNG: mean Dice of each network against its operations; those that are far below the others, by name."""
+    """Write a PNG with the mean Dice of each network against its operations. Networks that are far below the others are
+    only named."""
     figure = Figure(figsize=(8.5, 5.0), layout="constrained", dpi=150)
     axes = figure.subplots()
     points = [
@@ -213,7 +232,7 @@ def _table(titles: Sequence[str], compared: ComparedNetworks, costs: Mapping[str
 
 
 def _by_patient(compared: ComparedNetworks, title: str) -> dict[str, float]:
-    """The mean Dice of each patient."""
+    """The mean Dice of each patient in a row."""
     found: dict[str, list[float]] = {}
     for one in compared.scores:
         if one.model == title:
@@ -222,7 +241,7 @@ def _by_patient(compared: ComparedNetworks, title: str) -> dict[str, float]:
 
 
 def _time(predictor: SlicePredictor, stack: SliceStack) -> float:
-    """Seconds for one of the slices in the middle."""
+    """Seconds for one slice: the mean over the middle slices of a stack."""
     shape, axis = stack.volume.voxels.shape, stack.axes[0]
     first = max(0, (shape[axis] - _TIMED) // 2)
     stop = min(shape[axis], first + _TIMED)

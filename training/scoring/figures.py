@@ -1,4 +1,4 @@
-"""Figures for reports and papers: box plots of scores, and how training converged."""
+"""Draws figures for reports and papers: box plots of scores, and curves of loss and Dice during training."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from AttnSegLib.errors import InputError
 from training.scoring.scores import Score
 from training.scoring.summary import title
 
-# Okabe and Ito's colours, which people of every kind of colour vision tell apart; grey for yellow, faint on white.
+# Okabe and Ito's colours, which colour-blind people can tell apart; grey instead of yellow, which is faint on white.
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7F7F7F")
 _STYLES = ("-", "--", ":", "-.")
-_WIDEST = 11.0  # of a page of panels, inches
-_SLOT = 0.36  # of a box
+_WIDEST = 11.0  # inches, largest width of a figure
+_SLOT = 0.36  # inches, width for a box
 
 
 def box_plots(path: Path, scores: Sequence[Score], metrics: Sequence[str]) -> None:
-    """Write a PNG with a panel for each metric: for each label and model a box and its cases as dots.
+    """Write a PNG with a panel for each metric, and in it a box for each label and model, with its cases as dots.
 
-    Undefined values are left out; their number stands below the box. Raises `InputError` without scores or metrics.
+    Undefined values are left out, and their number stands below the box. Raises `InputError` without scores or metrics.
     """
     if not scores or not metrics:
         raise InputError("Box plots need scores and metrics.")
@@ -41,7 +41,7 @@ def box_plots(path: Path, scores: Sequence[Score], metrics: Sequence[str]) -> No
     width = 1.2 + len(labels) * _group_width(models)
     columns = max(1, min(len(metrics), int(_WIDEST / width)))
     rows = -(-len(metrics) // columns)
-    columns = -(-len(metrics) // rows)  # as even as that many rows allow
+    columns = -(-len(metrics) // rows)  # so that the rows are about equally long
     height = 2.6 * rows + 0.06 * max(map(len, models))
     figure = Figure(figsize=(max(width, 3.0) * columns, height), layout="constrained", dpi=150)
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -51,13 +51,13 @@ def box_plots(path: Path, scores: Sequence[Score], metrics: Sequence[str]) -> No
             continue
         _draw_boxes(axes, scores, metrics[number], (labels, models))
         axes.set_ylabel(names[number])
-    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.1)  # or the first label is cut off
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.1)  # tight, or the first label is cut off
 
 
 def convergence(path: Path, runs: dict[str, Path]) -> None:
-    """Write a PNG with the loss and the validation Dice of each epoch. runs: name to metrics.csv.
+    """Write a PNG with the loss and the validation Dice of each epoch. runs: the metrics.csv of each run, by its name.
 
-    The axis of the loss is logarithmic unless one is 0 or less. Raises `InputError` for another file.
+    The axis of the loss is logarithmic, unless a loss is 0 or less. Raises `InputError` if a file is no such log.
     """
     if not runs:
         raise InputError("A figure of convergence needs a run.")
@@ -67,7 +67,7 @@ def convergence(path: Path, runs: dict[str, Path]) -> None:
     panels, handles = figure.subplots(1, 2), []
     for (name, log), (style, color) in zip(logs.items(), cycle(product(_STYLES, _COLORS)), strict=False):
         for axes, values in zip(panels, log, strict=True):
-            size = 3 if len(values) < 30 else 0  # of the dots: single epochs only where there are few
+            size = 3 if len(values) < 30 else 0  # of the dots: they are drawn only if there are few
             axes.plot(list(values), list(values.values()), color=color, ls=style, lw=1.4, marker="o", ms=size)
         handles.append(Line2D([], [], color=color, ls=style, lw=1.4, label=name))
     for axes, what in zip(panels, ("training loss", "Dice on validation cases"), strict=True):
@@ -83,14 +83,14 @@ def convergence(path: Path, runs: dict[str, Path]) -> None:
 
 
 def plain_numbers(axis: Axis) -> None:
-    """Give a logarithmic axis plain numbers, of which every range has some."""
+    """Give a logarithmic axis plain numbers, close enough that there are some in every range."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
 
 def save_small(figure: Figure, path: Path) -> None:
-    """Write a PNG of 256 colours: for pictures full of noise, as scans are, a quarter of the size."""
+    """Write a PNG of 256 colours. For pictures with as much noise as scans have, this is a quarter of the size."""
     with BytesIO() as picture:
         figure.savefig(picture, format="png")
         Image.open(picture).convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE).save(path)
@@ -111,7 +111,7 @@ def _draw_boxes(axes: Axes, scores: Sequence[Score], metric: str, groups: tuple[
             ticks.append(place)
     if any("n/a" in text.get_text() for text in axes.texts):
         low, high = axes.get_ylim()
-        axes.set_ylim(low - 0.08 * (high - low), high)  # room for these
+        axes.set_ylim(low - 0.08 * (high - low), high)  # room for these texts
     axes.set_xticks(ticks, models * len(labels), rotation=90, fontsize=8)
     axes.set_xlim(-0.9, ticks[-1] + 0.9)
     _plain(axes, "y")
@@ -123,7 +123,7 @@ def _plain(axes: Axes, grid: Literal["both", "y"]) -> None:
 
 
 def _group_width(models: list[str]) -> float:
-    """Inches for the boxes of a label, and for its name."""
+    """The width for the boxes of a label and for its name, in inches."""
     return max(1.0, _SLOT * (len(models) + 1))
 
 
@@ -149,7 +149,7 @@ def _draw_box(axes: Axes, place: int, values: np.ndarray, color: str) -> None:
 
 
 def _read_log(path: Path) -> tuple[dict[float, float], dict[float, float]]:
-    """Loss and Dice by the number of epochs that were done. Of an epoch that was done twice, the later counts."""
+    """Read the loss and the Dice by the number of epochs done. If an epoch was done twice, the later one counts."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))

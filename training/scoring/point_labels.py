@@ -1,7 +1,7 @@
-"""Names beside the points of a figure, none over another name or point.
+"""Writes names beside the points of a figure, so that no name covers another name or a point.
 
-adjustText 1.4 was tried instead: with the points of our test it writes names over dots and over each other, and what it
-draws depends on how busy the machine is.
+adjustText 1.4 was tried, too. With the points of our test, it writes names over dots and over each other, and its
+result depends on how busy the computer is.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-_DISTANCES = (4, 12, 21, 31, 42, 54)  # of a name from its dot, in printer's points
+_DISTANCES = (4, 12, 21, 31, 42, 54)  # between a name and its dot, in points of 1/72 inch
 _DIRECTIONS = np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
-_RADIUS = 4  # of a dot, in printer's points
+_RADIUS = 4  # of a dot, in points of 1/72 inch
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where a dot is, in the units of the axes, and its name."""
+    """A dot with its name. x and y are in the units of the axes."""
 
     name: str
     x: float
@@ -30,9 +30,9 @@ class Point:
 
 
 def label_points(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
-    """Write each name into the nearest free place beside its dot, with a line to it where that is not next to it.
+    """Write each name into the nearest free place beside its dot. If that is not next to the dot, a line joins them.
 
-    Everything else must be drawn before: names are placed on what the figure looks like now.
+    Draw everything else before: names are placed in the figure as it is now.
     """
     figure.draw_without_rendering()
     axes.autoscale(False)
@@ -53,7 +53,7 @@ def label_points(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _places(centre: np.ndarray, size: np.ndarray, scale: float) -> Iterator[tuple[Bbox, int]]:
-    """Boxes of a name around its dot, the nearest first, with their distance in printer's points."""
+    """Possible boxes of a name around its dot, the nearest first, each with its distance in points of 1/72 inch."""
     for distance in _DISTANCES:
         for direction in _DIRECTIONS:
             yield _box(centre + direction * (size / 2 + (distance + _RADIUS) * scale), size), distance
@@ -64,6 +64,6 @@ def _box(centre: np.ndarray, size: np.ndarray) -> Bbox:
 
 
 def _hidden(box: Bbox, taken: Sequence[Bbox], inside: Bbox) -> int:
-    """How many boxes it would meet; beyond the axes it meets one more."""
+    """How many other boxes a box overlaps; one more if it leaves the axes (`inside`)."""
     within = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
     return int(box.count_overlaps(taken)) + (not within)

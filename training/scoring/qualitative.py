@@ -1,4 +1,4 @@
-"""What models found beside the truth, slice by slice, as papers show it."""
+"""Draws results of models beside the truth, slice by slice, as papers show them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,17 @@ _INCHES = 2.0  # width of one slice
 
 @dataclass(frozen=True, eq=False)
 class QualitativeRow:
-    """One slice. image: (H, W), float. truth: labels (H, W). outlines: model to labels (H, W), in the order of the
-    columns. aspect: height of a pixel over its width.
+    """One slice, and what models found in it.
 
-    Arrays as `SliceStack.view` gives slices, drawn as in the overview: first row lowest, first column rightmost.
+    Arrays are as `SliceStack.view` gives slices. They are drawn with the first row at the bottom and the first column
+    at the right, as in the overview.
+
+    Args:
+        name: what stands beside the slice.
+        image: (H, W), float.
+        truth: labels (H, W).
+        outlines: labels (H, W) by the names of models, in the order of the columns.
+        aspect: height of a pixel divided by its width.
     """
 
     name: str
@@ -38,7 +45,7 @@ class QualitativeRow:
 
 @dataclass(frozen=True, eq=False)
 class QualitativePage:
-    """What to show: each row with the same models."""
+    """What to show. All rows must have the same models."""
 
     title: str
     rows: Sequence[QualitativeRow]
@@ -46,9 +53,10 @@ class QualitativePage:
 
 
 def qualitative(path: Path, page: QualitativePage) -> None:
-    """Write a PNG: image, truth, and each model's outline over the thin white one of the truth, seen where they differ.
+    """Write a PNG with a row for each slice: the image, the truth, and each model's outline.
 
-    Raises `InputError` for rows that don't have the same models, or label maps that are not as large as the image.
+    The truth is a thin white outline below that of the model, so it can be seen where they differ. Raises `InputError`
+    if rows don't have the same models, or a label map is not as large as its image.
     """
     _check(page)
     columns = [fill(name, 22) for name in ("image", "truth", *page.rows[0].outlines)]
@@ -113,14 +121,14 @@ def _legend(labels: Sequence[Label]) -> list[Line2D]:
 
 def _outline(axes: Axes, mask: np.ndarray, aspect: float, color: str, width: float) -> None:
     if mask.any():
-        padded = np.pad(mask, 1).astype(float)  # closes outlines at the border
+        padded = np.pad(mask, 1).astype(float)  # padded, so that outlines are closed at the border
         y, x = (np.arange(n) - 0.5 for n in padded.shape)
         lines = axes.contour(x, y * aspect, padded, levels=[0.5], colors=[color], linewidths=width)
         lines.set_path_effects([withStroke(linewidth=width + 0.8, foreground="black", alpha=0.5)])
 
 
 def _bright(label: Label) -> str:
-    """The label's colour, lightened so that a thin line can be seen on a grey image."""
+    """The label's colour, brighter, so that a thin line can be seen on a grey image."""
     strongest = max(label.color) or 1
     red, green, blue = (min(1.0, 0.15 + 0.85 * c / strongest) for c in label.color)
     return to_hex((red, green, blue))

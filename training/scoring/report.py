@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: scores.csv, summary.md, box plots, curves, and a page of examples."""
+"""Writes the files of an evaluation: scores.csv, summary.md, box plots, curves, and a page of examples."""
 
 from __future__ import annotations
 
@@ -19,28 +19,35 @@ from training.scoring.significance import tests_markdown, wilcoxon
 from training.scoring.summary import markdown, markdown_table, summarise
 from training.slices.case import Labelled
 
-_ROWS = 4  # cases on the page of examples
+_ROWS = 4  # most cases on the page of examples
 
 
 class Examples:
-    """One slice of some cases: the one with the largest reference, as much of it as there is to compare. Slices are
-    named by their index in the file, from 0."""
+    """Collects one slice of some cases: the one in which the reference is largest, cropped to what can be compared.
+
+    A slice is named by its index in the file, from 0."""
 
     def __init__(self, labels: Sequence[Label]):
         self.labels = labels
         self.rows: list[QualitativeRow] = []
 
     def wanted(self, count: int) -> set[int]:
-        """Numbers of the cases to show: spread evenly over all."""
+        """The numbers of the cases to show, evenly spread over `count` cases."""
         return {int(number) for number in np.linspace(0, count - 1, min(count, _ROWS)).round()}
 
     def add(self, truth: Labelled, found: Sequence[Found], stack: SliceStack | None) -> None:
-        """Show a case. stack: the slices to choose from; None takes the stored ones."""
+        """Add a case.
+
+        Args:
+            truth: of the case.
+            found: the results of models in it.
+            stack: the slices to choose from; None takes slices as they are stored.
+        """
         axes = stack.axes if stack else (0, 1, 2)
         spacing = truth.volume.spacing[::-1]
 
         def view(array: np.ndarray) -> np.ndarray:
-            return stack.view(array) if stack else array[:, ::-1, ::-1]  # as pictures hang
+            return stack.view(array) if stack else array[:, ::-1, ::-1]  # turned for the way in which slices are drawn
 
         reference = view(truth.label_map)
         number = int((reference > 0).sum(axis=(1, 2)).argmax())
@@ -54,7 +61,8 @@ class Examples:
 
 
 def around(mask: np.ndarray) -> tuple[slice, ...]:
-    """The part of a slice (H, W) around all that is in a mask, with half as much at each side; all if it is empty."""
+    """The part of a slice around a mask (H, W), as an index, with a margin of half its size at each side. The whole
+    slice if the mask is empty."""
     part = []
     for axis in (1, 0):
         filled = np.flatnonzero(mask.any(axis=axis))
@@ -66,8 +74,13 @@ def around(mask: np.ndarray) -> tuple[slice, ...]:
 
 @dataclass(frozen=True)
 class Extras:
-    """What else a report is made of. paper: whose columns to print; runs: to draw the convergence of; patients: of the
-    cases, which are patients of their own if they are not named."""
+    """What else to put into a report.
+
+    Args:
+        paper: the paper whose columns are printed; None for none.
+        runs: folders of the runs whose convergence is drawn.
+        patients: the patient of each case, by case id. A case that is missing counts as another patient.
+    """
 
     paper: str | None = None
     runs: Sequence[Path] = ()
@@ -75,7 +88,7 @@ class Extras:
 
 
 def write_evaluation_report(out: Path, scores: Sequence[Score], examples: Examples, extras: Extras) -> list[str]:
-    """Write everything into a folder; returns the lines to print."""
+    """Write all files of an evaluation into a folder, and return the lines to print."""
     out.mkdir(parents=True, exist_ok=True)
     write_scores(out / "scores.csv", scores)
     parts = [f"# Scores on {len({one.case for one in scores})} cases", markdown(summarise(scores))]
@@ -94,7 +107,7 @@ def write_evaluation_report(out: Path, scores: Sequence[Score], examples: Exampl
 
 
 def columns_markdown(paper: str, scores: Sequence[Score]) -> str:
-    """A table of the paper's columns, a line for each model and label."""
+    """A Markdown table with the columns of a paper, and a line for each model and label."""
     keys = list(dict.fromkeys((one.model, one.label) for one in scores))
     body, names = [], []
     for model, label in keys:

@@ -1,4 +1,4 @@
-"""Tables of what was measured: a CSV file with a line for each object of a dataclass of texts and numbers."""
+"""Writes and reads CSV tables with a line for each object of a dataclass, whose fields are texts and numbers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,14 @@ _KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": _number, "str": 
 
 
 def write_rows(path: Path, kind: type[Row], rows: Iterable[Row], digits: int | None = None) -> None:
-    """Write a header with the names of the fields, and a line for each row. digits: significant ones that are kept of
-    numbers with a fraction, None for all. What is undefined (NaN) stays empty."""
+    """Write a table with the names of the fields as its header. NaN becomes an empty cell.
+
+    Args:
+        path: of the file.
+        kind: the dataclass.
+        rows: its objects.
+        digits: significant digits that are kept of floats; None for all.
+    """
 
     def shown(value: Any) -> Any:
         if not isinstance(value, float):
@@ -42,8 +48,16 @@ def write_rows(path: Path, kind: type[Row], rows: Iterable[Row], digits: int | N
 
 
 def read_rows(path: Path, kind: type[Row], made_by: str) -> list[Row]:
-    """Read what `write_rows` wrote; a column that is missing in an older table has its field's default. made_by: the
-    command that writes it. Raises `InputError` for another table."""
+    """Read a table of `write_rows`. If an older table lacks a column, the field has its default.
+
+    Args:
+        path: of the file.
+        kind: the dataclass.
+        made_by: the command that writes such tables, for the message.
+
+    Raises:
+        InputError: if it is another table, or can't be read.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [_row_of(kind, row) for row in csv.DictReader(file)]

@@ -1,4 +1,4 @@
-"""Scores of label maps against reference label maps, case by case, and the table they are kept in."""
+"""Scores label maps against reference label maps, case by case, and keeps the scores in a table."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ from training.slices.case import Labelled
 
 @dataclass(frozen=True)
 class Score(metrics.MaskComparison):
-    """Agreement on one label of one case, over the whole volume, empty slices included; NaN where undefined.
+    """The scores of a model for one label of one case, over the whole volume. Undefined ones are NaN.
 
-    model: its id. tp, fp, fn, tn: voxels, so that scores can be pooled. auc: area under the ROC curve of the voxels'
-    probabilities, NaN without these. volume_ml, reference_ml: predicted and true. seconds: of the prediction.
-
-    slices, filled_slices: all, and those with the label in truth or result. slice_recall, slice_precision: means over
-    the filled ones, as `slice_dice` is; where there is nothing to find, or nothing was found, they count 0.
+    Args:
+        model, case, label: ids.
+        tp, fp, fn, tn: numbers of voxels, so that scores can be pooled.
+        auc: area under the ROC curve of the voxels' probabilities; NaN without probabilities.
+        volume_ml, reference_ml: volume of what was found, and of the truth.
+        seconds: time of the prediction.
+        slices: number of slices.
+        filled_slices: number of slices with the label in truth or result.
+        slice_recall, slice_precision: means over the filled slices, as `slice_dice`. In a slice where only one of truth
+            and result has the label, both are 0.
     """
 
     model: str
@@ -45,14 +50,22 @@ class Score(metrics.MaskComparison):
 
     @property
     def counts(self) -> metrics.Counts:
-        """The voxels, to be added up."""
+        """The numbers of voxels, which can be added up."""
         return metrics.Counts(self.tp, self.fp, self.fn, self.tn)
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a model found in a case. label_map: (D, H, W). probabilities: label value to (D, H, W), may be empty. stack:
-    the slices that it worked on; None if nobody knows."""
+    """What a model found in a case.
+
+    Args:
+        model: its name.
+        case: id of the case.
+        label_map: (D, H, W).
+        probabilities: (D, H, W), by the value of the label; empty if they are not known.
+        seconds: time of the prediction; NaN if not known.
+        stack: the slices of the prediction; None if not known.
+    """
 
     model: str
     case: str
@@ -63,7 +76,7 @@ class Found:
 
 
 def score(found: Found, truth: Labelled, labels: Sequence[Label], slice_axis: int = 0) -> list[Score]:
-    """One score for each label. slice_axis: the array axis that slices are counted along."""
+    """Score one case: a score for each label. slice_axis: the array axis along which slices are counted."""
     return [_score(found, truth, label, slice_axis) for label in labels]
 
 
@@ -73,7 +86,7 @@ def write_scores(path: Path, scores: Iterable[Score]) -> None:
 
 
 def read_scores(path: Path) -> list[Score]:
-    """Read what `write_scores` wrote. Raises `InputError` for another table."""
+    """Read a table of `write_scores`. Raises `InputError` for another table."""
     return read_rows(path, Score, "training.evaluate")
 
 
@@ -96,7 +109,7 @@ def _score(found: Found, truth: Labelled, label: Label, slice_axis: int) -> Scor
 
 
 def _by_slice(reference: np.ndarray, prediction: np.ndarray) -> dict[str, Any]:
-    """Of masks (N, H, W)."""
+    """The scores that are means over slices, for masks (N, H, W)."""
     pairs = [metrics.Counts.of(*pair) for pair in zip(reference, prediction, strict=True)]
     filled = [counts for counts in pairs if counts.tp + counts.fp + counts.fn]
     return {

@@ -1,4 +1,4 @@
-"""Whether models differ: paired tests and confidence intervals of their scores."""
+"""Tests whether models differ: paired tests and confidence intervals of their scores."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ from AttnSegLib.errors import InputError
 from training.scoring.scores import Score
 from training.scoring.summary import by_key, markdown_table, number, title
 
-_FEWEST = 6  # with 5 pairs the signed-rank test can't come below 0.05
+_FEWEST = 6  # with 5 pairs, the p of a signed-rank test is never below 0.05
 _RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
 class Test:
-    """How much better the first model is than the second, over `n` pairs of a case and a label that both have.
+    """The difference between two models.
 
-    left_out: pairs that one model lacks, or where it is undefined. low, high: 95 % confidence interval of the mean
-    difference; NaN for fewer than two patients. p: None for fewer than six. p_holm: corrected for all pairs of models.
+    Args:
+        first, second: the models.
+        metric: name of the score.
+        n: number of pairs: a case and a label for which both models have a score.
+        patients: their number.
+        left_out: pairs for which one model has no score, or an undefined one.
+        difference: mean over the pairs of the first model's score minus the second's.
+        low, high: its 95 % confidence interval; NaN for fewer than two patients.
+        p: None for fewer than six patients.
+        p_holm: p, corrected for all pairs of models.
     """
 
-    __test__ = False  # no test of pytest's
+    __test__ = False  # tells pytest that this class is no test
 
     first: str
     second: str
@@ -42,9 +50,16 @@ class Test:
 def wilcoxon(scores: Sequence[Score], metric: str = "dice", patients: Mapping[str, str] | None = None) -> list[Test]:
     """Compare each pair of models by the two-sided Wilcoxon signed-rank test.
 
-    The test takes all pairs of case and label for independent. Labels of one case are not: with several, trust the
-    confidence interval, a bootstrap that draws patients with all they have, or give the scores of one label at a time.
-    patients: from case to patient; without it every case is a patient of its own. Raises `InputError` for one model.
+    The test assumes that all pairs of case and label are independent, but labels of one case are not. So with several
+    labels, trust the confidence interval, a bootstrap that draws whole patients; or give the scores of one label only.
+
+    Args:
+        scores: of two models or more.
+        metric: name of the score.
+        patients: the patient of each case, by case id. Without it, each case counts as another patient.
+
+    Raises:
+        InputError: for fewer than two models, or an unknown metric.
     """
     title(metric)
     values = {key: float(getattr(one, metric)) for key, one in by_key(scores).items()}
@@ -57,9 +72,9 @@ def wilcoxon(scores: Sequence[Score], metric: str = "dice", patients: Mapping[st
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """p of a family of tests, corrected for their number by Holm's method, in their order; None stays None.
+    """The p values of several tests, corrected for their number by Holm's method, in the same order. None stays None.
 
-    What is at most 0.05 then is significant, and the chance that any of the family is so by chance is at most 5 %.
+    If those of at most 0.05 count as significant, the risk that any of them is so by chance is at most 5 %.
     """
     ranked = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
@@ -70,7 +85,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def tests_markdown(tests: Sequence[Test]) -> str:
-    """A GitHub table of comparisons."""
+    """A Markdown table of comparisons."""
     head = ["models", "metric", "pairs", "patients", "mean difference", "95 % CI", "p", "p (Holm)"]
     body = []
     for one in tests:
@@ -94,7 +109,7 @@ def _test(
     for case, label in keys:
         first, second = (values.get((model, case, label), np.nan) for model in pair)
         if not np.isnan(first - second):
-            # so rounded that what is equal on paper is equal here, for the ranks
+            # rounded, so that equal differences get equal ranks
             differences.setdefault(patients.get(case, case), []).append(round(first - second, 12))
     every = [value for some in differences.values() for value in some]
     mean = float(np.mean(every)) if every else np.nan
@@ -104,25 +119,26 @@ def _test(
 
 
 def _signed_rank(differences: list[float]) -> float:
-    """Exact up to 50 pairs without ties and 13 with, else by the normal distribution."""
-    from scipy import stats  # half a second, which tables without tests need not wait for
+    """p of the signed-rank test. It is exact for up to 50 pairs without ties, or 13 with ties; for more, the normal
+    distribution is used."""
+    from scipy import stats  # imported here, since it takes half a second
 
     return float(stats.wilcoxon(differences).pvalue) if any(differences) else 1.0
 
 
 def _interval(differences: list[list[float]]) -> tuple[float, float]:
-    """Percentile bootstrap of the mean. differences: of each patient."""
+    """The 95 % interval of the mean, by a percentile bootstrap over patients. differences: a list for each patient."""
     n = len(differences)
     if n < 2:
         return np.nan, np.nan
-    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)  # how often each patient
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)  # how often each is drawn
     means = (drawn @ [sum(some) for some in differences]) / (drawn @ [len(some) for some in differences])
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
 
 
 def p_text(p: float | None) -> str:
-    """As tables show it."""
+    """A p value as tables show it."""
     if p is None:
         return "too few cases"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,4 +1,4 @@
-"""Tables out of scores: mean and spread over cases, and pooled scores."""
+"""Makes tables from scores: mean and standard deviation over cases, and pooled scores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and standard deviation (n - 1) over cases, or patients; NaN for too few. undefined: values left out."""
+    """Mean and standard deviation (divided by n - 1) over patients. NaN if there are too few. undefined: number of
+    undefined scores, which are left out."""
 
     mean: float
     sd: float
@@ -38,10 +39,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """A model on one label, or on all (`MEAN`): there, a case's value is the mean over its labels where defined.
+    """The scores of a model for one label, or for all labels (`MEAN`), where means over a patient's labels are taken.
 
-    cases: how many. spreads: by metric. pooled: dice, iou, precision and recall of the voxels of all cases added up;
-    for all labels, the mean of theirs.
+    Args:
+        model: its name.
+        label: id of the label, or `MEAN`.
+        cases: number of cases.
+        spreads: by metric.
+        pooled: dice, iou, precision and recall of the voxels of all cases together; for `MEAN`, the mean over labels.
     """
 
     model: str
@@ -52,7 +57,7 @@ class SummaryRow:
 
 
 def title(metric: str) -> str:
-    """A metric's name for people. Raises `InputError` for one that scores don't have."""
+    """The name of a metric in tables and figures. Raises `InputError` if scores have no such metric."""
     known = [field.name for field in fields(Score) if field.type == "float"]
     if metric not in known:
         raise InputError(f"Scores have no metric '{metric}'; choose from: {', '.join(known)}.")
@@ -64,9 +69,16 @@ def title(metric: str) -> str:
 def summarise(
     scores: Sequence[Score], metrics: Sequence[str] = METRICS, patients: Mapping[str, str] | None = None
 ) -> list[SummaryRow]:
-    """A row for each model and label, in the order of the scores; after several of one model, their mean.
+    """A row for each model and label, in the order of the scores, and one for the mean of a model's labels.
 
-    patients: from case to patient, whose cases become their mean first; without it every case is a patient of its own.
+    Args:
+        scores: of all models.
+        metrics: their names.
+        patients: the patient of each case, by case id. The mean over a patient's cases is taken first. Without it, each
+            case counts as another patient.
+
+    Raises:
+        InputError: for an unknown metric, or for two scores of the same model, case and label.
     """
     by_key(scores)
     patients = patients or {}
@@ -81,7 +93,7 @@ def summarise(
 
 
 def markdown(rows: Sequence[SummaryRow]) -> str:
-    """A GitHub table of rows with the same metrics."""
+    """A Markdown table of rows, which must have the same metrics."""
     metrics = list(rows[0].spreads) if rows else []
     head = ["model", "label", "cases", *map(title, metrics), *(f"pooled {title(name)}" for name in _POOLED)]
     body, notes = [], []
@@ -99,7 +111,7 @@ def markdown(rows: Sequence[SummaryRow]) -> str:
 
 
 def by_key(scores: Iterable[Score]) -> dict[tuple[str, str, str], Score]:
-    """Scores by model, case and label."""
+    """The scores by model, case and label. Raises `InputError` if two have the same."""
     found: dict[tuple[str, str, str], Score] = {}
     for one in scores:
         if found.setdefault((one.model, one.case, one.label), one) is not one:
@@ -129,7 +141,7 @@ def _spread(scores: list[Score], metric: str, patients: Mapping[str, str]) -> Sp
 
 
 def number(metric: str, value: float, sign: str = "") -> str:
-    """With three decimals for what is at most 1, and two for mm, ml and s."""
+    """A value of a metric as text: with two decimals for mm, voxels, mL and s, else with three; "n/a" for NaN."""
     decimals = 2 if metric.endswith(("_mm", "_voxels", "_ml", "seconds")) else 3
     return "n/a" if np.isnan(value) else f"{value:{sign}z.{decimals}f}"
 
@@ -140,7 +152,7 @@ def _cell(metric: str, spread: Spread) -> str:
 
 
 def markdown_table(head: list[str], body: list[list[str]], names: int) -> str:
-    """A table whose first columns, so many, hold names, and the others numbers."""
+    """A Markdown table. names: number of the first columns that hold names; the others hold numbers."""
     rule = [":--"] * names + ["--:"] * (len(head) - names)
     lines = [[cell.replace("|", "\\|") for cell in line] for line in (head, rule, *body)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,4 +1,4 @@
-"""What models are scored against: the cases of a data set, with the labels of the models."""
+"""The truth that models are scored against: cases of a data set, with the labels of the models."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from training.slices.case import Case, Labelled
 
 @dataclass(frozen=True)
 class Truth:
-    """What is scored against. cases: of the data set; source: how its labels become the models'; labels: to score."""
+    """What models are scored against. cases: of the data set; source: how its labels become those of the models;
+    labels: those to score."""
 
     cases: Sequence[Case]
     source: Source
     labels: Sequence[Label]
 
     def read(self, case: Case) -> Labelled:
-        """A case with the models' labels."""
+        """Read a case, with the labels of the models."""
         return read_labelled(case, self.source)
 
     def trained_on(self, spec: ModelSpec) -> list[str]:
-        """The cases among these whose names are those of cases that a model was trained on, in a data set of the same
-        kind. Two such data sets may both have an "anna"."""
+        """The ids of cases here that a model was trained on, as far as names tell. Ids are compared if the data set has
+        the same name as the model's; but two folders of one's own may both have a case "anna"."""
         known = spec.training.dataset
         if known is None or known.name != self.source.name:
             return []
         return sorted({case.id for case in self.cases} & set(spec.training.training_cases))
 
     def check(self, spec: ModelSpec) -> None:
-        """Raises `InputError` for a model with other labels."""
+        """Raises `InputError` if a model has other labels than these."""
         ids, own = [label.id for label in self.labels], [label.id for label in spec.labels]
         if ids != own:
             raise InputError(f"Model '{spec.id}' segments {', '.join(own)}, not {', '.join(ids)}; score it by itself.")
@@ -44,8 +45,14 @@ class Truth:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asks for instead of what the model's card says: the data set, its options, which of its values each
-    label of the model stands for (as in `Source`), the cases."""
+    """What the user asks for, instead of what the model's card says.
+
+    Args:
+        dataset: name of the data set.
+        options: of the data set.
+        labels: for each label of the model, its values in the data set, as in `Source`.
+        cases: ids of the cases.
+    """
 
     dataset: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
@@ -54,20 +61,26 @@ class Wanted:
 
 
 def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> Truth:  # frozen
-    """The test cases of a model, or what is wanted instead; without a model, all cases of a data set.
+    """The test cases of a model, or what the user wants instead. Without a model, all cases of a data set.
 
-    Raises `InputError` if the data set is not known, can't be read, or lacks a case, if it is not the model's and has
-    other labels, or if it is the model's and none of its cases was kept for the test.
+    Args:
+        spec: the model; None for none.
+        root: folder of the data set.
+        wanted: what the user asks for.
+
+    Raises:
+        InputError: if the data set is not known, can't be read or lacks a case; if the model was not trained on it and
+            it has other labels; or if the model was trained on it and has no test cases.
     """
     facts = spec.training if spec else TrainingFacts()
     name = wanted.dataset or (facts.dataset.name if facts.dataset else None)
     if name is None:
         raise InputError("Give the data set's name by --dataset; only models that were trained here know theirs.")
     if spec is None or not _is_own(spec, root, wanted):
-        facts = TrainingFacts()  # nothing is known of the cases of another data set
+        facts = TrainingFacts()  # nothing is known about the cases of another data set
     meanings: dict[int, str] = datasets.reader(name).LABELS
     if spec is not None and facts.dataset is None and wanted.labels is None and meanings:
-        _check_meanings(spec, meanings)  # without meanings only the user knows
+        _check_meanings(spec, meanings)  # without meanings, only the user knows
     known = facts.dataset or Source(name)
     source = Source(name, known.options | wanted.options, wanted.labels or known.labels or None)
     cases = datasets.cases_of(name, root, **source.options)
@@ -82,7 +95,8 @@ def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> T
 
 
 def assignment(text: str) -> tuple[str, str | int]:
-    """Name and value of an option NAME=VALUE of a data set; whole numbers are numbers."""
+    """The name and the value of a text "NAME=VALUE", an option of a data set. A whole number becomes an int. Raises
+    `InputError` for another text."""
     name, sign, value = text.partition("=")
     if not sign:
         raise InputError(f"'{text}' is not an option of a data set; write NAME=VALUE.")
@@ -90,7 +104,8 @@ def assignment(text: str) -> tuple[str, str | int]:
 
 
 def sources(texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """`Source.labels` from the command line, a text for each label, such as "1" and "2,3"."""
+    """`Source.labels` from the command line: a text for each label, such as "1" and "2,3". Raises `InputError` for
+    other texts."""
     try:
         return tuple(tuple(int(value) for value in text.split(",")) for text in texts)
     except ValueError as error:
@@ -98,7 +113,7 @@ def sources(texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
 
 
 def _check_meanings(spec: ModelSpec, meanings: dict[int, str]) -> None:
-    """A number may stand for one organ in the model and for another in a data set that it was not trained on."""
+    """Raises `InputError` if a number stands for one organ in the model, and for another one in the data set."""
     for label in spec.labels:
         meaning = meanings.get(label.value, "nothing")
         if meaning.lower() not in label.name.lower() and label.name.lower() not in meaning.lower():
@@ -109,9 +124,11 @@ def _check_meanings(spec: ModelSpec, meanings: dict[int, str]) -> None:
 
 
 def _is_own(spec: ModelSpec, root: Path, wanted: Wanted) -> bool:
-    """Whether a data set is that which a model was trained on. If the user names none, it is. One that is named must
-    have the name and the options on the card, and hold the model's test cases, or, if it has none, those that it was
-    trained on: many data sets are a "folder"."""
+    """Whether a data set is the one that a model was trained on.
+
+    It is, if the user names none. Else its name and options must be those on the card, and it must hold the model's
+    test cases, or if there are none, its training cases. The name is not enough, since many data sets are a "folder".
+    """
     known = spec.training.dataset
     if wanted.dataset is None:
         return True

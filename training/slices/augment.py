@@ -1,4 +1,4 @@
-"""Random changes of slices that a patient or a scanner could have made."""
+"""Changes slices at random, as another patient or another scanner could have."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from AttnSegLib.errors import InputError
 
 
 class LabelledSlice(NamedTuple):
-    """A slice (C, H, W), float32 in [0, 1]; its labels (1, H, W), int64; its name for messages: "slice 12 of
-    case_3"."""
+    """A slice with its labels. image: (C, H, W), float32 in [0, 1]; target: (1, H, W), int64; name: for messages, such
+    as "slice 12 of case_3"."""
 
     image: Tensor
     target: Tensor
@@ -36,15 +36,27 @@ class LabelledSlice(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may change, all off by default.
+    """Which random changes are made. By default, there are none.
 
-    size: height and width of the result in pixels, cut out of the slice or padded with 0; None keeps the slice's.
-    flips: axes that are mirrored, each with probability 0.5: "vertical", "horizontal". rotation: largest angle, in
-    degrees. scaling, shear: largest change, as a share. shift: largest, as a share of the size. probability: of all
-    four, in one resampling. gamma: exponents from and to, with probability 0.5; gain: largest change of intensity, as a
-    share, with 0.5. tones: probability of another curve of tones, which keeps their order but moves them at random:
-    tissues that look alike on one scanner differ on another. blur, noise: probabilities of Gaussian blur (sigma 0.3 to
-    1 pixel) and noise (sd up to 0.04). All channels of a slice change alike, but each has its own noise."""
+    All channels of a slice change in the same way, but each has its own noise.
+
+    Args:
+        size: height and width of the result in pixels, cut out of the slice or padded with 0; None keeps the slice's.
+        flips: "vertical", "horizontal" or both. The slice is mirrored along each with probability 0.5.
+        rotation: largest angle, in degrees.
+        scaling, shear: largest change, as a share.
+        shift: largest shift, as a share of `size`.
+        probability: that rotation, scaling, shear and shift are made, all in one resampling.
+        gamma: lowest and highest exponent of the intensities, with probability 0.5.
+        gain: largest change of all intensities, as a share, with probability 0.5.
+        tones: probability of a random curve that changes intensities but keeps their order. It helps since tissues that
+            look the same on one scanner may differ on another.
+        blur: probability of Gaussian blur (sigma 0.3 to 1 pixel).
+        noise: probability of Gaussian noise (standard deviation up to 0.04).
+
+    Raises:
+        InputError: for a size that is none, or a shift without a size.
+    """
 
     size: tuple[int, int] | None = None
     flips: tuple[str, ...] = ()
@@ -66,7 +78,8 @@ class Augmentation:
             raise InputError("An augmentation with a shift needs a size, of which the shift is a share.")
 
     def transform(self) -> Callable[[LabelledSlice, int], LabelledSlice]:
-        """What changes a sample at random; the number decides how, so that the same number gives the same result."""
+        """A function that changes a slice at random. Its second argument is the seed: the same seed makes the same
+        change."""
         steps = Compose([*self._geometry(), *self._intensities()])
 
         def changed(sample: LabelledSlice, seed: int) -> LabelledSlice:
@@ -82,7 +95,7 @@ class Augmentation:
         axes = {"vertical": 0, "horizontal": 1}
         steps: list[Transform] = [RandFlipd(both, prob=0.5, spatial_axis=axes[flip]) for flip in self.flips]
         if self.size or self.rotation or self.scaling or self.shear or self.shift:
-            height, width = self.size or (-1, -1)  # as the slice
+            height, width = self.size or (-1, -1)  # -1 keeps the size of the slice
             steps.append(
                 RandAffined(
                     both,
@@ -115,7 +128,7 @@ class Augmentation:
 
 @contextmanager
 def _plain_tensors() -> Iterator[None]:
-    """Without MONAI's record of what was done to them, which takes as long as doing it."""
+    """Switches off MONAI's record of changes, which takes as much time as the changes themselves."""
     before = get_track_meta()
     set_track_meta(False)
     try:

@@ -1,6 +1,6 @@
-"""Slices of cases as the network will see them, made once and kept on disk: training then only maps files into memory.
+"""Keeps the slices of cases on disk as the network will see them. Training only maps these files into memory.
 
-So a data set of any size can be trained on, all processes share one copy, and the card never waits for decoding.
+So a data set of any size can be used, all processes share one copy, and the GPU never waits for decoding.
 """
 
 from __future__ import annotations
@@ -26,17 +26,23 @@ from AttnSegLib.unfinished import whole_file
 from training.learning.recipe import Recipe
 from training.slices.case import Case, Labelled
 
-_FORMAT = 3  # of the facts of a case, and of what readers make of files: higher with each change of them
-_AT_ONCE = 16  # slices that are made together: one of 512 x 512 pixels needs 11 MB meanwhile
+_FORMAT = 3  # increase it for each change of the facts below, or of how readers read files
+_AT_ONCE = 16  # slices made together; each of 512 x 512 pixels needs 11 MB meanwhile
 
 Labels = tuple[tuple[int, ...], ...] | None
 
 
 @dataclass(frozen=True)
 class CachedCase:
-    """What is known of a case. digest: SHA-256 of its voxels, to find the same image under two ids; stored: the index
-    of each slice in the file; counts: pixels of each label in each slice, as [slice][label - 1]; images, targets:
-    files, which a case that was only looked at lacks.
+    """The facts about a case that the cache keeps, and its files.
+
+    Args:
+        id: of the case.
+        digest: SHA-256 of its voxels, to find the same image under two ids.
+        size: height and width of a slice as the network sees it.
+        stored: the index of each slice in the file of the case.
+        counts: number of pixels of each label in each slice, as [slice][label - 1].
+        images, targets: the files with slices and labels. They exist only if the case was prepared with slices.
     """
 
     id: str
@@ -48,12 +54,13 @@ class CachedCase:
     targets: Path = field(metadata=OUTSIDE)
 
     def slices(self) -> tuple[np.ndarray, np.ndarray]:
-        """Images (N, H, W) float16 in [0, 1] and labels (N, H, W) uint8, mapped from disk. Raises `InputError` for a
-        file that is missing or damaged."""
+        """The slices (N, H, W), float16 in [0, 1], and their labels (N, H, W), uint8, mapped from disk.
+
+        Raises `InputError` if a file is missing or damaged."""
         return self._mapped(self.images, np.float16), self._mapped(self.targets, np.uint8)
 
     def has_slices(self) -> bool:
-        """Whether the files are there, and are those of this case."""
+        """Whether both files are there and fit this case."""
         try:
             self.slices()
         except InputError:
@@ -71,16 +78,16 @@ class CachedCase:
 
 
 class SliceCache:
-    """The cached cases of one data set under one preprocessing, slice by slice without neighbours. A change of either
-    leads to another folder.
+    """The cached cases of one data set with one preprocessing. If either changes, another folder is used.
 
-    Raises `InputError` for a folder inside the data set, which would change what it is the cache of.
+    Each slice is kept once, without neighbours and repeated channels. Raises `InputError` for a folder inside the data
+    set, since the cache would then change the data set.
     """
 
     def __init__(self, folder: Path, root: Path, recipe: Recipe):
         if folder.resolve().is_relative_to(root.resolve()):
             raise InputError(f"'{folder}' lies inside the data set '{root}'; give a folder outside of it.")
-        # What makes channels of slices is done when they are read.
+        # Channels are made when slices are read.
         self._preprocessing: Preprocessing = replace(recipe.preprocessing, channels=1, neighbours=0)
         self._sources: Labels = recipe.dataset.labels
         self._num_labels = len(recipe.labels)
@@ -95,11 +102,15 @@ class SliceCache:
         self._folder = folder / hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
     def prepare(self, cases: Iterable[Case], *, slices: bool) -> None:
-        """Cache what is not cached yet, in one process at a time. slices: also the slices themselves, not only the
-        facts of a case.
+        """Cache all cases that are not cached yet. Other processes wait until this is done.
 
-        Raises `InputError` for a case that can't be read, that holds a label the recipe does not know, in which nothing
-        can be seen, or if the disk is full.
+        Args:
+            cases: of the data set.
+            slices: keep the slices, too, and not only the facts.
+
+        Raises:
+            InputError: if a case can't be read, has a label that the recipe does not know, or looks blank with the
+                recipe's window; or if the disk is full.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +123,7 @@ class SliceCache:
             raise InputError(f"The slices can't be kept in '{self._folder}': {cause_of(error)}.") from error
 
     def cases(self, cases: Sequence[Case]) -> list[CachedCase]:
-        """The cached form of cases. Raises `InputError` for one that is not prepared."""
+        """The cached form of cases. Raises `InputError` if a case was not prepared."""
         found = []
         for case in cases:
             known = self._known(case)
@@ -129,7 +140,7 @@ class SliceCache:
                 f"Case '{case.id}' holds label {label_map.max()}, but the recipe has labels 1 to {self._num_labels}; "
                 "add it to the recipe's card, or leave it out by the labels of its dataset."
             )
-        if label_map.any():  # a picture of nothing may be blank
+        if label_map.any():  # a case without labels may be blank
             _refuse_a_blank(case, volume.voxels, self._preprocessing.window)
         stack = SliceStack.of(volume, self._preprocessing)
         counts = [
@@ -155,7 +166,7 @@ class SliceCache:
                 target_file.write(labels.numpy().astype(np.uint8).tobytes())
 
     def _known(self, case: Case) -> CachedCase | None:
-        """None for what is not there, or damaged: then it is made again."""
+        """The cached form of a case; None if it is missing or damaged, so that it is made again."""
         images, targets = self._files(case)
         try:
             facts = json.loads(self._path(case, "json").read_bytes())
@@ -171,7 +182,7 @@ class SliceCache:
 
     def _path(self, case: Case, suffix: str) -> Path:
         name = "".join(c if c.isalnum() or c in "-_" else "_" for c in case.id)
-        short = hashlib.sha256(case.id.encode()).hexdigest()[:6]  # ids that differ in other characters only
+        short = hashlib.sha256(case.id.encode()).hexdigest()[:6]  # for ids whose names are the same
         return self._folder / f"{name}-{short}.{suffix}"
 
 
@@ -187,19 +198,20 @@ def _refuse_a_blank(case: Case, voxels: np.ndarray, window: tuple[float, float] 
 
 
 def _write_header(file: BinaryIO, kind: type[np.generic], shape: tuple[int, ...]) -> None:
-    """Begin a file for `np.load`; the values follow. Not a memory map: on a full disk that ends the process."""
+    """Write the header of a file for `np.load`, before its values. Writing into a memory map would be simpler, but ends
+    the process if the disk is full."""
     description = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, description)
 
 
 def read_labelled(case: Case, source: Source) -> Labelled:
-    """A case with the labels of the model instead of those of the data set."""
+    """Read a case, with the labels of the model instead of those of the data set."""
     volume, label_map = case.read()
     return Labelled(volume, relabelled(label_map, source.labels))
 
 
 def relabelled(label_map: np.ndarray, sources: Labels) -> np.ndarray:
-    """Labels of the model instead of those of the data set, see `Source.labels`."""
+    """A label map with the labels of the model instead of those of the data set. sources: as `Source.labels`."""
     if sources is None:
         return label_map
     table = np.zeros(256, np.uint8)
@@ -209,11 +221,11 @@ def relabelled(label_map: np.ndarray, sources: Labels) -> np.ndarray:
 
 
 def _fingerprint(root: Path) -> list[tuple[str, int, int]]:
-    """Names, sizes and dates of all files, which tell whether a data set has changed."""
+    """Name, size and date of each file of a data set. If it changes, they do."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return [(str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:
-    """A copy as a tensor, by DLPack, which works where torch was built for another numpy."""
+    """A copy of an array as a tensor, made by DLPack, which works even if torch was built for another numpy."""
     return torch.from_dlpack(np.array(array))

@@ -1,4 +1,4 @@
-"""A labelled case: what a data set consists of. Nothing is read before `read`, so that large sets fit into memory."""
+"""A labelled case of a data set. Its files are read only by `read`, so that large data sets fit into memory."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled volume. id: unique in its data set; patient: cases of one patient never part in a split.
+    """One labelled volume.
 
-    read: reads it from disk; raises `InputError` for files that can't be used.
+    Args:
+        id: of the case; no other case of the data set has it.
+        patient: of whom the case is. A split keeps all cases of a patient together.
+        read: reads the case from disk. Raises `InputError` for files that can't be used.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Slices for training: the data set of them, and the order in which they come."""
+"""The slices for training as a torch data set, and the order in which they are drawn."""
 
 from __future__ import annotations
 
@@ -19,17 +19,22 @@ from training.slices.cache import CachedCase, to_tensor
 
 
 class Draw(NamedTuple):
-    """Which slice, and the number that decides how it is changed."""
+    """The number of a slice, and the seed of its random changes."""
 
     number: int
     seed: int
 
 
 class SliceDataset(Dataset[LabelledSlice]):
-    """All slices of some cases, empty ones included, in order of cases and slices, changed at random.
+    """All slices of some cases, in their order, also those without labels. They are changed at random when drawn.
 
-    preprocessing: says which channels a slice has. Raises `InputError` if the slices are of different sizes and the
-    augmentation does not make them equal.
+    Args:
+        cases: from the cache.
+        augmentation: the random changes.
+        preprocessing: which channels a slice has.
+
+    Raises:
+        InputError: if slices have different sizes and the augmentation has no size to which it brings them.
     """
 
     def __init__(self, cases: Sequence[CachedCase], augmentation: Augmentation, preprocessing: Preprocessing):
@@ -51,7 +56,7 @@ class SliceDataset(Dataset[LabelledSlice]):
 
     @property
     def filled(self) -> np.ndarray:
-        """Whether there is a label in each slice."""
+        """For each slice, whether it has any label: (N,), bool."""
         return np.array([any(counts) for case in self._cases for counts in case.counts])
 
     def __getitem__(self, draw: Draw) -> LabelledSlice:
@@ -59,10 +64,11 @@ class SliceDataset(Dataset[LabelledSlice]):
         return self._transform(self.plain(draw.number), draw.seed)
 
     def plain(self, index: int) -> LabelledSlice:
-        """A slice as it is, with its neighbours if the network sees them; its name counts as the file does, from 0."""
+        """A slice without random changes, with its neighbours if the network sees them. Its name has the index of the
+        slice in its file."""
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         within = index - int(self._starts[number])
-        if number not in self._open:  # each process opens the files by itself
+        if number not in self._open:  # opened here, since each process must open the files itself
             self._open[number] = self._cases[number].slices()
         images, targets = self._open[number]
         image = to_tensor(images[with_neighbours(self._preprocessing.neighbours, [within], len(images))[0]]).float()
@@ -74,7 +80,7 @@ class SliceDataset(Dataset[LabelledSlice]):
 
 @dataclass(frozen=True)
 class Share:
-    """Which of several training processes this is."""
+    """Which of several training processes this is. rank: its number, from 0; processes: how many there are."""
 
     rank: int = 0
     processes: int = 1
@@ -82,14 +88,16 @@ class Share:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Slices to draw from. filled: whether there is a label in each; foreground: as in `Optimisation`."""
+    """Slices to draw from. filled: (N,), bool, whether each has any label; foreground: as in `Optimisation`."""
 
     filled: np.ndarray
     foreground: float | None = None
 
     def shuffled(self, random: np.random.Generator) -> np.ndarray:
-        """Each slice once, in any order; or as many, of which so many are filled: where there are too few filled or
-        empty ones they come again, and where there are too many, some do not come."""
+        """The numbers of N slices in random order.
+
+        Without `foreground`, each slice comes once. With it, this share of the N slices has a label: if there are too
+        few slices with or without labels, some come again; if there are too many, some are left out."""
         count = len(self.filled)
         if self.foreground is None or self.filled.all():
             return random.permutation(count)
@@ -101,10 +109,20 @@ class Pool:
 
 
 class ShuffledSlices(Sampler[Draw]):
-    """The slices in another order each epoch, which depends on nothing but seed and epoch: a run that was interrupted
-    goes on as if it had not been. Of every batch each process draws its share; the last incomplete batch is left out.
+    """Draws slices in another order in each epoch.
 
-    epoch: asked whenever an epoch begins.
+    The order depends only on seed and epoch, so an interrupted run goes on as if nothing had happened. Each process
+    draws its share of every batch. The last batch is left out if it is not full.
+
+    Args:
+        pool: the slices.
+        batch_size: on all processes together.
+        seed: of the run.
+        epoch: a function that gives the number of the epoch when it begins.
+        share: which process this is.
+
+    Raises:
+        InputError: if the processes can't share a batch equally.
     """
 
     def __init__(self, pool: Pool, batch_size: int, seed: int, epoch: Callable[[], int], share: Share):
@@ -129,13 +147,14 @@ class ShuffledSlices(Sampler[Draw]):
 
 
 def number_of_batches(count: int, batch_size: int) -> int:
-    """In an epoch over so many slices; one for fewer slices than a batch."""
+    """Number of full batches in an epoch of `count` slices; 1 if they do not fill a batch."""
     return max(1, count // batch_size)
 
 
 def one_hot(target: Tensor, channels: int) -> Tensor:
-    """Labels (N, 1, H, W) to float targets (N, C, H, W) for a network's channels: the foreground for one channel, else
-    one channel a class, background first."""
+    """Labels (N, 1, H, W) as float targets (N, C, H, W) for a network with C output channels.
+
+    One channel: 1 where there is any label. Several: a channel for each class, the background first."""
     if channels == 1:
         return (target > 0).float()
     return torch.nn.functional.one_hot(target[:, 0], channels).permute(0, 3, 1, 2).float()

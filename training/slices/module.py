@@ -1,4 +1,4 @@
-"""The Lightning data module: from cases on disk to batches of changed slices."""
+"""The Lightning data module: makes batches of randomly changed slices from cases on disk."""
 
 from __future__ import annotations
 
@@ -21,31 +21,40 @@ NOBODY = -1
 
 
 def deal(recipe: Recipe, root: Path) -> Parts:
-    """The cases of a recipe's data set in its split. Raises `InputError` for a layout or a split that does not work."""
+    """The cases of a recipe's data set, dealt by its split. Raises `InputError` if the data set can't be found, or the
+    split does not fit it."""
     return recipe.split.deal(datasets.cases_of(recipe.dataset.name, root, **recipe.dataset.options))
 
 
 def watched(recipe: Recipe, parts: Parts) -> list[Case]:
-    """The cases that are scored during a run: those of the validation; or, in a run by minutes, which chooses nothing,
-    those that are left out for the card's scores."""
+    """The cases that are scored during a run: the validation cases.
+
+    A run by minutes does not choose by its scores. If it has no validation cases, its test cases are scored."""
     return parts.test if recipe.optimisation.minutes is not None and not parts.validation else parts.validation
 
 
 class SliceModule(lightning.LightningDataModule):
-    """Batches for training, and numbers of validation cases, which the segmentation module reads by itself."""
+    """Gives batches for training. For validation, it gives numbers of cases, which the segmentation module then reads.
+
+    Args:
+        recipe: of the run.
+        root: folder of the data set.
+        cache: folder for the slices.
+        workers: number of processes that load slices.
+    """
 
     def __init__(self, recipe: Recipe, root: Path, cache: Path, workers: int):
         super().__init__()
         self.recipe, self.workers = recipe, workers
-        self.first_epoch = 0  # of a resumed run: Lightning asks for its first batches before it knows
+        self.first_epoch = 0  # set for a resumed run: Lightning asks for the first batches before it knows the epoch
         self.parts = deal(recipe, root)
         self._cache = SliceCache(cache, root, recipe)
 
     def prepare_data(self) -> None:
-        """Fill the cache; runs in one process of each machine.
+        """Fill the cache. Lightning calls this in one process of each machine.
 
-        Raises `InputError` if a label appears in no training case, an image in two parts of the split, or if there is
-        nothing to validate on where the recipe needs it.
+        Raises `InputError` if a label is in no training case, if an image is in two parts of the split, or if there are
+        no validation cases and the recipe chooses by validation.
         """
         if self.recipe.optimisation.chooses_by_validation and not self.parts.validation:
             raise InputError("The recipe chooses by validation, but its split leaves no case for validation.")
@@ -84,8 +93,10 @@ class SliceModule(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[int]:
-        """Numbers of this process's validation cases: every process takes its own, so that none is scored twice. All
-        get equally many, or they would wait for each other for ever; NOBODY stands for a missing one."""
+        """The numbers of the validation cases of this process. No case is given to two processes.
+
+        All processes get the same amount of numbers, since they would wait for each other forever; where one has fewer
+        cases, NOBODY fills the gap."""
         assert self.trainer is not None
         processes = self.trainer.world_size
         count = len(watched(self.recipe, self.parts))
@@ -95,7 +106,8 @@ class SliceModule(lightning.LightningDataModule):
 
 
 def _leave_interrupts_to_the_trainer(_worker: int) -> None:
-    """Ctrl-C reaches all processes; a trace of each worker would hide what the trainer says."""
+    """Makes a worker ignore Ctrl-C, which reaches all processes. Else the traceback of each worker would hide what the
+    trainer says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

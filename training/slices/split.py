@@ -1,4 +1,4 @@
-"""Who trains, who validates, who is tested: by patient, never by slice."""
+"""Deals the cases of a data set to training, validation and test. All cases of a patient stay together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from training.slices.case import Case
 
 
 class Parts(NamedTuple):
-    """Cases to train on, to choose by while training (may be none), and to report (may be none)."""
+    """The cases of each part: to train on, to choose by during training, and to report scores of. The last two may be
+    empty."""
 
     training: list[Case]
     validation: list[Case]
@@ -23,13 +24,18 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """Either names or shares.
+    """How cases are dealt: either by names (validation, test), or by shares.
 
-    validation, test: ids of cases, or patterns such as "val_*"; all other cases train.
-    shares: of patients for training, validation and test, such as (13, 2, 5) or (0.7, 0.1, 0.2): patients are shuffled
-    by `seed` and dealt in this proportion, which is exact if the numbers add up to that of the patients. fold: 0, 1 and
-    so on take the next patients for the test, and none is in the test of two folds before all have been. folds: over
-    how many the paper takes the mean.
+    Args:
+        validation, test: ids of cases, or patterns such as "val_*". All other cases are for training.
+        shares: for training, validation and test, such as (13, 2, 5) or (0.7, 0.1, 0.2). Patients are shuffled by
+            `seed` and dealt in this proportion; exactly so if the three numbers add up to the number of patients.
+        fold: 0, 1, 2, ... Each fold tests the next patients. Nobody is tested again before everybody was.
+        folds: the number of folds over which the paper takes the mean.
+        seed: of the shuffling.
+
+    Raises:
+        InputError: for both names and shares, or for shares that make no sense.
     """
 
     validation: tuple[str, ...] = ()
@@ -46,9 +52,9 @@ class Split:
             raise InputError("Shares of a split are three numbers, for training, validation and test; the first not 0.")
 
     def deal(self, cases: Sequence[Case]) -> Parts:
-        """The three parts of a data set.
+        """Deal the cases of a data set.
 
-        Raises `InputError` for a name that no case has, for a patient in two parts, and if nobody is left to train on.
+        Raises `InputError` for a name that no case has, for a patient in two parts, or if no case is left for training.
         """
         parts = self._by_name(cases) if self.shares is None else self._by_shares(cases, self.shares)
         if not parts.training:
@@ -79,7 +85,7 @@ class Split:
 
 
 def refuse_shared_images(parts: Parts, digests: Mapping[str, str]) -> None:
-    """Raise `InputError` if two parts hold the same image under different ids. digests: case id to digest of voxels."""
+    """Raises `InputError` if the same image is in two parts under different ids. digests: of voxels, by case id."""
     seen: dict[str, tuple[int, str]] = {}
     for number, part in enumerate(parts):
         for case in part:
@@ -101,7 +107,7 @@ def _matching(cases: Sequence[Case], names: Sequence[str]) -> list[Case]:
 
 
 def _whole_numbers(shares: tuple[float, float, float], total: int) -> list[int]:
-    """Whole numbers in proportion to the shares, adding up to the total: the largest remainders are rounded up."""
+    """Whole numbers in the proportion of the shares that add up to `total`. The largest remainders are rounded up."""
     exact = [share * total / sum(shares) for share in shares]
     numbers = [int(value) for value in exact]
     by_remainder = sorted(range(3), key=lambda n: numbers[n] - exact[n])

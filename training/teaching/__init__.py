@@ -1,1 +1,1 @@
-"""From a collection of one's own segmentations to a recipe, and to the scan that is worth labelling next."""
+"""Makes a recipe from a collection of the user's own segmentations, and suggests the scan to label next."""

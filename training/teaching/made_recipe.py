@@ -1,4 +1,4 @@
-"""The recipe of a collection, made from what is in it, and told in plain words."""
+"""Makes the recipe for a collection from what is in it, and describes it in plain words."""
 
 from __future__ import annotations
 
@@ -17,19 +17,30 @@ from training.learning.recipe import Recipe, from_dict, merged, read_tables
 from training.teaching.survey import Survey
 
 NETWORKS = ("afnet", "anunet", "eccamunet", "msdualguided", "omeganet")
-FEWEST_TO_SCORE = 5  # cases: with fewer, none can be spared
-_LEFT_OUT = 0.2  # of the cases
-_ORGAN_PIXELS = 96  # along the longer side of what is segmented
-_LARGEST_SIDE = 192  # pixels of a slice: more would leave too few steps in the time
-_SMALLEST_SIDE = 64
-_BATCH_PIXELS = 16 * 128 * 128
-_FILLED = 0.8  # of the slices of an epoch, where fewer have a label
-_HU = 5  # windows are rounded to so many
-_MOST_EPOCHS = 1_000_000  # never reached: time ends the run
+FEWEST_TO_SCORE = 5  # cases; with fewer, all are needed for training
+_LEFT_OUT = 0.2  # share of the cases that are kept for the score
+_ORGAN_PIXELS = 96  # wanted along the longer side of what is segmented
+_LARGEST_SIDE = 192  # pixels of a slice; with more, there would be too few steps in the time
+_SMALLEST_SIDE = 64  # pixels of a slice
+_BATCH_PIXELS = 16 * 128 * 128  # pixels in a batch
+_FILLED = 0.8  # at least this share of the slices in an epoch has a label
+_HU = 5  # windows are rounded to multiples of this
+_MOST_EPOCHS = 1_000_000  # never reached, since time ends the run
 
 
 def recipe_of_collection(collection: Collection, found: Survey, network: str, minutes: float, seed: int = 0) -> Recipe:
-    """The recipe of a training on a collection by a network's compact form. Raises `InputError` for another network."""
+    """The recipe for training the compact form of a network on a collection.
+
+    Args:
+        collection: with the cases.
+        found: what `survey` found in it.
+        network: one of `NETWORKS`.
+        minutes: time for the training.
+        seed: of the training, and of the choice of test cases.
+
+    Raises:
+        InputError: if there is no such network.
+    """
     if network not in NETWORKS:
         raise InputError(f"There is no network '{network}' to teach; choose one of: {', '.join(NETWORKS)}.")
     base = read_tables([f"modern/{network}"])
@@ -38,8 +49,13 @@ def recipe_of_collection(collection: Collection, found: Survey, network: str, mi
 
 
 def begun_by(recipe: Recipe, sizes: dict[str, Any], preprocessing: Preprocessing) -> Recipe:
-    """The recipe with a network that first weights fit. sizes, preprocessing: options and slices of the network that
-    they come from."""
+    """The recipe with a network that fits first weights.
+
+    Args:
+        recipe: as `recipe_of_collection` makes it.
+        sizes: options of the network that the first weights come from.
+        preprocessing: of this network.
+    """
     multiple = math.lcm(recipe.preprocessing.multiple, preprocessing.multiple)
     height, width = (-(-side // multiple) * multiple for side in recipe.augmentation.size or (0, 0))
     channels, neighbours = preprocessing.channels, preprocessing.neighbours
@@ -91,12 +107,12 @@ def _card(collection: Collection) -> dict[str, Any]:
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no None."""
+    """A table without the entries that are None, since TOML has no None."""
     return {name: value for name, value in table.items() if value is not None}
 
 
 def _left_out(collection: Collection, seed: int) -> list[str]:
-    """Names of the cases that are kept for the score, drawn by the seed; none of fewer than five."""
+    """The ids of the cases kept for the score, chosen at random by the seed; an empty list for fewer than five cases."""
     names = [case.id for case in collection.cases]
     if len(names) < FEWEST_TO_SCORE:
         return []
@@ -104,32 +120,33 @@ def _left_out(collection: Collection, seed: int) -> list[str]:
 
 
 def _spacing(found: Survey) -> float:
-    """So that the organ has about 96 pixels; not below half of the scans' own, nor so that slices become too large."""
+    """The side of a pixel in mm, so that the organ has about 96 pixels. It is larger if slices would become too large,
+    or if pixels would be finer than half of those of the scans."""
     wanted = max(found.organ_mm / _ORGAN_PIXELS, found.pixel_mm / 2, max(found.slice_mm) / _LARGEST_SIDE)
     return float(f"{wanted:.2g}")
 
 
 def _side(pixels: float, multiple: int) -> int:
-    """Of a slice: as large as the largest, rounded up to what the network takes."""
+    """The side of a slice in pixels: that of the largest slice, within limits, rounded up to what the network takes."""
     wanted = min(max(math.ceil(pixels), _SMALLEST_SIDE), _LARGEST_SIDE)
     return -(-wanted // multiple) * multiple
 
 
 def _window(found: Survey) -> list[float]:
-    """Half as wide again, on either side, as what is labelled."""
+    """The window in HU: the intensities of what is labelled, and on each side half of their range more, at least 50."""
     lower, upper = found.intensities
     margin = max((upper - lower) / 2, 50.0)
     return [float(_HU * round((lower - margin) / _HU)), float(_HU * round((upper + margin) / _HU))]
 
 
 def model_id_for(collection: Collection, network: str) -> str:
-    """The id of a model of this collection."""
+    """The id of a model that is taught from a collection, such as "my-prostate-anunet"."""
     name = re.sub(r"[^a-z0-9]+", "_", collection.name.lower()).strip("_") or "collection"
     return f"my-{name[:60]}-{network}"
 
 
 def in_plain_words(recipe: Recipe, count: int) -> Iterator[str]:
-    """What a training by a recipe of this file does, with a collection of so many cases."""
+    """Sentences that tell the user what a training by such a recipe does. count: cases in the collection."""
     pre, run = recipe.preprocessing, recipe.optimisation
     height, width = recipe.augmentation.size or (0, 0)
     yield f"Network: {recipe.card['variant']}."
@@ -149,5 +166,5 @@ def in_plain_words(recipe: Recipe, count: int) -> Iterator[str]:
 
 
 def recipe_table(recipe: Recipe) -> dict[str, Any]:
-    """All of a recipe, as a TOML file holds it."""
+    """A whole recipe as plain values, for a TOML file."""
     return asdict(recipe)

@@ -1,4 +1,4 @@
-"""The scan that is worth labelling next: the one of which the model is least sure."""
+"""Suggests the scan to label next: the one about which the model is least sure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from AttnSegLib.results.slices_to_check import doubt
 
 @dataclass(frozen=True)
 class Doubted:
-    """A scan that is not labelled yet. doubt: 0 (sure) to 1, see `slices_to_check.doubt`."""
+    """A scan that is not labelled yet. doubt: how unsure the model is, 0 to 1, as `slices_to_check.doubt` gives it."""
 
     path: Path
     doubt: float
@@ -26,13 +26,13 @@ class Doubted:
 def suggest(
     collection: Collection, scans: Path, predictor: SlicePredictor, say: Callable[[str], None]
 ) -> list[Doubted]:
-    """The scans in a folder that are not in the collection, the one of which the model is least sure first.
+    """Predict the scans in a folder that are not in the collection. The one that is least sure comes first.
 
     Args:
-        collection: whose scans are left out.
-        scans: a folder of files and of folders with DICOM series.
+        collection: its scans are left out.
+        scans: a folder that holds files, and folders with DICOM series.
         predictor: runs the model.
-        say: is told of what can't be read.
+        say: a function that gets a sentence for each scan that can't be read.
 
     Raises:
         InputError: if the folder holds no scan that is not in the collection.
@@ -50,8 +50,8 @@ def suggest(
 
 
 def latest_model(collection: Collection) -> ModelSpec:
-    """The model of the user's that was last taught from a collection of this name and these segments. Raises
-    `InputError` if there is none."""
+    """The newest model that was taught from a collection with this name and these segments. Raises `InputError` if
+    there is none."""
     title = f"{collection.name} in {collection.modality} ("
     own = [
         spec

@@ -1,4 +1,4 @@
-"""What a recipe depends on, found out from the cases of a collection."""
+"""Finds out from the cases of a collection what its recipe depends on, such as plane, pixel size and intensities."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ from AttnSegLib.images.orientation import SliceOrientation, slice_orientation
 from AttnSegLib.images.planes import ACQUIRED, PLANES
 from AttnSegLib.images.volume import Volume
 
-_LOOKED_AT = 20  # cases: reading all of a large collection would take minutes
-_ANISOTROPIC = 1.5  # times the finer spacings: slices so far apart are taken as they were acquired
+_LOOKED_AT = 20  # most cases that are read; all of a large collection would take minutes
+_ANISOTROPIC = 1.5  # if the largest spacing is so many times the next, slices are taken as they were acquired
 _PERCENTILES = (0.5, 99.5)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """plane: of the slices to take. pixel_mm: median of the pixels in it. slice_mm: height and width of the largest
-    slice. organ_mm: median over the cases of the longer side of the box around all segments, in the plane.
-    filled: share of the slices that have a label. intensities: of what is labelled, the lowest and the highest but for
-    1 % (medians over the cases)."""
+    """What was found in a collection.
+
+    Args:
+        plane: of the slices to take.
+        pixel_mm: side of a pixel in this plane, median over cases.
+        slice_mm: largest height and largest width of a slice.
+        organ_mm: longer side, in the plane, of the box around all segments, median over cases.
+        filled: share of the slices that have a label.
+        intensities: 0.5th and 99.5th percentile of what is labelled, each as median over cases.
+    """
 
     plane: str
     pixel_mm: float
@@ -36,7 +42,8 @@ class Survey:
 
 @dataclass(frozen=True)
 class _InPlane:
-    """One case, seen in one plane: its mm and shares as in `Survey`."""
+    """One case in one plane. pixel_mm, slice_mm, organ_mm: as in `Survey`; slices, filled: number of slices, and of
+    those with a label; area: of the labels in a slice, mm2, mean over the filled slices."""
 
     pixel_mm: float
     slice_mm: tuple[float, float]
@@ -55,9 +62,9 @@ class _Seen:
 
 
 def survey(collection: Collection) -> Survey:
-    """Look at the cases of a collection, the first twenty at most.
+    """Look at the cases of a collection, at most the first twenty.
 
-    Raises `InputError` for one that can't be read, if there is none, and if the labelled slices of two scans lie in
+    Raises `InputError` if there is no case, if one can't be read, or if the labelled slices of two scans lie in
     different planes.
     """
     if not collection.cases:
@@ -103,8 +110,8 @@ def _others(axis: int) -> tuple[int, ...]:
 
 
 def _best_plane(seen: Sequence[_Seen]) -> str:
-    """The one that most scans were acquired in; where voxels are about cubes, the one that shows most of the
-    segments."""
+    """The plane that fits most scans. For each scan, this is the one in which it was acquired, or, if its voxels are
+    about cubes, the one in which the segments have the largest mean area."""
     votes = [
         one.acquired if one.is_anisotropic else max(PLANES, key=lambda plane: one.planes[plane].area) for one in seen
     ]
@@ -112,7 +119,8 @@ def _best_plane(seen: Sequence[_Seen]) -> str:
 
 
 def _plane_of_ranges(collection: Collection) -> str:
-    """The plane in which scans are labelled slice by slice; "" if all are labelled as a whole."""
+    """The plane in which scans are labelled slice by slice; "" if all scans are labelled as a whole. Raises
+    `InputError` if there are several such planes."""
     partly = [case for case in collection.cases if case.labelled is not None]
     planes = {_plane_of(collection, case) for case in partly}
     if len(planes) > 1:

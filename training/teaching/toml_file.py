@@ -1,4 +1,4 @@
-"""Writing TOML, which Python only reads: as much of it as recipes need."""
+"""Writes TOML, as far as recipes need it. Python's library can only read it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from AttnSegLib.unfinished import whole_file
 
 
 def toml_text(table: dict[str, Any]) -> str:
-    """The text of a table: plain values first, then a section for each table in it. None is left out, as are empty
-    tables."""
+    """The text of a table: first its plain values, then a section for each table in it. Values that are None and empty
+    tables are left out."""
     plain = {name: value for name, value in table.items() if not isinstance(value, dict) and value is not None}
     sections = {name: value for name, value in table.items() if isinstance(value, dict)}
     text = "".join(f"{_key(name)} = {_value(value)}\n" for name, value in plain.items())
@@ -23,7 +23,7 @@ def toml_text(table: dict[str, Any]) -> str:
 
 
 def write_toml_file(path: Path, table: dict[str, Any], comment: str) -> None:
-    """Write a table under a comment of one line; the file is whole or not there. Raises `OSError`."""
+    """Write a table below a comment of one line. The file appears only when it is complete. Raises `OSError`."""
     with whole_file(path) as file:
         file.write(f"# {comment}\n{toml_text(table)}".encode())
 

@@ -1,1 +1,1 @@
-"""DICOM: folders of slices and files of frames, read by pydicom. docs/decisions/0012-dicom.md says why by it."""
+"""Reads DICOM folders of slices, and files of many frames, with pydicom. docs/decisions/0012-dicom.md says why."""

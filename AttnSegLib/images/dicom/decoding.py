@@ -1,4 +1,4 @@
-"""Unpacking a frame by GDCM, which SimpleITK brings: it knows all compressions that scanners and archives use."""
+"""Unpacks a frame with GDCM, a part of SimpleITK that knows all compressions which scanners and archives use."""
 
 from __future__ import annotations
 
@@ -20,15 +20,23 @@ from AttnSegLib.images.dicom import codestream, faults
 from AttnSegLib.images.dicom.faults import Unusable
 from AttnSegLib.images.dicom.files import StoredPixels
 
-# Element and end of packed pixels, explicit and little-endian, as all packed files are (PS3.5, A.4).
+# What stands before and after packed pixels: explicit and little-endian, as in all packed files (PS3.5, A.4).
 _PIXELS, _END = b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff", b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 
 def unpack(frame: bytes, pixels: StoredPixels, scratch: Path) -> np.ndarray:
-    """Stored values (H, W). scratch: a folder. Raises `Unusable` for damage and for what GDCM does not know.
+    """Unpack one frame to its stored values (H, W).
 
-    GDCM gets a file with nothing but this frame in it: so it can neither rescale nor invert, no other tag can mislead
-    it, and names that are no text never reach it.
+    GDCM gets a new file with nothing but this frame. So it can neither rescale nor invert the values, no other tag can
+    mislead it, and it never sees the name of the user's file, which may not be valid text.
+
+    Args:
+        frame: the packed bytes.
+        pixels: how they are stored.
+        scratch: a folder for temporary files.
+
+    Raises:
+        Unusable: if the frame is damaged, or packed in a way that GDCM does not know.
     """
     codestream.check_frame(frame, pixels)
     path = scratch / "frame.dcm"
@@ -39,7 +47,7 @@ def unpack(frame: bytes, pixels: StoredPixels, scratch: Path) -> np.ndarray:
             values = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
     except RuntimeError as error:
         raise Unusable(faults.UNDECODABLE) from error
-    if complaints:  # of damaged JPEG: it goes on with whatever comes out
+    if complaints:  # GDCM complains about a damaged JPEG, but returns an image
         raise Unusable(faults.CUT_PIXELS)
     if values.shape != (1, pixels.rows, pixels.columns):
         raise Unusable(faults.UNDECODABLE)
@@ -48,7 +56,7 @@ def unpack(frame: bytes, pixels: StoredPixels, scratch: Path) -> np.ndarray:
 
 
 class _Form(NamedTuple):
-    """What the frames of a scan have in common."""
+    """What the header of the temporary file says. It is the same for all frames of a scan."""
 
     syntax: UID
     rows: int
@@ -60,7 +68,7 @@ class _Form(NamedTuple):
 
 @lru_cache(8)
 def _header(form: _Form) -> bytes:
-    """All of a file but its pixels."""
+    """The bytes of a DICOM file before its pixels."""
     file = Dataset()
     file.file_meta = FileMetaDataset()
     file.file_meta.TransferSyntaxUID = form.syntax
@@ -75,7 +83,8 @@ def _header(form: _Form) -> bytes:
 
 @contextmanager
 def _overheard(path: Path) -> Iterator[list[str]]:
-    """What C libraries write to standard error, which no user should read. Filled at the end."""
+    """Catches the lines that C libraries write to standard error, since users should not see them. The list is filled
+    at the end."""
     complaints: list[str] = []
     try:
         usual = os.dup(2)

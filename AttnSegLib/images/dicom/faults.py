@@ -1,4 +1,4 @@
-"""What is wrong with a DICOM file, in words that fit one file as well as many."""
+"""What can be wrong with a DICOM file, in words that fit one file and many files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from AttnSegLib.errors import InputError, printable
 
-_NAMED = 3  # files by name in one sentence
+_NAMED = 3  # most files that one sentence names
 
-# What pydicom raises, depending on where in a header the damage is: it has no error of its own for it.
+# What pydicom may raise for a damaged header: it depends on where the damage is.
 DAMAGE = (
     BytesLengthException,
     InvalidDicomError,
@@ -32,8 +32,13 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a file can't be read as a slice. what: "In 'name', ..."; cure: "...; do this"; is_damage: whether it would be
-    a slice if it were whole."""
+    """Why a file can't be read as a slice.
+
+    Args:
+        what: the reason. The sentence is "In 'name', WHAT; CURE."
+        cure: what the user can do.
+        is_damage: whether the file would be a slice if it were not damaged.
+    """
 
     what: str
     cure: str
@@ -61,19 +66,19 @@ UNDECODABLE = Fault("the pixels can't be decoded", "export the series uncompress
 
 
 def too_few(rows: int, columns: int) -> Fault:
-    """Fewer bytes than the header claims pixels."""
+    """The fault that a file has fewer pixels than its header says."""
     what = f"there are fewer pixels than the {columns} x {rows} that the header claims"
     return Fault(what, "the files were cut short, copy the series again", True)
 
 
 def too_many(rows: int, columns: int) -> Fault:
-    """More bytes than the header claims pixels."""
+    """The fault that a file has more pixels than its header says."""
     what = f"there are more pixels than the {columns} x {rows} that the header claims"
     return Fault(what, "export the series again", True)
 
 
 class Unusable(Exception):
-    """A DICOM file can't be read as a slice, for a reason that the user can be told."""
+    """A DICOM file can't be read as a slice. The fault is told to the user."""
 
     def __init__(self, fault: Fault):
         super().__init__(fault.what)
@@ -81,12 +86,12 @@ class Unusable(Exception):
 
 
 def refusal(paths: list[Path], fault: Fault) -> InputError:
-    """The error about files with one fault."""
+    """The error for files that all have the same fault."""
     return InputError(f"In {names(paths)}, {fault.what}; {fault.cure}.")
 
 
 def names(paths: list[Path]) -> str:
-    """The names of files, the first few of them if there are many."""
+    """The names of files as a list in words. Of many files, only the first few are named."""
     told = [f"'{printable(path.name)}'" for path in paths]
     if len(told) > _NAMED:
         told = [*told[:_NAMED], f"{len(told) - _NAMED} more"]

@@ -1,4 +1,4 @@
-"""One DICOM file: its header, and where its pixels are. Nothing is believed before it was compared with the file."""
+"""Reads the header of one DICOM file and finds its pixels. What the header says is checked against the file."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from AttnSegLib.images.dicom import faults
 from AttnSegLib.images.dicom.faults import Unusable
 from AttnSegLib.images.dicom.signs import PREAMBLE
 
-_DEFERRED = 1024  # bytes: longer values, such as the pixels, are left in the file until they are wanted
-_UNDEFINED = 0xFFFFFFFF  # length of packed pixels
-_INFLATED = 1 << 26, 20  # a deflated file may have this many bytes, or times its own: more is no slice but a bomb
-_LARGEST = 1 << 15  # pixels a side: detectors have a tenth
+_DEFERRED = 1024  # bytes: longer values, such as the pixels, are read only when they are needed
+_UNDEFINED = 0xFFFFFFFF  # what stands as the length of packed pixels
+_INFLATED = 1 << 26, 20  # a deflated file may unpack to so many bytes, or so many times its size; more is an attack
+_LARGEST = 1 << 15  # pixels a side; detectors have a tenth of it
 
-# Only these are read: it takes half the time.
+# Only these tags are read, which takes half the time.
 _KEYWORDS = """
     SOPClassUID SeriesInstanceUID SeriesNumber FrameOfReferenceUID Modality ImageType NumberOfFrames
     ImagePositionPatient ImageOrientationPatient PixelSpacing EchoTime TemporalPositionIdentifier DiffusionBValue
@@ -49,7 +49,7 @@ _TAGS = [*map(Tag, re.findall(r"\w+", _KEYWORDS)), _MOSAIC, _MOSAIC_CREATOR]
 
 @dataclass(frozen=True, eq=False)
 class StoredPixels:
-    """How the pixels of a file are stored, and where: from byte `offset` of the file on, or in `inflated`."""
+    """How and where the pixels of a file are stored: in `inflated`, or, if that is None, from byte `offset` on."""
 
     syntax: UID
     rows: int
@@ -63,12 +63,12 @@ class StoredPixels:
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of a frame, unpacked."""
+        """Bytes of one unpacked frame."""
         return self.rows * self.columns * self.bits_allocated // 8
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[BinaryIO]:
-        """The pixels as a file that stands at their first byte."""
+        """An open file, positioned at the first byte of the pixels. path: the DICOM file."""
         if self.inflated is not None:
             yield BytesIO(self.inflated)
             return
@@ -78,7 +78,7 @@ class StoredPixels:
 
 
 def read_header(path: Path) -> Dataset:
-    """The header of a DICOM file, its pixels left where they are. Raises one of `faults.DAMAGE` if it can't be read."""
+    """Read the header of a DICOM file, without its pixels. Raises one of `faults.DAMAGE` if it can't be read."""
     with path.open("rb") as file:
         begin = file.read(1 << 10)
     deflated = DeflatedExplicitVRLittleEndian.encode() in begin
@@ -88,7 +88,8 @@ def read_header(path: Path) -> Dataset:
 
 
 def stored_pixels(header: Dataset, path: Path) -> StoredPixels:
-    """Raises `Unusable` for what is no grey image, and for pixels that are fewer than the header claims."""
+    """How and where a file stores its pixels. Raises `Unusable` if they are no grey image, or not as many as the header
+    says."""
     raw = _pixel_element(header)
     samples, colours = header.get("SamplesPerPixel", 1), header.get("PhotometricInterpretation", "MONOCHROME2")
     if samples != 1 or colours not in ("MONOCHROME1", "MONOCHROME2"):
@@ -118,8 +119,9 @@ def stored_pixels(header: Dataset, path: Path) -> StoredPixels:
 
 
 def is_mosaic(header: Dataset) -> bool:
-    """Whether the file is a mosaic, as Siemens scanners store the volumes of a time series. Some enhanced files still
-    say so, though each of their frames is a slice."""
+    """Whether the file is a mosaic: all slices of a volume in one picture, as Siemens scanners store time series.
+
+    Some enhanced files have the marks of a mosaic, but each of their frames is a slice; they are none."""
     if "PerFrameFunctionalGroupsSequence" in header:
         return False
     kinds = header.get("ImageType") or []
@@ -130,7 +132,7 @@ def is_mosaic(header: Dataset) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """pydicom warns of whatever it finds odd; what matters is told in sentences of our own."""
+    """Hides the warnings of pydicom. What matters to the user is told in our own sentences."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -147,7 +149,7 @@ def _pixel_element(header: Dataset) -> Any:
 
 
 def _syntax(header: Dataset) -> UID:
-    """The transfer syntax, or what pydicom found where a file without its first part says nothing."""
+    """The transfer syntax. If the file does not say it, the one that pydicom read it with."""
     told = header.file_meta.get("TransferSyntaxUID")
     if told:
         return UID(told)
@@ -158,7 +160,7 @@ def _syntax(header: Dataset) -> UID:
 
 
 def _check_length(pixels: StoredPixels, length: int) -> None:
-    """Raises `Unusable` unless there are as many bytes as pixels; less than a row of fillers may follow them."""
+    """Raises `Unusable` unless the pixels have `length` bytes. They may be followed by filler bytes, at most a row."""
     surplus = length - pixels.frame_bytes * pixels.frames
     if surplus < 0:
         raise Unusable(faults.too_few(pixels.rows, pixels.columns))

@@ -1,4 +1,4 @@
-"""The slices in a DICOM file: one, or with enhanced files one a frame, each with its place and its intensities."""
+"""The slices in a DICOM file. A plain file has one slice, an enhanced file has one for each of its frames."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from AttnSegLib.images.dicom import faults, files
 from AttnSegLib.images.dicom.faults import DAMAGE, Fault, Unusable
 from AttnSegLib.images.dicom.files import StoredPixels
 
-_FARTHEST = 1e5  # mm: no scanner is larger
+_FARTHEST = 1e5  # mm; no scanner is larger
 
-# Where enhanced files hold what others have in the header itself (PS3.3, C.7.6.16).
+# The sequences in which enhanced files keep what plain files have in the header itself (PS3.3, C.7.6.16).
 _GROUPS = {
     "PixelSpacing": ("PixelMeasuresSequence",),
     "ImagePositionPatient": ("PlanePositionSequence",),
@@ -38,7 +38,7 @@ _GROUPS = {
     "FrameType": ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence"),
 }
 
-# What may differ between the volumes of one series, in words and as tags, the most telling first.
+# What may differ between the volumes of one series, in words and as tags. The most useful ones come first.
 _DETAILS = {
     "echo time": ("EffectiveEchoTime", "EchoTime"),
     "time point": ("TemporalPositionIndex", "TemporalPositionIdentifier"),
@@ -56,8 +56,14 @@ _PLACES = {Tag(keyword) for keyword in ("ImagePositionPatient", "InStackPosition
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """From stored values to intensities: slope and intercept, or a table in a header. padding: stored values from the
-    first to the second were not measured."""
+    """How stored values become intensities: by slope and intercept, or by a table.
+
+    Args:
+        slope: factor of a stored value.
+        intercept: what is added after that.
+        table: a header with the table (ModalityLUTSequence), which is then used instead.
+        padding: stored values from the first number to the second, both included, mark pixels that were not measured.
+    """
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -67,7 +73,9 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One slice; lengths in mm, LPS. index: of the frame in its file. details: what may tell volumes apart."""
+    """One slice. Lengths are in mm, positions and directions in LPS.
+
+    index: the number of the frame in its file; details: values that may tell the volumes of a series apart."""
 
     path: Path
     index: int
@@ -93,13 +101,13 @@ class Frame:
 
     @property
     def distance(self) -> float:
-        """Position along the slice normal, mm."""
+        """The position along the slice normal, in mm."""
         return float(self.axes[:, 2] @ self.position)
 
 
 @dataclass(frozen=True, eq=False)
 class Rejected:
-    """A DICOM file that is no slice of a volume, and why. kind, series, number: "" where they can't be told."""
+    """A DICOM file that is no slice of a volume, and why. kind, series and number are "" if they are not known."""
 
     path: Path
     fault: Fault
@@ -112,7 +120,7 @@ _Find = Callable[[str], Any]
 
 
 def frames_of(path: Path) -> list[Frame] | Rejected:
-    """The slices in a DICOM file."""
+    """The slices in a DICOM file, or why it has none. Raises `OSError` if the file can't be opened."""
     identity = ("", "", "")
     try:
         with files.quiet():
@@ -127,7 +135,7 @@ def frames_of(path: Path) -> list[Frame] | Rejected:
     except DAMAGE:
         return Rejected(path, faults.HEADER, *identity)
     except OSError as error:
-        if error.errno is not None:  # of the system; pydicom has some without a number
+        if error.errno is not None:  # from the system; those of pydicom about damage have no number
             raise
         return Rejected(path, faults.HEADER, *identity)
 
@@ -151,7 +159,7 @@ def _frames(header: Dataset, path: Path, identity: tuple[str, str, str]) -> list
 
 
 def _check_kind(header: Dataset) -> None:
-    """Raises `Unusable` for images that are no slices of a scan."""
+    """Raises `Unusable` for images that are not slices of a scan."""
     if files.is_mosaic(header):
         raise Unusable(faults.MOSAIC)
     if _text(header.get("Modality")) in ("SEG", "RTDOSE", "PR", "KO"):
@@ -159,7 +167,7 @@ def _check_kind(header: Dataset) -> None:
 
 
 def _check_groups(header: Dataset, frames: int) -> None:
-    """Raises `Unusable` unless each of several frames has a description of its own."""
+    """Raises `Unusable` if there are several frames and not each has its own description."""
     groups = header.get("PerFrameFunctionalGroupsSequence") or []
     if groups and len(groups) != frames:
         raise Unusable(faults.HEADER)
@@ -168,7 +176,7 @@ def _check_groups(header: Dataset, frames: int) -> None:
 
 
 def _dimensions(header: Dataset) -> list[int]:
-    """Which of a frame's dimension indices count something else than places."""
+    """The positions, in a frame's list of dimension indices, of those that count something else than places."""
     described = header.get("DimensionIndexSequence") or []
     return [n for n, item in enumerate(described) if item.get("DimensionIndexPointer") not in _PLACES]
 
@@ -192,7 +200,7 @@ def _frame(common: dict[str, Any], find: _Find, index: int, dimensions: list[int
 
 
 def _finder(header: Dataset, index: int) -> _Find:
-    """Looks a tag up for one frame: in the frame's own groups, in those of all frames, in the header."""
+    """A function that looks up a tag of one frame: in the frame's own groups, in the shared ones, in the header."""
     own, shared = header.get("PerFrameFunctionalGroupsSequence"), header.get("SharedFunctionalGroupsSequence")
     groups = [sequence[place] for sequence, place in ((own, index), (shared, 0)) if sequence]
 
@@ -208,7 +216,8 @@ def _finder(header: Dataset, index: int) -> _Find:
 
 
 def _place(find: _Find) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spacing (2,), position (3,) and axes (3, 3) of a slice. Raises `Unusable` without, and for nonsense."""
+    """The spacing (2,), position (3,) and axes (3, 3) of a slice, as in `Frame`. Raises `Unusable` if they are missing
+    or make no sense."""
     found = [find(keyword) for keyword in ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient")]
     if not all(found):
         raise Unusable(faults.NO_PLACE)
@@ -222,8 +231,8 @@ def _place(find: _Find) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     is_right = 0.9 < np.linalg.norm(rows) < 1.1 and 0.9 < np.linalg.norm(normal) < 1.1
     if not (is_right and (np.abs(position) < _FARTHEST).all() and ((spacing > 0) & (spacing < _FARTHEST)).all()):
         raise Unusable(faults.WRONG_PLACE)
-    rows, normal = rows / np.linalg.norm(rows), normal / np.linalg.norm(normal)  # exact: the tag is rounded
-    return spacing[::-1], position, np.column_stack([rows, np.cross(normal, rows), normal])  # the tag counts rows first
+    rows, normal = rows / np.linalg.norm(rows), normal / np.linalg.norm(normal)  # exactly 1: the tag is rounded
+    return spacing[::-1], position, np.column_stack([rows, np.cross(normal, rows), normal])  # the tag has rows first
 
 
 def _scale(find: _Find, pixels: StoredPixels) -> Scale:
@@ -247,7 +256,7 @@ def _scale(find: _Find, pixels: StoredPixels) -> Scale:
 
 
 def _check_table(holder: Dataset) -> None:
-    """Raises `Unusable` for a table that pydicom can't apply, or that ends early."""
+    """Raises `Unusable` for a table that pydicom can't apply, or that is too short."""
     try:
         table = holder.ModalityLUTSequence[0]
         entries, value = table.LUTDescriptor[0] or 1 << 16, table.LUTData
@@ -260,7 +269,9 @@ def _check_table(holder: Dataset) -> None:
 
 
 def _padding(find: _Find, pixels: StoredPixels) -> tuple[int, int] | None:
-    """As the pixels are stored: with their bits only, and with their sign, which many files write as positive."""
+    """The first and the last stored value of padding; None if the file names none.
+
+    Many files write a negative value as a positive one, so it is brought to the bits and the sign of the pixels."""
     found = (find("PixelPaddingValue"), find("PixelPaddingRangeLimit"))
     ends = [int(value) for value in found if value not in (None, "")]
     if not ends:
@@ -273,7 +284,7 @@ def _padding(find: _Find, pixels: StoredPixels) -> tuple[int, int] | None:
 
 
 def _text(value: Any) -> str:
-    """A value of a tag in one line."""
+    """The value of a tag as one line of text; "" for None."""
     if value is None:
         return ""
     if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):

@@ -1,4 +1,4 @@
-"""From the bytes of slices to intensities."""
+"""Turns the stored bytes of slices into intensities."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from AttnSegLib.images.dicom.faults import DAMAGE, Unusable
 from AttnSegLib.images.dicom.files import StoredPixels
 from AttnSegLib.images.dicom.frames import Frame, Scale
 
-_NATURAL = 0.01  # of the range of the measured intensities: padding that is no farther outside is air like any other
+_NATURAL = 0.01  # padding no farther than this share of the intensity range from the darkest voxel is treated as air
 
 
 class Intensities(NamedTuple):
-    """voxels (D, H, W); padding: value of those that were not measured, if they differ from air; share: of them."""
+    """The voxels (D, H, W) of a volume.
+
+    padding: the value of voxels that were not measured, None if there are none or they look like air; share: how many
+    they are of all voxels, 0 to 1."""
 
     voxels: np.ndarray
     padding: float | None
@@ -29,7 +32,8 @@ class Intensities(NamedTuple):
 
 
 def intensities(frames: list[Frame]) -> Intensities:
-    """Of slices of one size, in their order. Raises `InputError` naming the file that can't be decoded."""
+    """Read the intensities of slices of one size, in their order. Raises `InputError` with the name of a file that
+    can't be decoded."""
     voxels = np.empty((len(frames), *frames[0].size), np.result_type(*{_dtype(frame) for frame in frames}))
     padded: dict[int, np.ndarray] = {}
     for k, stored in _stored(frames):
@@ -50,7 +54,8 @@ def same(one: Frame, other: Frame) -> bool:
 
 
 def _stored(frames: list[Frame]) -> Iterator[tuple[int, np.ndarray]]:
-    """Each slice's index and stored values (H, W), file by file. Raises `InputError` for damage."""
+    """Read file by file; gives each slice's index in `frames` with its stored values (H, W). Raises `InputError` for
+    damaged files."""
     wanted: dict[Path, dict[int, int]] = defaultdict(dict)
     for k, frame in enumerate(frames):
         wanted[frame.path][frame.index] = k
@@ -102,7 +107,7 @@ def _unpacked(path: Path, pixels: StoredPixels, indices: list[int], scratch: Pat
 
 
 def _scaled(stored: np.ndarray, scale: Scale, dtype: np.dtype) -> np.ndarray:
-    """Intensities of stored values, as pydicom has them. dtype: for whole numbers."""
+    """The intensities of stored values, as pydicom computes them. dtype: the type if slope and intercept are whole."""
     if scale.table is not None:
         return apply_modality_lut(stored, scale.table)
     if (scale.slope, scale.intercept) == (1, 0):
@@ -117,7 +122,7 @@ def _is_whole(scale: Scale) -> bool:
 
 
 def _dtype(frame: Frame) -> np.dtype:
-    """The smallest type that holds all intensities which a slice could have."""
+    """The smallest type that can hold every intensity that a slice could have."""
     pixels, scale = frame.pixels, frame.scale
     if scale.table is not None:
         return np.dtype(np.int32)
@@ -136,7 +141,9 @@ def _between(stored: np.ndarray, ends: tuple[int, int]) -> np.ndarray:
 
 
 def _without_natural(voxels: np.ndarray, padded: dict[int, np.ndarray], frames: list[Frame]) -> Intensities:
-    """Padding gets one value in all slices; where that is what air has, it is air like any other."""
+    """Give padding the same value in all slices. If it is about as dark as air, it is not treated as padding.
+
+    padded: for each slice that has padding, by its index, which pixels (H, W) are."""
     if not padded:
         return Intensities(voxels, None, 0.0)
     measured = [voxels[k][~padded[k]] if k in padded else voxels[k] for k in range(len(voxels))]

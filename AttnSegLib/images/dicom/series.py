@@ -1,4 +1,4 @@
-"""From a folder of slices, or a file of frames, to a volume."""
+"""Reads a volume from a folder of slices, or from a file of many frames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from AttnSegLib.images.dicom.stacks import Stack
 
 
 class Reading(NamedTuple):
-    """What a volume is made of: voxels (D, H, W), affine to RAS, and the rest as in `Volume`."""
+    """What was read, with the same fields as `Volume`: voxels (D, H, W), affine (4x4, RAS, mm) and the rest."""
 
     voxels: np.ndarray
     affine: np.ndarray
@@ -30,25 +30,31 @@ class Reading(NamedTuple):
 
 
 def read_series(folder: Path, number: str | None = None) -> Reading:
-    """The DICOM series in a folder.
+    """Read the DICOM series in a folder.
 
-    number: SeriesNumber to take if there are several, or "3.2" for the second volume of number 3. Raises `InputError`
-    for a folder without DICOM slices, with several volumes and no choice, with damaged, missing, doubled, odd or
-    unevenly spaced slices, or with a tilted gantry.
+    Args:
+        folder: where the slices lie.
+        number: the SeriesNumber to take if there are several series, or "3.2" for the second volume of number 3.
+
+    Raises:
+        InputError: for a folder without DICOM slices; with several volumes and no `number`; with damaged, missing,
+            doubled, odd or unevenly spaced slices; or with a tilted gantry.
     """
     return _reading(*_chosen_of_folder(folder, number))
 
 
 def sources_of(path: Path, number: str | None = None) -> tuple[list[Dataset], list[int]]:
-    """The headers of the slices of a volume, in the order of the volume, or of its one file of many frames; and the
-    place of each slice (k) among them, or among the frames.
+    """The headers of the files that hold a volume, and where each slice k of the volume is.
+
+    If each slice is a file: their headers in the order of the volume, and 0, 1, 2, ... If all slices are frames of one
+    file: its header, and the index of the frame of each slice.
 
     Args:
-        path: folder, or file of many frames.
+        path: a folder, or a file of many frames.
         number: as for `read_series`.
 
     Raises:
-        InputError: as `read_series`; and for a volume that is only a part of a file of frames, or in several such.
+        InputError: as `read_series`; and if the volume is only a part of a file of frames, or lies in several of them.
     """
     chosen, _ = (_chosen_of_folder if path.is_dir() else _chosen_of_file)(path, number)
     frames = sorted(chosen.frames, key=lambda frame: frame.distance)
@@ -63,7 +69,7 @@ def sources_of(path: Path, number: str | None = None) -> tuple[list[Dataset], li
 
 
 def _chosen_of_folder(folder: Path, number: str | None) -> tuple[Stack, list[str]]:
-    """The slices of the series, and notices. Raises as `read_series`."""
+    """The slices of the chosen series in a folder, and notices. Raises as `read_series`."""
     place = f"'{printable(folder.name)}'"
     frames: list[Frame] = []
     rejected: list[Rejected] = []
@@ -86,13 +92,13 @@ def _chosen_of_folder(folder: Path, number: str | None) -> tuple[Stack, list[str
 
 
 def read_file(path: Path, number: str | None = None) -> Reading:
-    """The volume in one DICOM file of many frames; number: as for `read_series`. Raises `InputError` for a file of one
-    slice, and as `read_series` does."""
+    """Read the volume in one DICOM file of many frames. number: as for `read_series`. Raises `InputError` for a file of
+    one slice, and as `read_series` does."""
     return _reading(*_chosen_of_file(path, number))
 
 
 def _chosen_of_file(path: Path, number: str | None) -> tuple[Stack, list[str]]:
-    """The slices of a file, and notices. Raises as `read_file`."""
+    """The slices of the chosen volume in a file, and notices. Raises as `read_file`."""
     frames = frames_of(path)
     if isinstance(frames, Rejected):
         raise faults.refusal([path], frames.fault)
@@ -122,7 +128,7 @@ def _reading(chosen: Stack, notices: list[str]) -> Reading:
 
 
 def _check_found(all_stacks: list[Stack], place: str, number: str | None, rejected: list[Rejected]) -> None:
-    """Raises `InputError` for a folder without slices, or with so much damage that only single ones are left."""
+    """Raises `InputError` for a folder without slices, or in which damage leaves only single slices."""
     asked_for = [stack for stack in all_stacks if number in (None, stack.name, stack.frames[0].number)]
     images = [one for one in rejected if one.fault != faults.NO_IMAGE]
     if asked_for:
@@ -137,7 +143,7 @@ def _check_found(all_stacks: list[Stack], place: str, number: str | None, reject
 
 
 def _check_rejected(chosen: Stack, rejected: list[Rejected], others: list[Path]) -> None:
-    """Raises `InputError` for files that would be slices of the chosen series if they were whole."""
+    """Raises `InputError` for files that seem to be damaged slices of the chosen series."""
     kinds = {"", *(frame.kind for frame in chosen.frames)}
     of_series = [one for one in rejected if not one.series or stacks.is_of(chosen, one)]
     lost = [one for one in of_series if one.fault.is_damage or one.kind in kinds]

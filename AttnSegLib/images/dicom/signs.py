@@ -1,4 +1,4 @@
-"""By what a DICOM file is known. Without pydicom, which takes its time to load."""
+"""Tells whether a file is DICOM. Does not use pydicom, which is slow to import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PREAMBLE = 128  # bytes before "DICM"
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a path is a file that begins as DICOM files do, with their preamble or without."""
+    """Whether a path is a file that begins as DICOM files do, with or without their preamble."""
     if not path.is_file():
         return False
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""How the slices of a stack lie to each other: one grid, exactly above each other, at even distances."""
+"""Checks that the slices of a stack make one volume: the same pixel grid, not shifted, at even distances."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images.dicom.faults import names
 from AttnSegLib.images.dicom.frames import Frame
 
-ONE_PLACE = 1e-3  # mm: slices that are no farther apart lie at one position
-_JITTER = 0.05  # unevenness of the slices, as a share of their distance, that is treated as even (and said)
-_NEGLIGIBLE = 0.001  # the same, not worth a word: rounding in the headers
-_GAP = 1.5  # times the usual distance: a slice is missing
-_FAR = 3.5  # times the usual distance: a slice at the end that is farther away may be no part of the scan
+ONE_PLACE = 1e-3  # mm; slices that are no farther apart count as lying at one position
+_JITTER = 0.05  # slices that are uneven by no more than this share of their distance are taken as even, with a notice
+_NEGLIGIBLE = 0.001  # below this share, there is no notice: headers are rounded
+_GAP = 1.5  # times the usual distance: from here on, a slice is missing
+_FAR = 3.5  # times the usual distance: a last slice that is farther away may not belong to the scan
 
 
 def check_frames(frames: list[Frame]) -> list[str]:
-    """Notices about slices that are sorted by distance. Raises `InputError` where they can't be one volume."""
+    """Notices about slices that are sorted by distance. Raises `InputError` if they can't be one volume."""
     return [*_check_planes(frames), *_check_distances(frames)]
 
 
 def line_up(frames: list[Frame]) -> bool:
-    """Whether slices of one orientation make a volume."""
+    """Whether slices of one orientation, in any order, make a volume."""
     try:
         check_frames(sorted(frames, key=lambda frame: frame.distance))
     except InputError:
@@ -30,7 +30,8 @@ def line_up(frames: list[Frame]) -> bool:
 
 
 def affine(frames: list[Frame]) -> np.ndarray:
-    """4x4, to RAS, of sorted slices. From the positions themselves: SliceThickness is often something else."""
+    """The affine (4x4, RAS, mm) of sorted slices. Slice distances come from the positions, since SliceThickness often
+    differs from them."""
     first, last = frames[0], frames[-1]
     step = (last.distance - first.distance) / (len(frames) - 1)
     matrix = np.eye(4)
@@ -41,7 +42,13 @@ def affine(frames: list[Frame]) -> np.ndarray:
 
 
 def odd(frames: list[Frame], others: int, why: str) -> InputError:
-    """The error about slices that do not fit the others of their series, of which there are so many."""
+    """The error about slices that do not fit the others of their series.
+
+    Args:
+        frames: the slices that do not fit.
+        others: the number of the others.
+        why: what is different about them.
+    """
     paths = sorted({frame.path for frame in frames})
     fits = "does not fit" if len(paths) == 1 else "do not fit"
     return InputError(
@@ -51,7 +58,7 @@ def odd(frames: list[Frame], others: int, why: str) -> InputError:
 
 
 def _check_planes(frames: list[Frame]) -> list[str]:
-    """Raises `InputError` unless all slices have one pixel grid, each exactly above the other."""
+    """A notice if slices are slightly shifted. Raises `InputError` if they are shifted more, or differ in grid."""
     grids: dict[tuple[object, ...], list[Frame]] = {}
     for frame in frames:
         grids.setdefault((frame.size, *np.round(np.log(frame.spacing), 3)), []).append(frame)
@@ -76,7 +83,7 @@ def _check_planes(frames: list[Frame]) -> list[str]:
 
 
 def _check_distances(frames: list[Frame]) -> list[str]:
-    """Notices about the distances between sorted slices; raises `InputError` where they can't be one volume."""
+    """Notices about the distances between sorted slices. Raises `InputError` if they can't be one volume."""
     distances = np.array([frame.distance for frame in frames])
     steps = np.diff(distances)
     step = float(np.quantile(steps, 0.5, method="lower"))
@@ -99,7 +106,8 @@ def _check_distances(frames: list[Frame]) -> list[str]:
 
 
 def _unevenness(distances: np.ndarray) -> float:
-    """By how much steps or places differ from even ones, as a share of the usual step."""
+    """How far distances are from even ones, as a share of the usual step: in a single step, or added up along the
+    stack, whichever is worse."""
     steps = np.diff(distances)
     step = float(np.quantile(steps, 0.5, method="lower"))
     if step < ONE_PLACE:
@@ -121,7 +129,7 @@ def _at_one_place(frames: list[Frame], steps: np.ndarray) -> InputError:
 
 
 def _check_odd(frames: list[Frame], distances: np.ndarray, step: float) -> None:
-    """Raises `InputError` if the slices would be even without one of them: that is the odd one."""
+    """Raises `InputError` if the slices would be evenly spaced without one of them, and names that one."""
     if len(frames) < 4:
         return
     last = len(frames) - 1
@@ -131,5 +139,5 @@ def _check_odd(frames: list[Frame], distances: np.ndarray, step: float) -> None:
             continue
         away = float(np.abs(rest - distances[n]).min())
         if n in (0, last) and _GAP * step < away < _FAR * step:
-            return  # more likely, slices between are missing
+            return  # more likely, slices in between are missing
         raise odd([frames[n]], last, f"{away:.2f} mm from the nearest; they are {step:.2f} mm apart")

@@ -1,4 +1,4 @@
-"""Which slices make a volume: series, volumes of a series, copies, and what lies beside them."""
+"""Sorts slices into stacks that can be a volume each: by series, by the volumes of a series, and without copies."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from AttnSegLib.images.dicom import spacing
 from AttnSegLib.images.dicom.frames import Frame, Rejected
 from AttnSegLib.images.dicom.pixels import same
 
-_LISTED = 8  # stacks in one sentence
-_MOST_DETAILS = 3  # that tell the volumes of one series apart
+_LISTED = 8  # most stacks that one sentence names
+_MOST_DETAILS = 3  # most details that may be needed to tell the volumes of one series apart
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Slices of one series and one orientation. name: what the user calls it by; told: what is special about it."""
+    """Slices of one series and one orientation. name: by which the user chooses it; told: what is special about it."""
 
     frames: list[Frame]
     name: str = ""
@@ -31,13 +31,13 @@ class Stack:
 
     @property
     def in_words(self) -> str:
-        """For a list from which the user chooses."""
+        """The stack in words, for a list from which the user chooses."""
         number = f"number {self.name}" if self.name else "without a number"
         return f"{number} ({len(self)} slice{'s' * (len(self) > 1)}{', ' * bool(self.told)}{self.told})"
 
 
 def stacks_of(frames: list[Frame]) -> tuple[list[Stack], list[str]]:
-    """All stacks, the largest first, and a notice about copies."""
+    """All stacks of some slices, the largest first, and a notice if copies were left out."""
     unique = [_without_copies(group) for group in _merged(_grouped(frames, lambda frame: frame.series))]
     stacks = _without_copied_stacks(sorted((stack for group in unique for stack in _volumes(group)), key=_rank))
     copies = len(frames) - sum(map(len, stacks))
@@ -45,8 +45,17 @@ def stacks_of(frames: list[Frame]) -> tuple[list[Stack], list[str]]:
 
 
 def choose(stacks: list[Stack], place: str, number: str | None) -> tuple[Stack, list[str]]:
-    """The one stack of several slices (with that number), and a notice about single slices beside it. Raises
-    `InputError` if it can't be told which. place: folder or file, for the sentence."""
+    """Choose the one stack that has several slices, and give notices about what else is there.
+
+    Args:
+        stacks: to choose from.
+        place: the folder or file, as the messages name it.
+        number: the stack that the user asks for; None if any will do.
+
+    Raises:
+        InputError: if there is no such stack or more than one, or if single slices of its series lie in another
+            direction.
+    """
     if number is not None:
         asked_for = [stack for stack in stacks if str(number) in (stack.name, stack.frames[0].number)]
         if not asked_for:
@@ -67,7 +76,7 @@ def choose(stacks: list[Stack], place: str, number: str | None) -> tuple[Stack, 
 
 
 def _rank(stack: Stack) -> tuple[object, ...]:
-    """The largest first, then by number."""
+    """A key for sorting: the largest stack first, then by number."""
     first = stack.frames[0]
     return -len(stack), len(first.number), first.number, first.series, stack.told
 
@@ -79,7 +88,7 @@ def _listing(stacks: list[Stack]) -> str:
 
 
 def _grouped(frames: Iterable[Frame], key: Callable[[Frame], Hashable]) -> list[list[Frame]]:
-    """Slices of one key, stack and orientation."""
+    """Groups of slices with the same key, stack id and orientation; localizers are kept apart."""
     groups: dict[Hashable, list[list[Frame]]] = defaultdict(list)
     for frame in frames:
         alike = groups[key(frame), frame.stack_id, frame.is_localizer]
@@ -93,7 +102,9 @@ def _grouped(frames: Iterable[Frame], key: Callable[[Frame], Hashable]) -> list[
 
 
 def _merged(groups: list[list[Frame]]) -> list[list[Frame]]:
-    """Some scanners give each slice a series of its own: those of one number, or that line up, are one series."""
+    """Join single slices to series: some scanners give each slice its own series identifier.
+
+    Three or more are joined if they look alike and have the same series number, or make a volume."""
     single = [group[0] for group in groups if len(group) == 1]
     merged = [group for group in groups if len(group) > 1]
     for group in _grouped(single, lambda f: (f.number, f.space, f.modality, f.size, tuple(f.spacing))):
@@ -111,7 +122,7 @@ def _about_identifiers(chosen: Stack) -> list[str]:
 
 
 def _places(frames: list[Frame]) -> list[list[Frame]]:
-    """Slices that lie at one position, in the order of the positions."""
+    """Groups of slices that lie at one position, in the order of the positions."""
     frames = sorted(frames, key=lambda frame: frame.distance)
     places: list[list[Frame]] = []
     for frame in frames:
@@ -123,8 +134,7 @@ def _places(frames: list[Frame]) -> list[list[Frame]]:
 
 
 def _without_copies(frames: list[Frame]) -> list[Frame]:
-    """A copy has the same place, the same description and the same pixels; identifiers are sometimes those of others,
-    and sometimes new."""
+    """Slices without copies. A copy has the same place, details and intensities; its identifiers may be new."""
     unique: list[Frame] = []
     for place in _places(frames):
         kept: list[Frame] = []
@@ -136,7 +146,8 @@ def _without_copies(frames: list[Frame]) -> list[Frame]:
 
 
 def _volumes(frames: list[Frame]) -> list[Stack]:
-    """The volumes of one series, told apart by the fewest details that make them whole, or all slices together."""
+    """The volumes of one series: split by as few details as give volumes that each have one slice at every position.
+    If no details do, all slices stay together."""
     places = _places(frames)
     doubled = [place for place in places if len(place) > 1]
     if not doubled:
@@ -157,7 +168,7 @@ def _in_words(details: tuple[str, ...], values: tuple[str, ...]) -> str:
 
 
 def _without_copied_stacks(stacks: list[Stack]) -> list[Stack]:
-    """A series may have been sent twice, the second time with identifiers of its own."""
+    """Stacks without copies: a series may have been sent twice, the second time with new identifiers."""
     unique: list[Stack] = []
     for stack in stacks:
         if not any(_is_copy(stack, other) for other in unique if len(other) == len(stack) > 1):
@@ -178,7 +189,7 @@ def _is_copy(one: Stack, other: Stack) -> bool:
 
 
 def _named(stacks: list[Stack]) -> list[Stack]:
-    """By number of the series; volumes of one number by a second number behind it."""
+    """The stacks with names: the series number, or "3.2" for the second volume of number 3."""
     together: dict[str, list[Stack]] = defaultdict(list)
     for stack in stacks:
         together[stack.frames[0].number].append(stack)
@@ -193,14 +204,14 @@ def _named(stacks: list[Stack]) -> list[Stack]:
 
 
 def _check_turned(chosen: Stack, singles: list[Frame]) -> None:
-    """Raises `InputError` for slices of the same series that lie in another direction, unless they are localizers by
-    their own word."""
+    """Raises `InputError` if single slices of the same series lie in another direction. Slices that are marked as
+    localizers are allowed."""
     turned = [frame for frame in singles if is_of(chosen, frame) and not frame.is_localizer]
     if turned:
         raise spacing.odd(turned, len(chosen), "turned in another direction")
 
 
 def is_of(chosen: Stack, one: Frame | Rejected) -> bool:
-    """Whether a slice belongs to the series of a stack, if not to the stack itself."""
+    """Whether a slice belongs to the same series as a stack. It need not be a part of the stack."""
     series = {frame.series for frame in chosen.frames}
     return one.series in series or (len(series) > 1 and one.number == chosen.frames[0].number)

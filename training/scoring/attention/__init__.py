@@ -1,1 +1,1 @@
-"""What attention maps are worth."""
+"""Measures how useful attention maps are."""

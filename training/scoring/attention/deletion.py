@@ -1,4 +1,5 @@
-"""Deletion: what a segmentation loses with the pixels that a map attends to most, and least, and with any others."""
+"""Deletion: how much worse a segmentation becomes if pixels are blanked: those that a map attends to most or least, or
+as many elsewhere."""
 
 from __future__ import annotations
 
@@ -17,16 +18,23 @@ from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.results.metrics import dice
 from training.slices.case import Labelled
 
-SHARES = (0.05, 0.1, 0.2, 0.4)  # of a slice's pixels that are blanked
+SHARES = (0.05, 0.1, 0.2, 0.4)  # shares of a slice's pixels that are blanked
 KINDS = ("most", "random", "least")
 _WRITTEN = (0.0, *SHARES)
-_SLICES = 6  # of a case, spread evenly over those with the organ
+_SLICES = 6  # most slices of a case, evenly spread over those with the organ
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """Dice, mean over labels, of some slices of a case after a share of their pixels was blanked, by a map. kind: of
-    the pixels, "most" and "least" attended, or "random": the most attended, but moved to elsewhere in the slice."""
+    """The Dice of some slices of a case after some of their pixels were blanked.
+
+    Args:
+        case: its id.
+        map: title of the attention map that chose the pixels.
+        kind: of pixels: "most" or "least" attended, or "random": the most attended, but shifted in the slice.
+        share: of the pixels that were blanked, 0 to 1.
+        dice: mean over labels.
+    """
 
     case: str
     map: str
@@ -36,9 +44,9 @@ class Deletion:
 
 
 class Eraser:
-    """Blanks pixels of some slices of a case, and segments what is left.
+    """Blanks pixels in some slices of a case, and segments these slices.
 
-    Blank is the slice's mean intensity. The scaling of intensities stays that of the whole, untouched volume.
+    A blank pixel has the mean intensity of its slice. Intensities are scaled as in the whole volume without blanks.
     """
 
     def __init__(self, predictor: SlicePredictor, compute: Compute, case: Labelled):
@@ -57,7 +65,14 @@ class Eraser:
         self._stack = stack
 
     def curves(self, case: str, title: str, coefficients: np.ndarray, seed: int = 0) -> Iterator[Deletion]:
-        """All shares and kinds. coefficients: (D, H, W)."""
+        """Measure all shares and kinds for a map.
+
+        Args:
+            case: its id.
+            title: of the map.
+            coefficients: the map, (D, H, W).
+            seed: of the random choices.
+        """
         random = np.random.default_rng(seed)
         ranks = _ranks(self._stack.view(coefficients)[self._numbers], random)
         moves = [tuple(random.integers(0, length) for length in ranks.shape[1:]) for _ in ranks]
@@ -70,18 +85,18 @@ class Eraser:
                 yield Deletion(case, title, kind, share, self.dice_without(mask))
 
     def dice_without(self, mask: np.ndarray) -> float:
-        """Dice of the slices, mean over the labels in the truth, after a mask (n, H, W) of pixels is blanked."""
+        """The Dice of the slices, mean over the labels in the truth, after a mask (n, H, W) of pixels is blanked."""
         blank = self._images.mean(axis=(1, 2), keepdims=True)
         found = self._segment(np.where(mask, blank, self._images))
         labels = np.unique(self._truth[self._truth > 0])
         return float(np.mean([dice(self._truth == label, found == label) for label in labels]))
 
     def untouched(self) -> float:
-        """Dice of the slices as they are."""
+        """The Dice of the slices without any blank pixels."""
         return self.dice_without(np.zeros(self._images.shape, bool))
 
     def _segment(self, images: np.ndarray) -> np.ndarray:
-        """Labels (n, H, W) of slices: a volume of only these, as far apart as they are."""
+        """Predict the labels (n, H, W) of slices. They are put into a volume of their own, with their mean distance."""
         stack = self._stack
         axis = stack.axes[0]
         shape = list(stack.volume.voxels.shape)
@@ -94,7 +109,7 @@ class Eraser:
 
 
 def write_deletions(path: Path, deletions: Iterable[Deletion]) -> None:
-    """Write a CSV table with a header: a line for each case, map and kind, a column for each share."""
+    """Write a CSV table with a line for each case, map and kind, and a column for each share."""
     lines: dict[tuple[str, str, str], dict[float, str]] = {}
     for one in deletions:
         lines.setdefault((one.case, one.map, one.kind), {})[one.share] = f"{one.dice:.3f}"
@@ -105,7 +120,7 @@ def write_deletions(path: Path, deletions: Iterable[Deletion]) -> None:
 
 
 def read_deletions(path: Path) -> list[Deletion]:
-    """Read what `write_deletions` wrote. Raises `InputError` for another table."""
+    """Read a table of `write_deletions`. Raises `InputError` for another table."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [
@@ -119,13 +134,13 @@ def read_deletions(path: Path) -> list[Deletion]:
 
 
 def mean_dice(deletions: Sequence[Deletion], title: str, kind: str, share: float) -> float:
-    """Mean over the cases."""
+    """The mean Dice over cases, for the map with a title, a kind of pixels and a share; NaN if there is none."""
     found = [one.dice for one in deletions if (one.map, one.kind, one.share) == (title, kind, share)]
     return float(np.mean(found)) if found else float("nan")
 
 
 def _ranks(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Rank of each pixel in its slice (n, H, W), 0 for the largest value; equal ones in random order."""
+    """The rank (n, H, W) of each pixel in its slice: 0 for the largest value. Equal values are in random order."""
     ranks = np.empty(values.shape, int)
     for rank, value in zip(ranks, values, strict=True):
         order = np.lexsort((random.random(value.size), -value.ravel().astype(np.float32)))

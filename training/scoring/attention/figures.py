@@ -1,4 +1,4 @@
-"""Pictures of where networks look: a slice with its maps, and what deletion costs."""
+"""Draws where networks look: a slice with its attention maps, and the curves of deletion."""
 
 from __future__ import annotations
 
@@ -21,15 +21,23 @@ from training.scoring.figures import save_small
 _INCHES = 1.7  # width of a slice
 _COLUMNS = 6
 _MODELS = 5  # panels of deletion curves in a row
-_MAP = "inferno"  # readable in every kind of colour vision, and in print
+_MAP = "inferno"  # can be read with any kind of colour blindness, and in print
 _OUTLINE = "#35c4ff"
-# Okabe and Ito's colours, which people of every kind of colour vision tell apart.
+# Okabe and Ito's colours, which colour-blind people can tell apart.
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
 
 @dataclass(frozen=True, eq=False)
 class MapsPicture:
-    """What to show of a case. organ: mask; maps: title to coefficients, all (D, H, W); contrasts: of the maps."""
+    """What to show of a case.
+
+    Args:
+        title: of the picture.
+        stack: the slices of the case.
+        organ: mask (D, H, W).
+        maps: coefficients (D, H, W), by the titles of maps.
+        contrasts: by the titles of maps, as in `MapScore`.
+    """
 
     title: str
     stack: SliceStack
@@ -39,7 +47,9 @@ class MapsPicture:
 
 
 def draw_map_contrasts(path: Path, picture: MapsPicture) -> None:
-    """Write a PNG: the slice with most of the organ, its outline in blue, the maps from 0 to 1 and their contrast."""
+    """Write a PNG with the slice in which the organ is largest, and each attention map of it with its contrast.
+
+    The organ has a blue outline. Colours go from 0 to 1."""
     stack = picture.stack
     number = int(stack.view(picture.organ).sum(axis=(1, 2)).argmax())
     height, width = (n * stack.volume.spacing[2 - a] for n, a in zip(stack.native_size, stack.axes[1:], strict=True))
@@ -58,7 +68,7 @@ def draw_map_contrasts(path: Path, picture: MapsPicture) -> None:
         axes.set_title(f"{fill(_short(title), 24)}\ncontrast {picture.contrasts[title]:.2f}", fontsize=7)
     for axes in grid.flat[: 1 + len(picture.maps)]:
         _outline(axes, outline, (width, height))
-        axes.set(xticks=[], yticks=[], xlim=(width, 0), ylim=(0, height))  # as the overview hangs slices
+        axes.set(xticks=[], yticks=[], xlim=(width, 0), ylim=(0, height))  # turned as in the overview
     for axes in grid.flat[1 + len(picture.maps) :]:
         axes.set_visible(False)
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), _MAP), ax=grid, fraction=0.03, pad=0.01)
@@ -69,8 +79,14 @@ def draw_map_contrasts(path: Path, picture: MapsPicture) -> None:
 
 
 def draw_deletions(path: Path, models: Mapping[str, tuple[Sequence[Deletion], float]]) -> None:
-    """Write a PNG with a panel for each model, given with its Dice of the untouched slices: Dice against the share of
-    pixels that was blanked; solid for the most attended, dashed for as many elsewhere, dotted for the least."""
+    """Write a PNG with a panel for each model: the Dice against the share of pixels that were blanked.
+
+    Lines are solid for the most attended pixels, dashed for the same mask elsewhere, and dotted for the least attended.
+
+    Args:
+        path: of the file.
+        models: by name, what was measured, and the Dice without any blank pixels.
+    """
     columns = min(_MODELS, len(models))
     rows = -(-len(models) // columns)
     figure = Figure(figsize=(2.4 * columns + 0.3, 2.6 * rows + 0.4), layout="constrained", dpi=110)
@@ -112,5 +128,5 @@ def _outline(axes: Axes, mask: np.ndarray, size: tuple[float, float]) -> None:
 
 
 def _short(title: str) -> str:
-    """Without the words that all maps of a network share."""
+    """The title of a map without words that all maps of a network have."""
     return title.replace(" spatial attention", "").replace(" position attention", "").replace(" attention to", " to")

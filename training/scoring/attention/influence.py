@@ -1,4 +1,4 @@
-"""Influence: what changes in a segmentation when attention is switched off, and whether it gets better or worse."""
+"""Influence: how much a segmentation changes when attention is switched off, and whether it gets better or worse."""
 
 from __future__ import annotations
 
@@ -27,9 +27,17 @@ _AT_ONCE = 4  # slices
 
 @dataclass(frozen=True)
 class CaseInfluence:
-    """One map of one case, or `TOGETHER`. influence: 1 - Dice of the label maps with the map and without; dice,
-    dice_without: against the manual label map; all means over the labels. stride: see `MapInfluence`, 0 of
-    `TOGETHER`. gamma: NaN if there is none. every: each so many-th slice was taken."""
+    """The influence of one map in one case. Dice are means over labels.
+
+    Args:
+        case, patient: ids.
+        map: title of the map, or `TOGETHER`.
+        influence: 1 - Dice between the label maps with and without the map.
+        dice, dice_without: Dice against the manual label map, with and without the map.
+        stride: as in `MapInfluence`; 0 for `TOGETHER`.
+        gamma: as in `MapInfluence`; NaN if there is none.
+        every: 3 means that every third slice was taken.
+    """
 
     case: str
     patient: str
@@ -43,11 +51,11 @@ class CaseInfluence:
 
 
 class SwitchedOff:
-    """Segments slices of a case with each map of a network switched off in turn, and with all of them.
+    """Segments slices of a case with each map of a network switched off in turn, and with all of them switched off.
 
     Args:
-        predictor: of the model; what it does after the network is left out, so that slices stay independent.
-        every: each so many-th slice is taken, from the middle of the first so many on.
+        predictor: of the model. Its post-processing is left out, so that slices are independent.
+        every: 3 takes every third slice, beginning with the second.
     """
 
     def __init__(self, predictor: SlicePredictor, every: int = 1):
@@ -56,7 +64,7 @@ class SwitchedOff:
         self._gammas = {title: float(gamma) for title, gamma in gammas(predictor.network).items()}
 
     def measure(self, case: str, patient: str, labelled: Labelled) -> Iterator[CaseInfluence]:
-        """One for each map, then `TOGETHER`."""
+        """Measure a case: one result for each map, then one for `TOGETHER`."""
         stack = SliceStack.of(labelled.volume, self._predictor.preprocessing)
         numbers = list(range(self._every // 2, len(stack), self._every)) or [len(stack) // 2]
         truth = stack.view(labelled.label_map)[numbers]
@@ -77,7 +85,7 @@ class SwitchedOff:
             )
 
     def _label_maps(self, stack: SliceStack, numbers: list[int]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """(n, H, W) on the volume's grid: of the network as it is, and by title without a map."""
+        """Label maps (n, H, W) on the volume's grid: with all maps, and by title with that map switched off."""
         off = {"": [], **{title: [title] for title in self._titles}, TOGETHER: self._titles}
         found: dict[str, list[np.ndarray]] = {name: [] for name in off}
         with RememberedBlocks(self._predictor.network) as remembered:
@@ -85,14 +93,14 @@ class SwitchedOff:
                 seen = stack.slices(numbers[first : first + _AT_ONCE])
                 for name, titles in off.items():
                     found[name].append(self._labels(stack, seen, titles))
-                    remembered.learns = False  # the first run has seen all that there is in common
+                    remembered.learns = False  # the first run has computed all that the others share
                 remembered.forget()
         whole, *changed = (np.concatenate(parts) for parts in found.values())
         return whole, dict(zip([*self._titles, TOGETHER], changed, strict=True))
 
     @torch.inference_mode()
     def _labels(self, stack: SliceStack, seen: torch.Tensor, off: Sequence[str]) -> np.ndarray:
-        """(n, H, W) on the volume's grid."""
+        """Labels (n, H, W) of some slices on the volume's grid, with the maps `off` switched off."""
         runner = self._predictor.runner
         with AttentionOverride(runner.network, map(Replacement, off)):
             logits = runner.run(seen.to(runner.device)).logits.float()
@@ -107,7 +115,7 @@ class SwitchedOff:
 
 
 def attention_facts(measured: Sequence[CaseInfluence]) -> AttentionFacts:
-    """What the card says: means and standard deviations over patients, the most influential map first."""
+    """The facts for the card: means and standard deviations over patients, the most influential map first."""
     titles = dict.fromkeys(one.map for one in measured)
     maps = {title: _over_patients(title, [one for one in measured if one.map == title]) for title in titles}
     together = maps.pop(TOGETHER)
@@ -123,7 +131,7 @@ def write_influences(path: Path, measured: Iterable[CaseInfluence]) -> None:
 
 
 def read_influences(path: Path) -> list[CaseInfluence]:
-    """Read what `write_influences` wrote. Raises `InputError` for another table."""
+    """Read a table of `write_influences`. Raises `InputError` for another table."""
     return read_rows(path, CaseInfluence, "training.model_folder.influence")
 
 
@@ -149,5 +157,5 @@ def _sd(values: np.ndarray) -> float | None:
 
 
 def _mean_dice(reference: np.ndarray, found: np.ndarray, labels: Iterable[int]) -> float:
-    """1 where there is nothing to find, and nothing was."""
+    """The mean Dice over labels; 1 if there are no labels."""
     return float(np.mean([dice(reference == label, found == label) for label in labels] or [1.0]))

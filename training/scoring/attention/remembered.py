@@ -1,6 +1,6 @@
-"""Blocks that remember: of a network that runs again with one change, only what the change reaches is computed again.
+"""Saves work if a network runs several times with one change each: only what depends on the change is computed again.
 
-With 40 maps to switch off in turn, most of the work would be the same 40 times.
+With 40 maps to switch off in turn, most of the work would be done 40 times.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from torch import Tensor, nn
 
 
 class RememberedBlocks:
-    """While the `with` block lasts, each block of a network that is given tensors it has had before gives what it gave
-    then, to the bit the same as if it was computed. Only for networks in evaluation mode, whose sole steps in place are
-    ReLUs: doing these twice changes nothing. A block with a hook inside is always computed.
+    """Makes each block of a network remember its inputs and outputs, within a `with` block. If it gets the same tensors
+    again, it returns the same output without computing it.
+
+    The results are exactly the same. This works only for networks in evaluation mode in which ReLUs are the only
+    in-place operations, since doing a ReLU twice changes nothing. A block with a hook inside is always computed.
     """
 
     def __init__(self, network: nn.Module):
         self._blocks: list[Any] = [one for one in network.modules() if one is not network]
         self._known: dict[nn.Module, list[tuple[tuple[Any, ...], Tensor]]] = {}
-        self.learns = True  # whether what is new is remembered
+        self.learns = True  # whether new inputs are remembered
 
     def forget(self) -> None:
-        """Everything, and learn anew."""
+        """Forget all inputs and outputs, and remember new ones from now on."""
         self._known, self.learns = {}, True
 
     def __enter__(self) -> RememberedBlocks:

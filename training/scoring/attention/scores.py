@@ -1,4 +1,4 @@
-"""Numbers of what an attention map says about an organ: how large it is where, and whether its maximum is a hit."""
+"""Scores attention maps against an organ: how large coefficients are inside and outside, and where the largest is."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ from AttnSegLib.results.metrics import roc_auc
 from training.scoring.regions import boundary
 from training.scoring.rows import read_rows, write_rows
 
-BAND = 2.0  # mm to either side of the organ's outline in the slice
+BAND = 2.0  # mm on each side of the organ's outline in a slice
 
 
 @dataclass(frozen=True)
 class MapScore:
-    """A map in the slices of a case that hold the organ; NaN where a region has no pixels.
+    """The scores of a map in one case, over the slices that contain the organ. NaN if a region has no pixels.
 
-    inside, boundary, outside: mean coefficients; the boundary is a band of `BAND` mm to either side of the outline,
-    which inside and outside lack. spread: standard deviation of all coefficients; a map without any says nothing.
-    contrast: chance that a pixel of the organ has a larger coefficient than one outside, mean over slices; 0.5 says
-    nothing, under 0.5 the map avoids the organ. edge: the same for the boundary against all else. hits: share of slices
-    whose maximum lies in the organ, ties counting in part. chance: the organ's share of the slices' pixels.
+    Args:
+        case: its id.
+        map: title of the map.
+        inside, boundary, outside: mean coefficients. The boundary is a band of `BAND` mm on each side of the outline.
+            Its pixels count neither as inside nor as outside.
+        spread: standard deviation of all coefficients. If it is 0, the map says nothing.
+        contrast: probability that a pixel of the organ has a larger coefficient than one outside; mean over slices.
+            0.5 says nothing; below 0.5, the map avoids the organ.
+        edge: the same for pixels of the boundary and all others.
+        hits: share of the slices in which the largest coefficient lies in the organ. If several are the largest, the
+            share of them in the organ counts.
+        chance: share of the organ in the pixels of these slices.
     """
 
     case: str
@@ -44,7 +51,18 @@ NUMBERS = tuple(field.name for field in fields(MapScore))[2:]
 
 
 def score_map(case: str, title: str, stack: SliceStack, coefficients: np.ndarray, organ: np.ndarray) -> MapScore:
-    """Coefficients and the mask of the organ (D, H, W). Raises `InputError` for a case without the organ."""
+    """Score a map in one case.
+
+    Args:
+        case: its id.
+        title: of the map.
+        stack: the slices of the case.
+        coefficients: the map, (D, H, W).
+        organ: mask (D, H, W).
+
+    Raises:
+        InputError: if the case has nothing of the organ.
+    """
     masks = stack.view(organ)
     chosen = np.flatnonzero(masks.any(axis=(1, 2)))
     if not chosen.size:
@@ -68,7 +86,7 @@ def score_map(case: str, title: str, stack: SliceStack, coefficients: np.ndarray
 
 
 def mean_over_cases(scores: Sequence[MapScore]) -> dict[str, dict[str, float]]:
-    """Map to number to mean over the cases in which it is defined."""
+    """By the title of a map and the name of a number, the mean over the cases in which it is defined."""
     means: dict[str, dict[str, float]] = {}
     for title in dict.fromkeys(one.map for one in scores):
         of_map = [one for one in scores if one.map == title]
@@ -82,7 +100,7 @@ def write_map_scores(path: Path, scores: Iterable[MapScore]) -> None:
 
 
 def read_map_scores(path: Path) -> list[MapScore]:
-    """Read what `write_map_scores` wrote. Raises `InputError` for another table."""
+    """Read a table of `write_map_scores`. Raises `InputError` for another table."""
     return read_rows(path, MapScore, "training.attention_study")
 
 

@@ -1,1 +1,1 @@
-"""How far probabilities and the slices to check can be trusted."""
+"""Measures how far probabilities and the slices to check can be trusted."""

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: calibration error, Brier score, and the diagram of both."""
+"""Measures whether probabilities are right: calibration error, Brier score, and the reliability diagram."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from matplotlib.figure import Figure
 from AttnSegLib.errors import InputError
 
 BINS = 15
-_COLUMNS = 5  # panels side by side, at most
+_COLUMNS = 5  # most panels in a row
 _COLORS = {"all": "#0072B2", "near": "#D55E00"}  # Okabe and Ito's
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Voxels sorted by probability into `BINS` bins of equal width from 0 to 1, each array (BINS,): how many voxels;
-    the sums of their probabilities, of those that are the label, and of the squares of the differences."""
+    """Voxels sorted by probability into `BINS` bins of equal width from 0 to 1. All arrays are (BINS,).
+
+    Args:
+        voxels: number of voxels in each bin.
+        probability: sum of their probabilities.
+        positive: number of those that have the label.
+        squares: sum of the squared differences between probability and truth.
+    """
 
     voxels: np.ndarray
     probability: np.ndarray
@@ -32,13 +38,14 @@ class Reliability:
 
     @classmethod
     def of(cls, reference: np.ndarray, probability: np.ndarray) -> Reliability:
-        """From a mask and probabilities of one shape, any shape."""
+        """From a mask and probabilities, which may have any shape, but the same."""
         truth, given = reference.ravel().astype(np.float64), probability.ravel().astype(np.float64)
         return cls.of_counts(given, np.ones_like(given), truth)
 
     @classmethod
     def of_counts(cls, probability: np.ndarray, voxels: np.ndarray, positive: np.ndarray) -> Reliability:
-        """From probabilities (V,), the number of voxels that got each (V,), and of those that are the label (V,)."""
+        """From probabilities (V,), the number of voxels with each of them (V,), and how many of these have the label
+        (V,)."""
         place = np.minimum((probability * BINS).astype(int), BINS - 1)
         squares = positive * (1 - probability) ** 2 + (voxels - positive) * probability**2
         weights = (voxels, voxels * probability, positive, squares)
@@ -53,19 +60,20 @@ class Reliability:
         )
 
     def called(self, probability: float) -> tuple[float, int]:
-        """Of the voxels in the bin of a probability: the share that is the label, NaN without voxels; how many."""
+        """For the bin of a probability: the share of its voxels that have the label (NaN without voxels), and their
+        number."""
         place = min(int(probability * BINS), BINS - 1)
         return _share(self.positive[place], self.voxels[place]), int(self.voxels[place])
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the mean over voxels of the distance between the mean probability of their bin
-        and the share of the label in it; NaN without voxels."""
+        """The expected calibration error: how far the mean probability of a bin is from the share of the label in it,
+        as mean over all voxels. NaN without voxels."""
         return _share(np.abs(self.probability - self.positive).sum(), self.voxels.sum())
 
     @property
     def brier(self) -> float:
-        """Mean squared difference between probability and truth; NaN without voxels."""
+        """The Brier score: mean squared difference between probability and truth. NaN without voxels."""
         return _share(self.squares.sum(), self.voxels.sum())
 
 
@@ -73,13 +81,13 @@ Sum = TypeVar("Sum", bound="Addable")
 
 
 class Addable(Protocol):
-    """Counts of which parts add up."""
+    """Counts that can be added."""
 
     def __add__(self: Sum, other: Sum) -> Sum: ...
 
 
 def total(parts: Iterable[Sum]) -> Sum:
-    """The sum of some parts, at least one."""
+    """The sum of one or more parts."""
     return reduce(add, parts)
 
 
@@ -100,7 +108,7 @@ def write_bins(path: Path, found: Mapping[Key, Reliability]) -> None:
 
 
 def read_bins(path: Path) -> dict[Key, Reliability]:
-    """Read what `write_bins` wrote. Raises `InputError` for another table."""
+    """Read a table of `write_bins`. Raises `InputError` for another table."""
     found: dict[Key, Reliability] = {}
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -115,14 +123,15 @@ def read_bins(path: Path) -> dict[Key, Reliability]:
 
 
 def mean_over_labels(found: Mapping[Key, Reliability], region: str, value: str) -> float:
-    """Mean of "error" or "brier" over the labels."""
+    """Mean of a value ("error" or "brier") over the labels in a region ("all" or "near")."""
     return float(np.mean([getattr(one, value) for (_, where), one in found.items() if where == region]))
 
 
 def reliability_diagram(path: Path, models: Mapping[str, Mapping[Key, Reliability]]) -> None:
-    """Write a PNG with a panel for each model: share of the label against probability, the labels' voxels together.
+    """Write a PNG with a panel for each model: the share of voxels with the label against the probability, for all
+    labels together.
 
-    A bin of less than 0.01 % of the voxels is left out: it is noise.
+    A bin with less than 0.01 % of the voxels is left out, since it shows only noise.
     """
     rows = -(-len(models) // _COLUMNS)
     columns = -(-len(models) // rows)

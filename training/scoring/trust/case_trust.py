@@ -1,4 +1,4 @@
-"""What one case tells of a model: its slices, and how often each probability was true."""
+"""Measures one case for the trust in a model: its slices, and how often each probability was right."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from training.scoring.trust.temperature import Tally
 from training.scoring.truth import Truth
 from training.slices.case import Case
 
-NEAR = 5.0  # mm
+NEAR = 5.0  # mm: voxels that are no farther from truth or prediction are near
 
 
 @dataclass(frozen=True, eq=False)
 class CaseTrust:
-    """slices: all of the case; tallies: of its voxels, by label and region."""
+    """What was measured in one case. slices: all slices; tallies: counts of voxels by label and region."""
 
     slices: list[SliceTrust]
     tallies: dict[Key, Tally]
 
 
 def case_trust(predictor: SlicePredictor, truth: Truth, case: Case) -> CaseTrust:
-    """Predict a case and compare. Raises `InputError` if it can't be read."""
+    """Predict a case and compare it with the truth. Raises `InputError` if it can't be read."""
     volume, label_map = truth.read(case)
     prediction = predictor.predict(volume, PredictionOptions(probabilities=True))
     tallies: dict[Key, Tally] = {}
@@ -50,5 +50,5 @@ def write_cases(folder: Path, found: list[CaseTrust]) -> None:
 
 
 def summed(found: Iterable[CaseTrust], key: Key) -> Tally:
-    """The voxels of some cases, at least one, together."""
+    """The counts of one or more cases together, for a label and region."""
     return total(case.tallies[key] for case in found)

@@ -1,4 +1,4 @@
-"""What a cross-validation tells of a recipe: each patient is judged by the network that has not seen it."""
+"""Measures how far a recipe can be trusted, by a cross-validation: no patient is predicted by a network that saw it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MADE_BY = "training.trust"
 
 @dataclass(frozen=True)
 class Fold:
-    """A run of `training.cross_validate`. checkpoint: of the network that it ended with; cases: those held out."""
+    """A run of `training.cross_validate`. checkpoint: its last one; cases: those that were held out."""
 
     checkpoint: Path
     recipe: Recipe
@@ -38,15 +38,21 @@ class Fold:
 
     @property
     def name(self) -> str:
-        """As the folder of its run is called: "fold-1"."""
+        """The name of its folder, such as "fold-1"."""
         return self.checkpoint.parent.name
 
 
 @dataclass(frozen=True)
 class FoldTemperature:
-    """fold: its name, or "all" of them. own: best temperature for its voxels near the label; others: for those of all
-    other folds, NaN for "all". loss: mean cross-entropy of its voxels there, in nats; tempered_loss: with the other
-    folds' temperature, for "all" each fold with that of the others."""
+    """The best temperature of a fold. All numbers are for voxels near the label.
+
+    Args:
+        fold: its name, or "all" for all folds together.
+        own: the best temperature for the voxels of this fold.
+        others: the best temperature for the voxels of all other folds; NaN for "all".
+        loss: mean cross-entropy of the voxels of this fold, in nats, without a temperature.
+        tempered_loss: the same with the temperature of the other folds; for "all", the mean over all voxels.
+    """
 
     fold: str
     own: float
@@ -57,8 +63,16 @@ class FoldTemperature:
 
 @dataclass(frozen=True)
 class SaidOfCase:
-    """half, most: of a case's voxels near the labels that were called 0.5 and 0.9, the share that is a label; NaN if
-    none was called so. half_voxels, most_voxels: how many these are. A bin of 1/15 counts as one probability."""
+    """How often probabilities of about 0.5 and 0.9 were right in a case, for voxels near the labels.
+
+    Probabilities in the same bin, of width 1/15, count as the same.
+
+    Args:
+        fold: the fold that held the case out.
+        case: its id.
+        half, most: the share of the voxels with probability 0.5 and 0.9 that have the label; NaN if there are none.
+        half_voxels, most_voxels: the numbers of these voxels.
+    """
 
     fold: str
     case: str
@@ -69,9 +83,14 @@ class SaidOfCase:
 
 
 def read_folds(runs: Path, root: Path) -> list[Fold]:
-    """The folds of a cross-validation in a folder.
+    """The folds of a cross-validation.
 
-    Raises `InputError` if there is none, one is not done, or a patient was held out by none or by two of them.
+    Args:
+        runs: the folder of the cross-validation.
+        root: folder of the data set.
+
+    Raises:
+        InputError: if there are no folds, if one is not done, or if a case was held out by no fold or by several.
     """
     folders = sorted(runs.glob("fold-*"), key=lambda own: (len(own.name), own.name))
     found = [_read_fold(own, root) for own in folders]
@@ -89,15 +108,16 @@ def read_folds(runs: Path, root: Path) -> list[Fold]:
 
 
 def weights_of(folds: Sequence[Fold]) -> str:
-    """The SHA-256 of all checkpoints, one after the other."""
+    """The SHA-256 of each checkpoint, in one text, to tell whether the folds have changed."""
     return " ".join(sha256_of(one.checkpoint) for one in folds)
 
 
 def measure_folds(folder: Path, folds: Sequence[Fold], compute: Compute) -> None:
-    """Write what is written of a model, of the held out cases of all folds, and cases.csv; for a recipe of one label
-    temperatures.csv and tempered.csv: as bins.csv, each fold with the temperature of the others.
+    """Predict the held-out cases of all folds, and write tables into a folder.
 
-    Raises `InputError` for a case that can't be read.
+    These are the tables of `write_cases`, and cases.csv. For a recipe with one label there are also temperatures.csv
+    and tempered.csv, which is like bins.csv, but each fold has the temperature of the others. Raises `InputError` for a
+    case that can't be read.
     """
     found = {one.name: _measure(one, compute) for one in folds}
     write_cases(folder, [case for cases in found.values() for case in cases])
@@ -109,12 +129,12 @@ def measure_folds(folder: Path, folds: Sequence[Fold], compute: Compute) -> None
 
 
 def read_temperatures(path: Path) -> list[FoldTemperature]:
-    """Read what `measure_folds` wrote; the last line is of all folds. Raises `InputError` for another table."""
+    """Read temperatures.csv of `measure_folds`; the last line is for all folds. Raises `InputError` for other files."""
     return read_rows(path, FoldTemperature, _MADE_BY)
 
 
 def read_cases(path: Path) -> list[SaidOfCase]:
-    """Read what `measure_folds` wrote. Raises `InputError` for another table."""
+    """Read cases.csv of `measure_folds`. Raises `InputError` for another table."""
     return read_rows(path, SaidOfCase, _MADE_BY)
 
 
@@ -144,7 +164,10 @@ def _said(fold: str, case: CaseTrust) -> SaidOfCase:
 
 
 def _write_temperatures(folder: Path, found: dict[str, list[CaseTrust]], label: str) -> None:
-    """Of voxels near the label: far from it nearly all are rightly sure, whatever the temperature."""
+    """Write temperatures.csv and tempered.csv.
+
+    Temperatures are chosen on voxels near the label. Far from it, nearly all voxels are surely and rightly background,
+    whatever the temperature."""
     near = {name: summed(cases, (label, "near")) for name, cases in found.items()}
     others = {name: best_temperature(total(near[other] for other in near if other != name)) for name in near}
     rows = [

@@ -1,4 +1,4 @@
-"""What a cross-validation says of threshold and temperature, as tables."""
+"""Makes tables of what a cross-validation says about the threshold of the slices to check, and about temperatures."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _THRESHOLDS = (0.02, 0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3)
 
 
 def write_report(own: Path) -> str:
-    """Write folds.md of a cross-validation that was measured in a folder; returns the text. Raises `InputError` if its
-    tables are not those of `training.trust`."""
+    """Write folds.md from the tables of a cross-validation in a folder, and return its text. Raises `InputError` if
+    `training.trust` did not write these tables."""
     slices, cases = read_slices(own / "slices.csv"), read_cases(own / "cases.csv")
     parts = [_thresholds(slices, len(cases)), _chosen(slices, cases), _cases(slices, cases)]
     if (own / "temperatures.csv").is_file():
@@ -35,7 +35,7 @@ def _thresholds(slices: Sequence[SliceTrust], cases: int) -> str:
 
 
 def _chosen(slices: Sequence[SliceTrust], cases: Sequence[SaidOfCase]) -> str:
-    """The threshold that each fold's others would choose, and what it does on the fold."""
+    """For each fold, the threshold that the other folds would choose, and its recall and precision on this fold."""
     fold_of = {one.case: one.fold for one in cases}
     body = []
     for fold in dict.fromkeys(fold_of.values()):
