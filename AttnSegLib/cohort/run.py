@@ -11,6 +11,7 @@ from pathlib import Path
 
 from AttnSegLib.cohort.cases import Search, find_cases
 from AttnSegLib.cohort.cohort_folder import PAGE, TABLE, CohortFolder, CohortSettings, write_text_file
+from AttnSegLib.cohort.on_ray import ClusterWork, import_ray, run_on_ray
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.cohort.page.page import page_text
 from AttnSegLib.cohort.pipeline import CaseOutcome, Pipeline
@@ -50,13 +51,15 @@ class CohortPart:
 
 @dataclass(frozen=True)
 class CohortRequest:
-    """What to segment, by which models, and where to. match: pattern of paths, see `Search`."""
+    """What to segment, by which models, and where to. match: pattern of paths, see `Search`; ray: address of a cluster,
+    see `run_on_ray`; None for this process."""
 
     sources: tuple[Path, ...]
     models: tuple[str, ...]
     out: Path
     match: str | None = None
     part: CohortPart = field(default_factory=CohortPart)
+    ray: str | None = None
     compute: Compute = field(default_factory=Compute)
     settings: CohortSettings = field(default_factory=CohortSettings)
 
@@ -77,6 +80,8 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
     kept, and the same call goes on from there.
     """
     check_format(request.settings.file_format)
+    if request.ray is not None:
+        import_ray()
     specs = _specs(request)
     folder = CohortFolder(request.out)
     cases = find_cases(request.sources, Search(request.match, request.out, tell))
@@ -89,8 +94,7 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
         progress = _Progress(folder.path / request.part.log, overview, tell, len(todo))
         try:
             if todo:
-                models = [WarmModel.of(spec, request.settings, request.compute) for spec in specs]
-                Pipeline(folder, models, request.settings, progress.ended).run(todo)
+                _work_on(todo, request, specs, progress.ended)
         except (InputError, KeyboardInterrupt):
             with contextlib.suppress(OSError):  # what stopped it may be the disk
                 overview.write()
@@ -98,6 +102,19 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
         with writing(folder.path):
             overview.write()
     return CohortCount(len(ours) - len(todo), progress.done - progress.failed, progress.failed)
+
+
+def _work_on(
+    cases: Sequence[CohortCase],
+    request: CohortRequest,
+    specs: Sequence[ModelSpec],
+    ended: Callable[[CaseOutcome], None],
+) -> None:
+    if request.ray is not None:
+        run_on_ray(request.ray, ClusterWork(request.out, tuple(specs), request.settings, request.compute), cases, ended)
+        return
+    models = [WarmModel.of(spec, request.settings, request.compute) for spec in specs]
+    Pipeline(CohortFolder(request.out), models, request.settings, ended).run(cases)
 
 
 def _specs(request: CohortRequest) -> list[ModelSpec]:
