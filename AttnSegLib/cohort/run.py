@@ -10,20 +10,21 @@ from datetime import datetime
 from pathlib import Path
 
 from AttnSegLib.cohort.cases import Search, find_cases
-from AttnSegLib.cohort.cohort_folder import PAGE, TABLE, CohortFolder, CohortSettings, write_text_file
+from AttnSegLib.cohort.cohort_folder import PAGE, PARQUET, TABLE, CohortFolder, CohortSettings, write_text_file
 from AttnSegLib.cohort.on_ray import ClusterWork, import_ray, run_on_ray
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.cohort.page.page import page_text
 from AttnSegLib.cohort.pipeline import CaseOutcome, Pipeline
 from AttnSegLib.cohort.records import records_of
 from AttnSegLib.cohort.steps import WarmModel
-from AttnSegLib.cohort.table import table_text
+from AttnSegLib.cohort.table import can_write_parquet, table_rows, table_text, write_parquet
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.results.results_folder import writing
 from AttnSegLib.results.run_files import check_format
+from AttnSegLib.unfinished import whole_file
 
 _OFTEN = 60.0  # seconds between two tables while cases are worked on
 
@@ -153,7 +154,11 @@ class _Overview:
         """Raises `OSError`."""
         with self._folder.alone():
             records = list(records_of(self._folder, self._cases, self._specs))
-            write_text_file(self._folder.path / TABLE, table_text(records, names=self._names))
+            rows = table_rows(records, names=self._names)
+            write_text_file(self._folder.path / TABLE, table_text(rows))
+            if can_write_parquet():
+                with whole_file(self._folder.path / PARQUET) as file:
+                    write_parquet(file, rows)
             write_text_file(self._folder.path / PAGE, page_text(records, self._folder))
         self._written = time.monotonic()
 
