@@ -85,7 +85,8 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
         import_ray()
     specs = _specs(request)
     folder = CohortFolder(request.out)
-    cases = find_cases(request.sources, Search(request.match, request.out, tell))
+    pictures = all(spec.training.pictures for spec in specs)
+    cases = find_cases(request.sources, Search(request.match, request.out, pictures, tell))
     ours = cases[request.part.number - 1 :: request.part.of]
     with folder.at_work(request.part.log):
         folder.agree(request.settings, specs)

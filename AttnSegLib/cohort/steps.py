@@ -52,10 +52,10 @@ class ReadScan:
     seconds: float
 
 
-def read_scan(case: CohortCase) -> ReadScan:
-    """Raises `InputError` as `read_volume`."""
+def read_scan(case: CohortCase, *, pictures: bool = False) -> ReadScan:
+    """Raises `InputError` as `read_volume`. pictures: whether it may be one."""
     begin = time.perf_counter()
-    volume = read_volume(case.image, series=case.series)
+    volume = read_volume(case.image, series=case.series, pictures=pictures)
     return ReadScan(volume, time.perf_counter() - begin)
 
 

@@ -96,7 +96,7 @@ def segment_to_folder(
     with place(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
         note([] if is_file else no_picture())
         start = time.perf_counter()
-        volume = read_volume(request.image, series=request.series)
+        volume = read_volume(request.image, series=request.series, pictures=spec.training.pictures)
         reference = read_label_map(request.reference, volume) if request.reference else None
         note(volume.notices)
         note(preflight.warnings(volume, spec))

@@ -107,7 +107,7 @@ def numbered_names(pattern: str, first: str, last: str, step: str) -> list[str]:
 def check_sizes(path: Path, sizes: list[int], values: int, frames: int) -> tuple[int, int, int]:
     """The shape (D, H, W) of a scalar volume. sizes: along i, j, k as far as a header has them; values: per voxel.
 
-    Raises `InputError` for colour, several frames and single slices.
+    Raises `InputError` for colour, several frames and images of two axes.
     """
     if values < 1 or frames < 1 or any(n < 1 for n in sizes):
         raise Damaged("a size in its header is not above 0")
@@ -117,7 +117,7 @@ def check_sizes(path: Path, sizes: list[int], values: int, frames: int) -> tuple
         )
     if frames != 1:
         raise InputError(f"'{path.name}' is a 4D image of {frames} frames; export the frame to segment as a volume.")
-    if len(sizes) < 3 or min(sizes[:3]) < 2:
+    if len(sizes) < 3:
         raise InputError(f"'{path.name}' is a single slice ({'x'.join(map(str, sizes))}); give a whole volume.")
     return sizes[2], sizes[1], sizes[0]
 

@@ -103,6 +103,7 @@ class TrainingFacts:
         largest_pixel_mm: the coarsest pixel that was seen.
         smallest_slice_mm, largest_slice_mm: the smallest and the largest side of a slice that were seen.
         share_with_contrast: of the CT scans, the share that was made with a contrast agent.
+        pictures: whether the cases were pictures, of one slice each; then the model takes such.
     """
 
     data: str = ""
@@ -118,6 +119,7 @@ class TrainingFacts:
     smallest_slice_mm: Length | None = None
     largest_slice_mm: Length | None = None
     share_with_contrast: Share | None = None
+    pictures: bool = False
 
 
 @dataclass(frozen=True)
