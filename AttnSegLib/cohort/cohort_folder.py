@@ -32,6 +32,7 @@ class CohortSettings:
     plane: str | None = None
     file_format: str = "seg.nrrd"
     names: bool = True
+    probabilities: bool = False
 
 
 @dataclass(frozen=True)

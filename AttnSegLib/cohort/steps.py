@@ -41,7 +41,8 @@ class WarmModel:
             raise InputError(
                 f"Model '{spec.id}' has no attention map '{unknown[0]}'; choose default, all or none, which fit all."
             )
-        return cls(spec, predictor, PredictionOptions(titles, flips=settings.flips))
+        options = PredictionOptions(titles, flips=settings.flips, probabilities=settings.probabilities)
+        return cls(spec, predictor, options)
 
 
 @dataclass(frozen=True, eq=False)

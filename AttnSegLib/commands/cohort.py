@@ -46,6 +46,7 @@ def add_cohort_to(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     cohort.add_argument("--attention", action="append", metavar="MAP", help="as for 'segment'")
     cohort.add_argument("--format", default="seg.nrrd", help="as for 'segment'")
+    cohort.add_argument("--probabilities", action="store_true", help="as for 'segment'")
     cohort.add_argument("--level", type=int, help="prune ANU-Nets to level 1, 2 or 3")
     cohort.add_argument("--flips", action="store_true", help="mean over flips, four times slower")
     cohort.add_argument("--plane", choices=PLANES, help="slices to take, instead of those of the models' cards")
@@ -76,6 +77,7 @@ def _cohort(options: argparse.Namespace) -> int:
             flips=options.flips,
             plane=options.plane,
             file_format=options.format,
+            probabilities=options.probabilities,
             names=not options.no_names,
         ),
     )
