@@ -25,7 +25,7 @@ install: .venv/installed
 	@echo "Setting up .venv (once; a few minutes) ..."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) --retries 1 --no-deps --extra-index-url $(TORCH_INDEX) torch
-	@$(PIP) --editable '.[train,dicom,baselines,dev]'
+	@$(PIP) --editable '.[train,dicom,cluster,parquet,baselines,dev]'
 	@touch $@
 
 demo: install

@@ -112,6 +112,7 @@ def _add_segment_to(commands: argparse._SubParsersAction[argparse.ArgumentParser
         metavar="MAP",
         help="switch this attention map off, to see what it is good for; may be repeated; or: all",
     )
+    segment.add_argument("--probabilities", action="store_true", help="write the probability of each segment, too")
     segment.add_argument("--level", type=int, help="prune an ANU-Net to level 1, 2 or 3: faster, less exact")
     segment.add_argument(
         "--flips",
@@ -173,6 +174,7 @@ def _segment(options: argparse.Namespace) -> int:
         names=not options.no_names,
         without=tuple(options.without or ()),
         file_format=options.format,
+        probabilities=options.probabilities,
     )
     with progress_bar(unit="slice") as bar:
         report = segment_to_folder(request, _Bar(bar), lambda notice: bar.say(f"Warning: {printable(notice)}"))

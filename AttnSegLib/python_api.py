@@ -39,7 +39,8 @@ def segment(
 
     Args:
         image: a path (NIfTI, NRRD, MetaImage, folder of DICOM slices), a SimpleITK image, a nibabel image, or an array
-            (D, H, W), indexed [k, j, i] as `SimpleITK.GetArrayFromImage` gives it.
+            (D, H, W), indexed [k, j, i] as `SimpleITK.GetArrayFromImage` gives it. For models that were trained on
+            pictures also PNG, TIFF, JPEG, one slice, or an array (H, W).
         model: id of a model, as `attnseg models` lists them, or a model folder.
         attention: title of a map, or several, or "default" (those of the model's card), "all", "none".
         spacing: of an array: distance in mm between voxels along i, j, k.
@@ -114,18 +115,16 @@ class Segmenter:
         affine: np.ndarray | None = None,
     ) -> SegmentedImage:
         """As `segment`."""
-        volume = _volume_of(image, spacing, affine)
+        volume = _volume_of(image, spacing, affine, pictures=self.spec.training.pictures)
         wanted = (attention,) if isinstance(attention, str) else tuple(attention)
         titles = chosen_maps(wanted, self.spec, self._predictor.attention_titles)
         prediction = self._predictor.predict(volume, PredictionOptions(titles, flips=self._flips))
         stack, label_map = prediction.stack, prediction.label_map
         warnings = preflight.warnings(volume, self.spec)
-        turned = _is_nibabel(image)
         return SegmentedImage(
-            label_map=label_map.T if turned else label_map,
+            label_map=_as_given(label_map, image),
             attention={
-                title: (values.T if turned else values).astype(np.float32)
-                for title, values in prediction.attention.items()
+                title: _as_given(values, image).astype(np.float32) for title, values in prediction.attention.items()
             },
             volumes_ml={one.id: one.volume_ml for one in measure_segments(stack, label_map, self.spec.labels)},
             slices_to_check=doubtful_slices(stack, label_map, prediction.expected_error),
@@ -135,18 +134,31 @@ class Segmenter:
         )
 
 
-def _volume_of(image: Any, spacing: Sequence[float] | None, affine: np.ndarray | None) -> Volume:
+def _as_given(values: np.ndarray, image: Any) -> np.ndarray:
+    """A map (D, H, W) with the axes of the image."""
+    if isinstance(image, np.ndarray) and image.ndim == 2:
+        return np.asarray(values[0])
+    return values.T if _is_nibabel(image) else values
+
+
+def _volume_of(image: Any, spacing: Sequence[float] | None, affine: np.ndarray | None, *, pictures: bool) -> Volume:
     if not isinstance(image, np.ndarray) and (spacing is not None or affine is not None):
         raise InputError("Spacing and affine are for arrays; this image has its own: leave them out.")
     if isinstance(image, str | Path):
-        return read_volume(image)
+        return read_volume(image, pictures=pictures)
     if isinstance(image, np.ndarray):
-        volume = _volume_of_array(image, spacing, affine)
+        _check_kind(image)
+        array = image[None] if image.ndim == 2 and pictures else image
+        _check_shape(array.shape, 1, pictures=pictures)
+        volume = _volume_of_array(array, spacing, affine)
     elif isinstance(image, sitk.Image):
-        _check_shape(image.GetSize(), image.GetNumberOfComponentsPerPixel())
+        _check_shape(image.GetSize(), image.GetNumberOfComponentsPerPixel(), pictures=pictures)
         volume = from_image(image)
     elif _is_nibabel(image):
-        volume = Volume(_checked(np.asanyarray(image.dataobj)).T, np.asarray(image.affine, float))
+        array = np.asanyarray(image.dataobj)
+        _check_kind(array)
+        _check_shape(array.shape, 1, pictures=pictures)
+        volume = Volume(array.T, np.asarray(image.affine, float))
     else:
         raise InputError(
             f"A {type(image).__name__} is no image; give a path, a SimpleITK or nibabel image, or a numpy array."
@@ -156,7 +168,6 @@ def _volume_of(image: Any, spacing: Sequence[float] | None, affine: np.ndarray |
 
 
 def _volume_of_array(array: np.ndarray, spacing: Sequence[float] | None, affine: np.ndarray | None) -> Volume:
-    _checked(array)
     if affine is not None:
         affine = np.asarray(affine, float)
         if spacing is not None or affine.shape != (4, 4):
@@ -170,15 +181,13 @@ def _volume_of_array(array: np.ndarray, spacing: Sequence[float] | None, affine:
     return Volume(array, affine_of(np.diag(sides), np.zeros(3)), notices=notices)
 
 
-def _checked(array: np.ndarray) -> np.ndarray:
-    _check_shape(array.shape, 1)
+def _check_kind(array: np.ndarray) -> None:
     if array.dtype.kind not in "uif":
         raise InputError(f"{_NAME} holds no plain numbers but {array.dtype}; convert it first.")
-    return array
 
 
-def _check_shape(shape: Sequence[int], components: int) -> None:
-    if len(shape) != 3 or components != 1 or min(shape) < 2:
+def _check_shape(shape: Sequence[int], components: int, *, pictures: bool) -> None:
+    if len(shape) != 3 or components != 1 or sum(n < 2 for n in shape) > (1 if pictures else 0) or min(shape) < 1:
         raise InputError(
             f"{_NAME} has {' x '.join(map(str, shape))} voxels of {components} numbers; it needs three dimensions, at "
             "least two voxels along each, and one number in each."

@@ -141,15 +141,18 @@ def _training_facts(content: dict[str, Any]) -> TrainingFacts:
 
 def _with_extent(facts: TrainingFacts, recipe: Recipe, training: list[Case]) -> TrainingFacts:
     """With the coarsest pixel, and the smallest and the largest side of a slice, that were trained on, and in CT the
-    share of scans with a contrast agent; of some of the cases, since reading all may take long."""
+    share of scans with a contrast agent, and whether the cases were pictures; of some of the cases, since reading all
+    may take long."""
     pixels: list[float] = []
     sides: list[float] = []
+    depths: list[int] = []
     enhanced: list[bool] = []  # of CT, where alone it can be told
     for case in training[:_LOOKED_AT]:
         volume = case.read().volume
         stack = SliceStack.of(volume, recipe.preprocessing)
         spacing = [volume.spacing[2 - axis] for axis in stack.axes[1:]]
         pixels.append(max(spacing))
+        depths.append(len(stack))
         sides += [n * mm for n, mm in zip(stack.native_size, spacing, strict=True)]
         if recipe.card["modality"] == "CT":
             enhanced.append(not lacks_contrast(volume))
@@ -161,6 +164,7 @@ def _with_extent(facts: TrainingFacts, recipe: Recipe, training: list[Case]) -> 
         smallest_slice_mm=round(min(sides), 1),
         largest_slice_mm=round(max(sides), 1),
         share_with_contrast=round(sum(enhanced) / len(enhanced), 3) if enhanced else None,
+        pictures=max(depths) == 1,
     )
 
 

@@ -13,6 +13,7 @@ from AttnSegLib.cohort.naming import case_name, check_different
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.images.dicom.signs import is_dicom
+from AttnSegLib.images.picture import IMAGE_IOS
 from AttnSegLib.images.volume import SUFFIXES
 
 _BIDS = "dataset_description.json"
@@ -23,10 +24,12 @@ _BIDS_OTHER = ("derivatives", "sourcedata", "code", "stimuli", "phenotype")
 @dataclass(frozen=True)
 class Search:
     """match: pattern for the path below the folder that is searched, such as "*T2w*"; without: a folder that is left
-    out, where the results go; notify: gets a sentence for each folder that can't be looked into."""
+    out, where the results go; pictures: whether PNG, TIFF and JPEG files are scans; notify: gets a sentence for each
+    folder that can't be looked into."""
 
     match: str | None = None
     without: Path | None = None
+    pictures: bool = False
     notify: Callable[[str], None] = lambda _sentence: None
 
 
@@ -91,7 +94,7 @@ def _scans(root: Path, search: Search) -> Iterator[Path]:
             folders[:] = [one for one in folders if one not in _BIDS_OTHER]
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         if folder.name in _BIDS_SCANS or not any(folder.is_relative_to(tree) for tree in in_bids):
-            yield from _scans_in(folder, sorted(files))
+            yield from _scans_in(folder, sorted(files), search)
 
 
 def _is_left_out(folder: Path, files: list[str], search: Search, seen: set[tuple[int, int]]) -> bool:
@@ -105,9 +108,10 @@ def _is_left_out(folder: Path, files: list[str], search: Search, seen: set[tuple
     return is_result or {"cohort.json", "cohort.log"} <= set(files)
 
 
-def _scans_in(folder: Path, files: list[str]) -> Iterator[Path]:
+def _scans_in(folder: Path, files: list[str], search: Search) -> Iterator[Path]:
+    suffixes = (*SUFFIXES, *IMAGE_IOS) if search.pictures else SUFFIXES
     files = [name for name in files if not name.startswith(".")]
-    images = [name for name in files if name.lower().endswith(SUFFIXES) and not name.lower().endswith(".seg.nrrd")]
+    images = [name for name in files if name.lower().endswith(suffixes) and not name.lower().endswith(".seg.nrrd")]
     yield from (folder / name for name in images)
     others = [name for name in files if name not in images and name != "DICOMDIR"]
     slices = (name for name in others if _is_slice(folder / name))

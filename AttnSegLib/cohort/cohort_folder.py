@@ -17,7 +17,7 @@ from AttnSegLib.results.results_folder import REPORT, writing
 from AttnSegLib.typed_json import from_json, to_json
 from AttnSegLib.unfinished import whole_file
 
-TABLE, PAGE, SETTINGS = "cohort.csv", "cohort.html", "cohort.json"
+TABLE, PARQUET, PAGE, SETTINGS = "cohort.csv", "cohort.parquet", "cohort.html", "cohort.json"
 _FORMAT = 1
 _NEEDED = {"segments", "slices_to_check", "seconds", "notices"}  # in a report
 
@@ -32,6 +32,7 @@ class CohortSettings:
     plane: str | None = None
     file_format: str = "seg.nrrd"
     names: bool = True
+    probabilities: bool = False
 
 
 @dataclass(frozen=True)

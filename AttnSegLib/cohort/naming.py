@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.picture import IMAGE_IOS
 from AttnSegLib.images.volume import SUFFIXES
 
 _LONGEST = 120  # letters: a folder's name has at most 255 bytes
@@ -13,7 +14,9 @@ _LONGEST = 120  # letters: a folder's name has at most 255 bytes
 
 def case_name(text: str) -> str:
     """The name of the case in a file or folder that is called so."""
-    stem = next((text[: -len(suffix)] for suffix in (*SUFFIXES, ".dcm") if text.lower().endswith(suffix)), text)
+    stem = next(
+        (text[: -len(suffix)] for suffix in (*SUFFIXES, *IMAGE_IOS, ".dcm") if text.lower().endswith(suffix)), text
+    )
     plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in stem).strip(".")
     return plain[-_LONGEST:].strip(".") or "case"
 

@@ -71,7 +71,7 @@ class Pipeline:
 
     def _read(self, case: CohortCase) -> ReadScan:
         WantedFormat(self._settings.file_format, case.image, case.series).check()
-        return read_scan(case)
+        return read_scan(case, pictures=all(model.spec.training.pictures for model in self._models))
 
     def _work_on(self, outcome: CaseOutcome, reading: Future[ReadScan], writer: ThreadPoolExecutor) -> None:
         scan = self._tried(outcome, "", reading.result)

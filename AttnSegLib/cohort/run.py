@@ -10,19 +10,21 @@ from datetime import datetime
 from pathlib import Path
 
 from AttnSegLib.cohort.cases import Search, find_cases
-from AttnSegLib.cohort.cohort_folder import PAGE, TABLE, CohortFolder, CohortSettings, write_text_file
+from AttnSegLib.cohort.cohort_folder import PAGE, PARQUET, TABLE, CohortFolder, CohortSettings, write_text_file
+from AttnSegLib.cohort.on_ray import ClusterWork, import_ray, run_on_ray
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.cohort.page.page import page_text
 from AttnSegLib.cohort.pipeline import CaseOutcome, Pipeline
 from AttnSegLib.cohort.records import records_of
 from AttnSegLib.cohort.steps import WarmModel
-from AttnSegLib.cohort.table import table_text
+from AttnSegLib.cohort.table import can_write_parquet, table_rows, table_text, write_parquet
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.results.results_folder import writing
 from AttnSegLib.results.run_files import check_format
+from AttnSegLib.unfinished import whole_file
 
 _OFTEN = 60.0  # seconds between two tables while cases are worked on
 
@@ -50,13 +52,15 @@ class CohortPart:
 
 @dataclass(frozen=True)
 class CohortRequest:
-    """What to segment, by which models, and where to. match: pattern of paths, see `Search`."""
+    """What to segment, by which models, and where to. match: pattern of paths, see `Search`; ray: address of a cluster,
+    see `run_on_ray`; None for this process."""
 
     sources: tuple[Path, ...]
     models: tuple[str, ...]
     out: Path
     match: str | None = None
     part: CohortPart = field(default_factory=CohortPart)
+    ray: str | None = None
     compute: Compute = field(default_factory=Compute)
     settings: CohortSettings = field(default_factory=CohortSettings)
 
@@ -77,9 +81,12 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
     kept, and the same call goes on from there.
     """
     check_format(request.settings.file_format)
+    if request.ray is not None:
+        import_ray()
     specs = _specs(request)
     folder = CohortFolder(request.out)
-    cases = find_cases(request.sources, Search(request.match, request.out, tell))
+    pictures = all(spec.training.pictures for spec in specs)
+    cases = find_cases(request.sources, Search(request.match, request.out, pictures, tell))
     ours = cases[request.part.number - 1 :: request.part.of]
     with folder.at_work(request.part.log):
         folder.agree(request.settings, specs)
@@ -89,8 +96,7 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
         progress = _Progress(folder.path / request.part.log, overview, tell, len(todo))
         try:
             if todo:
-                models = [WarmModel.of(spec, request.settings, request.compute) for spec in specs]
-                Pipeline(folder, models, request.settings, progress.ended).run(todo)
+                _work_on(todo, request, specs, progress.ended)
         except (InputError, KeyboardInterrupt):
             with contextlib.suppress(OSError):  # what stopped it may be the disk
                 overview.write()
@@ -98,6 +104,19 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
         with writing(folder.path):
             overview.write()
     return CohortCount(len(ours) - len(todo), progress.done - progress.failed, progress.failed)
+
+
+def _work_on(
+    cases: Sequence[CohortCase],
+    request: CohortRequest,
+    specs: Sequence[ModelSpec],
+    ended: Callable[[CaseOutcome], None],
+) -> None:
+    if request.ray is not None:
+        run_on_ray(request.ray, ClusterWork(request.out, tuple(specs), request.settings, request.compute), cases, ended)
+        return
+    models = [WarmModel.of(spec, request.settings, request.compute) for spec in specs]
+    Pipeline(CohortFolder(request.out), models, request.settings, ended).run(cases)
 
 
 def _specs(request: CohortRequest) -> list[ModelSpec]:
@@ -136,7 +155,11 @@ class _Overview:
         """Raises `OSError`."""
         with self._folder.alone():
             records = list(records_of(self._folder, self._cases, self._specs))
-            write_text_file(self._folder.path / TABLE, table_text(records, names=self._names))
+            rows = table_rows(records, names=self._names)
+            write_text_file(self._folder.path / TABLE, table_text(rows))
+            if can_write_parquet():
+                with whole_file(self._folder.path / PARQUET) as file:
+                    write_parquet(file, rows)
             write_text_file(self._folder.path / PAGE, page_text(records, self._folder))
         self._written = time.monotonic()
 

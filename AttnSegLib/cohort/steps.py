@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from AttnSegLib.cohort.cohort_folder import CohortSettings
@@ -24,11 +25,12 @@ from AttnSegLib.results.thumbnail import THUMBNAIL, write_thumbnail
 
 @dataclass(frozen=True, eq=False)
 class WarmModel:
-    """A model that is loaded, and what to ask of it."""
+    """A model that is loaded, and what to ask of it. turn: held while it predicts; models may share it."""
 
     spec: ModelSpec
     predictor: SlicePredictor
     options: PredictionOptions
+    turn: Lock = field(default_factory=Lock)
 
     @classmethod
     def of(cls, spec: ModelSpec, settings: CohortSettings, compute: Compute) -> WarmModel:
@@ -39,7 +41,8 @@ class WarmModel:
             raise InputError(
                 f"Model '{spec.id}' has no attention map '{unknown[0]}'; choose default, all or none, which fit all."
             )
-        return cls(spec, predictor, PredictionOptions(titles, flips=settings.flips))
+        options = PredictionOptions(titles, flips=settings.flips, probabilities=settings.probabilities)
+        return cls(spec, predictor, options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +53,18 @@ class ReadScan:
     seconds: float
 
 
-def read_scan(case: CohortCase) -> ReadScan:
-    """Raises `InputError` as `read_volume`."""
+def read_scan(case: CohortCase, *, pictures: bool = False) -> ReadScan:
+    """Raises `InputError` as `read_volume`. pictures: whether it may be one."""
     begin = time.perf_counter()
-    volume = read_volume(case.image, series=case.series)
+    volume = read_volume(case.image, series=case.series, pictures=pictures)
     return ReadScan(volume, time.perf_counter() - begin)
 
 
 def predicted(scan: ReadScan, model: WarmModel) -> Prediction:
     """What a model says of a scan; the notices are all that there are. Raises as `SlicePredictor.predict`."""
     before = [*no_picture(), *scan.volume.notices, *preflight.warnings(scan.volume, model.spec)]
-    prediction = model.predictor.predict(scan.volume, model.options)
+    with model.turn:
+        prediction = model.predictor.predict(scan.volume, model.options)
     notices = (*before, *prediction.notices, *nothing_found(model.spec, prediction))
     return replace(prediction, notices=notices)
 

@@ -41,8 +41,12 @@ def add_cohort_to(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     cohort.add_argument("--match", metavar="PATTERN", help="only scans whose path fits, such as '*T2w*'")
     cohort.add_argument("--part", default="1/1", help="such as 3/10: the third tenth of the cases, for job arrays")
+    cohort.add_argument(
+        "--ray", metavar="ADDRESS", help="on a Ray cluster: auto (this machine's), local (a new one) or HOST:PORT"
+    )
     cohort.add_argument("--attention", action="append", metavar="MAP", help="as for 'segment'")
     cohort.add_argument("--format", default="seg.nrrd", help="as for 'segment'")
+    cohort.add_argument("--probabilities", action="store_true", help="as for 'segment'")
     cohort.add_argument("--level", type=int, help="prune ANU-Nets to level 1, 2 or 3")
     cohort.add_argument("--flips", action="store_true", help="mean over flips, four times slower")
     cohort.add_argument("--plane", choices=PLANES, help="slices to take, instead of those of the models' cards")
@@ -65,6 +69,7 @@ def _cohort(options: argparse.Namespace) -> int:
         out=options.out,
         match=options.match,
         part=CohortPart.parse(options.part),
+        ray=options.ray,
         compute=Compute(options.device, options.batch_size, options.precision),
         settings=CohortSettings(
             attention=tuple(options.attention or ["default"]),
@@ -72,6 +77,7 @@ def _cohort(options: argparse.Namespace) -> int:
             flips=options.flips,
             plane=options.plane,
             file_format=options.format,
+            probabilities=options.probabilities,
             names=not options.no_names,
         ),
     )

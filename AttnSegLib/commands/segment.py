@@ -48,7 +48,8 @@ class SegmentRequest:
         overwrite: replace results that `out` holds already.
         names: write the name of the image, which may be a patient's, into the report.
         without: titles of the attention maps to switch off; or one word: "all".
-        file_format: of the segmentation in a folder, one of `FORMATS`.
+        file_format: of the files in a folder, one of `FORMATS`.
+        probabilities: write those of each segment, too.
     """
 
     image: Path
@@ -66,6 +67,7 @@ class SegmentRequest:
     names: bool = True
     without: tuple[str, ...] = ()
     file_format: str = "seg.nrrd"
+    probabilities: bool = False
 
 
 def segment_to_folder(
@@ -96,7 +98,7 @@ def segment_to_folder(
     with place(request.out, overwrite=request.overwrite, inputs=inputs) as folder:
         note([] if is_file else no_picture())
         start = time.perf_counter()
-        volume = read_volume(request.image, series=request.series)
+        volume = read_volume(request.image, series=request.series, pictures=spec.training.pictures)
         reference = read_label_map(request.reference, volume) if request.reference else None
         note(volume.notices)
         note(preflight.warnings(volume, spec))
@@ -133,8 +135,8 @@ def _for_one_file(request: SegmentRequest) -> SegmentRequest:
         raise InputError(
             f"'{request.out.name}' is one file, whose name says its format; leave --format out, or give a folder."
         )
-    if request.attention not in (("default",), ("none",)):
-        raise InputError(f"'{request.out.name}' is one file, without a place for attention maps; give a folder.")
+    if request.attention not in (("default",), ("none",)) or request.probabilities:
+        raise InputError(f"'{request.out.name}' is one file, without a place for maps; give a folder.")
     return replace(request, attention=("none",))
 
 
@@ -171,4 +173,5 @@ def _predict_in_worker(request: SegmentRequest, spec: ModelSpec, volume: Volume,
 def _options(request: SegmentRequest, spec: ModelSpec, network: torch.nn.Module) -> PredictionOptions:
     titles = chosen_maps(request.attention, spec, list(attention_maps(network)))
     off = switchable_maps(network) if request.without == ("all",) else request.without
-    return PredictionOptions(titles, flips=request.flips, replaced=tuple(map(Replacement, dict.fromkeys(off))))
+    replaced = tuple(map(Replacement, dict.fromkeys(off)))
+    return PredictionOptions(titles, flips=request.flips, probabilities=request.probabilities, replaced=replaced)

@@ -122,7 +122,7 @@ def check_sizes(path: Path, sizes: list[int], values: int, frames: int) -> tuple
         frames: number of volumes in the file.
 
     Raises:
-        InputError: for colours, several frames and single slices.
+        InputError: for colours, several frames and images of two axes.
         Damaged: if a number is not above 0.
     """
     if values < 1 or frames < 1 or any(n < 1 for n in sizes):
@@ -133,7 +133,7 @@ def check_sizes(path: Path, sizes: list[int], values: int, frames: int) -> tuple
         )
     if frames != 1:
         raise InputError(f"'{path.name}' is a 4D image of {frames} frames; export the frame to segment as a volume.")
-    if len(sizes) < 3 or min(sizes[:3]) < 2:
+    if len(sizes) < 3:
         raise InputError(f"'{path.name}' is a single slice ({'x'.join(map(str, sizes))}); give a whole volume.")
     return sizes[2], sizes[1], sizes[0]
 

@@ -19,6 +19,7 @@ from AttnSegLib.images.nifti import read_nifti
 from AttnSegLib.images.nrrd import read_nrrd
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.packing import Damaged
+from AttnSegLib.images.picture import IMAGE_IOS, is_picture, read_picture_file
 from AttnSegLib.images.stored import Contents
 
 if TYPE_CHECKING:  # the import takes 0.3 s, by which 3D Slicer would start later
@@ -32,6 +33,8 @@ _READERS: dict[str, Callable[[Path], Contents]] = {
     ".mha": read_metaimage,
     ".mhd": read_metaimage,
 }
+_PICTURES = dict.fromkeys(IMAGE_IOS, read_picture_file)
+_WHOLE = "give a whole volume, or a model that was trained on pictures"
 SUFFIXES = tuple(_READERS)  # files with these endings can be read, and DICOM
 
 
@@ -94,16 +97,17 @@ class Volume:
         return inside
 
 
-def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
+def read_volume(path: Path | str, *, series: str | None = None, pictures: bool = False) -> Volume:
     """Read a scalar 3D image (NIfTI, NRRD or MetaImage), a folder with a DICOM series, or a DICOM file of many frames.
 
     Args:
-        path: the file or folder.
-        series: number of the DICOM series to take, if there are several.
+        path: of the file or folder.
+        series: number of the DICOM series to take if there are several.
+        pictures: whether PNG, TIFF and JPEG files, and volumes of one slice, are taken, too.
 
     Raises:
-        InputError: if it can't be segmented: missing, unreadable or truncated files, colour, 4D or single-slice images,
-            NaN, constant images, sheared grids, and DICOM series with damaged, missing or odd slices.
+        InputError: for whatever can't be segmented: missing, unreadable or truncated files, 4D images, colour in
+            volumes, NaN, constant images, sheared grids, and DICOM series with damaged, missing or odd slices.
     """
     path = Path(path).absolute()  # messages show its name, and "." has none
     with _opening(path):
@@ -112,9 +116,19 @@ def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
         elif series is not None and path.is_file():
             raise InputError(f"'{path.name}' has no series to choose from; leave the series out.")
         else:
+            if is_picture(path) and not pictures:
+                path.stat()  # what is not there is told as that
+                raise InputError(f"'{path.name}' is a picture; {_WHOLE}.")
             volume = _read_file(path)
     check_volume(volume, f"'{path.name}'")
+    _check_slices(volume.voxels.shape, path.name, pictures=pictures)
     return volume
+
+
+def _check_slices(shape: tuple[int, ...], name: str, *, pictures: bool) -> None:
+    if sum(n < 2 for n in shape) > (1 if pictures else 0):
+        kind = "single slice" if sum(n < 2 for n in shape) == 1 else "line of voxels"
+        raise InputError(f"'{name}' is a {kind} ({'x'.join(map(str, reversed(shape)))}); {_WHOLE}.")
 
 
 def _read_dicom(path: Path, series: str | None) -> Volume:
@@ -183,7 +197,9 @@ def _opening(path: Path) -> Iterator[None]:
 def _read_file(path: Path) -> Volume:
     """Read a file by the reader of its suffix. The content does not decide: a damaged header may look like another
     format."""
-    read = next((reader for suffix, reader in _READERS.items() if path.name.lower().endswith(suffix)), None)
+    read = next(
+        (reader for suffix, reader in (_READERS | _PICTURES).items() if path.name.lower().endswith(suffix)), None
+    )
     if read is None:
         path.stat()  # raises if the file is missing, which is then what the user is told
         raise InputError(

@@ -106,6 +106,7 @@ class TrainingFacts:
         largest_pixel_mm: side of the coarsest pixel in training.
         smallest_slice_mm, largest_slice_mm: the smallest and the largest side of a slice in training.
         share_with_contrast: how many of the CT scans were made with a contrast agent, 0 to 1.
+        pictures: whether the cases were pictures, of one slice each; then the model takes such.
     """
 
     data: str = ""
@@ -121,6 +122,7 @@ class TrainingFacts:
     smallest_slice_mm: Length | None = None
     largest_slice_mm: Length | None = None
     share_with_contrast: Share | None = None
+    pictures: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ It has the patient and the study of the scan, since an archive needs them to fil
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +28,7 @@ _MAKER = "AttnSeg"
 def check_highdicom() -> None:
     """Raises `InputError` if highdicom is not installed."""
     if find_spec("highdicom") is None:
-        raise InputError("DICOM SEG needs the Python package highdicom: pip install highdicom.")
+        raise InputError("To write DICOM, the Python package highdicom is needed: pip install highdicom.")
 
 
 def check_dicom_source(image: Path) -> None:
@@ -60,23 +62,47 @@ def write_dicom_segmentation(
         numbered[label_map == label.value] = number
     in_order = np.zeros_like(numbered)
     in_order[frames] = numbered
-    try:
+    with complete_headers(source[0]):
         _segmentation(in_order, spec, files).save_as(path)
+
+
+@contextmanager
+def complete_headers(scan: Path) -> Iterator[None]:
+    """For what highdicom makes of the headers of a scan. Raises `InputError` if something is not there."""
+    try:
+        yield
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise InputError(
-            f"The headers of '{source[0].name}' lack what a DICOM SEG needs ({str(error).splitlines()[0]}); export the "
+            f"The headers of '{scan.name}' lack what a DICOM SEG needs ({str(error).splitlines()[0]}); export the "
             "series again, or choose another format."
         ) from error
 
 
-def _segmentation(numbered: np.ndarray, spec: ModelSpec, files: list[Dataset]) -> Any:
+def maker_of(spec: ModelSpec, number: int, what: str) -> dict[str, Any]:
+    """What highdicom wants to know of a new series. number: of the series; what: it holds, for its description."""
     from highdicom import UID
+
+    return {
+        "series_instance_uid": UID(),
+        "series_number": number,
+        "sop_instance_uid": UID(),
+        "instance_number": 1,
+        "manufacturer": _MAKER,
+        "manufacturer_model_name": spec.id,
+        "software_versions": __version__,
+        "device_serial_number": "none",
+        "content_description": "By a research program; not for clinical use",
+        "series_description": f"{_MAKER}: {what}"[:64],
+    }
+
+
+def _segmentation(numbered: np.ndarray, spec: ModelSpec, files: list[Dataset]) -> Any:
     from highdicom.content import AlgorithmIdentificationSequence
     from highdicom.seg import Segmentation, SegmentationTypeValues
 
     algorithm = AlgorithmIdentificationSequence(
         name=spec.id,
-        family=_concept(_FAMILY),
+        family=dicom_concept(_FAMILY),
         version=f"{__version__}, weights {spec.sha256[:16]}",
         source=_MAKER,
     )
@@ -85,18 +111,9 @@ def _segmentation(numbered: np.ndarray, spec: ModelSpec, files: list[Dataset]) -
         pixel_array=numbered,
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_described(n, label, algorithm) for n, label in enumerate(spec.labels, start=1)],
-        series_instance_uid=UID(),
-        series_number=100,
-        sop_instance_uid=UID(),
-        instance_number=1,
-        manufacturer=_MAKER,
-        manufacturer_model_name=spec.id,
-        software_versions=__version__,
-        device_serial_number="none",
         content_label="SEGMENTATION",
-        content_description="By a research program; not for clinical use",
-        series_description=f"{_MAKER}: {spec.id}"[:64],
         omit_empty_frames=False,
+        **maker_of(spec, 100, spec.id),
     )
 
 
@@ -107,20 +124,21 @@ def _described(number: int, label: Label, algorithm: Any) -> Any:
     described = SegmentDescription(
         segment_number=number,
         segment_label=label.name,
-        segmented_property_category=_concept(label.category),
-        segmented_property_type=_concept(label.type),
+        segmented_property_category=dicom_concept(label.category),
+        segmented_property_type=dicom_concept(label.type),
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=algorithm,
         display_color=CIELabColor.from_rgb(*label.color),
     )
     if label.modifier is not None:
         described.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
-            _concept(label.modifier)
+            dicom_concept(label.modifier)
         ]
     return described
 
 
-def _concept(code: Code) -> Any:
+def dicom_concept(code: Code) -> Any:
+    """A code as highdicom has it."""
     from highdicom.sr import CodedConcept
 
     return CodedConcept(code.value, code.scheme, code.meaning)

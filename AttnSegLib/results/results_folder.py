@@ -17,17 +17,13 @@ from AttnSegLib.unfinished import move_all, scratch_folder
 SEGMENTATION = "segmentation.seg.nrrd"
 REPORT = "report.json"
 OVERVIEW = "overview.png"
-_IS_IMAGE = re.compile(r"(attention-[\w-]+|segmentation(-[\w-]+(~\d+)?)?)\.(nrrd|seg\.nrrd|nii\.gz|dcm)")
+_STEM = r"segmentation|(attention|probability|segmentation)-[\w-]+(~\d+)?"
+_IS_IMAGE = re.compile(rf"({_STEM})\.(nrrd|seg\.nrrd|nii\.gz|dcm)")
 
 
 def plain_name(text: str) -> str:
     """A text for file names: letters and digits stay, and whatever lies between them becomes one hyphen."""
     return "-".join("".join(c if c.isalnum() else " " for c in text).split())
-
-
-def attention_file(title: str, suffix: str = ".nrrd") -> str:
-    """The file name of an attention map: "gate 0,1" becomes "attention-gate-0-1.nrrd"."""
-    return f"attention-{plain_name(title)}{suffix}"
 
 
 @contextlib.contextmanager
@@ -156,6 +152,7 @@ def _listed(folder: Path) -> set[str]:
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
         images = [*report["attention"].values(), *report.get("segmentation", [])]
+        images += report.get("probability", {}).values()
         images = [name for name in images if _IS_IMAGE.fullmatch(name)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return set()

@@ -14,7 +14,8 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.inference.prediction import Prediction
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.results.dicom_segmentation import check_dicom_source, check_highdicom, write_dicom_segmentation
-from AttnSegLib.results.results_folder import OVERVIEW, SEGMENTATION, attention_file, plain_name
+from AttnSegLib.results.parametric_map import MeaningfulMap, write_parametric_map
+from AttnSegLib.results.results_folder import OVERVIEW, SEGMENTATION, plain_name
 from AttnSegLib.results.segmentation_file import write_heat_map_file, write_label_map_file, write_segmentation_file
 
 FORMATS = ("seg.nrrd", "nifti", "nifti-per-segment", "dicom-seg")
@@ -59,7 +60,7 @@ def format_of_file(path: Path) -> str | None:
 def write_run_files(
     folder: Path, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None, wanted: WantedFormat
 ) -> dict[str, dict[str, str] | list[str]]:
-    """Write the segmentation, the attention maps and, if matplotlib is installed, the picture.
+    """Write the segmentation, the maps and, if matplotlib is installed, the picture.
 
     Args:
         folder: where to write.
@@ -69,18 +70,16 @@ def write_run_files(
         wanted: the file format.
 
     Returns:
-        The names of the files for the report: `segmentation` (a list) and `attention` (by the title of the map).
+        The names of the files for the report: `segmentation` (a list), `attention` (by the title of the map) and, if
+        there are any, `probability` (by the id of the segment).
 
     Raises:
         InputError: if the format is not one of `FORMATS`, or no DICOM SEG can be made of the scan.
         OSError: if a file can't be written.
     """
     stack = prediction.stack
-    written = _write_segmentation(folder, spec, prediction, wanted)
-    suffix = ".nii.gz" if wanted.name.startswith("nifti") else ".nrrd"
-    maps = {title: attention_file(title, suffix) for title in prediction.attention}
-    for title, coefficients in prediction.attention.items():
-        write_heat_map_file(folder / maps[title], coefficients, stack.volume.affine)
+    segmentation = _write_segmentation(folder, spec, prediction, wanted)
+    maps = _write_maps(folder, spec, prediction, wanted)
     if not no_picture():
         from AttnSegLib.results.overview import Overview, write_overview
 
@@ -88,7 +87,7 @@ def write_run_files(
         title = ", ".join([spec.title, *(f"without {one}" for one in wanted.without)])
         overview = Overview(title, stack, prediction.label_map, spec.labels, prediction.attention, reference, gammas)
         write_overview(folder / OVERVIEW, overview)
-    return {"segmentation": written, "attention": maps}
+    return {"segmentation": segmentation} | maps
 
 
 def write_one_file(path: Path, spec: ModelSpec, prediction: Prediction, wanted: WantedFormat) -> None:
@@ -128,19 +127,39 @@ def _write_segmentation(folder: Path, spec: ModelSpec, prediction: Prediction, w
     return [name]
 
 
+def _write_maps(
+    folder: Path, spec: ModelSpec, prediction: Prediction, wanted: WantedFormat
+) -> dict[str, dict[str, str]]:
+    """Kind to title to name of the file."""
+    suffix = {"seg.nrrd": ".nrrd", "dicom-seg": ".dcm"}.get(wanted.name, ".nii.gz")
+    maps = [MeaningfulMap("attention", title, values) for title, values in prediction.attention.items()]
+    ids = {label.value: label.id for label in spec.labels}
+    maps += [MeaningfulMap("probability", ids[value], values) for value, values in prediction.probabilities.items()]
+    names = _different([f"{one.kind}-{plain_name(one.title)}" for one in maps], suffix)
+    for number, (name, one) in enumerate(zip(names, maps, strict=True)):
+        if wanted.name == "dicom-seg":
+            write_parametric_map(folder / name, one, spec, (wanted.image, wanted.series, number))
+        else:
+            write_heat_map_file(folder / name, one.values, prediction.stack.volume.affine)
+    written: dict[str, dict[str, str]] = {"attention": {}}
+    for name, one in zip(names, maps, strict=True):
+        written.setdefault(one.kind, {})[one.title] = name
+    return written
+
+
 def _masks(folder: Path, spec: ModelSpec, prediction: Prediction) -> list[str]:
     """Write a mask for each segment, 1 inside and 0 outside, even if it is empty. Returns the names of the files."""
-    names = _different(f"segmentation-{plain_name(label.id)}" for label in spec.labels)
+    names = _different((f"segmentation-{plain_name(label.id)}" for label in spec.labels), ".nii.gz")
     for name, label in zip(names, spec.labels, strict=True):
         mask = (prediction.label_map == label.value).astype(np.uint8)
         write_label_map_file(folder / name, mask, prediction.stack.volume.affine)
     return names
 
 
-def _different(stems: Iterable[str]) -> list[str]:
-    """Different file names for the stems. Two labels can have the same stem, since stems leave characters out."""
+def _different(stems: Iterable[str], suffix: str) -> list[str]:
+    """Different file names for the stems. Two titles can have the same stem, since stems leave characters out."""
     names: list[str] = []
     for stem in stems:
         number = sum(name.startswith(f"{stem}.") or name.startswith(f"{stem}~") for name in names)
-        names.append(f"{stem}.nii.gz" if not number else f"{stem}~{number + 1}.nii.gz")
+        names.append(f"{stem}{suffix}" if not number else f"{stem}~{number + 1}{suffix}")
     return names

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_up.cohorts import assert_whole, table_of, write_scan
+from made_up.cohorts import CASES, assert_whole, table_of, write_scan
 
 from AttnSegLib.__main__ import main
 from AttnSegLib.cohort import pipeline
@@ -21,34 +21,6 @@ from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.results import results_folder
 
 ROOT = Path(__file__).parents[2]
-CASES = ["a", "b", "c", "d"]
-
-
-@pytest.fixture
-def scans(tmp_path):
-    for seed, name in enumerate(CASES):
-        write_scan(tmp_path / "scans" / f"{name}.nii.gz", seed)
-    return tmp_path / "scans"
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "results"
-
-
-@pytest.fixture
-def cohort(a_model_folder, out):
-    def cohort(*sources, model=a_model_folder):
-        options = ["--model", str(model), "--out", str(out), "--device", "cpu", "--attention", "none"]
-        return main(["cohort", *options, *map(str, sources)])
-
-    return cohort
-
-
-@pytest.fixture(autouse=True)
-def _no_picture(monkeypatch):
-    """It takes longer than all the rest."""
-    monkeypatch.setattr("AttnSegLib.results.run_files.no_picture", lambda: ["No picture."])
 
 
 def stamps(out):
@@ -91,10 +63,10 @@ def test_a_case_that_fails_is_a_row_with_its_sentence(cohort, scans, out, capsys
 
 
 def test_an_error_of_our_own_is_a_row_too(cohort, scans, out, monkeypatch):
-    def read(case):
+    def read(case, **kind):
         if case.name == "c":
             raise ZeroDivisionError("oops")
-        return keep(case)
+        return keep(case, **kind)
 
     keep = pipeline.read_scan
     monkeypatch.setattr(pipeline, "read_scan", read)
@@ -111,7 +83,7 @@ def test_two_models_read_a_scan_once(scans, out, a_model_folder, tmp_path, monke
     (other / "weights.safetensors").write_bytes((a_model_folder / "weights.safetensors").read_bytes())
     read = []
     keep = pipeline.read_scan
-    monkeypatch.setattr(pipeline, "read_scan", lambda case: read.append(case.name) or keep(case))
+    monkeypatch.setattr(pipeline, "read_scan", lambda case, **kind: read.append(case.name) or keep(case, **kind))
     options = ["--model", str(other), "--model", str(a_model_folder), "--attention", "none"]
     assert main(["cohort", str(scans), *options, "--out", str(out), "--device", "cpu"]) == 0
     assert read == CASES
@@ -224,7 +196,7 @@ def test_what_ended_the_process_is_tried_last(cohort, scans, out, monkeypatch):
     (out / "unfinished" / "a.json").write_text('{"case": "a"}')
     order = []
     keep = pipeline.read_scan
-    monkeypatch.setattr(pipeline, "read_scan", lambda case: order.append(case.name) or keep(case))
+    monkeypatch.setattr(pipeline, "read_scan", lambda case, **kind: order.append(case.name) or keep(case, **kind))
     assert cohort(scans) == 0
     assert order == ["b", "c", "d", "a"]
 

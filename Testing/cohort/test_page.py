@@ -121,6 +121,15 @@ def test_it_can_be_used_by_keyboard(records, folder):
     assert all(one["alt"] for one in page.all("img"))
 
 
+def test_rows_that_are_grids_are_still_a_table_and_can_be_hidden(records, folder):
+    text = page_text(records, folder)
+    page = Reader(text)
+    for tag, role in {"table": "table", "tr": "row", "th": "columnheader", "td": "cell"}.items():
+        assert {one.get("role") for one in page.all(tag)} == {role}
+    assert "--segments: 1" in text  # as many columns
+    assert "tr[hidden] { display: none; }" in text
+
+
 @pytest.mark.slow
 def test_a_thousand_cases_stay_small(spec, folder, tmp_path):
     """5 kB a thumbnail, more than they have."""

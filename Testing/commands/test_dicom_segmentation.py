@@ -74,7 +74,7 @@ def test_the_command_writes_it_and_names_nobody_elsewhere(series, a_model_folder
     assert main(["segment", str(series), *options]) == 0
     assert read_back(tmp_path / "out" / "segmentation.dcm").number_of_segments == 1
     for path in (tmp_path / "out").iterdir():
-        assert (b"4711" in path.read_bytes()) == (path.name == "segmentation.dcm")
+        assert (b"4711" in path.read_bytes()) == (path.suffix == ".dcm")
 
 
 @pytest.mark.filterwarnings("ignore")

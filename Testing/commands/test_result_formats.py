@@ -51,6 +51,19 @@ def test_nifti_says_the_same_as_seg_nrrd(run, a_scan, out, kind):
     assert_nothing_left(out, "segmentation.seg.nrrd", "attention-gate-0-0.nrrd", "report.json")
 
 
+@pytest.mark.parametrize("worker", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_probabilities_are_those_of_the_labels(run, a_scan, out, worker):
+    assert run(a_scan, "--probabilities", "--attention", "none", *["--worker"] * worker) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["probability"] == {"left_atrium": "probability-left-atrium.nrrd"}
+    labels, found = voxels(out / "segmentation.seg.nrrd"), voxels(out / "probability-left-atrium.nrrd")
+    unsure = np.abs(found - 0.5) < 0.01  # rounding
+    np.testing.assert_array_equal((found > 0.5)[~unsure], (labels == 1)[~unsure])
+    assert 0 < labels.mean() < 1
+    assert run(a_scan, "--overwrite", "--attention", "none") == 0  # takes away what that report lists
+    assert_nothing_left(out, "segmentation.seg.nrrd", "report.json")
+
+
 def test_results_in_another_format_are_results_too(run, a_scan, out, capsys):
     assert run(a_scan, "--format", "nifti") == 0
     (out / "report.json").unlink()
@@ -65,7 +78,7 @@ def test_an_unknown_format_is_refused(run, a_scan, tmp_path, capsys):
 
 
 def test_segments_whose_names_differ_in_signs_only_have_files_of_their_own():
-    assert _different(["a", "b", "a", "ab"]) == ["a.nii.gz", "b.nii.gz", "a~2.nii.gz", "ab.nii.gz"]
+    assert _different(["a", "b", "a", "ab"], ".nii.gz") == ["a.nii.gz", "b.nii.gz", "a~2.nii.gz", "ab.nii.gz"]
 
 
 @pytest.mark.parametrize("name", ["x.nii.gz", "x.nii", "x.seg.nrrd"])
@@ -94,7 +107,7 @@ def test_one_file_is_not_overwritten_unless_told(to_file, a_scan, tmp_path, caps
 
 def test_one_file_has_no_place_for_attention_nor_is_it_a_folder(to_file, tmp_path, capsys):
     assert to_file(tmp_path / "x.nii.gz", "--attention", "all") == 2
-    assert_one_sentence(capsys, "without a place for attention maps")
+    assert_one_sentence(capsys, "without a place for maps")
     assert to_file(tmp_path / "x.nii.gz", "--format", "nifti-per-segment") == 2
     assert_one_sentence(capsys, "whose name says its format")
     assert to_file(tmp_path / "x.PNG") == 2

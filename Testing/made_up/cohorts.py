@@ -7,6 +7,7 @@ import SimpleITK as sitk
 
 from AttnSegLib.images.volume import to_image
 
+CASES = ["a", "b", "c", "d"]
 AFFINE = np.diag([1.0, 1.5, 2.5, 1.0])
 
 

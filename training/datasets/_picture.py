@@ -1,8 +1,4 @@
-"""Reads pictures (PNG, TIFF, JPEG) as volumes of one slice, and their masks.
-
-A picture says neither how large its pixels are nor how the patient lies in it. So a pixel is taken as 1 mm, and the
-picture as an axial slice as radiologists see it, with the patient's left at the right edge and the back below.
-"""
+"""Pictures (PNG, TIFF, JPEG) as cases: volumes of one slice, and their masks."""
 
 from __future__ import annotations
 
@@ -10,31 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
-from AttnSegLib.errors import InputError, cause_of
-from AttnSegLib.images.stored import name_for_itk
+from AttnSegLib.errors import InputError
+from AttnSegLib.images.picture import PICTURE_AFFINE, picture_channels, read_picture
 from AttnSegLib.images.volume import Volume
 from training.slices.case import Labelled
-
-IMAGE_IOS = {
-    ".png": "PNGImageIO",
-    ".tif": "TIFFImageIO",
-    ".tiff": "TIFFImageIO",
-    ".jpg": "JPEGImageIO",
-    ".jpeg": "JPEGImageIO",
-}
-_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # of red, green, blue, after ITU-R BT.601
-
-
-def read_picture(path: Path) -> np.ndarray:
-    """Read the pixels (H, W) of a picture. Colour becomes grey.
-
-    If all channels are the same, the values stay as stored; else they become the luminance, float32. An alpha channel
-    is ignored. Raises `InputError` if the picture can't be read, or has several pages or NaN.
-    """
-    channels = _channels(path)
-    return channels.astype(np.float32) @ _LUMINANCE if np.ptp(channels, axis=2).any() else channels[..., 0]
 
 
 def picture_volume(pixels: np.ndarray) -> Volume:
@@ -42,7 +18,7 @@ def picture_volume(pixels: np.ndarray) -> Volume:
 
     The spacing is set to 1 mm, since pictures have none.
     """
-    return Volume(pixels[None], np.diag([-1.0, -1.0, 1.0, 1.0]))
+    return Volume(pixels[None], PICTURE_AFFINE)
 
 
 def read_mask(path: Path, shape: tuple[int, ...], threshold: float = 127) -> np.ndarray:
@@ -59,7 +35,7 @@ def read_values(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
     Raises `InputError` if the picture can't be read, has another shape than its image, or is in colour.
     """
-    channels = _channels(path)
+    channels = picture_channels(path)
     if channels.shape[:2] != shape:
         raise InputError(
             f"The mask '{path.name}' has {_size(channels.shape)} pixels and its image {_size(shape)}; export the mask "
@@ -94,32 +70,6 @@ def pairs(images: dict[str, Path], masks: dict[str, Path], kind: str = "mask") -
         if name not in images:
             raise InputError(f"The {kind} '{masks[name]}' has no image; add it, or remove the {kind}.")
         yield name, images[name], masks[name]
-
-
-def _channels(path: Path) -> np.ndarray:
-    """Read the pixels (H, W, C) of a picture, with C = 1 or 3."""
-    image = _read_file(path)
-    array = sitk.GetArrayFromImage(image)
-    if image.GetDimension() > 2:
-        raise InputError(f"'{path.name}' has {len(array)} pages; save each as a picture of its own.")
-    array = array.reshape(*array.shape[:2], -1)
-    if not np.isfinite(array).all():
-        raise InputError(f"'{path.name}' has NaN or infinite pixels; replace them before training.")
-    return array[..., :3] if array.shape[2] > 2 else array[..., :1]  # a second or fourth channel is alpha
-
-
-def _read_file(path: Path) -> sitk.Image:
-    try:
-        name = name_for_itk(path)
-        content = path.read_bytes()
-        if content.startswith(b"\xff\xd8") and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
-            raise EOFError  # a JPEG that is cut off; ITK would fill the rest with grey
-        return sitk.ReadImage(name, imageIO=IMAGE_IOS[path.suffix.lower()])
-    except OSError as error:
-        raise InputError(f"'{path}' can't be opened ({cause_of(error)}); check the path and permissions.") from error
-    except (RuntimeError, EOFError) as error:
-        wanted = "a grey picture without transparency, or a colour picture, of the format that its name says"
-        raise InputError(f"'{path.name}' is damaged or not {wanted}; copy it or save it again.") from error
 
 
 def _size(shape: tuple[int, ...]) -> str:

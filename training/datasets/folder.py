@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.picture import IMAGE_IOS, is_picture, read_picture
 from AttnSegLib.images.volume import SUFFIXES, read_label_map, read_volume
-from training.datasets._picture import IMAGE_IOS, picture_volume, read_picture, read_values
+from training.datasets._picture import picture_volume, read_values
 from training.slices.case import Case, Labelled
 
 SOURCE = (
@@ -98,21 +99,17 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_IOS
-
-
 def _check_kinds(image: Path, label: Path, threshold: int | None) -> None:
-    if _is_picture(image) != _is_picture(label):
+    if is_picture(image) != is_picture(label):
         raise InputError(f"Of '{image.name}' and '{label.name}' one is a picture, one a volume; give two of a kind.")
-    if not _is_picture(image) and threshold is not None:
+    if not is_picture(image) and threshold is not None:
         raise InputError(f"A threshold is for pictures and '{image.name}' is a volume; leave the threshold out.")
     if label.suffix.lower() in (".jpg", ".jpeg") and threshold is None:
         raise InputError(f"JPEG blurs labels such as '{label.name}'; save them as PNG, or give a threshold.")
 
 
 def _read(image: Path, label: Path, threshold: int | None) -> Labelled:
-    if not _is_picture(image):
+    if not is_picture(image):
         volume = read_volume(image)
         return Labelled(volume, read_label_map(label, volume))
     pixels = read_picture(image)

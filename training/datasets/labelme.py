@@ -16,7 +16,8 @@ import numpy as np
 from matplotlib.path import Path as Outline
 
 from AttnSegLib.errors import InputError
-from training.datasets._picture import pairs, picture_volume, read_picture
+from AttnSegLib.images.picture import read_picture
+from training.datasets._picture import pairs, picture_volume
 from training.slices.case import Case, Labelled
 
 SOURCE = "Give a folder with pictures (PNG or JPEG) and, beside each, the JSON file that labelme saved under its name."

@@ -86,10 +86,12 @@ class _Page:
         yield 'the most doubtful first.</p>\n<div class="controls">'
         yield '<label>Words <input id="words" type="search"></label>'
         yield f'<label>Show <select id="kind">{kinds}</select></label><output id="count"></output></div>\n'
-        yield '<div class="scroll"><table><thead><tr><th scope="col">Slice</th>'
+        style = f"--segments: {max(1, len(self._segments))}"
+        yield f'<div class="scroll"><table role="table" style="{style}"><thead role="rowgroup"><tr role="row">'
+        yield '<th role="columnheader" scope="col">Slice</th>'
         for head in heads:
-            yield f'<th scope="col"><button type="button">{escape(head)}</button></th>'
-        yield "</tr></thead><tbody>\n"
+            yield f'<th role="columnheader" scope="col"><button type="button">{escape(head)}</button></th>'
+        yield '</tr></thead><tbody role="rowgroup">\n'
         for record in self._records:
             yield from self._row(record)
         yield "</tbody></table></div>\n"
@@ -97,24 +99,24 @@ class _Page:
     def _row(self, record: CaseRecord) -> Iterator[str]:
         report = record.report
         doubtful = [str(one["index"]) for one in report["slices_to_check"]] if report else []
-        yield f'<tr id="{escape(_row_id(record))}" class="{record.status}" data-check="{len(doubtful)}">'
-        yield f"<td>{self._thumbnail(record)}</td><td>{self._links(record)}</td><td>{escape(record.spec.id)}</td>"
+        yield f'<tr role="row" id="{escape(_row_id(record))}" class="{record.status}" data-check="{len(doubtful)}">'
+        yield _cell(self._thumbnail(record)) + _cell(self._links(record)) + _cell(escape(record.spec.id))
         volumes = {one["name"]: one["volume_ml"] for one in report["segments"]} if report else {}
         for name in self._segments:
             yield self._volume(record.spec.id, name, volumes.get(name))
         trust = report.get("expected_dice") if report else None
-        yield '<td class="number"></td>' if trust is None else f'<td class="number">{trust:.3f}</td>'
+        yield _cell("" if trust is None else f"{trust:.3f}", kind="number")
         more = f" and {len(doubtful) - _SLICES} more" if len(doubtful) > _SLICES else ""
-        yield f'<td data-value="{len(doubtful) if report else ""}">{", ".join(doubtful[:_SLICES])}{more}</td>'
+        yield _cell(f"{', '.join(doubtful[:_SLICES])}{more}", value=len(doubtful) if report else "")
         told = " ".join(report["notices"]) if report else record.sentence or "not done yet"
-        yield f'<td class="notices">{escape(told)}</td></tr>\n'
+        yield _cell(escape(told), kind="notices") + "</tr>\n"
 
     def _volume(self, model: str, name: str, volume: float | None) -> str:
         if volume is None:
-            return '<td class="number"></td>'
+            return _cell("", kind="number")
         lower, upper = self._fences[model, name]
         kind = "number" if lower <= volume <= upper else "number outlier"
-        return f'<td class="{kind}" data-value="{volume}">{volume:.2f}</td>'
+        return _cell(f"{volume:.2f}", kind=kind, value=volume)
 
     def _thumbnail(self, record: CaseRecord) -> str:
         path = self._folder.results(record.case, record.spec.id) / THUMBNAIL
@@ -133,6 +135,12 @@ class _Page:
         files += [OVERVIEW] * (self._folder.results(record.case, record.spec.id) / OVERVIEW).is_file()
         links = ", ".join(f'<a href="{place}/{quote(file)}">{escape(file)}</a>' for file in files)
         return f"<b>{name}</b><br><small>{links}</small>"
+
+
+def _cell(content: str, *, kind: str = "", value: float | str | None = None) -> str:
+    """value: to sort by, if not the text. Roles, since the style sheet makes grids of rows."""
+    known = f' class="{kind}"' * bool(kind) + (f' data-value="{value}"' if value is not None else "")
+    return f'<td role="cell"{known}>{content}</td>'
 
 
 _STATUSES = ("done", "failed", "waiting")

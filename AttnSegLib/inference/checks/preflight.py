@@ -115,7 +115,7 @@ def _modality(volume: Volume, spec: ModelSpec) -> Remark:
         evidence = ""
     elif spec.modality == "MR" and float(np.mean(sample < _AIR)) > _AIR_SHARE:
         evidence = f"looks like CT (many voxels below {_AIR:g})"
-    elif spec.modality == "CT" and sample.min() >= 0:
+    elif spec.modality == "CT" and sample.min() >= 0 and not spec.training.pictures:
         evidence = "does not look like CT in HU (no voxel is negative)"
     else:
         evidence = ""
