@@ -84,6 +84,7 @@ class AttnSegParameterNode:
     flips: bool = False
     segmentation: vtkMRMLSegmentationNode
     reference: vtkMRMLSegmentationNode
+    caseSegmentation: vtkMRMLSegmentationNode
     attentionMap: str = ""
     opacity: Annotated[float, WithinRange(0, 1)] = 0.5
     threshold: Annotated[float, WithinRange(0, 1)] = 0.15
@@ -110,7 +111,7 @@ class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(widget)
         widget.setMRMLScene(slicer.mrmlScene)
         self.logic = AttnSegLogic()
-        self.panel = Panel(self.ui, self.logic.session)
+        self.panel = Panel(self.ui, self.logic.session, _python())
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartChange)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndChange)

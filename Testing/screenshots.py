@@ -42,7 +42,7 @@ class Studio:
 
     def shoot(self, name: str, *sections: str) -> None:
         """Save the panel with only these sections open."""
-        for section in ("input", "result", "attention", "check", "models", "setup"):
+        for section in ("input", "result", "attention", "check", "teach", "models", "setup"):
             getattr(self.ui, f"{section}Section").collapsed = section not in (sections or ("input",))
         self.work(0.1)
         gui.screenshot(self.widget, str(self.folder / f"panel-{name}.png"), WIDTH)

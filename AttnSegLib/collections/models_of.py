@@ -15,7 +15,7 @@ def latest_model(collection: Collection) -> ModelSpec:
     `InputError` if there is none."""
     own = taught_from(collection, load_models())
     if not own:
-        raise InputError(f"No model has been taught from '{collection.name}' yet; teach one, or give one by --from.")
+        raise InputError(f"No model has been taught from '{collection.name}' yet; teach one first.")
     return own[0]
 
 

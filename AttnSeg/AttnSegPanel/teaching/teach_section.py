@@ -1,0 +1,249 @@
+"""Section "Teach", its lower half: the training, in a process that outlives the panel, and what comes after it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import slicer
+from slicer.i18n import tr as _
+
+from AttnSegLib.collections.collection import Collection
+from AttnSegLib.collections.models_of import taught_from
+from AttnSegLib.collections.teaching_process import (
+    begin_teaching,
+    last_words,
+)
+from AttnSegLib.collections.teaching_run import (
+    DONE,
+    FAILED,
+    LEARNING,
+    SCORING,
+    TeachingOrder,
+    TeachingState,
+    discard,
+    is_alive,
+    pause,
+    read_curve,
+    read_state,
+    run_folder,
+)
+from AttnSegLib.errors import InputError
+from AttnSegLib.mrml.news import News
+from AttnSegLib.mrml.teaching.curves import CurvePlot
+from AttnSegPanel.choices import chosen, fill_box, select
+from AttnSegPanel.inks import inked
+from AttnSegPanel.teaching.needs import get_ready
+
+if TYPE_CHECKING:
+    from AttnSegPanel.panel import Panel
+
+NETWORKS = {
+    "eccamunet": "EC-CaM-UNet",
+    "anunet": "ANU-Net",
+    "afnet": "AF-Net",
+    "omeganet": "Omega-Net",
+    "msdualguided": "MS-Dual-Guided",
+}
+_TIMES = ((10, _("10 minutes")), (30, _("30 minutes")), (120, _("2 hours")), (480, _("8 hours, overnight")))
+_EVERY = 1.0  # s between two looks at the run
+
+
+class TeachSection:
+    """Begin, pause, go on, cancel; curves; the next case; another computer."""
+
+    def __init__(self, panel: Panel):
+        self.panel, self.ui = panel, panel.ui
+        self._process: subprocess.Popen[bytes] | None = None  # that this panel began
+        self._given_up: Path | None = None  # the folder of a run whose process is to end first
+        self._was_alive: Path | None = None  # the folder of the run that was seen alive last
+        self._looked = 0.0
+        self._plot: tuple[Path, CurvePlot] | None = None
+        ui = self.ui
+        fill_box(ui.networkBox, [(title, name) for name, title in NETWORKS.items()])
+        fill_box(ui.timeBox, [(title, minutes) for minutes, title in _TIMES])
+        ui.beginBox.connect("activated(int)", self.refresh)
+        ui.teachButton.connect("clicked(bool)", self.teach)
+        ui.pauseButton.connect("clicked(bool)", self.pause)
+        ui.discardButton.connect("clicked(bool)", self.discard)
+        ui.curvesButton.connect("clicked(bool)", self.show_curves)
+
+    @property
+    def collection(self) -> Collection | None:
+        """The one that is chosen above."""
+        return self.panel.collect.collection
+
+    @property
+    def run(self) -> Path | None:
+        """The folder of its run."""
+        return None if self.collection is None else run_folder(self.collection.folder)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the collection is being taught, by this panel or by another one."""
+        own = self._process is not None and self._process.poll() is None
+        return self.run is not None and (own or is_alive(self.run))
+
+    def poll(self) -> None:
+        """Look at the run now and then; called by the panel's timer."""
+        now = time.monotonic()
+        if now - self._looked >= _EVERY:
+            self._looked = now
+            self.look()
+
+    def look(self) -> None:
+        """See how far the run is, and whether a scan to label next has been found."""
+        if not self.panel.is_open:
+            return
+        if self.is_running:
+            self._was_alive = self.run
+        elif self._given_up is not None:
+            self._forget(self._given_up)
+        elif self.run is not None and self.run == self._was_alive:
+            self._was_alive = None
+            self._ended(read_state(self.run))
+        self._draw()
+        self.refresh()
+
+    def refresh(self, _changed: object = None) -> None:
+        collection, run = self.collection, self.run
+        state = None if run is None else read_state(run)
+        running = self.is_running
+        self._show_starts(collection)
+        ready = collection is not None and bool(collection.cases)
+        waits = not running and state is not None and state.stage != DONE
+        self.ui.teachButton.text = _("Go on") if waits else _("Teach")
+        self.ui.teachButton.enabled = ready and not running
+        self.ui.pauseButton.enabled = running
+        self.ui.discardButton.enabled = running or waits
+        for box in (self.ui.beginBox, self.ui.timeBox):
+            box.enabled = not running and not waits
+        self.ui.networkBox.enabled = not running and not waits and not chosen(self.ui.beginBox)
+        self.ui.curvesButton.enabled = state is not None
+        self._show_state(state, running=running)
+
+    def receive(self, _update: News) -> None:
+        """Nothing that the session reports concerns a training."""
+
+    def teach(self, _checked: bool = False) -> None:
+        """Begin, or go on; first get what is needed."""
+        self.panel.begin(self.panel.collect.row)
+        self.panel.attempt(self._teach)
+        self.panel.refresh()
+
+    def pause(self, _checked: bool = False) -> None:
+        """Stop; the same button goes on later."""
+        if self.run is not None:
+            self.panel.begin(self.panel.collect.row)
+            pause(self.run)
+            self.panel.say(_("It stops after the step that it is at."))
+
+    def discard(self, _checked: bool = False) -> None:
+        """Give the run up, after asking."""
+        run = self.run
+        if run is None or not slicer.util.confirmOkCancelDisplay(
+            _("Give this training up? What it has learnt is lost."), windowTitle=_("Teach")
+        ):
+            return
+        self.panel.begin(self.panel.collect.row)
+        self._given_up = run
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        else:
+            pause(run)
+        self.look()
+
+    def show_curves(self, _checked: bool = False) -> None:
+        """A plot of loss and Dice, which follows the run."""
+        run, collection = self.run, self.collection
+        if run is not None and collection is not None:
+            self._plot = (run, CurvePlot(slicer.mrmlScene, f"{collection.name}, taught"))
+            self._draw()
+            slicer.modules.plots.logic().ShowChartInLayout(self._plot[1].chart)
+
+    def _teach(self) -> None:
+        collection, run = self.collection, self.run
+        if collection is None or run is None:
+            raise InputError(_("Choose a collection first."))
+        get_ready(self.panel)
+        state = read_state(run)
+        goes_on = state is not None and state.stage != DONE
+        order = state.order if goes_on and state is not None else self._order()
+        self._process = begin_teaching(self.panel.python, collection.folder, order, resume=goes_on)
+        self._was_alive = run
+        self.panel.say(_("Starting ..."))
+
+    def _forget(self, run: Path) -> None:
+        self._given_up = self._was_alive = self._process = None
+        self.panel.attempt(lambda: discard(run))
+        self.panel.say(_("The training was given up."))
+
+    def _order(self) -> TeachingOrder:
+        start = chosen(self.ui.beginBox) or ""
+        device = self.panel.parameters.device
+        return TeachingOrder(float(chosen(self.ui.timeBox)), chosen(self.ui.networkBox), start, device)
+
+    def _show_starts(self, collection: Collection | None) -> None:
+        """The models to begin with: those of this collection first."""
+        able = [model for model in self.panel.models if model.network in NETWORKS and model.is_available]
+        own = taught_from(collection, able) if collection is not None else []
+        others = [model for model in able if model not in own]
+        names = [(model.title, model.id) for model in (*own, *others)]
+        before = chosen(self.ui.beginBox)
+        random = (_("nothing (random weights)"), "")
+        choices = [names[0], random, *names[1:]] if own else [random, *names]
+        fill_box(self.ui.beginBox, choices)
+        select(self.ui.beginBox, before if before in [value for _text, value in choices] else choices[0][1])
+
+    def _show_state(self, state: TeachingState | None, *, running: bool) -> None:
+        label, bar = self.ui.teachLabel, self.ui.teachBar
+        bar.enabled = running
+        bar.maximum = 0 if running and (state is None or state.stage != LEARNING) else 1000
+        if state is None:
+            bar.value, label.text = 0, ""
+            return
+        if bar.maximum:
+            bar.value = round(1000 * state.spent / state.limit) if state.limit else 0
+        lines = [_in_words(state, running=running)]
+        if state.sentence:
+            ink = "error" if state.stage == FAILED else "warning"
+            lines.append(inked(ink, state.sentence, label))
+        if running:
+            lines += map(escape, state.words)
+        label.text = "<br>".join(lines)
+
+    def _ended(self, state: TeachingState | None) -> None:
+        """The process is gone: what came of it."""
+        collection = self.collection
+        if state is not None and state.stage == DONE:
+            self.panel.reload_models()
+            if any(model.id == state.model for model in self.panel.models):
+                self.panel.parameters.modelId = state.model
+            self.panel.say(_("The model '{id}' can be chosen now.").format(id=state.model))
+        elif collection is not None and self._process is not None and self._process.poll() not in (0, 130):
+            told = last_words(collection.folder)
+            self.panel.say(told or _("The training came to an unexpected end."), is_error=True)
+        else:
+            self.panel.say(_("The training is interrupted; press Go on when you like."))
+        self._process = None
+
+    def _draw(self) -> None:
+        if self._plot is not None and self._plot[1].is_there:
+            self._plot[1].show(read_curve(self._plot[0]))
+
+
+def _in_words(state: TeachingState, *, running: bool) -> str:
+    spent, limit = (f"{int(seconds) // 60}:{int(seconds) % 60:02}" for seconds in (state.spent, state.limit))
+    if state.stage == DONE:
+        return escape(_("Taught: the model is '{id}'.").format(id=state.model))
+    if not running:
+        return escape(_("Interrupted after {spent} of {limit} minutes.").format(spent=spent, limit=limit))
+    if state.stage == LEARNING:
+        return escape(_("Learning: {spent} of {limit} minutes.").format(spent=spent, limit=limit))
+    if state.stage == SCORING:
+        return escape(_("The time is over; the model is scored and written."))
+    return escape(_("Preparing the slices ..."))
