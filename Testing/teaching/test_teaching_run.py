@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from AttnSegLib.collections import teaching_process, teaching_run
 from AttnSegLib.collections.teaching_process import begin_suggesting, begin_teaching, last_words, read_suggestion
 from AttnSegLib.collections.teaching_run import (
     CHECKPOINT,
+    DONE,
     FAILED,
     LEARNING,
     METRICS,
@@ -161,3 +163,36 @@ def test_the_last_line_of_the_log_tells_why(tmp_path):
     run_folder(folder).mkdir()
     (run_folder(folder) / teaching_run.LOG).write_text("begun\nError: There is no model 'x'.\n\n")
     assert last_words(folder) == "There is no model 'x'."
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_goes_on_with_its_clock(balls, monkeypatch, tmp_path):
+    """The real process, killed with no time to say anything; what was lost is less than an epoch of 25 steps."""
+    monkeypatch.setenv("ATTNSEG_MODELS", str(tmp_path / "models"))
+    folder = balls(2)
+    run, order = run_folder(folder), TeachingOrder(0.15, "anunet", device="cpu")
+    process = begin_teaching(sys.executable, folder, order)
+    killed = wait_for(run, process, lambda state: state.stage == LEARNING and (run / CHECKPOINT).is_file())
+    assert is_alive(run)
+    process.kill()
+    process.wait()
+    assert not is_alive(run)
+    assert read_state(run).stage == LEARNING  # nobody could say otherwise
+    before = read_curve(run)
+    process = begin_teaching(sys.executable, folder, order, resume=True)
+    first = wait_for(run, process, lambda state: state.pid == process.pid and state.stage == LEARNING)
+    assert first.spent >= killed.spent
+    assert process.wait(300) == 0, last_words(folder)
+    done = read_state(run)
+    assert (done.stage, done.model) == (DONE, "my-ball-anunet")
+    assert read_curve(run).losses[: len(before.losses) - 1] == before.losses[:-1]
+
+
+def wait_for(run, process, reached):
+    """The state of a run when it is so far."""
+    while process.poll() is None:
+        state = read_state(run)
+        if state is not None and reached(state):
+            return state
+        time.sleep(0.02)
+    raise AssertionError(last_words(run.with_name("balls")))

@@ -96,6 +96,7 @@ class NextSection:
         path = read_suggestion(collection.folder)
         if path is None:
             self.panel.say(last_words(collection.folder) or _("No scan was found."), is_error=True)
+            self.refresh()
         else:
             self.panel.collect.errands.begin(
                 lambda: read_volume(path), lambda volume: self._segment(path, volume, spec)
