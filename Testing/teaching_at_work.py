@@ -8,6 +8,7 @@ from panel_at_work import SHAPE
 
 from AttnSegLib.collections.cases import make_collection
 from AttnSegLib.collections.collection import open_collection
+from AttnSegLib.collections.teaching_run import run_folder
 from AttnSegLib.models.card import Code, Label
 
 STRUCTURE = Code("SCT", "123037004", "Anatomical Structure")
@@ -76,3 +77,40 @@ def rows(ui):
     """What the table of cases says."""
     table = ui.caseTable
     return [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
+
+
+class Process:
+    """Of the training: it lives until the test says that it ended."""
+
+    def __init__(self):
+        self.code = None
+
+    def poll(self):
+        return self.code
+
+    def kill(self):
+        self.code = -9
+
+    def wait(self):
+        return self.code
+
+
+@pytest.fixture
+def ready(widget, ui, collected):
+    """The panel with a collection of one case; gives the folder of its run."""
+    press(widget, ui.addCaseButton)
+    widget.panel.teach.look()
+    return run_folder(collected)
+
+
+@pytest.fixture
+def begun(ready, monkeypatch):  # noqa: ARG001 - there must be a case to teach
+    """What was begun: folder, order and whether to go on, each with its process."""
+    calls = []
+
+    def begin(_python, folder, order, *, resume=False):
+        calls.append((folder, order, resume, Process()))
+        return calls[-1][3]
+
+    monkeypatch.setattr("AttnSegPanel.teaching.teach_section.begin_teaching", begin)
+    return calls
