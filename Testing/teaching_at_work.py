@@ -1,5 +1,6 @@
 """The panel with a scan, a segmentation drawn by hand, and a collection."""
 
+import os
 import time
 
 import numpy as np
@@ -83,7 +84,7 @@ class Process:
     """Of the training: it lives until the test says that it ended."""
 
     def __init__(self):
-        self.code = None
+        self.code, self.pid = None, os.getpid()
 
     def poll(self):
         return self.code

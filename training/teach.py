@@ -21,6 +21,7 @@ from AttnSegLib.collections.teaching_run import (
     METRICS,
     PAUSED,
     PREPARING,
+    RECIPE,
     SCORING,
     SUGGESTION,
     TeachingDiary,
@@ -60,7 +61,7 @@ over; scoring the cases that were left out, and writing the model, come after th
 A run that was stopped, or killed, goes on with the same command and --resume, and so does its clock.
 """
 _NETWORK = "eccamunet"
-_RECIPE, _FINISHED = "recipe.toml", "finished.ckpt"
+_FINISHED = "finished.ckpt"
 _BATCHES = 25  # between two checkpoints: what a killed run loses
 _UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 _SHOWN = 5
@@ -88,7 +89,7 @@ def _teach(collection: Collection, options: argparse.Namespace) -> None:
         words = tuple(in_plain_words(recipe, len(collection.cases)))
         for line in words:
             print(line)
-        print(f"The whole recipe is in '{run / _RECIPE}'.", flush=True)
+        print(f"The whole recipe is in '{run / RECIPE}'.", flush=True)
         diary = TeachingDiary(run, _order(recipe, run, options))
         with _noted(diary):
             diary.note(PREPARING, words=words)
@@ -151,7 +152,7 @@ def _told_of(folder: Path) -> Iterator[str]:
 
 def _recipe(collection: Collection, run: Path, options: argparse.Namespace) -> Recipe:
     """That of the interrupted run, or a new one, which is written down."""
-    path = run / _RECIPE
+    path = run / RECIPE
     if (run / CHECKPOINT).is_file():
         if not options.resume:
             raise InputError(

@@ -30,7 +30,8 @@ PREPARING, LEARNING, SCORING, PAUSED, DONE, FAILED = STAGES = (
     "done",
     "failed",
 )
-CHECKPOINT, METRICS, LOG, SUGGESTION = "last.ckpt", "metrics.csv", "log.txt", "suggestion.json"
+CHECKPOINT, METRICS, RECIPE = "last.ckpt", "metrics.csv", "recipe.toml"
+LOG, SUGGESTION = "log.txt", "suggestion.json"
 _STATE, _LOCK = "state.json", ".teaching"
 _TRIES, _BETWEEN = 10, 0.1  # s: whoever looks whether a run lives holds its lock for a moment
 

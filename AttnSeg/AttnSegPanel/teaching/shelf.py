@@ -10,7 +10,7 @@ import slicer
 from AttnSegLib.collections.collection import COLLECTION, Collection, open_collection
 from AttnSegLib.errors import InputError
 
-_FOLDERS, _CHOSEN = "AttnSeg/CollectionFolders", "AttnSeg/Collection"
+_FOLDERS, _CHOSEN = "AttnSeg.collections", "AttnSeg.collection"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -21,6 +22,7 @@ from AttnSegLib.collections.teaching_run import (
     DONE,
     FAILED,
     LEARNING,
+    RECIPE,
     SCORING,
     TeachingOrder,
     TeachingState,
@@ -35,7 +37,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.mrml.news import News
 from AttnSegLib.mrml.teaching.curves import CurvePlot
 from AttnSegPanel.choices import chosen, fill_box, select
-from AttnSegPanel.inks import inked
+from AttnSegPanel.inks import inked, linked
 from AttnSegPanel.teaching.needs import get_ready
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class TeachSection:
         self._process: subprocess.Popen[bytes] | None = None  # that this panel began
         self._given_up: Path | None = None  # the folder of a run whose process is to end first
         self._was_alive: Path | None = None  # the folder of the run that was seen alive last
+        self._is_starting = False  # so it was said
         self._looked = 0.0
         self._plot: tuple[Path, CurvePlot] | None = None
         ui = self.ui
@@ -70,6 +73,7 @@ class TeachSection:
         ui.pauseButton.connect("clicked(bool)", self.pause)
         ui.discardButton.connect("clicked(bool)", self.discard)
         ui.curvesButton.connect("clicked(bool)", self.show_curves)
+        ui.teachLabel.connect("linkActivated(QString)", self.open_recipe)
 
     @property
     def collection(self) -> Collection | None:
@@ -100,6 +104,7 @@ class TeachSection:
             return
         if self.is_running:
             self._was_alive = self.run
+            self._has_started()
         elif self._given_up is not None:
             self._forget(self._given_up)
         elif self.run is not None and self.run == self._was_alive:
@@ -165,6 +170,11 @@ class TeachSection:
             self._draw()
             slicer.modules.plots.logic().ShowChartInLayout(self._plot[1].chart)
 
+    def open_recipe(self, _link: str) -> None:
+        """The recipe of the run, in whatever opens TOML here."""
+        if self.run is not None:
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.run / RECIPE)))
+
     def _teach(self) -> None:
         collection, run = self.collection, self.run
         if collection is None or run is None:
@@ -175,7 +185,15 @@ class TeachSection:
         order = state.order if goes_on and state is not None else self._order()
         self._process = begin_teaching(self.panel.python, collection.folder, order, resume=goes_on)
         self._was_alive = run
+        self._is_starting = True
         self.panel.say(_("Starting ..."))
+
+    def _has_started(self) -> None:
+        """What was said of the start goes when the process tells of itself."""
+        state = None if self.run is None else read_state(self.run)
+        if self._is_starting and self._process is not None and state is not None and state.pid == self._process.pid:
+            self._is_starting = False
+            self.panel.say("")
 
     def _forget(self, run: Path) -> None:
         self._given_up = self._was_alive = self._process = None
@@ -213,7 +231,7 @@ class TeachSection:
             ink = "error" if state.stage == FAILED else "warning"
             lines.append(inked(ink, state.sentence, label))
         if running:
-            lines += map(escape, state.words)
+            lines += [*map(escape, state.words), linked("recipe", _("The whole recipe"), label)]
         label.text = "<br>".join(lines)
 
     def _ended(self, state: TeachingState | None) -> None:

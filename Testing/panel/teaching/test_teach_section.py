@@ -20,6 +20,7 @@ from AttnSegLib.collections.teaching_run import (
     TeachingOrder,
     alone,
     read_state,
+    run_folder,
 )
 from AttnSegLib.models.places import user_folder
 
@@ -50,6 +51,9 @@ def test_the_process_gets_what_was_chosen(widget, ui, begun, collected):
     assert "Starting" in said(widget)
     assert not ui.teachButton.enabled
     assert ui.pauseButton.enabled
+    TeachingDiary(run_folder(collected), order).note(LEARNING)
+    widget.panel.teach.look()
+    assert "Starting" not in said(widget)
 
 
 def test_a_model_to_begin_with_brings_its_network(widget, ui, begun):
@@ -62,11 +66,17 @@ def test_a_model_to_begin_with_brings_its_network(widget, ui, begun):
     assert begun[0][1].start == wanted.id
 
 
-def test_how_far_it_is_is_seen_also_in_a_panel_that_did_not_begin_it(widget, ui, ready):
+def test_how_far_it_is_is_seen_also_in_a_panel_that_did_not_begin_it(widget, ui, ready, monkeypatch):
+    import qt
+
+    opened = []
+    monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
     with living(ready, spent=90.0, limit=600.0, words=("Network: ANU-Net, compact.",)) as diary:
         widget.panel.teach.look()
         assert "Learning: 1:30 of 10:00 minutes." in ui.teachLabel.text
         assert "ANU-Net, compact" in ui.teachLabel.text
+        ui.teachLabel.linkActivated.emit("recipe")
+        assert opened == [str(ready / "recipe.toml")]
         assert (ui.teachBar.value, ui.teachBar.maximum) == (150, 1000)
         assert not ui.teachButton.enabled
         diary.note(SCORING)
