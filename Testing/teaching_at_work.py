@@ -1,6 +1,5 @@
 """The panel with a scan, a segmentation drawn by hand, and a collection."""
 
-import os
 import time
 
 import numpy as np
@@ -84,16 +83,13 @@ class Process:
     """Of the training: it lives until the test says that it ended."""
 
     def __init__(self):
-        self.code, self.pid = None, os.getpid()
+        self.code = None
 
     def poll(self):
         return self.code
 
-    def kill(self):
+    def end(self):
         self.code = -9
-
-    def wait(self):
-        return self.code
 
 
 @pytest.fixture
@@ -114,4 +110,5 @@ def begun(ready, monkeypatch):  # noqa: ARG001 - there must be a case to teach
         return calls[-1][3]
 
     monkeypatch.setattr("AttnSegPanel.teaching.teach_section.begin_teaching", begin)
+    monkeypatch.setattr("AttnSegPanel.teaching.teach_section.end_teaching", Process.end)
     return calls

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +45,16 @@ def begin_teaching(python: str, folder: Path, order: TeachingOrder, *, resume: b
     if resume:
         arguments.append("--resume")
     return _started(python, folder, arguments)
+
+
+def end_teaching(process: subprocess.Popen[bytes]) -> None:
+    """Kill what was begun, and wait until it is gone: in Slicer, Python is a child of the program that starts it."""
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def begin_suggesting(python: str, folder: Path, scans: Path, model: str) -> subprocess.Popen[bytes]:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,28 @@ def test_a_run_is_begun_and_gone_on_with_as_it_was_ordered(tmp_path, monkeypatch
     assert "--from" not in started(monkeypatch, begin_teaching, folder, ORDER, resume=True)  # the checkpoint has them
     plain = started(monkeypatch, begin_teaching, folder, TeachingOrder(0.5, "afnet"))
     assert plain[4:] == ["0.5m", "--accelerator", "auto", "--workers", "0", "--network", "afnet"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script starts Python")
+def test_who_starts_python_and_python_itself_are_ended(tmp_path):
+    """Slicer's Python is a child of a program that only starts it."""
+    starter = tmp_path / "PythonSlicer"
+    child = tmp_path / "child"
+    starter.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {child}\nwait\n")
+    starter.chmod(0o755)
+    process = begin_teaching(str(starter), tmp_path / "balls", ORDER)
+    while not (child.is_file() and child.read_text().strip()):
+        time.sleep(0.01)
+    teaching_process.end_teaching(process)
+    for _ in range(500):  # whoever adopts it buries it
+        status = Path(f"/proc/{child.read_text().strip()}/status")
+        if not status.is_file() or "State:\tZ" in status.read_text():
+            break
+        time.sleep(0.01)
+    else:
+        raise AssertionError("the child lives")
+    assert process.returncode == -signal.SIGKILL
+    teaching_process.end_teaching(process)  # which has ended
 
 
 def test_a_process_that_can_not_be_started_is_one_sentence(tmp_path):

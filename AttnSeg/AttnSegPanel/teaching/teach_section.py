@@ -16,6 +16,7 @@ from AttnSegLib.collections.collection import Collection
 from AttnSegLib.collections.models_of import taught_from
 from AttnSegLib.collections.teaching_process import (
     begin_teaching,
+    end_teaching,
     last_words,
 )
 from AttnSegLib.collections.teaching_run import (
@@ -62,7 +63,7 @@ class TeachSection:
         self._process: subprocess.Popen[bytes] | None = None  # that this panel began
         self._given_up: Path | None = None  # the folder of a run whose process is to end first
         self._was_alive: Path | None = None  # the folder of the run that was seen alive last
-        self._is_starting = False  # so it was said
+        self._starts_after: int | None = None  # while it starts: the process that was told of before, 0 for none
         self._looked = 0.0
         self._plot: tuple[Path, CurvePlot] | None = None
         ui = self.ui
@@ -156,8 +157,7 @@ class TeachSection:
         self.panel.begin(self.panel.collect.row)
         self._given_up = run
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            end_teaching(self._process)
         else:
             pause(run)
         self.look()
@@ -185,14 +185,14 @@ class TeachSection:
         order = state.order if goes_on and state is not None else self._order()
         self._process = begin_teaching(self.panel.python, collection.folder, order, resume=goes_on)
         self._was_alive = run
-        self._is_starting = True
+        self._starts_after = 0 if state is None else state.pid
         self.panel.say(_("Starting ..."))
 
     def _has_started(self) -> None:
         """What was said of the start goes when the process tells of itself."""
         state = None if self.run is None else read_state(self.run)
-        if self._is_starting and self._process is not None and state is not None and state.pid == self._process.pid:
-            self._is_starting = False
+        if self._starts_after is not None and state is not None and state.pid != self._starts_after:
+            self._starts_after = None
             self.panel.say("")
 
     def _forget(self, run: Path) -> None:

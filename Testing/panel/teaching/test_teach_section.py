@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import types
 
 from panel_at_work import pick, said
 
@@ -164,12 +163,9 @@ def test_a_process_that_refuses_before_it_begins_is_told(widget, ui, ready, begu
     assert "The disk of the run is full." in said(widget)
 
 
-def test_the_curves_follow_the_run(widget, ui, ready, scene, monkeypatch):
+def test_the_curves_follow_the_run(widget, ui, ready, scene):
     import slicer
 
-    shown = []
-    plots = types.SimpleNamespace(logic=lambda: types.SimpleNamespace(ShowChartInLayout=shown.append))
-    monkeypatch.setattr(slicer.modules, "plots", plots, raising=False)
     header = "epoch,step,loss,dice,seconds\n"
     with living(ready):
         (ready / METRICS).write_text(f"{header}0,25,2.0,,30\n")
@@ -177,7 +173,8 @@ def test_the_curves_follow_the_run(widget, ui, ready, scene, monkeypatch):
         ui.curvesButton.click()
         (ready / METRICS).write_text(f"{header}0,25,2.0,,30\n1,50,1.0,0.25,30\n")
         widget.panel.teach.look()
-    [chart] = shown
+    chart = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
+    assert slicer.app.applicationLogic().GetSelectionNode().GetActivePlotChartID() == chart.GetID()
     series = [chart.GetNthPlotSeriesNode(number) for number in range(2)]
     tables = [slicer.util.arrayFromTableColumn(one.GetTableNode(), one.GetYColumnName()) for one in series]
     assert tables[0].tolist() == [2.0, 1.0]
