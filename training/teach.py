@@ -8,7 +8,10 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from AttnSegLib.collections.collection import Collection, open_collection
 from AttnSegLib.collections.elsewhere import unzip_collection
@@ -18,6 +21,7 @@ from AttnSegLib.collections.teaching_run import (
     DONE,
     FAILED,
     LEARNING,
+    LEFT_OUT,
     METRICS,
     PAUSED,
     PREPARING,
@@ -30,7 +34,9 @@ from AttnSegLib.collections.teaching_run import (
     read_state,
     run_folder,
 )
+from AttnSegLib.collections.voxel_file import write_voxels_file
 from AttnSegLib.errors import InputError, cause_of
+from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card_file import CARD, load_card
@@ -92,7 +98,7 @@ def _teach(collection: Collection, options: argparse.Namespace) -> None:
         print(f"The whole recipe is in '{run / RECIPE}'.", flush=True)
         diary = TeachingDiary(run, _order(recipe, run, options))
         with _noted(diary):
-            diary.note(PREPARING, words=words)
+            diary.note(PREPARING, words=words, left_out=_left_out(recipe))
             _learn(collection, recipe, run, (options, diary))
 
 
@@ -105,6 +111,7 @@ def _learn(collection: Collection, recipe: Recipe, run: Path, asked: tuple[argpa
         start=options.start,
         max_batches=_BATCHES,
         told=lambda spent, limit: diary.note(LEARNING, spent=spent, limit=limit),
+        shown=partial(_write_left_out, run, recipe),
     )
     checkpoint = train(recipe, collection.folder, run, how)
     models = options.out or user_folder()
@@ -116,6 +123,21 @@ def _learn(collection: Collection, recipe: Recipe, run: Path, asked: tuple[argpa
     sentences = list(_told_of(folder))
     print("\n".join(sentences))
     diary.note(DONE, sentence=" ".join(sentences[1:]), model=folder.name)
+
+
+def _left_out(recipe: Recipe) -> str:
+    """The case on which the panel shows how the model improves, "" if none is left out."""
+    return next(iter(recipe.split.test), "")
+
+
+def _write_left_out(run: Path, recipe: Recipe, case_id: str, volume: Volume, label_map: np.ndarray) -> None:
+    if case_id == _left_out(recipe):
+        try:
+            write_voxels_file(run / LEFT_OUT, label_map, volume.affine)
+        except OSError as error:
+            raise InputError(
+                f"'{run}' can't be written to ({cause_of(error)}); free some space, then resume."
+            ) from error
 
 
 def _order(recipe: Recipe, run: Path, options: argparse.Namespace) -> TeachingOrder:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -16,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute, describe_device, fast_at_bfloat16
 from training.command_line import add_run_options, exit_code_of, next_command
 from training.learning.averaging import moving_average
@@ -45,8 +47,9 @@ class RunOptions:
     accelerator, devices, nodes: as Lightning names them. workers: processes per device that change slices. cache:
     folder for decoded slices. resume: go on where a run was interrupted. start: checkpoint of another run,
     or a model, of the same network, whose weights are the first ones. attention_of: id of a case whose attention
-    maps are kept. told: hears of a run by minutes, after each epoch, the seconds spent and those there are. For
-    rehearsals only: fast_dev_run, one batch; max_batches, at most so many an epoch."""
+    maps are kept. told: hears of a run by minutes, after each epoch, the seconds spent and those there are. shown:
+    gets id and volume of each case that is scored meanwhile, and the labels (D, H, W) that were found. For rehearsals
+    only: fast_dev_run, one batch; max_batches, at most so many an epoch."""
 
     accelerator: str = "auto"
     devices: str | int = 1
@@ -57,6 +60,7 @@ class RunOptions:
     start: str | None = None
     attention_of: str | None = None
     told: Callable[[float, float], None] | None = None
+    shown: Callable[[str, Volume, np.ndarray], None] | None = None
     fast_dev_run: bool = False
     max_batches: int | None = None
 
@@ -116,6 +120,7 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     slices.setup("fit")
     precision = _precision(recipe.optimisation.precision, run)
     module = SegmentationModule(recipe.as_dict(), slices.parts, _number_of_steps(slices, run), precision)
+    module.shown = run.shown
     if run.start is not None:
         _say(begin_with(module, learnt(run.start)))
     followers = _followers(slices, out, run)

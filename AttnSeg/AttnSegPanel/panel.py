@@ -29,6 +29,7 @@ from AttnSegPanel.result_section import ResultSection
 from AttnSegPanel.run_row import RunRow
 from AttnSegPanel.setup_section import SetupSection
 from AttnSegPanel.teaching.collect_section import CollectSection
+from AttnSegPanel.teaching.left_out_section import LeftOutSection
 from AttnSegPanel.teaching.next_section import NextSection
 from AttnSegPanel.teaching.teach_section import TeachSection
 from AttnSegPanel.widgets import PanelForm, Parameters
@@ -69,6 +70,7 @@ class Panel:
         self.check = CheckSection(self)
         self.collect = CollectSection(self)
         self.teach = TeachSection(self)
+        self.left_out = LeftOutSection(self)
         self.next = NextSection(self)
         self.model_list = ModelsSection(self)
         self.setup = SetupSection(self)
@@ -79,6 +81,7 @@ class Panel:
             self.check,
             self.collect,
             self.teach,
+            self.left_out,
             self.next,
             self.model_list,
             self.setup,
@@ -119,7 +122,7 @@ class Panel:
     def poll(self) -> None:
         """Called by a timer: show what happened since the last call."""
         self.attempt(self.session.poll)
-        for section in (self.collect, self.teach, self.next, self.model_list, self.setup):
+        for section in (self.collect, self.teach, self.left_out, self.next, self.model_list, self.setup):
             section.poll()
         if self.is_open and self._mark() != self._seen:
             self.refresh()  # the volume got voxels, or other ones

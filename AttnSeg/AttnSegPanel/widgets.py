@@ -181,6 +181,7 @@ class PanelForm(Protocol):
     teachBar: ProgressBar
     teachLabel: TextLabel
     curvesButton: PushButton
+    leftOutButton: PushButton
     nextCaseButton: PushButton
     elsewhereButton: PushButton
     modelTable: TableWidget

@@ -31,7 +31,7 @@ PREPARING, LEARNING, SCORING, PAUSED, DONE, FAILED = STAGES = (
     "failed",
 )
 CHECKPOINT, METRICS, RECIPE = "last.ckpt", "metrics.csv", "recipe.toml"
-LOG, SUGGESTION = "log.txt", "suggestion.json"
+LOG, SUGGESTION, LEFT_OUT = "log.txt", "suggestion.json", "left_out.nrrd"
 _STATE, _LOCK = "state.json", ".teaching"
 _TRIES, _BETWEEN = 10, 0.1  # s: whoever looks whether a run lives holds its lock for a moment
 
@@ -52,7 +52,8 @@ class TeachingOrder:
 @dataclass(frozen=True)
 class TeachingState:
     """How far a run is. pid: of its process; words: the recipe, in plain words; spent, limit: of the learning;
-    sentence: of the end, good or bad; model: id of what it made."""
+    sentence: of the end, good or bad; model: id of what it made; left_out: id of a case that does not train, of which
+    `left_out.nrrd` holds what is found."""
 
     stage: str
     pid: Annotated[int, Between(0, 2**32)]
@@ -62,6 +63,7 @@ class TeachingState:
     limit: Seconds = 0.0
     sentence: str = ""
     model: str = ""
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def discard(run: Path) -> None:
     if is_alive(run):
         raise InputError("The collection is being taught; pause that first.")
     try:
-        for name in (CHECKPOINT, METRICS, _STATE):
+        for name in (CHECKPOINT, METRICS, LEFT_OUT, _STATE):
             (run / name).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"The run in '{run}' can't be removed ({cause_of(error)}); remove it yourself.") from error

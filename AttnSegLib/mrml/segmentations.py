@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -184,6 +185,17 @@ def add_plain_segment(
     _replace(node, segment_id, _oriented_image(mask, 1, grid_in(node, volume_node)))
     _refresh(node)
     return segment_id
+
+
+def replace_masks(
+    node: SegmentationNode, volume_node: VolumeNode, label_map: np.ndarray, values: Sequence[int]
+) -> None:
+    """Let the segments of a node, in their order, be where a label map (D, H, W) on the volume's grid has these
+    values."""
+    grid, segmentation = grid_in(node, volume_node), node.GetSegmentation()
+    for number, value in enumerate(values):
+        _replace(node, segmentation.GetNthSegmentID(number), _oriented_image(label_map, value, grid))
+    _refresh(node)
 
 
 def new_segmentation_node(volume_node: VolumeNode) -> SegmentationNode:

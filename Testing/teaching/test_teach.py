@@ -12,11 +12,13 @@ from made_up.own_cases import AFFINE, a_collection
 
 import training.teach
 from AttnSegLib.collections.cases import take_out
+from AttnSegLib.collections.collection import open_collection
 from AttnSegLib.collections.elsewhere import zip_collection
 from AttnSegLib.collections.teaching_process import read_suggestion
-from AttnSegLib.collections.teaching_run import DONE, PAUSED, read_curve, read_state
+from AttnSegLib.collections.teaching_run import DONE, LEFT_OUT, PAUSED, read_curve, read_state
 from AttnSegLib.collections.voxel_file import write_voxels_file
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import read_label_map
 from AttnSegLib.models.card_file import CARD, load_card
 from training.learning.clock import Clock
 from training.learning.epoch_log import ClockLines
@@ -78,6 +80,11 @@ def test_the_schedule_is_finished_when_the_time_is_over(taught):
     assert (state.stage, state.model, state.limit) == (DONE, MODEL, 40)
     assert "Network: ANU-Net, compact." in state.words
     assert len(read_curve(run).losses) == len(rows)
+    [left_out] = load_card(taught[0] / "models" / MODEL / CARD).training.test_cases
+    assert state.left_out == left_out
+    collection = open_collection(taught[0] / "balls")
+    volume, truth = collection.read(next(case for case in collection.cases if case.id == left_out))
+    assert read_label_map(run / LEFT_OUT, volume).shape == truth.shape
 
 
 @pytest.mark.slow
