@@ -16,6 +16,7 @@ from AttnSegLib.collections.teaching_run import (
     FAILED,
     LEARNING,
     METRICS,
+    PAUSED,
     SUGGESTION,
     TeachingDiary,
     TeachingOrder,
@@ -189,11 +190,11 @@ def test_the_last_line_of_the_log_tells_why(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_goes_on_with_its_clock(balls, monkeypatch, tmp_path):
+def test_a_run_that_was_killed_or_paused_goes_on_with_its_clock(balls, monkeypatch, tmp_path):
     """The real process, killed with no time to say anything; what was lost is less than an epoch of 25 steps."""
     monkeypatch.setenv("ATTNSEG_MODELS", str(tmp_path / "models"))
     folder = balls(2)
-    run, order = run_folder(folder), TeachingOrder(0.15, "anunet", device="cpu")
+    run, order = run_folder(folder), TeachingOrder(0.1, "anunet", device="cpu")
     process = begin_teaching(sys.executable, folder, order)
     killed = wait_for(run, process, lambda state: state.stage == LEARNING and (run / CHECKPOINT).is_file())
     assert is_alive(run)
@@ -205,9 +206,15 @@ def test_a_run_that_was_killed_goes_on_with_its_clock(balls, monkeypatch, tmp_pa
     process = begin_teaching(sys.executable, folder, order, resume=True)
     first = wait_for(run, process, lambda state: state.pid == process.pid and state.stage == LEARNING)
     assert first.spent >= killed.spent
+    pause(run)
+    assert process.wait(60) == 130
+    paused = read_state(run)
+    assert paused.stage == PAUSED
+    process = begin_teaching(sys.executable, folder, order, resume=True)
     assert process.wait(300) == 0, last_words(folder)
     done = read_state(run)
     assert (done.stage, done.model) == (DONE, "my-ball-anunet")
+    assert done.spent >= paused.spent
     assert read_curve(run).losses[: len(before.losses) - 1] == before.losses[:-1]
 
 
