@@ -73,10 +73,10 @@ def read_suggestion(folder: Path) -> Path | None:
         return None
 
 
-def last_words(folder: Path) -> str:
-    """The last line that a process of the collection wrote, "" if there is none."""
+def last_words(run: Path) -> str:
+    """The last line that a process wrote in the folder of a run, "" if there is none."""
     try:
-        lines = (run_folder(folder) / LOG).read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = (run / LOG).read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return ""
     return next((line.removeprefix("Error: ") for line in reversed(lines) if line.strip()), "")

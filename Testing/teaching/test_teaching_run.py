@@ -181,12 +181,11 @@ def test_an_earlier_suggestion_does_not_count(tmp_path, monkeypatch):
     assert read_suggestion(folder) is None
 
 
-def test_the_last_line_of_the_log_tells_why(tmp_path):
-    folder = tmp_path / "balls"
-    assert last_words(folder) == ""
-    run_folder(folder).mkdir()
-    (run_folder(folder) / teaching_run.LOG).write_text("begun\nError: There is no model 'x'.\n\n")
-    assert last_words(folder) == "There is no model 'x'."
+def test_the_last_line_of_the_log_tells_why(run):
+    assert last_words(run) == ""
+    run.mkdir()
+    (run / teaching_run.LOG).write_text("begun\nError: There is no model 'x'.\n\n")
+    assert last_words(run) == "There is no model 'x'."
 
 
 @pytest.mark.slow
@@ -211,7 +210,7 @@ def test_a_run_that_was_killed_or_paused_goes_on_with_its_clock(balls, monkeypat
     paused = read_state(run)
     assert paused.stage == PAUSED
     process = begin_teaching(sys.executable, folder, order, resume=True)
-    assert process.wait(300) == 0, last_words(folder)
+    assert process.wait(300) == 0, last_words(run)
     done = read_state(run)
     assert (done.stage, done.model) == (DONE, "my-ball-anunet")
     assert done.spent >= paused.spent
@@ -225,4 +224,4 @@ def wait_for(run, process, reached):
         if state is not None and reached(state):
             return state
         time.sleep(0.02)
-    raise AssertionError(last_words(run.with_name("balls")))
+    raise AssertionError(last_words(run))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import qt
@@ -144,9 +144,7 @@ class CollectSection:
             return
         if slicer.util.confirmOkCancelDisplay(question.format(case=case.id), windowTitle=_("Take a case out")):
             self.panel.begin(self.row)
-            self.errands.begin(
-                lambda: take_out(folder, case.number), lambda _done: self._told(_("{case} is out."), case)
-            )
+            self._begin(lambda: take_out(folder, case.number), lambda _done: self._told(_("{case} is out."), case))
             self.refresh()
 
     def look(self, _checked: bool = False) -> None:
@@ -155,7 +153,7 @@ class CollectSection:
         if case is not None and collection is not None:
             self.panel.begin(self.row)
             self.panel.say(_("Loading {case} ...").format(case=case.id))
-            self.errands.begin(lambda: collection.read(case), lambda read: self._show(collection, case, read))
+            self._begin(lambda: collection.read(case), lambda read: self._show(collection, case, read))
             self.refresh()
 
     def show_slice(self, index: int) -> None:
@@ -219,6 +217,9 @@ class CollectSection:
             self.ui.newCollectionButton.checked = False
             self.panel.say(_("The collection is in '{folder}'.").format(folder=collection.folder))
         self.panel.refresh()
+
+    def _begin(self, act: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self.panel.attempt(lambda: self.errands.begin(act, done))
 
     def _write(self, write: Callable[[Path, NewCase], CollectedCase], sentence: str) -> None:
         self.panel.begin(self.row)

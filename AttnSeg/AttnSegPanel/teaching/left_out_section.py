@@ -69,7 +69,7 @@ class LeftOutSection:
             self.panel.collect.errands.begin(lambda: read_label_map(watched.path, watched.volume), self._renew)
 
     def refresh(self) -> None:
-        self.look()
+        """The disk is looked at by `poll`: a panel is refreshed far more often."""
 
     def receive(self, _update: News) -> None:
         """Nothing that the session reports concerns a training."""
@@ -89,7 +89,10 @@ class LeftOutSection:
             volume, _labels = collection.read_labelled_part(case)
             return volume, read_label_map(path, volume), written
 
-        self.panel.collect.errands.begin(read, lambda content: self._show((collection, case), path, content))
+        def show(content: tuple[Volume, np.ndarray, int]) -> None:
+            self._show((collection, case), path, content)
+
+        self.panel.attempt(lambda: self.panel.collect.errands.begin(read, show))
         self.look()
 
     def _show(

@@ -14,6 +14,7 @@ from AttnSegLib.collections.collection import Collection
 from AttnSegLib.collections.elsewhere import zip_collection
 from AttnSegLib.collections.models_of import latest_model
 from AttnSegLib.collections.teaching_process import begin_suggesting, last_words, read_suggestion
+from AttnSegLib.collections.teaching_run import run_folder
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume, read_volume
 from AttnSegLib.models.card import ModelSpec
@@ -67,7 +68,8 @@ class NextSection:
         if path and collection is not None:
             self.panel.begin(self.panel.collect.row)
             self.panel.say(_("Writing ..."))
-            self.panel.collect.errands.begin(lambda: zip_collection(collection.folder, Path(path)), self._written)
+            errands, folder = self.panel.collect.errands, collection.folder
+            self.panel.attempt(lambda: errands.begin(lambda: zip_collection(folder, Path(path)), self._written))
 
     def _written(self, command: str) -> None:
         qt.QApplication.clipboard().setText(command)
@@ -95,7 +97,7 @@ class NextSection:
         (_process, collection, spec), self._suggesting = self._suggesting, None
         path = read_suggestion(collection.folder)
         if path is None:
-            self.panel.say(last_words(collection.folder) or _("No scan was found."), is_error=True)
+            self.panel.say(last_words(run_folder(collection.folder)) or _("No scan was found."), is_error=True)
             self.refresh()
         else:
             self.panel.collect.errands.begin(

@@ -47,8 +47,8 @@ def teach_two_balls(python: str, segment: Callable[[VolumeNode, str], Segmentati
             slicer.app.processEvents()
             time.sleep(0.02)
         state = read_state(run_folder(folder))
-        assert state is not None, last_words(folder)
-        assert state.stage == DONE, last_words(folder)
+        assert state is not None, last_words(run_folder(folder))
+        assert state.stage == DONE, last_words(run_folder(folder))
         found = segment(volumes[0], state.model)
         assert found.GetSegmentation().GetNthSegment(0).GetName() == "Ball"
 

@@ -60,7 +60,8 @@ class TeachSection:
 
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
-        self._process: subprocess.Popen[bytes] | None = None  # that this panel began
+        self._own: tuple[Path, subprocess.Popen[bytes]] | None = None  # the run that this panel began last
+        self._seen: tuple[Path | None, TeachingState | None, bool] = (None, None, False)  # at the last look
         self._given_up: Path | None = None  # the folder of a run whose process is to end first
         self._was_alive: Path | None = None  # the folder of the run that was seen alive last
         self._starts_after: int | None = None  # while it starts: the process that was told of before, 0 for none
@@ -88,9 +89,8 @@ class TeachSection:
 
     @property
     def is_running(self) -> bool:
-        """Whether the collection is being taught, by this panel or by another one."""
-        own = self._process is not None and self._process.poll() is None
-        return self.run is not None and (own or is_alive(self.run))
+        """Whether the collection was being taught when it was looked at, by this panel or by another one."""
+        return self._seen[2]
 
     def poll(self) -> None:
         """Look at the run now and then; called by the panel's timer."""
@@ -100,24 +100,25 @@ class TeachSection:
             self.look()
 
     def look(self) -> None:
-        """See how far the run is, and whether a scan to label next has been found."""
+        """See how far the run is, and tell what came of one that has ended."""
         if not self.panel.is_open:
             return
+        self._observe()
         if self.is_running:
             self._was_alive = self.run
             self._has_started()
-        elif self._given_up is not None:
-            self._forget(self._given_up)
-        elif self.run is not None and self.run == self._was_alive:
-            self._was_alive = None
-            self._ended(read_state(self.run))
+        for run in {self._was_alive, self._given_up}:
+            if run is not None and not self._lives(run):
+                self._ended(run)
+                self._observe()
         self._draw()
         self.refresh()
 
     def refresh(self, _changed: object = None) -> None:
-        collection, run = self.collection, self.run
-        state = None if run is None else read_state(run)
-        running = self.is_running
+        collection = self.collection
+        if self._seen[0] != self.run:  # another collection
+            self._observe()
+        _run, state, running = self._seen
         self._show_starts(collection)
         ready = collection is not None and bool(collection.cases)
         waits = not running and state is not None and state.stage != DONE
@@ -138,6 +139,7 @@ class TeachSection:
         """Begin, or go on; first get what is needed."""
         self.panel.begin(self.panel.collect.row)
         self.panel.attempt(self._teach)
+        self._observe()
         self.panel.refresh()
 
     def pause(self, _checked: bool = False) -> None:
@@ -156,8 +158,8 @@ class TeachSection:
             return
         self.panel.begin(self.panel.collect.row)
         self._given_up = run
-        if self._process is not None:
-            end_teaching(self._process)
+        if self._own is not None and self._own[0] == run:
+            end_teaching(self._own[1])
         else:
             pause(run)
         self.look()
@@ -183,7 +185,7 @@ class TeachSection:
         state = read_state(run)
         goes_on = state is not None and state.stage != DONE
         order = state.order if goes_on and state is not None else self._order()
-        self._process = begin_teaching(self.panel.python, collection.folder, order, resume=goes_on)
+        self._own = (run, begin_teaching(self.panel.python, collection.folder, order, resume=goes_on))
         self._was_alive = run
         self._starts_after = 0 if state is None else state.pid
         self.panel.say(_("Starting ..."))
@@ -195,10 +197,14 @@ class TeachSection:
             self._starts_after = None
             self.panel.say("")
 
-    def _forget(self, run: Path) -> None:
-        self._given_up = self._was_alive = self._process = None
-        self.panel.attempt(lambda: discard(run))
-        self.panel.say(_("The training was given up."))
+    def _observe(self) -> None:
+        """Look at the disk; a panel is refreshed far more often."""
+        run = self.run
+        self._seen = (None, None, False) if run is None else (run, read_state(run), self._lives(run))
+
+    def _lives(self, run: Path) -> bool:
+        own = self._own is not None and self._own[0] == run and self._own[1].poll() is None
+        return own or is_alive(run)
 
     def _order(self) -> TeachingOrder:
         start = chosen(self.ui.beginBox) or ""
@@ -234,20 +240,23 @@ class TeachSection:
             lines += [*map(escape, state.words), linked("recipe", _("The whole recipe"), label)]
         label.text = "<br>".join(lines)
 
-    def _ended(self, state: TeachingState | None) -> None:
-        """The process is gone: what came of it."""
-        collection = self.collection
-        if state is not None and state.stage == DONE:
+    def _ended(self, run: Path) -> None:
+        """The process of a run is gone: what came of it."""
+        own = self._own[1].poll() if self._own is not None and self._own[0] == run else None
+        given_up, state = run == self._given_up, read_state(run)
+        self._own = self._was_alive = self._given_up = self._starts_after = None
+        if given_up:
+            self.panel.say(_("The training was given up."))
+            self.panel.attempt(lambda: discard(run))  # which may say otherwise
+        elif state is not None and state.stage == DONE:
             self.panel.reload_models()
             if any(model.id == state.model for model in self.panel.models):
                 self.panel.parameters.modelId = state.model
             self.panel.say(_("The model '{id}' can be chosen now.").format(id=state.model))
-        elif collection is not None and self._process is not None and self._process.poll() not in (0, 130):
-            told = last_words(collection.folder)
-            self.panel.say(told or _("The training came to an unexpected end."), is_error=True)
+        elif own not in (None, 0, 130):
+            self.panel.say(last_words(run) or _("The training came to an unexpected end."), is_error=True)
         else:
             self.panel.say(_("The training is interrupted; press Go on when you like."))
-        self._process = None
 
     def _draw(self) -> None:
         if self._plot is not None and self._plot[1].is_there:

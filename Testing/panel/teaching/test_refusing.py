@@ -92,6 +92,17 @@ def test_two_slicers_on_one_collection(widget, ui, collected):
     assert "Added case_001." in said(widget)
 
 
+@pytest.mark.usefixtures("collected")
+def test_a_network_drive_that_can_not_lock(widget, ui, monkeypatch):
+    def no_lock(_file):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("AttnSegLib.collections.changing.take_lock_anywhere", no_lock)
+    press(widget, ui.addCaseButton)
+    assert "can't lock files" in said(widget)
+    assert "keep the collection on a disk of this computer" in said(widget)
+
+
 def test_what_another_slicer_added_is_seen(widget, ui, collected):
     from AttnSegLib.collections.cases import NewCase, add_case
     from AttnSegLib.images.volume import Volume

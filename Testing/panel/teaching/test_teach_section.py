@@ -144,6 +144,21 @@ def test_one_of_another_window_is_given_up_when_it_has_ended(widget, ui, ready, 
     assert read_state(ready) is None
 
 
+def test_each_collection_has_a_run_of_its_own(widget, ui, begun, collected, tmp_path):
+    """Another one can be chosen while the first is taught, whose end is told all the same."""
+    ui.teachButton.click()
+    other = shutil.copytree(collected, tmp_path / "others")
+    widget.panel.collect.shelf.choose(other)
+    widget.panel.refresh()
+    assert ui.teachButton.enabled
+    assert not ui.pauseButton.enabled
+    TeachingDiary(run_folder(collected), begun[0][1]).note(DONE, model="gone")
+    begun[0][3].code = 0
+    widget.panel.teach.look()
+    assert "The model 'gone' can be chosen now." in said(widget)
+    assert ui.teachButton.text == "Teach"
+
+
 def test_why_it_failed_is_said(widget, ui, ready, begun):
     ui.teachButton.click()
     TeachingDiary(ready, TeachingOrder(10, "eccamunet")).note(FAILED, sentence="The loss is nan at step 3.")
