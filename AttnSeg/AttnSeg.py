@@ -32,7 +32,7 @@ from AttnSegLib.models.places import resource_folder  # noqa: E402
 from AttnSegPanel import samples  # noqa: E402
 
 if TYPE_CHECKING:  # what the panel needs is imported when it opens: Slicer's start is not to wait for it
-    from AttnSegLib.mrml.news import MapSwitchedOff, Target
+    from AttnSegLib.mrml.news import MapSwitchedOff
     from AttnSegLib.mrml.protocols import SegmentationNode, VolumeNode
     from AttnSegLib.mrml.session import Session
     from AttnSegPanel.panel import Panel
@@ -84,6 +84,7 @@ class AttnSegParameterNode:
     flips: bool = False
     segmentation: vtkMRMLSegmentationNode
     reference: vtkMRMLSegmentationNode
+    caseSegmentation: vtkMRMLSegmentationNode
     attentionMap: str = ""
     opacity: Annotated[float, WithinRange(0, 1)] = 0.5
     threshold: Annotated[float, WithinRange(0, 1)] = 0.15
@@ -110,7 +111,7 @@ class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(widget)
         widget.setMRMLScene(slicer.mrmlScene)
         self.logic = AttnSegLogic()
-        self.panel = Panel(self.ui, self.logic.session)
+        self.panel = Panel(self.ui, self.logic.session, _python())
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartChange)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndChange)
@@ -215,9 +216,9 @@ class AttnSegLogic(ScriptedLoadableModuleLogic):
         Raises `InputError` with one sentence if it can't be done, as while the panel computes something.
         """
         from AttnSegLib.mrml.news import Segmented
-        from AttnSegPanel.waiting import await_news
+        from AttnSegPanel.waiting import await_news, target_of
 
-        target = _target(volume_node, model_id, device)
+        target = target_of(volume_node, model_id, device)
         start = functools.partial(self.session.segment, target, segmentation=segmentation_node)
         return await_news(self.session, start, Segmented).node
 
@@ -225,9 +226,9 @@ class AttnSegLogic(ScriptedLoadableModuleLogic):
         """Compute the slice in view with an attention map and without it, and outline the latter; waits, and raises, as
         `segment`. The answer says what changed, its `sentence` in words."""
         from AttnSegLib.mrml.news import MapSwitchedOff
-        from AttnSegPanel.waiting import await_news
+        from AttnSegPanel.waiting import await_news, target_of
 
-        target = _target(volume_node, model_id, device)
+        target = target_of(volume_node, model_id, device)
         return await_news(self.session, lambda: self.session.switch_off(target, title), MapSwitchedOff)
 
 
@@ -238,10 +239,9 @@ class AttnSegTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear(0)
 
     def runTest(self) -> None:
-        self.setUp()
-        self.test_segments_the_left_atrium()
-        self.setUp()
-        self.test_switches_a_map_off()
+        for test in (self.test_segments_the_left_atrium, self.test_switches_a_map_off, self.test_teaches_a_tiny_model):
+            self.setUp()
+            test()
 
     def test_segments_the_left_atrium(self) -> None:
         """Dice above 0.9 against the manual label map, on the volume's own grid."""
@@ -271,6 +271,12 @@ class AttnSegTest(ScriptedLoadableModuleTest):
         assert 0 < switched.influence < 1, switched.sentence
         assert switched.node.GetDisplayNode().GetVisibility()
 
+    def test_teaches_a_tiny_model(self) -> None:
+        """Two made-up cases become a collection, a model, and a segmentation, in less than a minute."""
+        from AttnSegPanel.teaching.self_test import teach_two_balls
+
+        teach_two_balls(_python(), AttnSegLogic().segment)
+
 
 @functools.cache
 def _session() -> Session:
@@ -280,16 +286,6 @@ def _session() -> Session:
     session = Session(python=_python())
     slicer.app.connect("aboutToQuit()", session.close)
     return session
-
-
-def _target(volume_node: VolumeNode, model_id: str, device: str) -> Target:
-    """What a script asks for."""
-    from AttnSegLib.inference.prediction import ComputeOptions
-    from AttnSegLib.models.catalog import find_model
-    from AttnSegLib.mrml.news import Target
-    from AttnSegLib.worker.messages import Request
-
-    return Target(volume_node, Request(find_model(model_id), compute=ComputeOptions(device)))
 
 
 def _python() -> str:

@@ -1,20 +1,25 @@
-"""Locks between processes; the system takes them from one that is killed. Windows has none. Standard library only."""
+"""Locks between processes; the system takes them from one that is killed. Standard library only."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
+
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 def take_lock(file: IO[Any], *, wait: bool = False) -> bool | None:
-    """Whether the lock on an open file could be taken; it is held until the file is closed. None where the system, or
-    the file system, knows no locks. wait: until nobody else holds it."""
+    """Whether the lock on an open file could be taken; it is held until the file is closed. None on Windows, and where
+    the file system knows no locks. wait: until nobody else holds it."""
     if sys.platform == "win32":
         return None
     try:
@@ -32,3 +37,18 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
     and where there are no locks."""
     with path.open("a") as file:
         yield take_lock(file, wait=wait) is not False
+
+
+def take_lock_anywhere(file: IO[Any]) -> bool:
+    """As `take_lock`, on Windows, too. Raises `OSError` where the file system knows no locks."""
+    try:
+        if sys.platform == "win32":
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise
+    return True

@@ -42,7 +42,7 @@ class Studio:
 
     def shoot(self, name: str, *sections: str) -> None:
         """Save the panel with only these sections open."""
-        for section in ("input", "result", "attention", "check", "models", "setup"):
+        for section in ("input", "result", "attention", "check", "teach", "models", "setup"):
             getattr(self.ui, f"{section}Section").collapsed = section not in (sections or ("input",))
         self.work(0.1)
         gui.screenshot(self.widget, str(self.folder / f"panel-{name}.png"), WIDTH)
@@ -101,6 +101,24 @@ class Studio:
         self.slicer.mrmlScene.RemoveNode(self.slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(heat_map))
         map_display.show_heat_map(heat_map, self.panel.parameters.opacity, self.panel.parameters.threshold)
 
+    def teach(self, segmentation: object) -> None:
+        """A collection of one case, and the panel while a model is taught from it, really."""
+        self.panel.parameters.caseSegmentation = segmentation
+        self.ui.newNameEdit.text = "Left atrium"
+        self.ui.newModalityBox.setCurrentIndex(1)
+        self.shoot("collect", "teach")
+        self.slicer.app.file_answers.append(tempfile.mkdtemp())
+        self.ui.makeCollectionButton.click()
+        self.ui.addCaseButton.click()
+        while self.panel.collect.errands.is_busy:
+            self.work(0.05)
+        self.ui.teachButton.click()
+        while self.ui.teachBar.value == 0 and self.panel.teach.is_running:
+            self.work(0.5)
+        self.shoot("teach", "teach")
+        self.slicer.util.confirmOkCancelDisplay = lambda *_, **__: True
+        self.ui.discardButton.click()
+
     def load_manual(self) -> object:
         """The manual label map as a segmentation."""
         slicer = self.slicer
@@ -133,6 +151,7 @@ def main(folder: Path) -> None:
     studio.wait()
     studio.shoot("result", "input", "result")
     panel.parameters.reference = studio.load_manual()
+    studio.teach(panel.parameters.reference)
     studio.work(0.1)
     ui.compareButton.click()
     studio.wait()

@@ -16,12 +16,12 @@ from typing import Any
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.predictor import SlicePredictor
 from training.command_line import add_run_options, exit_code_of
-from training.evaluate import evaluate
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, row
 from training.scoring.candidates import Model, predictor_of
 from training.scoring.comparison_report import ComparedNetworks, write_comparison_report
+from training.scoring.evaluation import evaluate
 from training.scoring.scores import Score
 from training.scoring.truth import Truth
 from training.train import RunOptions

@@ -18,10 +18,10 @@ import numpy as np
 
 from AttnSegLib.errors import InputError
 from training.command_line import add_run_options, exit_code_of
-from training.evaluate import evaluate
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun
 from training.scoring.candidates import Model, predictor_of
+from training.scoring.evaluation import evaluate
 from training.scoring.scores import Score, write_scores
 from training.scoring.summary import markdown, summarise
 from training.scoring.truth import Truth

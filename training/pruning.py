@@ -14,9 +14,9 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.catalog import find_model
-from training.evaluate import evaluate, seconds_per_slice
 from training.papers.columns import paper_columns
 from training.scoring.candidates import Model
+from training.scoring.evaluation import evaluate, seconds_per_slice
 from training.scoring.summary import markdown_table
 from training.scoring.truth import Truth, truth_of
 

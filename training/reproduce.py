@@ -17,7 +17,6 @@ from typing import Any
 
 from AttnSegLib.errors import InputError
 from training.command_line import add_run_options, exit_code_of
-from training.evaluate import evaluate, seconds_per_slice
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.activations import ShownSlice, activation, draw_activations
@@ -27,6 +26,7 @@ from training.papers.printed import DATASETS, Printed, SystemCost, printed
 from training.papers.systems import System, system, table_names
 from training.papers.table_figures import MadeRow, draw_pruning, draw_table
 from training.scoring.candidates import Model, network_of, predictor_of
+from training.scoring.evaluation import evaluate, seconds_per_slice
 from training.scoring.scores import Score
 from training.scoring.summary import markdown_table
 from training.scoring.truth import Truth

@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import re
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from AttnSegLib.collections.collection import Collection, open_collection
 from AttnSegLib.collections.elsewhere import unzip_collection
+from AttnSegLib.collections.models_of import latest_model
+from AttnSegLib.collections.teaching_run import (
+    CHECKPOINT,
+    DONE,
+    FAILED,
+    LEARNING,
+    LEFT_OUT,
+    METRICS,
+    PAUSED,
+    PREPARING,
+    RECIPE,
+    SCORING,
+    SUGGESTION,
+    TeachingDiary,
+    TeachingOrder,
+    alone,
+    read_state,
+    run_folder,
+)
+from AttnSegLib.collections.voxel_file import write_voxels_file
 from AttnSegLib.errors import InputError, cause_of
+from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.places import user_folder
+from AttnSegLib.unfinished import whole_file
 from training.command_line import add_run_options, exit_code_of
 from training.export import Form, export
 from training.learning.recipe import Recipe, from_dict, read_checkpoint, read_recipe
@@ -26,7 +54,7 @@ from training.teaching.made_recipe import (
     recipe_of_collection,
     recipe_table,
 )
-from training.teaching.suggestion import latest_model, suggest
+from training.teaching.suggestion import Doubted, suggest
 from training.teaching.survey import survey
 from training.teaching.toml_file import write_toml_file
 from training.train import RunOptions, train
@@ -39,7 +67,7 @@ over; scoring the cases that were left out, and writing the model, come after th
 A run that was stopped, or killed, goes on with the same command and --resume, and so does its clock.
 """
 _NETWORK = "eccamunet"
-_RECIPE, _LAST, _FINISHED = "recipe.toml", "last.ckpt", "finished.ckpt"
+_FINISHED = "finished.ckpt"
 _BATCHES = 25  # between two checkpoints: what a killed run loses
 _UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 _SHOWN = 5
@@ -61,41 +89,93 @@ def _work(options: argparse.Namespace) -> None:
 
 
 def _teach(collection: Collection, options: argparse.Namespace) -> None:
-    here = collection.folder.resolve()
-    run = options.run or here.with_name(f"{here.name}-training")
-    recipe = _recipe(collection, run, options)
-    for line in in_plain_words(recipe, len(collection.cases)):
-        print(line)
-    print(f"The whole recipe is in '{run / _RECIPE}'.", flush=True)
+    run = options.run or run_folder(collection.folder)
+    with alone(run):
+        recipe = _recipe(collection, run, options)
+        words = tuple(in_plain_words(recipe, len(collection.cases)))
+        for line in words:
+            print(line)
+        print(f"The whole recipe is in '{run / RECIPE}'.", flush=True)
+        diary = TeachingDiary(run, _order(recipe, run, options))
+        with _noted(diary):
+            diary.note(PREPARING, words=words, left_out=_left_out(recipe))
+            _learn(collection, recipe, run, (options, diary))
+
+
+def _learn(collection: Collection, recipe: Recipe, run: Path, asked: tuple[argparse.Namespace, TeachingDiary]) -> None:
+    options, diary = asked
     how = RunOptions(
         accelerator=options.accelerator,
         workers=options.workers,
         resume=options.resume,
         start=options.start,
         max_batches=_BATCHES,
+        told=lambda spent, limit: diary.note(LEARNING, spent=spent, limit=limit),
+        shown=partial(_write_left_out, run, recipe),
     )
     checkpoint = train(recipe, collection.folder, run, how)
     models = options.out or user_folder()
     print("The time is over; the model is scored and written.", flush=True)
+    diary.note(SCORING)
     form = Form(may_find_nothing=True)  # the card says it
     folder = export(checkpoint, collection.folder, models, form, model_id=_free_id(collection, recipe, models))
     checkpoint.replace(run / _FINISHED)
-    _tell_of(folder)
+    sentences = list(_told_of(folder))
+    print("\n".join(sentences))
+    diary.note(DONE, sentence=" ".join(sentences[1:]), model=folder.name)
 
 
-def _tell_of(folder: Path) -> None:
+def _left_out(recipe: Recipe) -> str:
+    """The case on which the panel shows how the model improves, "" if none is left out."""
+    return next(iter(recipe.split.test), "")
+
+
+def _write_left_out(run: Path, recipe: Recipe, case_id: str, volume: Volume, label_map: np.ndarray) -> None:
+    if case_id == _left_out(recipe):
+        try:
+            write_voxels_file(run / LEFT_OUT, label_map, volume.affine)
+        except OSError as error:
+            raise InputError(
+                f"'{run}' can't be written to ({cause_of(error)}); free some space, then resume."
+            ) from error
+
+
+def _order(recipe: Recipe, run: Path, options: argparse.Namespace) -> TeachingOrder:
+    """What was asked for, by now or when the interrupted run began."""
+    before = read_state(run)
+    start = options.start or (before.order.start if options.resume and before is not None else "")
+    return TeachingOrder(recipe.optimisation.minutes or 0, recipe.network, str(start), options.accelerator)
+
+
+@contextlib.contextmanager
+def _noted(diary: TeachingDiary) -> Iterator[None]:
+    """A block whose untimely end is noted."""
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(InputError):  # a full disk, of which the first error tells
+            if isinstance(error, InputError):
+                diary.note(FAILED, sentence=str(error))
+            elif isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning makes the second of the first
+                diary.note(PAUSED)
+            else:
+                diary.note(FAILED, sentence=f"The teaching came to an unexpected end ({type(error).__name__}).")
+        raise
+
+
+def _told_of(folder: Path) -> Iterator[str]:
     scores = load_card(folder / CARD).scores
-    print(f"The model is in '{folder}': {scores.summary}.")
+    yield f"The model is in '{folder}': {scores.summary}."
     for name in scores.found_in_no_case:
-        print(f"It finds nothing, or almost nothing, of '{name}': give it more time, or more cases.")
+        yield f"It finds nothing, or almost nothing, of '{name}': give it more time, or more cases."
     if scores.mean_dice is None:
-        print("Look at what it finds in scans that it does not know before you trust it.")
+        yield "Look at what it finds in scans that it does not know before you trust it."
 
 
 def _recipe(collection: Collection, run: Path, options: argparse.Namespace) -> Recipe:
     """That of the interrupted run, or a new one, which is written down."""
-    path = run / _RECIPE
-    if (run / _LAST).is_file():
+    path = run / RECIPE
+    if (run / CHECKPOINT).is_file():
         if not options.resume:
             raise InputError(
                 f"'{run}' holds a run that was interrupted; add --resume to go on with it, or give another --run."
@@ -106,7 +186,7 @@ def _recipe(collection: Collection, run: Path, options: argparse.Namespace) -> R
     recipe = _made(collection, options)
     try:
         run.mkdir(parents=True, exist_ok=True)
-        (run / "metrics.csv").unlink(missing_ok=True)  # of the run before
+        (run / METRICS).unlink(missing_ok=True)  # of the run before
         write_toml_file(path, recipe_table(recipe), f"Made by training.teach from '{collection.name}'.")
     except OSError as error:
         raise InputError(f"'{run}' can't be written to ({cause_of(error)}); give another --run.") from error
@@ -145,6 +225,18 @@ def _suggest(collection: Collection, options: argparse.Namespace) -> None:
     print(f"Label '{found[0].path}' next: of {scans}, '{spec.id}' is least sure of it.")
     for one in found[:_SHOWN]:
         print(f"  {one.doubt:.3f}  {one.path.name}")
+    _write_suggestion(options.run or run_folder(collection.folder), spec.id, found)
+
+
+def _write_suggestion(run: Path, model: str, found: list[Doubted]) -> None:
+    """For the panel, which asked."""
+    scans = [{"path": str(one.path.resolve()), "doubt": one.doubt} for one in found]
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        with whole_file(run / SUGGESTION) as file:
+            file.write(json.dumps({"model": model, "scans": scans}, indent=2).encode())
+    except OSError as error:
+        raise InputError(f"'{run}' can't be written to ({cause_of(error)}); give another --run.") from error
 
 
 def minutes_of(text: str) -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -15,9 +17,9 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute, describe_device, fast_at_bfloat16
 from training.command_line import add_run_options, exit_code_of, next_command
-from training.learning.attention_history import AttentionHistory, find_case
 from training.learning.averaging import moving_average
 from training.learning.checkpoints import SafeCheckpointIO, checkpoint_callbacks
 from training.learning.epoch_log import ClockLines, EpochLog, Progress, only_what_matters
@@ -29,8 +31,9 @@ from training.slices.module import SliceModule
 from training.slices.split import Parts
 
 _EPILOG = """
-The run folder holds metrics.csv, logs for TensorBoard, and the checkpoints: last.ckpt after every epoch, and best.ckpt
-if the recipe chooses by validation. A run that was killed goes on with --resume and ends with the same weights.
+The run folder holds metrics.csv, logs for TensorBoard (but of a run by minutes), and the checkpoints: last.ckpt after
+every epoch, and best.ckpt if the recipe chooses by validation. A run that was killed goes on with --resume and ends
+with the same weights.
 
 Several GPUs of one machine: --devices 4. Several machines: start it by torchrun or SLURM with --devices and --nodes.
 """
@@ -44,7 +47,9 @@ class RunOptions:
     accelerator, devices, nodes: as Lightning names them. workers: processes per device that change slices. cache:
     folder for decoded slices. resume: go on where a run was interrupted. start: checkpoint of another run,
     or a model, of the same network, whose weights are the first ones. attention_of: id of a case whose attention
-    maps are kept. For rehearsals only: fast_dev_run, one batch; max_batches, at most so many an epoch."""
+    maps are kept. told: hears of a run by minutes, after each epoch, the seconds spent and those there are. shown:
+    gets id and volume of each case that is scored meanwhile, and the labels (D, H, W) that were found. For rehearsals
+    only: fast_dev_run, one batch; max_batches, at most so many an epoch."""
 
     accelerator: str = "auto"
     devices: str | int = 1
@@ -54,6 +59,8 @@ class RunOptions:
     resume: bool = False
     start: str | None = None
     attention_of: str | None = None
+    told: Callable[[float, float], None] | None = None
+    shown: Callable[[str, Volume, np.ndarray], None] | None = None
     fast_dev_run: bool = False
     max_batches: int | None = None
 
@@ -113,6 +120,7 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     slices.setup("fit")
     precision = _precision(recipe.optimisation.precision, run)
     module = SegmentationModule(recipe.as_dict(), slices.parts, _number_of_steps(slices, run), precision)
+    module.shown = run.shown
     if run.start is not None:
         _say(begin_with(module, learnt(run.start)))
     followers = _followers(slices, out, run)
@@ -154,6 +162,8 @@ def _say(sentence: str) -> None:
 def _followers(slices: SliceModule, out: Path, run: RunOptions) -> list[Callback]:
     if run.attention_of is None:
         return []
+    from training.learning.attention_history import AttentionHistory, find_case  # it draws, by matplotlib
+
     case = find_case([case for part in slices.parts for case in part], run.attention_of)
     return [AttentionHistory(out / "attention", case, slices.recipe.optimisation.validate_every)]
 
@@ -180,11 +190,12 @@ def _trainer(recipe: Recipe, out: Path, run: RunOptions, callbacks: list[Callbac
             log_every_n_steps=1,
             use_distributed_sampler=False,  # slices and validation cases are shared out by ourselves
             sync_batchnorm=run.accelerator != "cpu" and torch.cuda.is_available(),  # as EC-CaM-UNet does on two cards
-            logger=TensorBoardLogger(out, name="", version="tensorboard"),
+            # A run by minutes goes on in Slicer, too, which plots it by itself and has no TensorBoard.
+            logger=TensorBoardLogger(out, name="", version="tensorboard") if settings.minutes is None else False,
             plugins=[SafeCheckpointIO()],
             callbacks=[
                 *callbacks,
-                Progress() if settings.minutes is None else ClockLines(),
+                Progress() if settings.minutes is None else ClockLines(run.told),
                 EpochLog(out / "metrics.csv", settings.validate_every),
                 *checkpoint_callbacks(out, recipe),
             ],

@@ -28,6 +28,10 @@ from AttnSegPanel.models_section import ModelsSection
 from AttnSegPanel.result_section import ResultSection
 from AttnSegPanel.run_row import RunRow
 from AttnSegPanel.setup_section import SetupSection
+from AttnSegPanel.teaching.collect_section import CollectSection
+from AttnSegPanel.teaching.left_out_section import LeftOutSection
+from AttnSegPanel.teaching.next_section import NextSection
+from AttnSegPanel.teaching.teach_section import TeachSection
 from AttnSegPanel.widgets import PanelForm, Parameters
 
 _Done = TypeVar("_Done")
@@ -44,11 +48,12 @@ class Section(Protocol):
 
 
 class Panel:
-    """ui: the widgets by name; session: does the work."""
+    """ui: the widgets by name; session: does the work; python: the interpreter that teaches."""
 
-    def __init__(self, ui: PanelForm, session: Session):
+    def __init__(self, ui: PanelForm, session: Session, python: str):
         self.ui = ui
         self.session = session
+        self.python = python
         self._parameters: Parameters | None = None
         self.models: list[ModelSpec] = []
         self.unreadable: list[str] = []  # a sentence for each model that can't be shown
@@ -63,6 +68,10 @@ class Panel:
         self.result = ResultSection(self)
         self.attention = AttentionSection(self)
         self.check = CheckSection(self)
+        self.collect = CollectSection(self)
+        self.teach = TeachSection(self)
+        self.left_out = LeftOutSection(self)
+        self.next = NextSection(self)
         self.model_list = ModelsSection(self)
         self.setup = SetupSection(self)
         self.sections: list[Section] = [
@@ -70,6 +79,10 @@ class Panel:
             self.result,
             self.attention,
             self.check,
+            self.collect,
+            self.teach,
+            self.left_out,
+            self.next,
             self.model_list,
             self.setup,
         ]
@@ -109,17 +122,16 @@ class Panel:
     def poll(self) -> None:
         """Called by a timer: show what happened since the last call."""
         self.attempt(self.session.poll)
-        self.model_list.poll()
-        self.setup.poll()
+        for section in (self.collect, self.teach, self.left_out, self.next, self.model_list, self.setup):
+            section.poll()
         if self.is_open and self._mark() != self._seen:
             self.refresh()  # the volume got voxels, or other ones
 
     def hear(self, news: list[News]) -> None:
         """The session has news."""
         for update in news:
-            if isinstance(update, Notice) and update.sentence not in self._notices:
-                self._notices.append(update.sentence)
-                self._show_sentences()
+            if isinstance(update, Notice):
+                self.notice(update.sentence)
             elif isinstance(update, JobCancelled | JobFailed):
                 self.say(update.sentence, is_error=isinstance(update, JobFailed))
             if isinstance(update, JobFailed) and update.detail:
@@ -133,6 +145,12 @@ class Panel:
             for section in self.sections:
                 section.receive(update)
         self.refresh()
+
+    def notice(self, sentence: str) -> None:
+        """Tell what was assumed; it stays below what is said until the next action."""
+        if sentence not in self._notices:
+            self._notices.append(sentence)
+            self._show_sentences()
 
     def _mark(self) -> ContentsMark | None:
         volume = self.parameters.inputVolume

@@ -36,6 +36,19 @@ class CheckBox(Widget, Protocol):
     checked: bool
 
 
+class LineEdit(Widget, Protocol):
+    """QLineEdit."""
+
+    text: str
+
+
+class SpinBox(Widget, Protocol):
+    """QSpinBox."""
+
+    maximum: int
+    value: int
+
+
 class TextLabel(Widget, Protocol):
     """QLabel."""
 
@@ -118,6 +131,7 @@ class PanelForm(Protocol):
     resultSection: CollapsibleButton
     attentionSection: CollapsibleButton
     checkSection: CollapsibleButton
+    teachSection: CollapsibleButton
     modelsSection: CollapsibleButton
     setupSection: CollapsibleButton
     measureTable: TableWidget
@@ -140,6 +154,36 @@ class PanelForm(Protocol):
     attentionLabel: TextLabel
     checkTable: TableWidget
     redoButton: PushButton
+    caseSegmentationBox: NodeBox
+    collectionBox: ComboBox
+    newCollectionButton: PushButton
+    openCollectionButton: PushButton
+    newCollectionFrame: Widget
+    newNameEdit: LineEdit
+    newModalityBox: ComboBox
+    newSegmentsLabel: TextLabel
+    makeCollectionButton: PushButton
+    partlyBox: CheckBox
+    firstLabelledBox: SpinBox
+    lastLabelledBox: SpinBox
+    addCaseButton: PushButton
+    caseTable: TableWidget
+    lookButton: PushButton
+    replaceCaseButton: PushButton
+    takeOutButton: PushButton
+    collectionLabel: TextLabel
+    beginBox: ComboBox
+    networkBox: ComboBox
+    timeBox: ComboBox
+    teachButton: PushButton
+    pauseButton: PushButton
+    discardButton: PushButton
+    teachBar: ProgressBar
+    teachLabel: TextLabel
+    curvesButton: PushButton
+    leftOutButton: PushButton
+    nextCaseButton: PushButton
+    elsewhereButton: PushButton
     modelTable: TableWidget
     cardText: TextBrowser
     downloadButton: PushButton
@@ -167,6 +211,7 @@ class Parameters(Protocol):
     flips: bool
     segmentation: SegmentationNode | None
     reference: SegmentationNode | None
+    caseSegmentation: SegmentationNode | None
     attentionMap: str
     opacity: float
     threshold: float

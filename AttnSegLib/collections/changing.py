@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from AttnSegLib.collections.collection import COLLECTION, FORMAT, IMAGES, LABELS, Collection, open_collection
 from AttnSegLib.errors import InputError, cause_of
+from AttnSegLib.locks import take_lock_anywhere
 from AttnSegLib.typed_json import to_json
 from AttnSegLib.unfinished import whole_file
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 _LOCK = ".lock"
-_HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 @contextlib.contextmanager
@@ -55,20 +48,16 @@ def write_collection(collection: Collection) -> None:
 def _take(lock: IO[bytes], folder: Path) -> None:
     """Lock a file until it is closed, which also the end of the process does. Raises `InputError` if that fails."""
     try:
-        if sys.platform == "win32":
-            lock.seek(0)
-            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        taken = take_lock_anywhere(lock)
     except OSError as error:
-        if error.errno in _HELD:
-            raise InputError(
-                f"Another window or process changes the collection in '{folder}' right now; wait until it is done."
-            ) from error
         raise InputError(
             f"The drive of '{folder}' can't lock files, so two users could spoil each other's cases; keep the "
             "collection on a disk of this computer."
         ) from error
+    if not taken:
+        raise InputError(
+            f"Another window or process changes the collection in '{folder}' right now; wait until it is done."
+        )
 
 
 def _sweep(collection: Collection) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from AttnSegLib.models.card import Code, Label
 
-_TISSUE = "85756007"  # the SNOMED code that Slicer gives to a segment until somebody says what it is
+STRUCTURE = Code("SCT", "123037004", "Anatomical Structure")
+UNSAID = Code("SCT", "85756007", "Tissue")  # the code that Slicer gives to a segment until somebody says what it is
 
 
 def matched(segments: Sequence[Label], found: Sequence[Label]) -> dict[str, str]:
@@ -26,7 +27,7 @@ def matched(segments: Sequence[Label], found: Sequence[Label]) -> dict[str, str]
     for one in open_ones:
         same = [label for label in others if _codes(label) == _codes(one)]
         rivals = [rival for rival in open_ones if _codes(rival) == _codes(one)]
-        if len(same) == len(rivals) == 1 and one.type.value != _TISSUE:
+        if len(same) == len(rivals) == 1 and one.type.value != UNSAID.value:
             answer[one.name] = same[0].name
     return answer
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from AttnSegLib.collections.cases import NewCase, add_case, make_collection, replace_case, take_out
 from AttnSegLib.collections.collection import CollectedCase, LabelledSlices, open_collection
 from AttnSegLib.collections.elsewhere import zip_collection
+from AttnSegLib.collections.matching import STRUCTURE, UNSAID
 from AttnSegLib.errors import InputError, printable
 from AttnSegLib.images.orientation import slice_orientation
 from AttnSegLib.images.planes import ACQUIRED
@@ -16,8 +17,6 @@ from AttnSegLib.models.card import Code, Label
 from AttnSegLib.models.catalog import find_model
 
 _COLORS = ((221, 130, 101), (120, 190, 90), (88, 141, 201), (244, 214, 49), (152, 80, 160), (111, 184, 210))
-_STRUCTURE = Code("SCT", "123037004", "Anatomical Structure")
-_UNSAID = Code("SCT", "85756007", "Tissue")
 
 
 def _new(options: argparse.Namespace) -> int:
@@ -70,8 +69,8 @@ def _segment(numbered: tuple[int, str]) -> Label:
     """The segment that NAME or NAME=CODE stands for."""
     number, text = numbered
     name, _, code = text.partition("=")
-    kind = Code("SCT", code.strip(), name.strip()) if code.strip() else _UNSAID
-    return Label(number + 1, name.strip(), _COLORS[number % len(_COLORS)], _STRUCTURE, kind)
+    kind = Code("SCT", code.strip(), name.strip()) if code.strip() else UNSAID
+    return Label(number + 1, name.strip(), _COLORS[number % len(_COLORS)], STRUCTURE, kind)
 
 
 def _new_case(options: argparse.Namespace) -> NewCase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from AttnSegLib.results.segmentation_file import terminology_entry
 
 MODEL_TAG, LABEL_TAG = "AttnSeg.model", "AttnSeg.label"  # tags of the segments that are ours
 _OURS = "AttnSeg."
-_LABEL_MAP = "Binary labelmap"
+BINARY = "Binary labelmap"
 _SURFACE = "Closed surface"
 _EMPTY = (0, -1, 0, -1, 0, -1)
 
@@ -76,7 +77,7 @@ def write_segmentation_node(
     """
     created = segmentation_node is None
     node = new_segmentation_node(volume_node) if segmentation_node is None else segmentation_node
-    grid = _grid_in(node, volume_node)
+    grid = grid_in(node, volume_node)
     change = Change(node, {}, created)
     before = change.before
     for label in spec.labels:
@@ -117,7 +118,7 @@ def merge_slice(
     Raises `InputError` if none of the segments is of a label of this model.
     """
     check_mergeable(segmentation_node, spec, place.model)
-    grid, change = _grid_in(segmentation_node, volume_node), Change(segmentation_node, {})
+    grid, change = grid_in(segmentation_node, volume_node), Change(segmentation_node, {})
     for label in spec.labels:
         segment_id = own_segment_id(segmentation_node, label, place.model)
         if segment_id is None:
@@ -181,9 +182,20 @@ def add_plain_segment(
     """Add a mask (D, H, W) on the volume's grid as a segment that no run writes into; returns its id."""
     segmentation = node.GetSegmentation()
     segment_id = segmentation.AddEmptySegment(segmentation.GenerateUniqueSegmentID(name), name, color)
-    _replace(node, segment_id, _oriented_image(mask, 1, _grid_in(node, volume_node)))
+    _replace(node, segment_id, _oriented_image(mask, 1, grid_in(node, volume_node)))
     _refresh(node)
     return segment_id
+
+
+def replace_masks(
+    node: SegmentationNode, volume_node: VolumeNode, label_map: np.ndarray, values: Sequence[int]
+) -> None:
+    """Let the segments of a node, in their order, be where a label map (D, H, W) on the volume's grid has these
+    values."""
+    grid, segmentation = grid_in(node, volume_node), node.GetSegmentation()
+    for number, value in enumerate(values):
+        _replace(node, segmentation.GetNthSegmentID(number), _oriented_image(label_map, value, grid))
+    _refresh(node)
 
 
 def new_segmentation_node(volume_node: VolumeNode) -> SegmentationNode:
@@ -219,10 +231,10 @@ def _copy(node: SegmentationNode, segment_id: str) -> Segment:
 def _replace(node: SegmentationNode, segment_id: str, image: Any) -> None:
     segmentation = node.GetSegmentation()
     segmentation.SeparateSegmentLabelmap(segment_id)
-    segmentation.GetSegment(segment_id).AddRepresentation(_LABEL_MAP, image)
+    segmentation.GetSegment(segment_id).AddRepresentation(BINARY, image)
 
 
-def _grid_in(segmentation_node: SegmentationNode, volume_node: VolumeNode) -> np.ndarray:
+def grid_in(segmentation_node: SegmentationNode, volume_node: VolumeNode) -> np.ndarray:
     """The volume's grid in the coordinates of the segmentation node, which may be under another transform."""
     parent = segmentation_node.GetParentTransformNode()
     if parent is not None and not parent.IsTransformToWorldLinear():

@@ -69,6 +69,15 @@ def terminology_entry(label: Label) -> str:
     return f"{TERMINOLOGY_CONTEXT}~{codes}~{_REGION_CONTEXT}~^^~^^"
 
 
+def codes_of_entry(entry: str) -> tuple[Code, Code, Code | None] | None:
+    """Category, type and modifier in such a tag; None if it has none."""
+    parts = [part.split("^") for part in entry.split("~")[1:4]]
+    if len(parts) < 3 or not all(len(part) == 3 for part in parts) or not parts[0][1] or not parts[1][1]:
+        return None
+    category, kind, modifier = (Code(*part) for part in parts)
+    return category, kind, modifier if modifier.value else None
+
+
 def _metadata(shape: tuple[int, ...], labels: Sequence[Label]) -> dict[str, str]:
     depth, height, width = shape
     extent = f"0 {width - 1} 0 {height - 1} 0 {depth - 1}"

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from closure import needed_to_teach
 from slicer_stand_in.fixtures import start_qt
 
 from AttnSegLib import networks
@@ -118,10 +119,11 @@ def files_in(folder):
 
 
 def expected_files(source):
-    """What must be packaged: all of the library, the module's Python, and all resources."""
+    """What must be packaged: all of the library, the module's Python, what teaches, and all resources."""
     library = {f"AttnSegLib/{name}" for name in files_in(source / "AttnSegLib")}
     module = {name for name in files_in(source / "AttnSeg") if name.endswith(".py")}
-    return library | module | {f"Resources/{name}" for name in files_in(source / "Resources")}
+    taught = needed_to_teach(source)
+    return library | module | taught | {f"Resources/{name}" for name in files_in(source / "Resources")}
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +204,7 @@ def copy_small(source, target):
 @pytest.fixture
 def a_copy(tmp_path):
     """The parts of the repository that CMake reads."""
-    for name in ("AttnSeg", "AttnSegLib", "Resources", "Testing"):
+    for name in ("AttnSeg", "AttnSegLib", "Resources", "Testing", "training"):
         ignored = shutil.ignore_patterns("__pycache__", ".*", "slicer_stand_in", "test_*.py")
         shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=ignored, copy_function=copy_small)
     shutil.copy(ROOT / "CMakeLists.txt", tmp_path / "copy")

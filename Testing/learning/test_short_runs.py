@@ -7,11 +7,11 @@ from made_up.balls import RECIPE
 import training.train
 from AttnSegLib.models.card_file import CARD, load_card
 from training import datasets
-from training.evaluate import evaluate
 from training.export import Form, export
 from training.learning.averaging import moving_average
 from training.learning.recipe import read_checkpoint, read_recipe
 from training.scoring.candidates import Model, predictor_of
+from training.scoring.evaluation import evaluate
 from training.scoring.truth import Truth
 from training.train import RunOptions, train
 

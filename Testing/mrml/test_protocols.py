@@ -26,6 +26,9 @@ CLASSES = {
     protocols.SliceNode: ["vtkMRMLSliceNode"],
     protocols.SequenceNode: ["vtkMRMLSequenceNode"],
     protocols.SequenceBrowserNode: ["vtkMRMLSequenceBrowserNode"],
+    protocols.TableNode: ["vtkMRMLTableNode"],
+    protocols.PlotSeriesNode: ["vtkMRMLPlotSeriesNode"],
+    protocols.PlotChartNode: ["vtkMRMLPlotChartNode"],
     protocols.Hierarchy: ["vtkMRMLSubjectHierarchyNode"],
     protocols.Scene: ["vtkMRMLScene"],
 }

@@ -11,9 +11,9 @@ from AttnSegLib.images.volume import Volume, to_image
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Source
 from AttnSegLib.models.preprocessing import Preprocessing
-from training.evaluate import evaluate
 from training.papers.columns import BESIDE, COLUMNS, NOTES, columns_beside, paper_columns
 from training.scoring.candidates import Folder, plain_label
+from training.scoring.evaluation import evaluate
 from training.scoring.report import Examples, Extras, around, write_evaluation_report
 from training.scoring.scores import Found, Score, read_scores, write_scores
 from training.scoring.truth import Truth

@@ -25,6 +25,7 @@ _LOGICS = {
     "Volumes": "vtkSlicerVolumesLogic",
     "Segmentations": "vtkSlicerSegmentationsModuleLogic",
     "Models": "vtkSlicerModelsLogic",
+    "Plots": "vtkSlicerPlotsLogic",
     "Markups": "vtkSlicerMarkupsLogic",
     "Tables": "vtkSlicerTablesLogic",
     "Transforms": "vtkSlicerTransformLogic",

@@ -12,9 +12,13 @@ from made_up.own_cases import AFFINE, a_collection
 
 import training.teach
 from AttnSegLib.collections.cases import take_out
+from AttnSegLib.collections.collection import open_collection
 from AttnSegLib.collections.elsewhere import zip_collection
+from AttnSegLib.collections.teaching_process import read_suggestion
+from AttnSegLib.collections.teaching_run import DONE, LEFT_OUT, PAUSED, read_curve, read_state
 from AttnSegLib.collections.voxel_file import write_voxels_file
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import read_label_map
 from AttnSegLib.models.card_file import CARD, load_card
 from training.learning.clock import Clock
 from training.learning.epoch_log import ClockLines
@@ -72,6 +76,15 @@ def test_the_schedule_is_finished_when_the_time_is_over(taught):
     assert 1 <= sum(bool(row["dice"]) for row in rows) < len(rows)
     assert (run / "finished.ckpt").is_file()
     assert not (run / "last.ckpt").exists()
+    state = read_state(run)
+    assert (state.stage, state.model, state.limit) == (DONE, MODEL, 40)
+    assert "Network: ANU-Net, compact." in state.words
+    assert len(read_curve(run).losses) == len(rows)
+    [left_out] = load_card(taught[0] / "models" / MODEL / CARD).training.test_cases
+    assert state.left_out == left_out
+    collection = open_collection(taught[0] / "balls")
+    volume, truth = collection.read(next(case for case in collection.cases if case.id == left_out))
+    assert read_label_map(run / LEFT_OUT, volume).shape == truth.shape
 
 
 @pytest.mark.slow
@@ -92,6 +105,9 @@ def test_a_stopped_run_goes_on_with_its_clock_and_its_first_weights(taught, ball
     assert "the same command with --resume" in ended.said
     before = read_checkpoint(tmp_path / "balls-training" / "last.ckpt")["seconds_spent"]
     assert spent[0] <= before <= spent[1]
+    state = read_state(tmp_path / "balls-training")
+    assert state.stage == PAUSED
+    assert state.order.start.endswith(MODEL)
     again = teach(folder, "--time", "40s", "--out", models)
     assert again.code == 2
     assert "add --resume" in again.said
@@ -139,6 +155,7 @@ def test_the_scan_that_the_model_is_least_sure_of_is_suggested(taught, tmp_path)
     assert "Left out: 'broken.nrrd'" in ended.said
     doubts = [float(line.split()[0]) for line in ended.printed.splitlines()[1:]]
     assert doubts == sorted(doubts, reverse=True)
+    assert read_suggestion(place / "balls").name in ended.printed.splitlines()[0]
 
 
 @pytest.mark.parametrize(

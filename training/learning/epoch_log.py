@@ -6,7 +6,7 @@ import csv
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,16 +53,25 @@ class Progress(TQDMProgressBar):
 
 
 class ClockLines(Callback):
-    """Prints a line after each epoch of a run by minutes: time, loss, and Dice of left-out cases if it was measured."""
+    """Prints a line after each epoch of a run by minutes: time, loss, and Dice of left-out cases if it was measured.
+
+    told: is called with the seconds spent and those there are, too.
+    """
+
+    def __init__(self, told: Callable[[float, float], None] | None = None):
+        self._told = told
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         clock: Clock = module.clock  # type: ignore[assignment]  # set in a run by minutes
-        line = f"{in_words(clock.spent)} of {in_words(clock.limit)}: loss {float(trainer.callback_metrics['loss']):.3f}"
+        spent = clock.spent
+        line = f"{in_words(spent)} of {in_words(clock.limit)}: loss {float(trainer.callback_metrics['loss']):.3f}"
         if module.latest_dice is not None:
             line += f", Dice {module.latest_dice:.3f} of cases left out"
         print(line, flush=True)
+        if self._told is not None:
+            self._told(spent, clock.limit)
 
 
 class EpochLog(Callback):

@@ -3,6 +3,7 @@ that users have, but without post-processing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import lightning
@@ -14,6 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks.output import SegmentationOutput
@@ -70,6 +72,7 @@ class SegmentationModule(lightning.LightningModule):
         self.clock = None if self.settings.minutes is None else Clock(60 * self.settings.minutes)
         self._watched = watched(self.recipe, parts)
         self.latest_dice: float | None = None  # of this epoch, if it was validated
+        self.shown: Callable[[str, Volume, np.ndarray], None] | None = None  # gets what was found in a scored case
         self.network = networks.create(self.recipe.network, **self.recipe.options)
         lay_out(self.network)
         self.skipped_steps = 0
@@ -133,6 +136,8 @@ class SegmentationModule(lightning.LightningModule):
         volume, label_map = read_labelled(case, self.recipe.dataset)
         predictor = SlicePredictor(self.network, self.recipe.preprocessing, Compute(device=str(self.device)))
         found = predictor.predict(volume).label_map
+        if self.shown is not None:
+            self.shown(case.id, volume, found)
         scores = [metrics.dice(label_map == label.value, found == label.value) for label in self.recipe.labels]
         self._scores[case.id] = sum(scores) / len(scores)
 

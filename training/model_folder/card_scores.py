@@ -10,9 +10,9 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card import CaseScore, Label, ModelSpec, ScoreFacts
 from AttnSegLib.results.metrics import Counts
-from training.evaluate import evaluate
 from training.learning.recipe import Recipe
 from training.scoring.candidates import Model
+from training.scoring.evaluation import evaluate
 from training.scoring.scores import Score
 from training.scoring.truth import Truth
 from training.slices.case import Case

@@ -16,9 +16,9 @@ from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.networks.cost import measure_network
-from training.evaluate import evaluate
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, published_dice, row
 from training.scoring.candidates import Model
+from training.scoring.evaluation import evaluate
 from training.scoring.figures import box_plots, convergence, plain_numbers
 from training.scoring.point_labels import Point, label_points
 from training.scoring.qualitative import QualitativePage, qualitative

@@ -162,7 +162,7 @@ def in_plain_words(recipe: Recipe, count: int) -> Iterator[str]:
         names = ", ".join(recipe.split.test)
         yield f"Score: by {names}, which the training never sees; {count - len(recipe.split.test)} cases train."
     else:
-        yield f"No score: with fewer than {FEWEST_TO_SCORE} cases all {count} are needed for the training."
+        yield f"No score: with fewer than {FEWEST_TO_SCORE} cases all are needed for the training."
 
 
 def recipe_table(recipe: Recipe) -> dict[str, Any]:

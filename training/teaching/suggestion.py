@@ -10,8 +10,6 @@ from AttnSegLib.collections.collection import Collection
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import SUFFIXES, Volume, read_volume
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.card import ModelSpec
-from AttnSegLib.models.catalog import load_models
 from AttnSegLib.results.slices_to_check import doubt
 
 
@@ -47,23 +45,6 @@ def suggest(
     if not found:
         raise InputError(f"'{scans}' holds no scan that is not in the collection already; give another folder.")
     return sorted(found, key=lambda one: -one.doubt)
-
-
-def latest_model(collection: Collection) -> ModelSpec:
-    """The newest model that was taught from a collection with this name and these segments. Raises `InputError` if
-    there is none."""
-    title = f"{collection.name} in {collection.modality} ("
-    own = [
-        spec
-        for spec in load_models()
-        if spec.training.dataset is not None
-        and spec.training.dataset.name == "collection"
-        and spec.title.startswith(title)
-        and [label.id for label in spec.labels] == [label.id for label in collection.segments]
-    ]
-    if not own:
-        raise InputError(f"No model has been taught from '{collection.name}' yet; teach one, or give one by --from.")
-    return max(own, key=lambda spec: spec.weights_path.stat().st_mtime)
 
 
 def _readable(folder: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, Volume]]:
