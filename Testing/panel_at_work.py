@@ -104,16 +104,16 @@ def shown_map():
     return shown_heat_map(slicer.mrmlScene)
 
 
-def finish(widget):
+def finish(widget, label_map=None):
     """What the worker computes comes."""
-    widget.panel.session._worker.finish()
+    widget.panel.session._worker.finish(label_map)
     widget.panel.poll()
 
 
-def show_map(widget, title="gate 1,2"):
-    """A map in the views; returns its node."""
+def show_map(widget, title="gate 1,2", label_map=None):
+    """A map in the views; returns its node. label_map: what the model says with it."""
     pick(widget.ui.mapBox, title)
-    finish(widget)
+    finish(widget, label_map)
     return shown_map()
 
 

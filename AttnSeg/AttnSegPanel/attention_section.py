@@ -11,13 +11,15 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from AttnSegLib.models.card import ModelSpec
-from AttnSegLib.mrml import map_display, preview, views
+from AttnSegLib.mrml import map_display, views
 from AttnSegLib.mrml.heat_maps import heat_maps, map_browser, map_model, map_title
-from AttnSegLib.mrml.news import Mapped, MapSwitchedOff, News
+from AttnSegLib.mrml.news import Mapped, News
 from AttnSegLib.mrml.nodes import composites
 from AttnSegLib.mrml.protocols import Node, VolumeNode
+from AttnSegLib.mrml.switching.outlines import has_outlines
 from AttnSegPanel.choices import check, chosen, fill_box, select, slide
 from AttnSegPanel.run_row import RunRow
+from AttnSegPanel.switching import Switching
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
@@ -33,11 +35,11 @@ class AttentionSection:
         self.panel, self.ui = panel, panel.ui
         self._listener = VTKObservationMixin()
         self._row = RunRow.below(self.ui.attentionSection, panel.input.cancel)
+        self.switching = Switching(panel, self._row)
         self.ui.mapBox.connect("activated(int)", self.map_chosen)
         self.ui.mapSlider.connect("valueChanged(int)", self.step_to)
         self.ui.wholeVolumeButton.connect("clicked(bool)", self.show_whole_volume)
         self.ui.sequenceButton.connect("clicked(bool)", self.show_all)
-        self.ui.switchButton.connect("clicked(bool)", self.switch_off)
         self.ui.hideMapsButton.connect("clicked(bool)", self.hide)
         self.ui.queryButton.connect("toggled(bool)", self.toggle_query)
         self.ui.renderingBox.connect("toggled(bool)", self.show_rendering)
@@ -61,19 +63,19 @@ class AttentionSection:
         idle = not self.panel.session.is_busy
         self.ui.mapBox.enabled = self.ui.sequenceButton.enabled = ready and idle
         self.ui.wholeVolumeButton.enabled = ready and idle and bool(chosen(self.ui.mapBox))
-        self.ui.switchButton.enabled = ready and idle and shown is not None and map_title(shown) in titles
+        self.switching.refresh(shown, ready=ready and shown is not None and map_title(shown) in titles)
         self._refresh_query(ready and spec is not None and bool(spec.facts.queries))
         self._refresh_shown(shown)
 
     def _refresh_query(self, ready: bool) -> None:
         if not ready:
-            views.remove_query_point(slicer.mrmlScene)
+            views.remove_point(slicer.mrmlScene)
         self.ui.queryButton.enabled = ready
-        check(self.ui.queryButton, views.query_point(slicer.mrmlScene) is not None)
+        check(self.ui.queryButton, views.placed_point(slicer.mrmlScene) is not None)
 
     def _refresh_shown(self, shown: VolumeNode | None) -> None:
         self.ui.renderingBox.enabled = shown is not None
-        self.ui.hideMapsButton.enabled = shown is not None or preview.has_outlines(slicer.mrmlScene)
+        self.ui.hideMapsButton.enabled = shown is not None or has_outlines(slicer.mrmlScene)
         check(self.ui.renderingBox, shown is not None and map_display.is_rendered(shown))
         browser = map_browser(shown) if shown is not None else None
         self.ui.mapSlider.enabled = browser is not None
@@ -96,13 +98,13 @@ class AttentionSection:
         )
         if spec is None or spec.id != map_model(shown):
             return str(words)
-        return f"{words} {_('On the card: {influence}.').format(influence=spec.words_on(title))}"
+        card = _("On the card: {influence}.").format(influence=spec.words_on(title))
+        return " ".join([str(words), card, *self.switching.measured(title)])
 
     def receive(self, update: News) -> None:
-        if isinstance(update, MapSwitchedOff):
-            self.panel.say(update.sentence)
-        elif isinstance(update, Mapped) and self.panel.is_open:
-            preview.hide_outlines(slicer.mrmlScene)  # which may be of another map
+        self.switching.receive(update)
+        if isinstance(update, Mapped) and self.panel.is_open:
+            self.switching.stop()  # it may be of another map
             look = (self.panel.parameters.opacity, self.panel.parameters.threshold)
             map_display.show_heat_map(update.node, *look)
             self.panel.parameters.attentionMap = map_title(update.node)
@@ -139,19 +141,10 @@ class AttentionSection:
         if spec is not None:
             self._compute(list(spec.maps_by_influence), whole=False)
 
-    def switch_off(self, _checked: bool = False) -> None:
-        """Compute the slice in view without the map that is seen, and say what that changes."""
-        shown = self._shown
-        if shown is not None:
-            title = map_title(shown)
-            self.panel.begin(self._row)
-            self.panel.attempt(lambda: self.panel.session.switch_off(self.panel.target(), title))
-            self.panel.refresh()
-
     def hide(self, _checked: bool = False) -> None:
         """Take the maps, and all that belongs to them, out of the views; they stay in the scene."""
         map_display.hide_heat_maps(slicer.mrmlScene)
-        preview.hide_outlines(slicer.mrmlScene)
+        self.switching.stop()
         self.panel.parameters.attentionMap = ""
         self.panel.refresh()
 
@@ -168,9 +161,9 @@ class AttentionSection:
     def toggle_query(self, placing: bool) -> None:
         """Place a point, and follow it."""
         if placing:
-            views.place_query_point(slicer.mrmlScene, self._point_moved)
+            views.place_point(slicer.mrmlScene, self._point_moved)
         else:
-            views.remove_query_point(slicer.mrmlScene)
+            views.remove_point(slicer.mrmlScene)
 
     def _render(self, node: VolumeNode) -> None:
         map_display.show_volume_rendering(node, self.panel.parameters.opacity, self.panel.parameters.threshold)

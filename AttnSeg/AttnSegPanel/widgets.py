@@ -134,6 +134,8 @@ class PanelForm(Protocol):
     wholeVolumeButton: PushButton
     sequenceButton: PushButton
     switchButton: PushButton
+    switchAllButton: PushButton
+    eraseButton: PushButton
     hideMapsButton: PushButton
     queryButton: PushButton
     renderingBox: CheckBox
@@ -170,6 +172,7 @@ class Parameters(Protocol):
     attentionMap: str
     opacity: float
     threshold: float
+    eraseRadius: float
 
     def connectGui(self, ui: object, /) -> int: ...
     def disconnectGui(self, tag: int | None, /) -> None: ...

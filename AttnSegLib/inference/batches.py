@@ -90,14 +90,15 @@ class Plan:
 
 def check_painted(options: PredictionOptions, shape: tuple[int, ...]) -> None:
     """Raises `InputError` if the array of a map that is "painted" or "erased" is missing, is not on the volume's grid
-    (D, H, W), or holds other numbers than those from 0 to 1."""
+    (D, H, W), or holds other numbers than those from 0 to 1 in the region that is predicted."""
     for one in options.replaced:
         if one.how not in PAINTED:
             continue
         array = options.painted.get(one.map)
         if array is None or array.shape != shape:
             raise InputError(f"What takes the place of '{one.map}' must be an array on the volume's grid, {shape}.")
-        if not ((array >= 0) & (array <= 1)).all():
+        part = array if options.region is None else array[options.region.slices]
+        if not ((part >= 0) & (part <= 1)).all():
             raise InputError(f"What takes the place of '{one.map}' must hold numbers from 0 to 1.")
 
 

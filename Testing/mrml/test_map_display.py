@@ -205,6 +205,31 @@ def test_another_map_takes_the_place_of_the_one_before(volume, spec, heat_map):
 def test_the_query_points_label_is_its_name(scene):
     from AttnSegLib.mrml import views
 
-    point = views.place_query_point(scene, lambda _: None)
+    point = views.place_point(scene, lambda _: None)
     point.AddControlPointWorld([1.0, 2.0, 3.0])
     assert point.GetNthControlPointLabel(0) == "where does this look?"
+
+
+def test_a_result_without_a_map_is_seen_with_what_it_gains_and_loses(volume, spec, look):
+    import slicer
+
+    from AttnSegLib.images.orientation import Region
+    from AttnSegLib.mrml.switching.outlines import OtherResult, hide_outlines, show_other_result
+
+    bare = {name: look(name) for name in VIEWS}
+    box = Region((4, 4, 4), (20, 20, 20))
+    with_it, without = np.zeros((2, 16, 16, 16), np.uint8)
+    with_it[:, 4:12, 2:10] = without[:, 4:12, 6:14] = spec.labels[0].value
+    show_other_result(volume, spec, OtherResult("without it", box, with_it, without))
+    picture = look("Red").astype(int)
+    red, green, blue = (picture[..., channel] for channel in range(3))
+    gained, lost = (green > red + 40) & (green > blue + 40), (red > green + 40) & (blue > green + 40)
+    cyan = (np.minimum(green, blue) > red + 100).sum()
+    assert gained.sum() == pytest.approx(lost.sum(), rel=0.1)
+    assert gained.sum() > 500
+    assert 50 < cyan < gained.sum()  # a line
+    grey = picture[~gained & ~lost]
+    assert (np.ptp(grey, axis=1) < 10).mean() > 0.9  # what stays, and the rest of the scan
+    assert changed(bare["3D"], look("3D")) == 0
+    hide_outlines(slicer.mrmlScene)
+    assert [name for name in VIEWS if changed(bare[name], look(name))] == []

@@ -227,8 +227,8 @@ def test_a_query_point_tells_its_place_and_goes_without_trace(scene, volume):
 
     told = []
     before = scene.GetNumberOfNodes()
-    point = views.place_query_point(scene, told.append)
-    assert views.query_point(scene) is point
+    point = views.place_point(scene, told.append)
+    assert views.placed_point(scene) is point
     interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     place = (volumes.world_affine(volume) @ [4, 2, 1, 1])[:3]
@@ -236,7 +236,7 @@ def test_a_query_point_tells_its_place_and_goes_without_trace(scene, volume):
     assert views.voxel_at(volume, told[-1]) == (1, 2, 4)
     point.SetNthControlPointPositionWorld(0, [9999.0, 0.0, 0.0])
     assert views.voxel_at(volume, told[-1]) is None
-    views.remove_query_point(scene)
+    views.remove_point(scene)
     assert scene.GetNumberOfNodes() == before
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform  # the next click places nothing
-    views.remove_query_point(scene)
+    views.remove_point(scene)

@@ -249,7 +249,7 @@ def test_the_query_button_is_up_when_the_point_is_gone(widget, ui):
 
     give_self_attention(widget)
     ui.queryButton.click()
-    views.remove_query_point(slicer.mrmlScene)
+    views.remove_point(slicer.mrmlScene)
     widget.panel.refresh()
     assert not ui.queryButton.checked
     ui.queryButton.click()
