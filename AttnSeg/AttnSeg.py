@@ -70,7 +70,8 @@ class AttnSegParameterNode:
     """The user's choices, saved with the scene.
 
     level: 0 is the whole network. plane: of the slices, empty for the one in the model's card.
-    firstSlice, lastSlice: stored indices along the slice axis, -1 is the last there is. eraseRadius: mm.
+    firstSlice, lastSlice: stored indices along the slice axis, -1 is the last there is. threshold: a
+    share of the range of colours, which is 0 to 1 at fullScale. eraseRadius: mm.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -87,6 +88,7 @@ class AttnSegParameterNode:
     attentionMap: str = ""
     opacity: Annotated[float, WithinRange(0, 1)] = 0.5
     threshold: Annotated[float, WithinRange(0, 1)] = 0.15
+    fullScale: bool = False
     eraseRadius: Annotated[float, WithinRange(1, 100)] = 10.0
 
 

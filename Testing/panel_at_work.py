@@ -134,3 +134,15 @@ def rendering_of(node):
     import slicer
 
     return slicer.modules.volumerendering.logic().GetFirstVolumeRenderingDisplayNode(node)
+
+
+def outline_node():
+    """What shows a result without a map; None if there is none."""
+    import slicer
+
+    from AttnSegLib.mrml.switching.outlines import is_outline
+
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    found = [node for node in nodes if is_outline(node)]
+    assert len(found) <= 1
+    return found[0] if found else None

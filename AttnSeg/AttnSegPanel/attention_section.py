@@ -13,7 +13,7 @@ from slicer.util import VTKObservationMixin
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml import map_display, views
 from AttnSegLib.mrml.heat_maps import heat_maps, map_browser, map_model, map_title
-from AttnSegLib.mrml.news import Mapped, News
+from AttnSegLib.mrml.news import Mapped, News, Segmented
 from AttnSegLib.mrml.nodes import composites
 from AttnSegLib.mrml.protocols import Node, VolumeNode
 from AttnSegLib.mrml.switching.outlines import has_outlines
@@ -49,6 +49,12 @@ class AttentionSection:
         """The heat map in the views."""
         return map_display.shown_heat_map(slicer.mrmlScene)
 
+    @property
+    def look(self) -> map_display.Look:
+        """How heat maps are seen, by the choices."""
+        chosen = self.panel.parameters
+        return map_display.Look(chosen.opacity, chosen.threshold, chosen.fullScale)
+
     def refresh(self) -> None:
         shown, spec, parameters = self._shown, self.panel.spec, self.panel.parameters
         if shown is not None and self._is_of_another_model(shown):
@@ -75,7 +81,9 @@ class AttentionSection:
 
     def _refresh_shown(self, shown: VolumeNode | None) -> None:
         self.ui.renderingBox.enabled = shown is not None
-        self.ui.hideMapsButton.enabled = shown is not None or has_outlines(slicer.mrmlScene)
+        scene = slicer.mrmlScene
+        to_hide = shown is not None or has_outlines(scene) or map_display.has_cleared_segments(scene)
+        self.ui.hideMapsButton.enabled = to_hide
         check(self.ui.renderingBox, shown is not None and map_display.is_rendered(shown))
         browser = map_browser(shown) if shown is not None else None
         self.ui.mapSlider.enabled = browser is not None
@@ -86,15 +94,18 @@ class AttentionSection:
         if shown is None:
             self.ui.attentionLabel.text = ""
             return
-        map_display.adjust_heat_map(shown, self.panel.parameters.opacity, self.panel.parameters.threshold)
+        map_display.adjust_heat_map(shown, self.look)
         self._listen(shown)
         self.ui.attentionLabel.text = escape(self._words_on(shown))
 
     def _words_on(self, shown: VolumeNode) -> str:
         """What is seen, and whether it matters; of a map whose model is not here, the card is not known."""
-        title, spec = map_title(shown), self.panel.spec
-        words = _("{title}: coefficients from 0 to 1, shown from {low:.2f} up.").format(
-            title=title, low=self.panel.parameters.threshold
+        title, spec, colours = map_title(shown), self.panel.spec, self.look.colours(shown)
+        words = _("{title}: coefficients from {low} (dark) to {high} (bright), shown from {least} up.").format(
+            title=title,
+            low=colours.printed(colours.low),
+            high=colours.printed(colours.high),
+            least=colours.printed(self.look.least(shown)),
         )
         if spec is None or spec.id != map_model(shown):
             return str(words)
@@ -103,10 +114,11 @@ class AttentionSection:
 
     def receive(self, update: News) -> None:
         self.switching.receive(update)
+        if isinstance(update, Segmented) and self._shown is not None:
+            map_display.clear_segments(slicer.mrmlScene)
         if isinstance(update, Mapped) and self.panel.is_open:
             self.switching.stop()  # it may be of another map
-            look = (self.panel.parameters.opacity, self.panel.parameters.threshold)
-            map_display.show_heat_map(update.node, *look)
+            map_display.show_heat_map(update.node, self.look)
             self.panel.parameters.attentionMap = map_title(update.node)
             browser = map_browser(update.node)
             if browser is not None:
@@ -166,7 +178,7 @@ class AttentionSection:
             views.remove_point(slicer.mrmlScene)
 
     def _render(self, node: VolumeNode) -> None:
-        map_display.show_volume_rendering(node, self.panel.parameters.opacity, self.panel.parameters.threshold)
+        map_display.show_volume_rendering(node, self.look)
         views.reset_3d_views()
 
     def _point_moved(self, place: views.Place) -> None:

@@ -172,6 +172,7 @@ class Parameters(Protocol):
     attentionMap: str
     opacity: float
     threshold: float
+    fullScale: bool
     eraseRadius: float
 
     def connectGui(self, ui: object, /) -> int: ...

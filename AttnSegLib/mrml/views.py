@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,8 @@ from AttnSegLib.mrml.volumes import world_affine
 
 Place = tuple[float, float, float]
 QUERY, ERASE = "AttnSeg.query", "AttnSeg.erase"  # attributes of points that the user places
-_NAMES = {QUERY: "where does this look?", ERASE: "attention erased here"}
+_ROUNDING = 1e-6  # of places in slices
+_NAMES = {QUERY: "where does this look?", ERASE: "erased here"}
 
 
 def slice_in_view(volume_node: VolumeNode, axis: int) -> int:
@@ -28,8 +30,13 @@ def slice_in_view(volume_node: VolumeNode, axis: int) -> int:
         normal, place = matrix[:3, 2], matrix[:3, 3]
         likeness = abs(float(normal @ step)) / float(np.linalg.norm(step))
         if likeness > best + 1e-3:
-            best, index = likeness, round(float(normal @ (place - first) / (normal @ step)))
+            best, index = likeness, _nearest(float(normal @ (place - first) / (normal @ step)))
     return min(max(index, 0), length - 1)
+
+
+def _nearest(place: float) -> int:
+    """The slice that a view shows; of a place in the middle between two the next one, as VTK takes it."""
+    return math.floor(place + 0.5 + _ROUNDING)
 
 
 def jump_to_slice(volume_node: VolumeNode, axis: int, index: int) -> None:

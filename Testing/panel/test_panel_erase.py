@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from panel_at_work import AFFINE, SHAPE, finish, said, shown_map, words
+from panel_at_work import AFFINE, SHAPE, finish, outline_node, said, shown_map, words
 from panel_at_work import show_map as show_map_of
 
 from AttnSegLib.networks.replacement import Replacement, replaced_sentence
@@ -20,15 +20,6 @@ def every_slice(columns):
 
 def show_map(widget):
     return show_map_of(widget, TITLE, every_slice(10))
-
-
-def outline_node():
-    import slicer
-
-    from AttnSegLib.mrml.switching.outlines import is_outline
-
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    return next((node for node in nodes if is_outline(node)), None)
 
 
 def is_seen(node):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from panel_at_work import SHAPE, finish, pick, said, segmented, show_all_maps, voxels_of
+from panel_at_work import SHAPE, finish, outline_node, pick, said, segmented, show_all_maps, voxels_of
 from panel_at_work import show_map as show_map_of
 
 from AttnSegLib.networks.replacement import Replacement, replaced_sentence
@@ -50,15 +50,6 @@ def look_elsewhere(a_node):
     from AttnSegLib.mrml import views
 
     views.jump_to_slice(a_node, 0, 5)
-
-
-def outline_node():
-    import slicer
-
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    found = [node for node in nodes if node.GetName().startswith("without ")]
-    assert len(found) <= 1
-    return found[0] if found else None
 
 
 def is_seen(node):
