@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 
 _SQUARE_IS_INFINITE = 1e150
+
+
+class Named(Protocol):
+    """What is measured: a label of a card, or a segment."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[
     return tuple(measure_mask(stack.volume, label_map == label.value, label, stack.axes[0]) for label in labels)
 
 
-def measure_mask(volume: Volume, mask: np.ndarray, label: Label, axis: int) -> Measure:
+def measure_mask(volume: Volume, mask: np.ndarray, label: Named, axis: int) -> Measure:
     """The segment of a label, mask (D, H, W) of bool. axis: array axis of the slices."""
     others = tuple(other for other in range(3) if other != axis)
     row_spacing, column_spacing = (volume.spacing[2 - other] for other in others)
