@@ -32,7 +32,7 @@ from AttnSegLib.models.places import resource_folder  # noqa: E402
 from AttnSegPanel import samples  # noqa: E402
 
 if TYPE_CHECKING:  # what the panel needs is imported when it opens: Slicer's start is not to wait for it
-    from AttnSegLib.mrml.news import MapSwitchedOff, Target
+    from AttnSegLib.mrml.news import MapSwitchedOff
     from AttnSegLib.mrml.protocols import SegmentationNode, VolumeNode
     from AttnSegLib.mrml.session import Session
     from AttnSegPanel.panel import Panel
@@ -69,9 +69,9 @@ class AttnSeg(ScriptedLoadableModule):
 class AttnSegParameterNode:
     """The user's choices, saved with the scene.
 
-    level: 0 is the whole network. plane: of the slices, empty for the one in the model's card.
-    firstSlice, lastSlice: stored indices along the slice axis, -1 is the last there is. threshold: a
-    share of the range of colours, which is 0 to 1 at fullScale. eraseRadius: mm.
+    level: 0 is the whole network. plane: of the slices, empty for the one in the model's card. firstSlice, lastSlice:
+    stored indices along the slice axis, -1 is the last there is. threshold: a share of the range of colours, which is
+    0 to 1 at fullScale. absolute: self-attention, which is else relative to each slice's largest. eraseRadius: mm.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -89,6 +89,7 @@ class AttnSegParameterNode:
     opacity: Annotated[float, WithinRange(0, 1)] = 0.5
     threshold: Annotated[float, WithinRange(0, 1)] = 0.15
     fullScale: bool = False
+    absolute: bool = False
     eraseRadius: Annotated[float, WithinRange(1, 100)] = 10.0
 
 
@@ -218,19 +219,19 @@ class AttnSegLogic(ScriptedLoadableModuleLogic):
         Raises `InputError` with one sentence if it can't be done, as while the panel computes something.
         """
         from AttnSegLib.mrml.news import Segmented
-        from AttnSegPanel.waiting import await_news
+        from AttnSegPanel.waiting import await_news, target_of
 
-        target = _target(volume_node, model_id, device)
+        target = target_of(volume_node, model_id, device)
         start = functools.partial(self.session.segment, target, segmentation=segmentation_node)
         return await_news(self.session, start, Segmented).node
 
     def switch_off(self, volume_node: VolumeNode, model_id: str, title: str, device: str = "auto") -> MapSwitchedOff:
-        """Compute the slice in view with an attention map and without it, and outline the latter; waits, and raises, as
-        `segment`. The answer says what changed, its `sentence` in words."""
+        """The slice in view with an attention map and without it, which is outlined; waits, and raises, as `segment`.
+        The answer says what changed, its `sentence` in words."""
         from AttnSegLib.mrml.news import MapSwitchedOff
-        from AttnSegPanel.waiting import await_news
+        from AttnSegPanel.waiting import await_news, target_of
 
-        target = _target(volume_node, model_id, device)
+        target = target_of(volume_node, model_id, device)
         return await_news(self.session, lambda: self.session.switch_off(target, title), MapSwitchedOff)
 
 
@@ -283,16 +284,6 @@ def _session() -> Session:
     session = Session(python=_python())
     slicer.app.connect("aboutToQuit()", session.close)
     return session
-
-
-def _target(volume_node: VolumeNode, model_id: str, device: str) -> Target:
-    """What a script asks for."""
-    from AttnSegLib.inference.prediction import ComputeOptions
-    from AttnSegLib.models.catalog import find_model
-    from AttnSegLib.mrml.news import Target
-    from AttnSegLib.worker.messages import Request
-
-    return Target(volume_node, Request(find_model(model_id), compute=ComputeOptions(device)))
 
 
 def _python() -> str:

@@ -12,17 +12,27 @@ from slicer.util import VTKObservationMixin
 
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml import map_display, views
-from AttnSegLib.mrml.heat_maps import heat_maps, map_browser, map_model, map_title
+from AttnSegLib.mrml.heat_maps import (
+    ChannelRow,
+    channel_rows,
+    heat_maps,
+    map_browser,
+    map_model,
+    map_title,
+    scale_words,
+)
 from AttnSegLib.mrml.news import Mapped, News, Segmented
 from AttnSegLib.mrml.nodes import composites
 from AttnSegLib.mrml.protocols import Node, VolumeNode
 from AttnSegLib.mrml.switching.outlines import has_outlines
-from AttnSegPanel.choices import check, chosen, fill_box, select, slide
+from AttnSegPanel.choices import check, chosen, fill_box, fit_height, select, show_rows, slide
 from AttnSegPanel.run_row import RunRow
 from AttnSegPanel.switching import Switching
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
+
+_MOST_ROWS = 5  # of the table of channels
 
 
 class AttentionSection:
@@ -43,6 +53,7 @@ class AttentionSection:
         self.ui.hideMapsButton.connect("clicked(bool)", self.hide)
         self.ui.queryButton.connect("toggled(bool)", self.toggle_query)
         self.ui.renderingBox.connect("toggled(bool)", self.show_rendering)
+        self.ui.absoluteBox.connect("toggled(bool)", self.change_scale)
 
     @property
     def _shown(self) -> VolumeNode | None:
@@ -93,10 +104,19 @@ class AttentionSection:
             slide(self.ui.mapSlider, 0, 0)
         if shown is None:
             self.ui.attentionLabel.text = ""
+            self._show_channels([])
             return
         map_display.adjust_heat_map(shown, self.look)
         self._listen(shown)
         self.ui.attentionLabel.text = escape(self._words_on(shown))
+        self._show_channels(channel_rows(shown))
+
+    def _show_channels(self, rows: list[ChannelRow]) -> None:
+        """What the network weighs beside places: coefficients over channels."""
+        texts = [[name, str(count), *(f"{number:.3g}" for number in numbers)] for name, count, *numbers, _ in rows]
+        self.ui.channelTable.visible = bool(texts)
+        show_rows(self.ui.channelTable, texts)
+        fit_height(self.ui.channelTable, min(max(len(texts), 1), _MOST_ROWS))
 
     def _words_on(self, shown: VolumeNode) -> str:
         """What is seen, and whether it matters; of a map whose model is not here, the card is not known."""
@@ -107,10 +127,11 @@ class AttentionSection:
             high=colours.printed(colours.high),
             least=colours.printed(self.look.least(shown)),
         )
+        words = " ".join([str(words), *filter(None, [scale_words(shown)])])
         if spec is None or spec.id != map_model(shown):
-            return str(words)
+            return words
         card = _("On the card: {influence}.").format(influence=spec.words_on(title))
-        return " ".join([str(words), card, *self.switching.measured(title)])
+        return " ".join([words, card, *self.switching.measured(title)])
 
     def receive(self, update: News) -> None:
         self.switching.receive(update)
@@ -123,6 +144,16 @@ class AttentionSection:
             browser = map_browser(update.node)
             if browser is not None:
                 slicer.modules.sequences.showSequenceBrowser(browser)
+
+    def change_scale(self, _absolute: bool) -> None:
+        """Show self-attention absolute, or relative again: compute the maps that are seen once more."""
+        shown, spec = self._shown, self.panel.spec
+        if shown is None or spec is None or not scale_words(shown) or self.panel.session.is_busy:
+            return
+        if map_browser(shown) is not None:
+            self.show_all()
+        else:
+            self._compute([map_title(shown)], whole=min(shown.GetImageData().GetDimensions()) > 1)
 
     def map_chosen(self, _index: int) -> None:
         """Compute the chosen map for the slice in view."""
@@ -189,11 +220,13 @@ class AttentionSection:
             return
         title = self.panel.parameters.attentionMap
         title = title if title in spec.facts.queries else spec.facts.queries[-1]
-        self.panel.attempt(lambda: self.panel.session.query(self.panel.target(), title, voxel))
+        absolute = self.panel.parameters.absolute
+        self.panel.attempt(lambda: self.panel.session.query(self.panel.target(), title, voxel, absolute=absolute))
 
     def _compute(self, titles: list[str], *, whole: bool) -> None:
         self.panel.begin(self._row)
-        self.panel.attempt(lambda: self.panel.session.show_maps(self.panel.target(), titles, whole=whole))
+        session, absolute = self.panel.session, self.ui.absoluteBox.checked
+        self.panel.attempt(lambda: session.show_maps(self.panel.target(), titles, whole=whole, absolute=absolute))
         self.panel.refresh()
 
     def _is_of_another_model(self, shown: VolumeNode) -> bool:

@@ -1,4 +1,4 @@
-"""Waiting for what a session does, for scripts: the application stays alive meanwhile."""
+"""For scripts: what to ask of a session, and waiting for it; the application stays alive meanwhile."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from typing import TypeVar
 import slicer
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.mrml.news import News
+from AttnSegLib.inference.prediction import ComputeOptions
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.mrml.news import News, Target
+from AttnSegLib.mrml.protocols import VolumeNode
 from AttnSegLib.mrml.session import Session
-from AttnSegLib.worker.messages import JobCancelled, JobFailed
+from AttnSegLib.worker.messages import JobCancelled, JobFailed, Request
 
 _Awaited = TypeVar("_Awaited")
+
+
+def target_of(volume_node: VolumeNode, model_id: str, device: str) -> Target:
+    """What a script asks for. Raises `InputError` if there is no such model."""
+    return Target(volume_node, Request(find_model(model_id), compute=ComputeOptions(device)))
 
 
 def await_news(session: Session, start: Callable[[], None], kind: type[_Awaited]) -> _Awaited:

@@ -140,6 +140,8 @@ class PanelForm(Protocol):
     queryButton: PushButton
     renderingBox: CheckBox
     attentionLabel: TextLabel
+    absoluteBox: CheckBox
+    channelTable: TableWidget
     checkTable: TableWidget
     redoButton: PushButton
     modelTable: TableWidget
@@ -173,6 +175,7 @@ class Parameters(Protocol):
     opacity: float
     threshold: float
     fullScale: bool
+    absolute: bool
     eraseRadius: float
 
     def connectGui(self, ui: object, /) -> int: ...

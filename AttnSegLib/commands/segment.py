@@ -171,4 +171,5 @@ def _predict_in_worker(request: SegmentRequest, spec: ModelSpec, volume: Volume,
 def _options(request: SegmentRequest, spec: ModelSpec, network: torch.nn.Module) -> PredictionOptions:
     titles = chosen_maps(request.attention, spec, list(attention_maps(network)))
     off = switchable_maps(network) if request.without == ("all",) else request.without
-    return PredictionOptions(titles, flips=request.flips, replaced=tuple(map(Replacement, dict.fromkeys(off))))
+    replaced = tuple(map(Replacement, dict.fromkeys(off)))
+    return PredictionOptions(titles, flips=request.flips, channels=bool(titles), replaced=replaced)

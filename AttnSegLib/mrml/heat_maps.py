@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import slicer
 
 from AttnSegLib.images.orientation import Region
+from AttnSegLib.inference.prediction import AttentionNumbers, Peaks
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml.nodes import MAP, color_table, fill_volume_node, nodes_of_class
 from AttnSegLib.mrml.protocols import ColorNode, Node, Scene, SequenceBrowserNode, SequenceNode, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside
+from AttnSegLib.results.attention_report import channel_table
 from AttnSegLib.results.map_colours import MapColours
 
 _COLOURS = "AttnSeg.colours"  # attribute of a heat map: lowest and highest coefficient, and "subtracted" if it is
+_SCALE = "AttnSeg.scale"  # attribute of a heat map of self-attention: JSON, see `number_attributes`
+_CHANNELS = "AttnSeg.channels"  # attribute of a heat map: JSON of `channel_rows`
 _MODEL = "AttnSeg.model"  # attribute of a heat map and of a sequence: the id of the model
 _HEAT, _COLD = "AttnSeg heat", "AttnSeg heat that is subtracted"  # names of colour tables
 _INFERNO = "vtkMRMLColorTableNodeFileInferno.txt"
@@ -30,6 +36,11 @@ _INFERNO_POINTS = (  # eight equal steps of the colour map, for a scene without 
     (249, 201, 50),
     (252, 255, 164),
 )
+
+
+Attributes = Mapping[str, str | None]
+ChannelRow = tuple[str, int, float, float, float, float | None]
+NO_NUMBERS: Mapping[str, Attributes] = MappingProxyType({})
 
 
 def write_heat_map_node(
@@ -52,9 +63,14 @@ def write_heat_map_node(
 
 
 def heat_map_sequence(
-    volume_node: VolumeNode, maps: dict[str, np.ndarray], spec: ModelSpec, region: Region | None = None
+    volume_node: VolumeNode,
+    maps: dict[str, np.ndarray],
+    spec: ModelSpec,
+    region: Region | None = None,
+    numbers: Mapping[str, Attributes] = NO_NUMBERS,
 ) -> VolumeNode:
     """All maps of a run, title to (D, H, W), as a sequence to step through; returns the heat map that follows it.
+    numbers: by title, see `number_attributes`.
 
     A sequence of the same model that is there already is replaced, and stays at the map that it showed.
     """
@@ -67,6 +83,7 @@ def heat_map_sequence(
         node = slicer.vtkMRMLScalarVolumeNode()
         _mark(node, spec, title)
         _fill(node, coefficients, volume_node, region)
+        set_attributes(node, numbers.get(title, {}))
         sequence.SetDataNodeAtValue(node, title)
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     browser.SetSelectedItemNumber(min(max(item, 0), len(maps) - 1))
@@ -96,6 +113,51 @@ def map_colours(node: Node) -> MapColours:
     of one that was saved by an older version 0 and 1."""
     low, high, *subtracted = (node.GetAttribute(_COLOURS) or "0 1").split()
     return MapColours(float(low), float(high), bool(subtracted))
+
+
+def number_attributes(numbers: AttentionNumbers, title: str, *, absolute: bool) -> Attributes:
+    """Attributes of a heat map that keep what was recorded beside it. absolute: whether it shows absolute coefficients
+    of self-attention, see `absolute_coefficients`."""
+    peaks, rows = numbers.peaks.get(title), channel_table(numbers.channels)
+    scale = None
+    if peaks is not None and peaks.largest:
+        scale = json.dumps([absolute, max(peaks.largest.values()), peaks.even])
+    columns = ("channels", "least", "mean", "largest", "evenness")
+    table = [[name, *(row[column] for column in columns)] for name, row in rows.items()]
+    return {_SCALE: scale, _CHANNELS: json.dumps(table) if table else None}
+
+
+def set_attributes(node: Node, attributes: Attributes) -> None:
+    """Set them all; None takes one away."""
+    for name, value in attributes.items():
+        node.SetAttribute(name, value)
+
+
+def absolute_coefficients(coefficients: np.ndarray, peaks: Peaks, axis: int) -> np.ndarray:
+    """Self-attention (D, H, W) as float32 that was recorded relative to the largest coefficient of each slice. axis:
+    array axis of the slices."""
+    absolute = np.zeros(coefficients.shape, np.float32)
+    slices, relative = np.moveaxis(absolute, axis, 0), np.moveaxis(coefficients, axis, 0)
+    for index, largest in peaks.largest.items():
+        slices[index] = relative[index].astype(np.float32) * largest
+    return absolute
+
+
+def scale_words(node: Node) -> str:
+    """What the numbers of a self-attention map are; empty for coefficients that are what they are."""
+    told = node.GetAttribute(_SCALE)
+    if not told:
+        return ""
+    absolute, largest, even = json.loads(told)
+    if absolute:
+        return f"Absolute: all places of a slice share out 1, and evenly each would get {even:.2g}."
+    return f"Relative to the largest of the slice, which is {largest:.2g}; evenly each place would get {even:.2g}."
+
+
+def channel_rows(node: Node) -> list[ChannelRow]:
+    """Coefficients over channels that were recorded with a heat map: title, number of channels, least, mean, largest,
+    and evenness of attention between channels."""
+    return [(*row,) for row in json.loads(node.GetAttribute(_CHANNELS) or "[]")]
 
 
 def map_browser(node: VolumeNode) -> SequenceBrowserNode | None:
@@ -149,6 +211,7 @@ def _mark(node: VolumeNode, spec: ModelSpec, title: str) -> None:
     """A sequence hands attributes on to the node that follows it."""
     node.SetAttribute(MAP, title)
     node.SetAttribute(_MODEL, spec.id)
+    set_attributes(node, {_SCALE: None, _CHANNELS: None})
     known = spec.influence_of(title)
     is_subtracted = known is not None and known.gamma is not None and known.gamma < 0
     node.SetAttribute(_COLOURS, "0 1 subtracted" if is_subtracted else "0 1")

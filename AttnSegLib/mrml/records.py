@@ -71,7 +71,7 @@ def record_slice(node: SegmentationNode, target: Target, volume: Volume, place: 
 
 @dataclass(frozen=True)
 class _Edited:
-    """As in `measures.Named`."""
+    """As in `measures.Measurable`."""
 
     id: str
     name: str

@@ -165,10 +165,15 @@ class SliceAgainRun(PredictionRun):
 
 
 class MapsRun(PredictionRun):
-    """Writes the attention maps that it asks for as a heat map, or several as a sequence. region: where they are."""
+    """Writes the attention maps that it asks for as a heat map, or several as a sequence.
 
-    def __init__(self, target: Target, volume: Volume, request: Request, region: Region | None):
+    region: where they are; absolute: whether self-attention is shown so, and not relative to each slice's largest
+    coefficient.
+    """
+
+    def __init__(self, target: Target, volume: Volume, request: Request, region: Region | None, *, absolute: bool):
         super().__init__(target, volume, request)
+        self._absolute = absolute
         self._titles, self._region = request.options.attention, region
         self._labels: np.ndarray | None = None  # of a part of the volume, which is small
 
@@ -176,16 +181,23 @@ class MapsRun(PredictionRun):
         options = self._request.options
         if self._labels is None or options.query is not None:
             return None
-        return KnownLabels(self._mark, replace(self._request, options=replace(options, attention=())), self._labels)
+        return KnownLabels(
+            self._mark, replace(self._request, options=replace(options, attention=(), channels=False)), self._labels
+        )
 
-    def finish(self, _answer: Any) -> News:
+    def finish(self, answer: Any) -> News:
         if self._region is not None:
             self._labels = self.arrays.label_map[self._region.slices].copy()
-        first, node, spec = self._titles[0], self.target.volume_node, self.target.spec
+        first, node, spec, numbers = self._titles[0], self.target.volume_node, self.target.spec, answer.numbers
         maps = {title: self.arrays.attention[title] for title in self._titles}
+        for title, peaks in numbers.peaks.items() if self._absolute else ():
+            maps[title] = heat_maps.absolute_coefficients(maps[title], peaks, answer.axis)
+        told = {title: heat_maps.number_attributes(numbers, title, absolute=self._absolute) for title in maps}
         if len(maps) > 1:
-            return Mapped(heat_maps.heat_map_sequence(node, maps, spec, self._region), first)
-        return Mapped(heat_maps.write_heat_map_node(node, maps[first], spec, first, self._region), first)
+            return Mapped(heat_maps.heat_map_sequence(node, maps, spec, self._region, told), first)
+        shown = heat_maps.write_heat_map_node(node, maps[first], spec, first, self._region)
+        heat_maps.set_attributes(shown, told[first])
+        return Mapped(shown, first)
 
 
 class QueryRun(MapsRun):

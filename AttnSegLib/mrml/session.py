@@ -80,25 +80,26 @@ class Session(Preparation):
         request = target.asking(region=self.slice_region(target, index))
         self._begin(SliceAgainRun(target, self.volume(target.volume_node), request, segmentation, place))
 
-    def show_maps(self, target: Target, titles: Sequence[str], *, whole: bool) -> None:
-        """Compute attention maps for the slice in view, or for the whole volume; several become a sequence."""
+    def show_maps(self, target: Target, titles: Sequence[str], *, whole: bool, absolute: bool = False) -> None:
+        """Compute attention maps for the slice in view, or for the whole volume; several become a sequence. absolute:
+        show self-attention so, and not relative to the largest coefficient of a slice."""
         self._check_idle()
         region = None
         if not whole:
             index = views.slice_in_view(target.volume_node, self.slice_axis(target))
             region = self.slice_region(target, index)
-        request = target.asking(attention=tuple(titles), region=region, flips=False)
-        self._begin(MapsRun(target, self.volume(target.volume_node), request, region))
+        request = target.asking(attention=tuple(titles), region=region, flips=False, channels=True)
+        self._begin(MapsRun(target, self.volume(target.volume_node), request, region, absolute=absolute))
 
-    def query(self, target: Target, title: str, voxel: tuple[int, int, int]) -> None:
+    def query(self, target: Target, title: str, voxel: tuple[int, int, int], *, absolute: bool = False) -> None:
         """Show where a voxel (k, j, i) looks by a self-attention map; while one is computed, the last one asked for
         waits."""
         if self._run is not None:
-            self._next = lambda: self.query(target, title, voxel)
+            self._next = lambda: self.query(target, title, voxel, absolute=absolute)
             return
         region = self.slice_region(target, voxel[self.slice_axis(target)])
         request = target.asking(attention=(title,), query=voxel, flips=False)
-        self._begin(QueryRun(target, self.volume(target.volume_node), request, region))
+        self._begin(QueryRun(target, self.volume(target.volume_node), request, region, absolute=absolute))
 
     def switch_off(self, target: Target, title: str, *, whole: bool = False) -> None:
         """Compute the slice in view, or the whole volume, with an attention map and without it, tell what changes, and

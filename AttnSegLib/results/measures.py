@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SQUARE_IS_INFINITE = 1e150
 
 
-class Named(Protocol):
+class Measurable(Protocol):
     """What is measured: a label of a card, or a segment."""
 
     @property
@@ -49,7 +49,7 @@ def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[
     return tuple(measure_mask(stack.volume, label_map == label.value, label, stack.axes[0]) for label in labels)
 
 
-def measure_mask(volume: Volume, mask: np.ndarray, label: Named, axis: int) -> Measure:
+def measure_mask(volume: Volume, mask: np.ndarray, label: Measurable, axis: int) -> Measure:
     """The segment of a label, mask (D, H, W) of bool. axis: array axis of the slices."""
     others = tuple(other for other in range(3) if other != axis)
     row_spacing, column_spacing = (volume.spacing[2 - other] for other in others)
