@@ -69,8 +69,9 @@ class AttnSeg(ScriptedLoadableModule):
 class AttnSegParameterNode:
     """The user's choices, saved with the scene.
 
-    level: 0 is the whole network. plane: of the slices, empty for the one in the model's card.
-    firstSlice, lastSlice: stored indices along the slice axis, -1 is the last there is.
+    level: 0 is the whole network. plane: of the slices, empty for the one in the model's card. firstSlice, lastSlice:
+    stored indices along the slice axis, -1 is the last there is. threshold: a share of the range of colours, which is
+    0 to 1 at fullScale. absolute: self-attention, which is else relative to each slice's largest. eraseRadius: mm.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -88,6 +89,9 @@ class AttnSegParameterNode:
     attentionMap: str = ""
     opacity: Annotated[float, WithinRange(0, 1)] = 0.5
     threshold: Annotated[float, WithinRange(0, 1)] = 0.15
+    fullScale: bool = False
+    absolute: bool = False
+    eraseRadius: Annotated[float, WithinRange(1, 100)] = 10.0
 
 
 class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -223,8 +227,8 @@ class AttnSegLogic(ScriptedLoadableModuleLogic):
         return await_news(self.session, start, Segmented).node
 
     def switch_off(self, volume_node: VolumeNode, model_id: str, title: str, device: str = "auto") -> MapSwitchedOff:
-        """Compute the slice in view with an attention map and without it, and outline the latter; waits, and raises, as
-        `segment`. The answer says what changed, its `sentence` in words."""
+        """The slice in view with an attention map and without it, which is outlined; waits, and raises, as `segment`.
+        The answer says what changed, its `sentence` in words."""
         from AttnSegLib.mrml.news import MapSwitchedOff
         from AttnSegPanel.waiting import await_news, target_of
 

@@ -104,16 +104,16 @@ def shown_map():
     return shown_heat_map(slicer.mrmlScene)
 
 
-def finish(widget):
+def finish(widget, label_map=None):
     """What the worker computes comes."""
-    widget.panel.session._worker.finish()
+    widget.panel.session._worker.finish(label_map)
     widget.panel.poll()
 
 
-def show_map(widget, title="gate 1,2"):
-    """A map in the views; returns its node."""
+def show_map(widget, title="gate 1,2", label_map=None):
+    """A map in the views; returns its node. label_map: what the model says with it."""
     pick(widget.ui.mapBox, title)
-    finish(widget)
+    finish(widget, label_map)
     return shown_map()
 
 
@@ -134,3 +134,15 @@ def rendering_of(node):
     import slicer
 
     return slicer.modules.volumerendering.logic().GetFirstVolumeRenderingDisplayNode(node)
+
+
+def outline_node():
+    """What shows a result without a map; None if there is none."""
+    import slicer
+
+    from AttnSegLib.mrml.switching.outlines import is_outline
+
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    found = [node for node in nodes if is_outline(node)]
+    assert len(found) <= 1
+    return found[0] if found else None

@@ -82,7 +82,6 @@ class Studio:
 
         axes = {axis: views.slice_in_view(volume, axis) for axis in range(3)}
         looking = eyes.Eyes(VIEW, VIEW)
-        self.panel.parameters.segmentation.GetDisplayNode().SetVisibility2DFill(False)  # or the map is hardly seen
         for view in self.slicer.app.layoutManager().sliceViewNames():
             self.slicer.app.layoutManager().sliceWidget(view).sliceLogic().FitSliceToAll()
         for axis, index in axes.items():
@@ -99,7 +98,7 @@ class Studio:
 
         heat_map = map_display.shown_heat_map(self.slicer.mrmlScene)
         self.slicer.mrmlScene.RemoveNode(self.slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(heat_map))
-        map_display.show_heat_map(heat_map, self.panel.parameters.opacity, self.panel.parameters.threshold)
+        map_display.show_heat_map(heat_map, self.panel.attention.look)
 
     def teach(self, segmentation: object) -> None:
         """A collection of one case, and the panel while a model is taught from it, really."""

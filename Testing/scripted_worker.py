@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from AttnSegLib.inference.prediction import AttentionNumbers
 from AttnSegLib.results.measures import Measure
 from AttnSegLib.results.slices_to_check import SliceToCheck
 from AttnSegLib.worker import messages
+
+NOTHING = AttentionNumbers()
 
 
 class Job:
@@ -65,7 +68,7 @@ class ScriptedWorker:
         if not isinstance(message, messages.Ready | messages.SlicesDone | messages.Notice):
             self.job = None
 
-    def finish(self, label_map=None, notices=(), device="cpu (2 threads)", volume_ml=12.34):
+    def finish(self, label_map=None, notices=(), device="cpu (2 threads)", volume_ml=12.34, numbers=NOTHING):
         """The run ends well."""
         job = self.job
         if label_map is not None:
@@ -74,4 +77,4 @@ class ScriptedWorker:
         doubts = (SliceToCheck(3, 0.75, 0.1), SliceToCheck(1, 0.2, 0.0))
         errors = {one.index: one.expected_error for one in doubts}
         done = len(job.label_map)
-        self.say(messages.Result(job.number, 1.5, 0.1, done, 0, device, notices, errors, (measure,), doubts))
+        self.say(messages.Result(job.number, 1.5, 0.1, done, 0, device, notices, errors, (measure,), doubts, numbers))

@@ -26,9 +26,10 @@ def masks():
 
 def draw(node, volume, **named):
     """Add masks as segments, as Segment Editor leaves them."""
-    from AttnSegLib.mrml.segmentations import add_plain_segment
+    from AttnSegLib.mrml.segmentations import PlainSegment, add_plain_segment
 
-    return {name: add_plain_segment(node, volume, mask, name, (1.0, 0.5, 0.0)) for name, mask in named.items()}
+    orange = (1.0, 0.5, 0.0)
+    return {name: add_plain_segment(node, volume, PlainSegment(name, orange, mask)) for name, mask in named.items()}
 
 
 @pytest.fixture

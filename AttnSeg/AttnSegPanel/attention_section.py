@@ -11,16 +11,28 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from AttnSegLib.models.card import ModelSpec
-from AttnSegLib.mrml import map_display, preview, views
-from AttnSegLib.mrml.heat_maps import heat_maps, map_browser, map_model, map_title
-from AttnSegLib.mrml.news import Mapped, MapSwitchedOff, News
+from AttnSegLib.mrml import map_display, views
+from AttnSegLib.mrml.heat_maps import (
+    ChannelRow,
+    channel_rows,
+    heat_maps,
+    map_browser,
+    map_model,
+    map_title,
+    scale_words,
+)
+from AttnSegLib.mrml.news import Mapped, News, Segmented
 from AttnSegLib.mrml.nodes import composites
 from AttnSegLib.mrml.protocols import Node, VolumeNode
-from AttnSegPanel.choices import check, chosen, fill_box, select, slide
+from AttnSegLib.mrml.switching.outlines import has_outlines
+from AttnSegPanel.choices import check, chosen, fill_box, fit_height, select, show_rows, slide
 from AttnSegPanel.run_row import RunRow
+from AttnSegPanel.switching import Switching
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
+
+_MOST_ROWS = 5  # of the table of channels
 
 
 class AttentionSection:
@@ -33,19 +45,26 @@ class AttentionSection:
         self.panel, self.ui = panel, panel.ui
         self._listener = VTKObservationMixin()
         self._row = RunRow.below(self.ui.attentionSection, panel.input.cancel)
+        self.switching = Switching(panel, self._row)
         self.ui.mapBox.connect("activated(int)", self.map_chosen)
         self.ui.mapSlider.connect("valueChanged(int)", self.step_to)
         self.ui.wholeVolumeButton.connect("clicked(bool)", self.show_whole_volume)
         self.ui.sequenceButton.connect("clicked(bool)", self.show_all)
-        self.ui.switchButton.connect("clicked(bool)", self.switch_off)
         self.ui.hideMapsButton.connect("clicked(bool)", self.hide)
         self.ui.queryButton.connect("toggled(bool)", self.toggle_query)
         self.ui.renderingBox.connect("toggled(bool)", self.show_rendering)
+        self.ui.absoluteBox.connect("toggled(bool)", self.change_scale)
 
     @property
     def _shown(self) -> VolumeNode | None:
         """The heat map in the views."""
         return map_display.shown_heat_map(slicer.mrmlScene)
+
+    @property
+    def look(self) -> map_display.Look:
+        """How heat maps are seen, by the choices."""
+        chosen = self.panel.parameters
+        return map_display.Look(chosen.opacity, chosen.threshold, chosen.fullScale)
 
     def refresh(self) -> None:
         shown, spec, parameters = self._shown, self.panel.spec, self.panel.parameters
@@ -61,19 +80,21 @@ class AttentionSection:
         idle = not self.panel.session.is_busy
         self.ui.mapBox.enabled = self.ui.sequenceButton.enabled = ready and idle
         self.ui.wholeVolumeButton.enabled = ready and idle and bool(chosen(self.ui.mapBox))
-        self.ui.switchButton.enabled = ready and idle and shown is not None and map_title(shown) in titles
+        self.switching.refresh(shown, ready=ready and shown is not None and map_title(shown) in titles)
         self._refresh_query(ready and spec is not None and bool(spec.facts.queries))
         self._refresh_shown(shown)
 
     def _refresh_query(self, ready: bool) -> None:
         if not ready:
-            views.remove_query_point(slicer.mrmlScene)
+            views.remove_point(slicer.mrmlScene)
         self.ui.queryButton.enabled = ready
-        check(self.ui.queryButton, views.query_point(slicer.mrmlScene) is not None)
+        check(self.ui.queryButton, views.placed_point(slicer.mrmlScene) is not None)
 
     def _refresh_shown(self, shown: VolumeNode | None) -> None:
         self.ui.renderingBox.enabled = shown is not None
-        self.ui.hideMapsButton.enabled = shown is not None or preview.has_outlines(slicer.mrmlScene)
+        scene = slicer.mrmlScene
+        to_hide = shown is not None or has_outlines(scene) or map_display.has_cleared_segments(scene)
+        self.ui.hideMapsButton.enabled = to_hide
         check(self.ui.renderingBox, shown is not None and map_display.is_rendered(shown))
         browser = map_browser(shown) if shown is not None else None
         self.ui.mapSlider.enabled = browser is not None
@@ -83,32 +104,56 @@ class AttentionSection:
             slide(self.ui.mapSlider, 0, 0)
         if shown is None:
             self.ui.attentionLabel.text = ""
+            self._show_channels([])
             return
-        map_display.adjust_heat_map(shown, self.panel.parameters.opacity, self.panel.parameters.threshold)
+        map_display.adjust_heat_map(shown, self.look)
         self._listen(shown)
         self.ui.attentionLabel.text = escape(self._words_on(shown))
+        self._show_channels(channel_rows(shown))
+
+    def _show_channels(self, rows: list[ChannelRow]) -> None:
+        """What the network weighs beside places: coefficients over channels."""
+        texts = [[name, str(count), *(f"{number:.3g}" for number in numbers)] for name, count, *numbers, _ in rows]
+        self.ui.channelTable.visible = bool(texts)
+        show_rows(self.ui.channelTable, texts)
+        fit_height(self.ui.channelTable, min(max(len(texts), 1), _MOST_ROWS))
 
     def _words_on(self, shown: VolumeNode) -> str:
         """What is seen, and whether it matters; of a map whose model is not here, the card is not known."""
-        title, spec = map_title(shown), self.panel.spec
-        words = _("{title}: coefficients from 0 to 1, shown from {low:.2f} up.").format(
-            title=title, low=self.panel.parameters.threshold
+        title, spec, colours = map_title(shown), self.panel.spec, self.look.colours(shown)
+        words = _("{title}: coefficients from {low} (dark) to {high} (bright), shown from {least} up.").format(
+            title=title,
+            low=colours.printed(colours.low),
+            high=colours.printed(colours.high),
+            least=colours.printed(self.look.least(shown)),
         )
+        words = " ".join([str(words), *filter(None, [scale_words(shown)])])
         if spec is None or spec.id != map_model(shown):
-            return str(words)
-        return f"{words} {_('On the card: {influence}.').format(influence=spec.words_on(title))}"
+            return words
+        card = _("On the card: {influence}.").format(influence=spec.words_on(title))
+        return " ".join([words, card, *self.switching.measured(title)])
 
     def receive(self, update: News) -> None:
-        if isinstance(update, MapSwitchedOff):
-            self.panel.say(update.sentence)
-        elif isinstance(update, Mapped) and self.panel.is_open:
-            preview.hide_outlines(slicer.mrmlScene)  # which may be of another map
-            look = (self.panel.parameters.opacity, self.panel.parameters.threshold)
-            map_display.show_heat_map(update.node, *look)
+        self.switching.receive(update)
+        if isinstance(update, Segmented) and self._shown is not None:
+            map_display.clear_segments(slicer.mrmlScene)
+        if isinstance(update, Mapped) and self.panel.is_open:
+            self.switching.stop()  # it may be of another map
+            map_display.show_heat_map(update.node, self.look)
             self.panel.parameters.attentionMap = map_title(update.node)
             browser = map_browser(update.node)
             if browser is not None:
                 slicer.modules.sequences.showSequenceBrowser(browser)
+
+    def change_scale(self, _absolute: bool) -> None:
+        """Show self-attention absolute, or relative again: compute the maps that are seen once more."""
+        shown, spec = self._shown, self.panel.spec
+        if shown is None or spec is None or not scale_words(shown) or self.panel.session.is_busy:
+            return
+        if map_browser(shown) is not None:
+            self.show_all()
+        else:
+            self._compute([map_title(shown)], whole=min(shown.GetImageData().GetDimensions()) > 1)
 
     def map_chosen(self, _index: int) -> None:
         """Compute the chosen map for the slice in view."""
@@ -139,19 +184,10 @@ class AttentionSection:
         if spec is not None:
             self._compute(list(spec.maps_by_influence), whole=False)
 
-    def switch_off(self, _checked: bool = False) -> None:
-        """Compute the slice in view without the map that is seen, and say what that changes."""
-        shown = self._shown
-        if shown is not None:
-            title = map_title(shown)
-            self.panel.begin(self._row)
-            self.panel.attempt(lambda: self.panel.session.switch_off(self.panel.target(), title))
-            self.panel.refresh()
-
     def hide(self, _checked: bool = False) -> None:
         """Take the maps, and all that belongs to them, out of the views; they stay in the scene."""
         map_display.hide_heat_maps(slicer.mrmlScene)
-        preview.hide_outlines(slicer.mrmlScene)
+        self.switching.stop()
         self.panel.parameters.attentionMap = ""
         self.panel.refresh()
 
@@ -168,12 +204,12 @@ class AttentionSection:
     def toggle_query(self, placing: bool) -> None:
         """Place a point, and follow it."""
         if placing:
-            views.place_query_point(slicer.mrmlScene, self._point_moved)
+            views.place_point(slicer.mrmlScene, self._point_moved)
         else:
-            views.remove_query_point(slicer.mrmlScene)
+            views.remove_point(slicer.mrmlScene)
 
     def _render(self, node: VolumeNode) -> None:
-        map_display.show_volume_rendering(node, self.panel.parameters.opacity, self.panel.parameters.threshold)
+        map_display.show_volume_rendering(node, self.look)
         views.reset_3d_views()
 
     def _point_moved(self, place: views.Place) -> None:
@@ -184,11 +220,13 @@ class AttentionSection:
             return
         title = self.panel.parameters.attentionMap
         title = title if title in spec.facts.queries else spec.facts.queries[-1]
-        self.panel.attempt(lambda: self.panel.session.query(self.panel.target(), title, voxel))
+        absolute = self.panel.parameters.absolute
+        self.panel.attempt(lambda: self.panel.session.query(self.panel.target(), title, voxel, absolute=absolute))
 
     def _compute(self, titles: list[str], *, whole: bool) -> None:
         self.panel.begin(self._row)
-        self.panel.attempt(lambda: self.panel.session.show_maps(self.panel.target(), titles, whole=whole))
+        session, absolute = self.panel.session, self.ui.absoluteBox.checked
+        self.panel.attempt(lambda: session.show_maps(self.panel.target(), titles, whole=whole, absolute=absolute))
         self.panel.refresh()
 
     def _is_of_another_model(self, shown: VolumeNode) -> bool:

@@ -22,7 +22,7 @@ from AttnSegLib.mrml.volumes import ContentsMark, contents_mark
 from AttnSegLib.worker.messages import Checked, Compared, JobCancelled, JobFailed, Notice, Request, SlicesDone
 from AttnSegPanel.attention_section import AttentionSection
 from AttnSegPanel.check_section import CheckSection
-from AttnSegPanel.inks import inked
+from AttnSegPanel.inks import inked, is_dark
 from AttnSegPanel.input_section import InputSection
 from AttnSegPanel.models_section import ModelsSection
 from AttnSegPanel.result_section import ResultSection
@@ -63,7 +63,7 @@ class Panel:
         self._sentence: tuple[str, bool] = ("", False)
         self._says_progress = False
         self._notices: list[str] = []  # of the last action
-        self._seen: ContentsMark | None = None
+        self._seen: tuple[ContentsMark | None, bool] | None = None  # the volume's contents, and whether it is dark
         self.input = InputSection(self)
         self.result = ResultSection(self)
         self.attention = AttentionSection(self)
@@ -113,6 +113,7 @@ class Panel:
             self._seen = self._mark()
             for section in self.sections:
                 section.refresh()
+            self._show_sentences()
         self.show_state()
 
     def show_state(self) -> None:
@@ -125,7 +126,7 @@ class Panel:
         for section in (self.collect, self.teach, self.left_out, self.next, self.model_list, self.setup):
             section.poll()
         if self.is_open and self._mark() != self._seen:
-            self.refresh()  # the volume got voxels, or other ones
+            self.refresh()  # the volume got voxels, or other ones, or Slicer another style
 
     def hear(self, news: list[News]) -> None:
         """The session has news."""
@@ -152,9 +153,9 @@ class Panel:
             self._notices.append(sentence)
             self._show_sentences()
 
-    def _mark(self) -> ContentsMark | None:
+    def _mark(self) -> tuple[ContentsMark | None, bool]:
         volume = self.parameters.inputVolume
-        return None if volume is None else contents_mark(volume)
+        return None if volume is None else contents_mark(volume), is_dark(self.ui.statusLabel)
 
     def first_scan(self) -> VolumeNode | None:
         """The first volume of the scene that is no map of ours."""

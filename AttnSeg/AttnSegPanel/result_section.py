@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import qt
 import slicer
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
 from AttnSegLib.mrml import records, segmentations, views
 from AttnSegLib.mrml.news import News, Segmented
@@ -42,6 +43,8 @@ class ResultSection:
         self.panel, self.ui = panel, panel.ui
         self._row = RunRow.below(self.ui.resultSection, panel.input.cancel)
         self._change: Change | None = None  # of the last run
+        self._edited = False  # by hand, since it was measured
+        self._listener = VTKObservationMixin()
         self._compared: tuple[object, object] | None = None  # of what the scores are: result and reference
         self.ui.compareTable.visible = False  # until there is something in it
         self.ui.copyButton.connect("clicked(bool)", self.copy)
@@ -54,6 +57,9 @@ class ResultSection:
 
     def refresh(self) -> None:
         parameters = self.panel.parameters
+        self._listen()
+        if self._edited:
+            self._measure_again()
         rows = self._rows()
         show_rows(self.ui.measureTable, rows)
         fit_height(self.ui.measureTable, min(max(len(rows), 1), _MOST_ROWS))
@@ -75,7 +81,7 @@ class ResultSection:
 
     def receive(self, update: News) -> None:
         if isinstance(update, Segmented):
-            self._change = update.change
+            self._change, self._edited = update.change, False
             self._hide_scores()  # which are of what was there before
             if update.whole:
                 self.ui.resultSection.collapsed = False
@@ -99,6 +105,7 @@ class ResultSection:
         if change is not None:
             self.panel.begin(self._row)
             change.undo()
+            self._edited = False  # what was measured is undone with the rest
             self._hide_scores()
             self.panel.say(_("The segmentation is as it was before the last run."))
             self.panel.refresh()
@@ -139,6 +146,27 @@ class ResultSection:
             self.panel.begin(self._row)
             self.panel.attempt(lambda: self.panel.session.compare(self.panel.target(), ours, reference))
             self.panel.refresh()
+
+    def _listen(self) -> None:
+        """Notice what is corrected by hand; it is measured when the panel is shown again, not at each stroke."""
+        node = self.panel.parameters.segmentation
+        event, heard = slicer.vtkSegmentation.SourceRepresentationModified, self._listener
+        if node is None:
+            heard.removeObservers()
+        elif not heard.hasObserver(node.GetSegmentation(), event, self._notice_edit):
+            heard.removeObservers()
+            heard.addObserver(node.GetSegmentation(), event, self._notice_edit)
+
+    def _notice_edit(self, *_: object) -> None:
+        self._edited = True
+
+    def _measure_again(self) -> None:
+        node = self.panel.parameters.segmentation
+        volume_node = None if node is None else records.checked_volume(node)
+        self._edited = False
+        if node is not None and volume_node is not None:
+            session = self.panel.session
+            self.panel.attempt(lambda: records.measure_again(node, volume_node, session.volume(volume_node)))
 
     def _rows(self) -> list[list[str]]:
         found = records.segment_rows(self.panel.parameters.segmentation)

@@ -32,6 +32,7 @@ class SetupSection:
         self.panel, self.ui = panel, panel.ui
         self._row = RunRow.below(self.ui.setupSection, panel.input.cancel)
         self._since: float | None = None  # when the installation began, s; None while there is none
+        self._findings: tuple[Finding, ...] = ()  # of the last check
         self.has_torch = _torch_is_there()
         self.ui.checkButton.connect("clicked(bool)", self.check)
         self.ui.installButton.connect("clicked(bool)", self.install)
@@ -44,10 +45,12 @@ class SetupSection:
     def refresh(self) -> None:
         self.ui.checkButton.enabled = not self.panel.session.is_busy and not self.is_installing
         self.ui.installButton.enabled = not self.is_installing
+        if self._findings:
+            self.ui.setupLabel.text = "<br>".join(map(self._finding, self._findings))
 
     def receive(self, update: News) -> None:
         if isinstance(update, Checked):
-            self.ui.setupLabel.text = "<br>".join(self._finding(finding) for finding in update.findings)
+            self._findings = update.findings
             self.ui.installButton.visible = any(f.name == "torch" and not f.ok for f in update.findings)
 
     def poll(self) -> None:
@@ -60,6 +63,7 @@ class SetupSection:
     def check(self, _checked: bool = False) -> None:
         """Look at everything; takes a few seconds in the worker."""
         self.panel.begin(self._row)
+        self._findings = ()
         self.ui.setupLabel.text = _("Checking ...")
         if self.panel.attempt(self._check) is None:
             self.ui.setupLabel.text = ""

@@ -1,4 +1,4 @@
-"""Waiting for what a session does, for scripts: the application stays alive meanwhile."""
+"""For scripts: what to ask of a session, and waiting for it; the application stays alive meanwhile."""
 
 from __future__ import annotations
 

@@ -148,10 +148,14 @@ class PanelForm(Protocol):
     wholeVolumeButton: PushButton
     sequenceButton: PushButton
     switchButton: PushButton
+    switchAllButton: PushButton
+    eraseButton: PushButton
     hideMapsButton: PushButton
     queryButton: PushButton
     renderingBox: CheckBox
     attentionLabel: TextLabel
+    absoluteBox: CheckBox
+    channelTable: TableWidget
     checkTable: TableWidget
     redoButton: PushButton
     caseSegmentationBox: NodeBox
@@ -215,6 +219,9 @@ class Parameters(Protocol):
     attentionMap: str
     opacity: float
     threshold: float
+    fullScale: bool
+    absolute: bool
+    eraseRadius: float
 
     def connectGui(self, ui: object, /) -> int: ...
     def disconnectGui(self, tag: int | None, /) -> None: ...

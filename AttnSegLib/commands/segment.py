@@ -174,4 +174,10 @@ def _options(request: SegmentRequest, spec: ModelSpec, network: torch.nn.Module)
     titles = chosen_maps(request.attention, spec, list(attention_maps(network)))
     off = switchable_maps(network) if request.without == ("all",) else request.without
     replaced = tuple(map(Replacement, dict.fromkeys(off)))
-    return PredictionOptions(titles, flips=request.flips, probabilities=request.probabilities, replaced=replaced)
+    return PredictionOptions(
+        titles,
+        flips=request.flips,
+        probabilities=request.probabilities,
+        channels=bool(titles),
+        replaced=replaced,
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
-from AttnSegLib.inference.prediction import Canvas, PredictionOptions
+from AttnSegLib.inference.prediction import AttentionNumbers, Canvas, ChannelMeans, Peaks, PredictionOptions
 from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.networks.attention import AttentionRecorder
 from AttnSegLib.networks.replacement import PAINTED
 
 
@@ -90,14 +92,15 @@ class Plan:
 
 def check_painted(options: PredictionOptions, shape: tuple[int, ...]) -> None:
     """Raises `InputError` if the array of a map that is "painted" or "erased" is missing, is not on the volume's grid
-    (D, H, W), or holds other numbers than those from 0 to 1."""
+    (D, H, W), or holds other numbers than those from 0 to 1 in the region that is predicted."""
     for one in options.replaced:
         if one.how not in PAINTED:
             continue
         array = options.painted.get(one.map)
         if array is None or array.shape != shape:
             raise InputError(f"What takes the place of '{one.map}' must be an array on the volume's grid, {shape}.")
-        if not ((array >= 0) & (array <= 1)).all():
+        part = array if options.region is None else array[options.region.slices]
+        if not ((part >= 0) & (part <= 1)).all():
             raise InputError(f"What takes the place of '{one.map}' must hold numbers from 0 to 1.")
 
 
@@ -120,6 +123,69 @@ class InputSlices:
 
 
 @dataclass(frozen=True, eq=False)
+class RecordedNumbers:
+    """Of some slices, by title: largest (n,) and places of self-attention, see `Peaks`; channels (n, C); entropies (n,)
+    of attention between channels, as shares of that of even attention."""
+
+    largest: dict[str, Tensor]
+    places: dict[str, int]
+    channels: dict[str, Tensor]
+    entropies: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, recorder: AttentionRecorder, slices: int) -> RecordedNumbers:
+        """Of the first so many slices of the last forward pass."""
+        vectors = {title: values[:slices].float() for title, values in recorder.vectors.items()}
+        between = {title: rows for title, rows in vectors.items() if rows.ndim == 3}
+        return cls(
+            {title: values[:slices].float() for title, values in recorder.largest.items()},
+            {title: recorder.maps[title][0].numel() for title in recorder.largest},
+            {title: values.mean(dim=1) if values.ndim == 3 else values for title, values in vectors.items()},
+            {title: _entropy(rows) for title, rows in between.items()},
+        )
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> RecordedNumbers:
+        """Elsewhere."""
+        tensors = ({t: move(v) for t, v in part.items()} for part in (self.largest, self.channels, self.entropies))
+        largest, channels, entropies = tensors
+        return RecordedNumbers(largest, self.places, channels, entropies)
+
+
+def _entropy(rows: Tensor) -> Tensor:
+    """(n, C, C), whose rows sum to 1: mean entropy of the rows (n,), 1 if all are even."""
+    logarithms = rows.clamp_min(torch.finfo(rows.dtype).tiny).log()
+    return -(rows * logarithms).sum(dim=-1).mean(dim=-1) / max(math.log(rows.shape[-1]), 1e-9)
+
+
+class Gathered:
+    """What batches say that is not written into arrays. errors: as `Prediction.expected_error`."""
+
+    def __init__(self) -> None:
+        self.errors: dict[int, float] = {}
+        self._parts: list[tuple[list[int], RecordedNumbers]] = []
+
+    def take(self, stored: list[int], batch: Batch) -> None:
+        """stored: indices of the batch's slices."""
+        self.errors.update(zip(stored, batch.expected_error.tolist(), strict=True))
+        self._parts.append((stored, batch.recorded))
+
+    @property
+    def numbers(self) -> AttentionNumbers:
+        """Of all slices."""
+        parts = [part for _, part in self._parts]
+        peaks, channels = {}, {}
+        for title, places in (parts[0].places if parts else {}).items():
+            pairs = (zip(stored, part.largest[title].tolist(), strict=True) for stored, part in self._parts)
+            peaks[title] = Peaks(places, {index: value for pair in pairs for index, value in pair})
+        for title in parts[0].channels if parts else ():
+            means = torch.cat([part.channels[title] for part in parts]).mean(dim=0).tolist()
+            entropies = [part.entropies[title] for part in parts if title in part.entropies]
+            evenness = float(torch.cat(entropies).mean()) if entropies else None
+            channels[title] = ChannelMeans(tuple(means), evenness)
+        return AttentionNumbers(peaks, channels)
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """What a network says about some slices, on the volume's own grid.
 
@@ -129,6 +195,7 @@ class Batch:
         maps: attention maps (n, H, W) float16, by title.
         probabilities: (n, H, W) float16, by label.
         expected_error: (n,), see `probabilities.expected_error`.
+        recorded: what the recorder has beside maps.
         arrival: on a CUDA card, the event after which the copies in host memory are complete.
     """
 
@@ -137,6 +204,7 @@ class Batch:
     maps: dict[str, Tensor]
     probabilities: dict[int, Tensor]
     expected_error: Tensor
+    recorded: RecordedNumbers
     arrival: torch.cuda.Event | None = None
 
     def to_host(self) -> Batch:
@@ -152,6 +220,7 @@ class Batch:
             {title: host(values) for title, values in self.maps.items()},
             {label: host(values) for label, values in self.probabilities.items()},
             host(self.expected_error),
+            self.recorded.moved(host),
             torch.cuda.Event() if on_card else None,
         )
         if moved.arrival is not None:

@@ -24,9 +24,9 @@ class PredictionOptions:
     attention: titles of the maps to record. region: outside of it nothing is predicted, and the results stay 0.
     start: stored index along the slice axis at which to begin; the nearest slices come first. flips: segment each slice
     also upside down and mirrored, and take the mean of the probabilities. query: voxel (k, j, i); only its slice is
-    predicted, and self-attention maps show where it looks. probabilities: keep those of the labels. replaced: maps in
-    whose place something else comes, see `Replacement`; painted: by title the arrays (D, H, W) from 0 to 1 of those
-    that are "painted" or "erased".
+    predicted, and self-attention maps show where it looks. probabilities: keep those of the labels. channels: record
+    the coefficients over channels, too. replaced: maps in whose place something else comes, see `Replacement`; painted:
+    by title the arrays (D, H, W) from 0 to 1 of those that are "painted" or "erased".
     """
 
     attention: tuple[str, ...] = ()
@@ -35,6 +35,7 @@ class PredictionOptions:
     flips: bool = False
     query: tuple[int, int, int] | None = None
     probabilities: bool = False
+    channels: bool = False
     replaced: tuple[Replacement, ...] = ()
     painted: dict[str, np.ndarray] = field(default_factory=dict, compare=False, metadata=OUTSIDE)
 
@@ -94,6 +95,43 @@ class Canvas:
         return cls(np.zeros(shape, np.uint8), {title: np.zeros(shape, np.float16) for title in titles})
 
 
+@dataclass(frozen=True)
+class Peaks:
+    """What makes a self-attention map absolute, which is recorded relative to its largest coefficient in a slice.
+
+    places: to how many a place looks, among which 1 is shared out; largest: the coefficient by stored index of slices.
+    """
+
+    places: int
+    largest: dict[int, float]
+
+    @property
+    def even(self) -> float:
+        """The coefficient of a place if all places were looked at alike."""
+        return 1 / self.places
+
+
+@dataclass(frozen=True)
+class ChannelMeans:
+    """Coefficients over the channels of a layer.
+
+    means: of each channel, over the slices; of attention of channels to channels it is how much a channel is looked at,
+    and all sum to 1. evenness: of such attention, its entropy as a share of that of even attention; else None.
+    """
+
+    means: tuple[float, ...]
+    evenness: float | None = None
+
+
+@dataclass(frozen=True)
+class AttentionNumbers:
+    """What attention maps do not show, by title: for self-attention maps their peaks, and coefficients over channels,
+    if they were asked for."""
+
+    peaks: dict[str, Peaks] = field(default_factory=dict)
+    channels: dict[str, ChannelMeans] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What a model says about a volume, on the volume's own grid.
@@ -101,8 +139,8 @@ class Prediction:
     stack: the slices of the volume, as the model saw them. label_map: (D, H, W) uint8. attention: title to coefficients
     (D, H, W), float16. probabilities: label to (D, H, W), float16, if asked for; post-processing does not change them.
     seconds: time spent. device: in words. expected_error: stored index of a slice to 1 - the Dice that the network's
-    own probabilities let expect, before post-processing. notices: sentences for the user, such as a fall-back to the
-    CPU.
+    own probabilities let expect, before post-processing. numbers: of the attention. notices: sentences for the user,
+    such as a fall-back to the CPU.
     """
 
     stack: SliceStack
@@ -113,3 +151,4 @@ class Prediction:
     expected_error: dict[int, float]
     notices: tuple[str, ...] = ()
     probabilities: dict[int, np.ndarray] = field(default_factory=dict)
+    numbers: AttentionNumbers = field(default_factory=AttentionNumbers)

@@ -15,7 +15,15 @@ from torch import Tensor, nn
 
 from AttnSegLib.errors import Cancelled, InputError
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.batches import Batch, InputSlices, Plan, check_painted, painted_slices
+from AttnSegLib.inference.batches import (
+    Batch,
+    Gathered,
+    InputSlices,
+    Plan,
+    RecordedNumbers,
+    check_painted,
+    painted_slices,
+)
 from AttnSegLib.inference.cost import VIEWS_WITH_FLIPS
 from AttnSegLib.inference.cpu_lanes import lanes
 from AttnSegLib.inference.cpu_memory import memory_kept
@@ -34,7 +42,7 @@ from AttnSegLib.inference.runner import Runner, is_out_of_memory
 from AttnSegLib.inference.trained_network import check_multiple, trained_network
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.preprocessing import Preprocessing
-from AttnSegLib.networks.attention import AttentionRecorder, attention_maps
+from AttnSegLib.networks.attention import AttentionRecorder, attention_maps, channel_coefficients
 from AttnSegLib.networks.override import AttentionOverride
 from AttnSegLib.networks.replacement import replaced_sentence
 
@@ -140,11 +148,13 @@ class SlicePredictor:
         check_painted(options, stack.volume.voxels.shape)
         plan = Plan.of(stack, options)
         canvas = into or Canvas.blank(stack.volume.voxels.shape, titles)
-        errors: dict[int, float] = {}
+        gathered = Gathered()
         notices: list[str] = []
         with (
             memory_kept(),
-            AttentionRecorder(self.network, titles, plan.point) as recorder,  # first: it shows what was computed
+            AttentionRecorder(
+                self.network, self._recorded(options, titles), plan.point
+            ) as recorder,  # first: it shows what was computed
             AttentionOverride(self.network, options.replaced) as override,
             closing(self._batches(job := _Job(plan, options, recorder, override, watch, notices))) as batches,
         ):
@@ -153,9 +163,8 @@ class SlicePredictor:
             done = 0
             for batch in batches:
                 stored = plan.write(canvas, batch)
-                told = dict(zip(stored, batch.expected_error.tolist(), strict=True))
-                _refuse_nonsense(told)
-                errors.update(told)
+                gathered.take(stored, batch)
+                _refuse_nonsense(gathered.errors)
                 done += len(stored)
                 if watch is not None:
                     watch.finished(stored, done, len(plan.numbers))
@@ -163,9 +172,11 @@ class SlicePredictor:
             canvas.label_map[...] = keep_largest_component(canvas.label_map)
         seconds = time.perf_counter() - begin
         device = self.runner.name
-        return Prediction(
-            stack, canvas.label_map, canvas.attention, seconds, device, errors, tuple(notices), canvas.probabilities
-        )
+        written = (stack, canvas.label_map, canvas.attention, seconds, device, gathered.errors, tuple(notices))
+        return Prediction(*written, canvas.probabilities, gathered.numbers)
+
+    def _recorded(self, options: PredictionOptions, titles: list[str]) -> list[str]:
+        return [*titles, *channel_coefficients(self.network)] if options.channels else titles
 
     def _known_maps(self, titles: Iterable[str]) -> list[str]:
         titles = list(titles)
@@ -231,7 +242,8 @@ class SlicePredictor:
         }
         logits = stack.restore(logits)
         probabilities = probabilities_of(logits) if job.options.probabilities else {}
-        return Batch(slices.numbers, labels_of(logits), maps, probabilities, errors)
+        numbers = RecordedNumbers.of(job.recorder, len(slices.numbers))
+        return Batch(slices.numbers, labels_of(logits), maps, probabilities, errors, numbers)
 
 
 @dataclass(frozen=True, eq=False)

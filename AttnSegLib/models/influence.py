@@ -46,10 +46,13 @@ class MapInfluence:
 
     @property
     def words(self) -> str:
-        """The influence in words, as lists of maps show it."""
-        if self.matters:
-            return f"influence {self.influence:.2f}"
-        return f"influence {self.influence:.3f}: changes next to nothing"
+        """The influence in words, as lists of maps show it, and the weight of what the network adds or subtracts."""
+        said = f"influence {self.influence:.2f}"
+        if not self.matters:
+            said = f"influence {self.influence:.3f}: changes next to nothing"
+        if self.gamma is None:
+            return said
+        return f"{said}; gamma {self.gamma:+.2f}{': subtracted' if self.gamma < 0 else ''}"
 
 
 @dataclass(frozen=True)

@@ -59,31 +59,51 @@ class Mapped:
 
 @dataclass(frozen=True, eq=False)
 class MapSwitchedOff:
-    """A slice was computed with an attention map, and again without it.
+    """Something was computed with an attention map, and again without it.
 
     Args:
         node: the outline without the map.
         title: of the map.
-        index: of the slice, as stored.
-        influence: 1 - Dice of the slice with and without, mean over the labels that are in either; None if none is.
+        index: of the slice, as stored; None for the whole volume.
+        influence: 1 - Dice of the results with and without, mean over the labels that are in either; None if none is.
         change_ml: for each of these labels, by name, mL without the map less mL with it.
+        is_erased: whether the map was erased in a place, and not switched off.
     """
 
     node: SegmentationNode
     title: str
-    index: int
+    index: int | None
     influence: float | None
     change_ml: dict[str, float]
+    is_erased: bool = False
+
+    @property
+    def where(self) -> str:
+        """What was computed."""
+        return "the whole volume" if self.index is None else f"slice {self.index}"
 
     @property
     def sentence(self) -> str:
         """For the user."""
+        without = f"With '{self.title}' erased there," if self.is_erased else f"Without '{self.title}'"
         if self.influence is None:
-            return f"The model finds nothing in slice {self.index}, with '{self.title}' or without."
+            return f"The model finds nothing in {self.where}, with '{self.title}' or without."
         if self.influence == 0:
-            return f"Without '{self.title}' nothing changes in slice {self.index}."
-        changes = ", ".join(f"{name} {change:+z.2f} mL" for name, change in self.change_ml.items())
-        return f"Without '{self.title}' slice {self.index} changes by {self.influence:.3f} (1 - Dice): {changes}."
+            return f"{without} nothing changes in {self.where}."
+        return f"{without} {self.where} changes by {self.influence:.3f} (1 - Dice): {self.changes}."
+
+    @property
+    def measured(self) -> str:
+        """The same beside a map's name."""
+        if self.influence is None:
+            return f"nothing found in {self.where}"
+        changes = f" ({self.changes})" if self.influence else ""
+        return f"{self.influence:.3f} in {self.where}{changes}"
+
+    @property
+    def changes(self) -> str:
+        """Label by label, mL."""
+        return ", ".join(f"{name} {change:+z.2f} mL" for name, change in self.change_ml.items())
 
 
 News = Ready | SlicesDone | Notice | Compared | Checked | JobCancelled | JobFailed | Segmented | Mapped | MapSwitchedOff

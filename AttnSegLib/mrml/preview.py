@@ -1,21 +1,18 @@
-"""What is only looked at: the finished slices of a run while it goes on, and the outline of another result. No Qt."""
+"""What is only looked at: the finished slices of a run while it goes on. No Qt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import slicer
 
-from AttnSegLib.models.card import Label, ModelSpec
-from AttnSegLib.mrml.nodes import color_table, composites, fill_volume_node, nodes_of_class
-from AttnSegLib.mrml.protocols import Node, Scene, Segmentation, SegmentationNode, VolumeNode
-from AttnSegLib.mrml.segmentations import add_plain_segment, new_segmentation_node, tag_of
-from AttnSegLib.mrml.volumes import node_affine, place_beside
+from AttnSegLib.models.card import Label
+from AttnSegLib.mrml.nodes import color_table, composites, fill_volume_node
+from AttnSegLib.mrml.protocols import Node, Scene, VolumeNode
+from AttnSegLib.mrml.volumes import node_affine
 
 _PREVIEW_OPACITY = 0.6
-_OUTLINE = "AttnSeg.outline"  # attribute of the node of outlines, and tag of its segments
-_OUTLINE_COLOR = (0.0, 1.0, 1.0)  # is in no heat map
 
 
 class Preview:
@@ -55,53 +52,6 @@ class Preview:
             if node is not None and node.GetScene() is not None:
                 node.GetScene().RemoveNode(node)
         self._before = []
-
-
-def outline(volume_node: VolumeNode, label_map: np.ndarray, spec: ModelSpec, name: str) -> SegmentationNode:
-    """Show labels (D, H, W) uint8 as outlines in a node of their own, in place of the last ones, until
-    `hide_outlines`. No run of a model writes into its segments."""
-    node = next(_outline_nodes(volume_node.GetScene()), None) or new_segmentation_node(volume_node)
-    node.SetName(name)
-    node.SetAttribute(_OUTLINE, "yes")
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
-    place_beside(node, volume_node)
-    _remove_outlines(node.GetSegmentation())
-    for label in spec.labels:
-        mask = (label_map == label.value).astype(np.uint8)
-        segment_id = add_plain_segment(node, volume_node, mask, f"{label.name} {name}", _OUTLINE_COLOR)
-        node.GetSegmentation().GetSegment(segment_id).SetTag(_OUTLINE, "yes")
-    display = node.GetDisplayNode()
-    display.SetVisibility2DFill(False)
-    display.SetVisibility3D(False)
-    display.SetVisibility(True)
-    return node
-
-
-def has_outlines(scene: Scene) -> bool:
-    """Whether what `outline` shows is seen."""
-    return any(node.GetDisplayNode().GetVisibility() for node in _outline_nodes(scene))
-
-
-def hide_outlines(scene: Scene) -> None:
-    """Take what `outline` shows out of the views."""
-    for node in _outline_nodes(scene):
-        node.GetDisplayNode().SetVisibility(False)
-
-
-def _outline_nodes(scene: Scene) -> Iterator[SegmentationNode]:
-    """Those that are seen or could be."""
-    return (
-        node
-        for node in nodes_of_class(scene, "vtkMRMLSegmentationNode")
-        if node.GetAttribute(_OUTLINE) and node.GetDisplayNode() is not None
-    )
-
-
-def _remove_outlines(segmentation: Segmentation) -> None:
-    """What the user has put beside them stays."""
-    for segment_id in [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]:
-        if tag_of(segmentation.GetSegment(segment_id), _OUTLINE):
-            segmentation.RemoveSegment(segment_id)
 
 
 def _label_colors(scene: Scene, labels: Sequence[Label]) -> Node:

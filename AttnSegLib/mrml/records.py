@@ -69,6 +69,25 @@ def record_slice(node: SegmentationNode, target: Target, volume: Volume, place: 
             _keep(node, segment_id, measure_mask(volume, mask, label, place.axis))
 
 
+@dataclass(frozen=True)
+class _Edited:
+    """As in `measures.Measurable`."""
+
+    id: str
+    name: str
+
+
+def measure_again(node: SegmentationNode, volume_node: VolumeNode, volume: Volume) -> None:
+    """Measure our segments as they are now, since someone has corrected them. volume: what is in its node."""
+    listed, segmentation = check_list(node), node.GetSegmentation()
+    for number in range(segmentation.GetNumberOfSegments()):
+        segment_id, segment = segmentation.GetNthSegmentID(number), segmentation.GetNthSegment(number)
+        if tag_of(segment, _MEASURE):
+            mask = labels_of_segment(node, segment_id, volume_node) > 0
+            edited = _Edited(segment_id, segment.GetName())
+            _keep(node, segment_id, measure_mask(volume, mask, edited, listed.axis if listed else 0))
+
+
 def segment_rows(node: SegmentationNode | None) -> list[SegmentRow]:
     """Our segments that are there now."""
     return [] if node is None else list(_rows(node))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,27 @@ import numpy as np
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.mrml import heat_maps, records, segmentations, volumes
-from AttnSegLib.mrml.news import Mapped, MapSwitchedOff, News, Segmented, Target
-from AttnSegLib.mrml.preview import Preview, outline
+from AttnSegLib.mrml.news import Mapped, News, Segmented, Target
+from AttnSegLib.mrml.preview import Preview
 from AttnSegLib.mrml.protocols import SegmentationNode
 from AttnSegLib.mrml.segmentations import SlicePlace
-from AttnSegLib.networks.replacement import Replacement, replaced_sentence
 from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.job import Job
 from AttnSegLib.worker.messages import Notice, Request, SlicesDone
+
+
+@dataclass(frozen=True, eq=False)
+class KnownLabels:
+    """What was computed of a part of a volume, so that it need not be computed again. mark: of the volume, see
+    `contents_mark`; request: without the maps that came along; labels: (d, h, w) uint8 of its region."""
+
+    mark: volumes.ContentsMark
+    request: Request
+    labels: np.ndarray
+
+    def answer(self, mark: volumes.ContentsMark, request: Request) -> bool:
+        """Whether this is what a request asks for."""
+        return self.mark == mark and self.request == request
 
 
 class Run:
@@ -56,8 +70,15 @@ class Run:
         news: News = answer  # which is news itself, of what needs no scene
         return news
 
+    def known(self) -> KnownLabels | None:
+        """What a later run may need again, asked after the end; None if there is nothing."""
+        return None
+
     def drop(self) -> None:
         """What was shown meanwhile disappears."""
+
+    def let_go(self) -> None:
+        """What was kept of earlier answers is not needed any more."""
 
 
 class ComparisonRun(Run):
@@ -144,18 +165,39 @@ class SliceAgainRun(PredictionRun):
 
 
 class MapsRun(PredictionRun):
-    """Writes the attention maps that it asks for as a heat map, or several as a sequence. region: where they are."""
+    """Writes the attention maps that it asks for as a heat map, or several as a sequence.
 
-    def __init__(self, target: Target, volume: Volume, request: Request, region: Region | None):
+    region: where they are; absolute: whether self-attention is shown so, and not relative to each slice's largest
+    coefficient.
+    """
+
+    def __init__(self, target: Target, volume: Volume, request: Request, region: Region | None, *, absolute: bool):
         super().__init__(target, volume, request)
+        self._absolute = absolute
         self._titles, self._region = request.options.attention, region
+        self._labels: np.ndarray | None = None  # of a part of the volume, which is small
 
-    def finish(self, _answer: Any) -> News:
-        first, node, spec = self._titles[0], self.target.volume_node, self.target.spec
+    def known(self) -> KnownLabels | None:
+        options = self._request.options
+        if self._labels is None or options.query is not None:
+            return None
+        return KnownLabels(
+            self._mark, replace(self._request, options=replace(options, attention=(), channels=False)), self._labels
+        )
+
+    def finish(self, answer: Any) -> News:
+        if self._region is not None:
+            self._labels = self.arrays.label_map[self._region.slices].copy()
+        first, node, spec, numbers = self._titles[0], self.target.volume_node, self.target.spec, answer.numbers
         maps = {title: self.arrays.attention[title] for title in self._titles}
+        for title, peaks in numbers.peaks.items() if self._absolute else ():
+            maps[title] = heat_maps.absolute_coefficients(maps[title], peaks, answer.axis)
+        told = {title: heat_maps.number_attributes(numbers, title, absolute=self._absolute) for title in maps}
         if len(maps) > 1:
-            return Mapped(heat_maps.heat_map_sequence(node, maps, spec, self._region), first)
-        return Mapped(heat_maps.write_heat_map_node(node, maps[first], spec, first, self._region), first)
+            return Mapped(heat_maps.heat_map_sequence(node, maps, spec, self._region, told), first)
+        shown = heat_maps.write_heat_map_node(node, maps[first], spec, first, self._region)
+        heat_maps.set_attributes(shown, told[first])
+        return Mapped(shown, first)
 
 
 class QueryRun(MapsRun):
@@ -165,48 +207,3 @@ class QueryRun(MapsRun):
 
     def follow(self, _slices: SlicesDone) -> list[News]:
         return []
-
-
-class SwitchRun(PredictionRun):
-    """Computes one slice with an attention map, then without it, and outlines the latter. region: the slice."""
-
-    def __init__(self, target: Target, volume: Volume, region: Region, title: str):
-        super().__init__(target, volume, target.asking(region=region))
-        self._region, self._title = region, title
-        self._with: np.ndarray | None = None  # labels of the slice
-
-    def follow(self, _slices: SlicesDone) -> list[News]:
-        return []
-
-    def tell(self, notice: Notice) -> list[News]:
-        """That attention was changed is what was asked for."""
-        return [] if notice.sentence == replaced_sentence(self._request.options.replaced) else [notice]
-
-    def goes_on(self) -> bool:
-        if self._with is not None:
-            return False
-        self._with = self.arrays.label_map[self._region.slices].copy()
-        self.arrays.release()
-        self.job = None
-        self._request = self.target.asking(region=self._region, replaced=(Replacement(self._title),))
-        return True
-
-    def finish(self, answer: Any) -> News:
-        from AttnSegLib.results.metrics import dice  # SimpleITK comes along: Slicer is not to wait for it at its start
-
-        assert self._with is not None  # the first answer
-        index, without = self._region.start[answer.axis], self.arrays.label_map
-        masks = {
-            label: (self._with == label.value, without[self._region.slices] == label.value)
-            for label in self.target.spec.labels
-        }
-        found = {label: pair for label, pair in masks.items() if pair[0].any() or pair[1].any()}
-        change_ml = {label.name: self._added_ml(*pair) for label, pair in found.items()}
-        influence = 1 - float(np.mean([dice(*pair) for pair in found.values()])) if found else None
-        name = f"without {self._title}, slice {index}"
-        node = outline(self.target.volume_node, without, self.target.spec, name)
-        return MapSwitchedOff(node, self._title, index, influence, change_ml)
-
-    def _added_ml(self, before: np.ndarray, after: np.ndarray) -> float:
-        voxels = int(np.count_nonzero(after)) - int(np.count_nonzero(before))
-        return voxels * float(np.prod(self._volume.spacing)) / 1000

@@ -176,13 +176,26 @@ def has_surface(segmentation_node: SegmentationNode) -> bool:
     return segmentation_node.GetSegmentation().ContainsRepresentation(_SURFACE)
 
 
-def add_plain_segment(
-    node: SegmentationNode, volume_node: VolumeNode, mask: np.ndarray, name: str, color: Color
-) -> str:
-    """Add a mask (D, H, W) on the volume's grid as a segment that no run writes into; returns its id."""
+@dataclass(frozen=True, eq=False)
+class PlainSegment:
+    """A segment that no run writes into.
+
+    Args:
+        mask: (d, h, w), on the volume's grid.
+        start: the voxel (k, j, i) of the volume on which the first voxel of the mask lies.
+    """
+
+    name: str
+    color: Color
+    mask: np.ndarray
+    start: tuple[int, int, int] = (0, 0, 0)
+
+
+def add_plain_segment(node: SegmentationNode, volume_node: VolumeNode, plain: PlainSegment) -> str:
+    """Add a segment; returns its id."""
     segmentation = node.GetSegmentation()
-    segment_id = segmentation.AddEmptySegment(segmentation.GenerateUniqueSegmentID(name), name, color)
-    _replace(node, segment_id, _oriented_image(mask, 1, grid_in(node, volume_node)))
+    segment_id = segmentation.AddEmptySegment(segmentation.GenerateUniqueSegmentID(plain.name), plain.name, plain.color)
+    _replace(node, segment_id, _oriented_image(plain.mask, 1, grid_in(node, volume_node), plain.start))
     _refresh(node)
     return segment_id
 
@@ -247,8 +260,10 @@ def grid_in(segmentation_node: SegmentationNode, volume_node: VolumeNode) -> np.
     return np.asarray(np.linalg.inv(slicer.util.arrayFromVTKMatrix(matrix)) @ world_affine(volume_node))
 
 
-def _oriented_image(label_map: np.ndarray, value: int, grid: np.ndarray) -> Any:
-    """The label's mask, as small as it can be, on a grid (4x4, index to mm)."""
+def _oriented_image(
+    label_map: np.ndarray, value: int, grid: np.ndarray, start: tuple[int, int, int] = (0, 0, 0)
+) -> Any:
+    """The label's mask, as small as it can be, on a grid (4x4, index to mm). start: (k, j, i) of its corner there."""
     image = slicer.vtkOrientedImageData()
     image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(grid))
     box = Region.around(label_map, value)
@@ -256,8 +271,9 @@ def _oriented_image(label_map: np.ndarray, value: int, grid: np.ndarray) -> Any:
         image.SetExtent(*_EMPTY)
         image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
         return image
-    k, j, i = box.slices
-    image.SetExtent(i.start, i.stop - 1, j.start, j.stop - 1, k.start, k.stop - 1)
+    bounds = zip(box.start, box.stop, start, strict=True)
+    k, j, i = ((low + first, high + first - 1) for low, high, first in bounds)
+    image.SetExtent(*i, *j, *k)
     mask = np.ascontiguousarray(label_map[box.slices] == value, np.uint8)
     scalars = numpy_support.numpy_to_vtk(mask.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
     image.GetPointData().SetScalars(scalars)

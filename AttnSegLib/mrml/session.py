@@ -18,14 +18,16 @@ from AttnSegLib.mrml.protocols import SegmentationNode
 from AttnSegLib.mrml.runs import (
     CheckRun,
     ComparisonRun,
+    KnownLabels,
     MapsRun,
     QueryRun,
     Run,
     SegmentationRun,
     SliceAgainRun,
-    SwitchRun,
 )
 from AttnSegLib.mrml.segmentations import SlicePlace
+from AttnSegLib.mrml.switching.erasing import Disc
+from AttnSegLib.mrml.switching.switch_run import Switch, SwitchRun
 from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.messages import JobCancelled, JobFailed, Notice, Ready, Result, SlicesDone
 
@@ -45,11 +47,12 @@ class Session(Preparation):
         self._run: Run | None = None
         self._late: list[News] = []  # to be told at the next poll
         self.listeners: list[Callable[[list[News]], None]] = []
-        self._next_query: tuple[Target, str, tuple[int, int, int]] | None = None
+        self._next: Callable[[], None] | None = None  # the last query or erasing that was asked for, while one runs
+        self._known: KnownLabels | None = None  # of the last slice
 
     @property
     def is_busy(self) -> bool:
-        """Whether something runs, but for a query, which gives way."""
+        """Whether something runs, but for what follows a point, which gives way."""
         return self._run is not None and not self._run.gives_way
 
     # what a panel starts
@@ -77,31 +80,53 @@ class Session(Preparation):
         request = target.asking(region=self.slice_region(target, index))
         self._begin(SliceAgainRun(target, self.volume(target.volume_node), request, segmentation, place))
 
-    def show_maps(self, target: Target, titles: Sequence[str], *, whole: bool) -> None:
-        """Compute attention maps for the slice in view, or for the whole volume; several become a sequence."""
+    def show_maps(self, target: Target, titles: Sequence[str], *, whole: bool, absolute: bool = False) -> None:
+        """Compute attention maps for the slice in view, or for the whole volume; several become a sequence. absolute:
+        show self-attention so, and not relative to the largest coefficient of a slice."""
         self._check_idle()
         region = None
         if not whole:
             index = views.slice_in_view(target.volume_node, self.slice_axis(target))
             region = self.slice_region(target, index)
-        request = target.asking(attention=tuple(titles), region=region, flips=False)
-        self._begin(MapsRun(target, self.volume(target.volume_node), request, region))
+        request = target.asking(attention=tuple(titles), region=region, flips=False, channels=True)
+        self._begin(MapsRun(target, self.volume(target.volume_node), request, region, absolute=absolute))
 
-    def query(self, target: Target, title: str, voxel: tuple[int, int, int]) -> None:
+    def query(self, target: Target, title: str, voxel: tuple[int, int, int], *, absolute: bool = False) -> None:
         """Show where a voxel (k, j, i) looks by a self-attention map; while one is computed, the last one asked for
         waits."""
         if self._run is not None:
-            self._next_query = (target, title, voxel)
+            self._next = lambda: self.query(target, title, voxel, absolute=absolute)
             return
         region = self.slice_region(target, voxel[self.slice_axis(target)])
         request = target.asking(attention=(title,), query=voxel, flips=False)
-        self._begin(QueryRun(target, self.volume(target.volume_node), request, region))
+        self._begin(QueryRun(target, self.volume(target.volume_node), request, region, absolute=absolute))
 
-    def switch_off(self, target: Target, title: str) -> None:
-        """Compute the slice in view with an attention map and without it, tell what changes, and outline the latter."""
+    def switch_off(self, target: Target, title: str, *, whole: bool = False) -> None:
+        """Compute the slice in view, or the whole volume, with an attention map and without it, tell what changes, and
+        show the latter."""
         self._check_idle()
-        index = views.slice_in_view(target.volume_node, self.slice_axis(target))
-        self._begin(SwitchRun(target, self.volume(target.volume_node), self.slice_region(target, index), title))
+        region = None
+        if not whole:
+            index = views.slice_in_view(target.volume_node, self.slice_axis(target))
+            region = self.slice_region(target, index)
+        self._begin_switch(target, Switch(title, region))
+
+    def erase(self, target: Target, title: str, disc: Disc) -> None:
+        """The same with an attention map that is erased in a disc of a slice; while one is computed, the last one asked
+        for waits. Nothing happens if the disc lies outside of the volume."""
+        if self._run is not None:
+            self._next = lambda: self.erase(target, title, disc)
+            return
+        axis = self.slice_axis(target)
+        index = disc.slice_of(target.volume_node, axis)
+        if index is not None:
+            region = self.slice_region(target, index)
+            self._begin_switch(target, Switch(title, region, disc.mask(target.volume_node, region)))
+
+    def _begin_switch(self, target: Target, switch: Switch) -> None:
+        run = SwitchRun(target, self.volume(target.volume_node), switch)
+        run.take(self._known)
+        self._begin(run)
 
     def compare(self, target: Target, segmentation: SegmentationNode, reference: SegmentationNode) -> None:
         """Compare our first segment of a segmentation node with the first segment of a reference."""
@@ -124,7 +149,7 @@ class Session(Preparation):
 
     def cancel(self) -> None:
         """Ask what runs to stop; the news tells when it has."""
-        self._next_query = None
+        self._next = None
         if self._run is not None and self._run.job is None:
             self._drop()
             self._late.append(JobCancelled(_NO_JOB))
@@ -170,9 +195,9 @@ class Session(Preparation):
         try:
             if self._run is not None and self._run.job is None:
                 self._run.submit(self._worker)
-            elif self._run is None and self._next_query is not None:
-                waiting, self._next_query = self._next_query, None
-                self.query(*waiting)
+            elif self._run is None and self._next is not None:
+                waiting, self._next = self._next, None
+                waiting()
         except InputError as error:
             self._drop()
             return [JobFailed(_NO_JOB, str(error))]
@@ -188,8 +213,10 @@ class Session(Preparation):
             return run.tell(message)
         if isinstance(message, Result) and run.goes_on():
             return []
-        self._drop()
+        self._run = None
+        run.drop()
         if isinstance(message, JobCancelled | JobFailed):
+            run.let_go()
             return [message]
         return self._finish(run, message)
 
@@ -198,9 +225,11 @@ class Session(Preparation):
             self.learn_speed(run.target, answer)
         try:
             news = run.finish(answer)
+            self._known = run.known() or self._known
         except InputError as error:
             return [JobFailed(answer.job, str(error))]
         finally:
+            run.let_go()
             if run.job is not None:
                 run.job.release()
         notices = answer.notices if isinstance(answer, Result) else ()
@@ -210,8 +239,8 @@ class Session(Preparation):
     def _check_idle(self) -> None:
         if self.is_busy:
             raise InputError("Something is running already; wait or cancel it.")
-        self._next_query = None
-        if self._run is not None:  # a query gives way
+        self._next = None
+        if self._run is not None:  # what follows a point gives way
             self._worker.cancel()
             self._drop()
 
@@ -229,3 +258,4 @@ class Session(Preparation):
         run, self._run = self._run, None
         if run is not None:
             run.drop()
+            run.let_go()

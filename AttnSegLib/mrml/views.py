@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,9 @@ from AttnSegLib.mrml.protocols import PointNode, Scene, VolumeNode
 from AttnSegLib.mrml.volumes import world_affine
 
 Place = tuple[float, float, float]
-_QUERY = "AttnSeg.query"  # attribute of the query point
+QUERY, ERASE = "AttnSeg.query", "AttnSeg.erase"  # attributes of points that the user places
+_ROUNDING = 1e-6  # of places in slices
+_NAMES = {QUERY: "where does this look?", ERASE: "erased here"}
 
 
 def slice_in_view(volume_node: VolumeNode, axis: int) -> int:
@@ -27,8 +30,13 @@ def slice_in_view(volume_node: VolumeNode, axis: int) -> int:
         normal, place = matrix[:3, 2], matrix[:3, 3]
         likeness = abs(float(normal @ step)) / float(np.linalg.norm(step))
         if likeness > best + 1e-3:
-            best, index = likeness, round(float(normal @ (place - first) / (normal @ step)))
+            best, index = likeness, _nearest(float(normal @ (place - first) / (normal @ step)))
     return min(max(index, 0), length - 1)
+
+
+def _nearest(place: float) -> int:
+    """The slice that a view shows; of a place in the middle between two the next one, as VTK takes it."""
+    return math.floor(place + 0.5 + _ROUNDING)
 
 
 def jump_to_slice(volume_node: VolumeNode, axis: int, index: int) -> None:
@@ -60,19 +68,20 @@ def voxel_at(volume_node: VolumeNode, place: Place) -> tuple[int, int, int] | No
     return (k, j, i) if inside else None
 
 
-def query_point(scene: Scene) -> PointNode | None:
-    """The point of which a map shows where it looks; None if there is none."""
+def placed_point(scene: Scene, kind: str = QUERY) -> PointNode | None:
+    """The point that the user places: `QUERY`, of which a map shows where it looks, or `ERASE`, around which attention
+    is erased; None if there is none."""
     points = nodes_of_class(scene, "vtkMRMLMarkupsFiducialNode")
-    return next((node for node in points if node.GetAttribute(_QUERY)), None)
+    return next((node for node in points if node.GetAttribute(kind)), None)
 
 
-def place_query_point(scene: Scene, moved: Callable[[Place], None]) -> PointNode:
+def place_point(scene: Scene, moved: Callable[[Place], None], kind: str = QUERY) -> PointNode:
     """A point that the next click in a view places, and that can be dragged; `moved` gets its place in mm, RAS.
 
     It is not saved with the scene.
     """
-    node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "where does this look?")
-    node.SetAttribute(_QUERY, "yes")
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", _NAMES[kind])
+    node.SetAttribute(kind, "yes")
     node.SetMaximumNumberOfControlPoints(1)
     node.SetControlPointLabelFormat("%N")  # its name, without a number
     node.CreateDefaultDisplayNodes()
@@ -88,9 +97,18 @@ def place_query_point(scene: Scene, moved: Callable[[Place], None]) -> PointNode
     return node
 
 
-def remove_query_point(scene: Scene) -> None:
-    """Take the point away, and the mouse's task to place it; nothing happens if there is none."""
-    node = query_point(scene)
+def point_place(node: PointNode) -> Place | None:
+    """Where a point lies, mm, RAS; None if it has not been placed yet."""
+    if node.GetScene() is None or node.GetNumberOfDefinedControlPoints() == 0:
+        return None
+    place = [0.0, 0.0, 0.0]
+    node.GetNthControlPointPositionWorld(0, place)
+    return place[0], place[1], place[2]
+
+
+def remove_point(scene: Scene, kind: str = QUERY) -> None:
+    """Take a point away, and the mouse's task to place it; nothing happens if there is none."""
+    node = placed_point(scene, kind)
     if node is None:
         return
     interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
@@ -102,7 +120,6 @@ def remove_query_point(scene: Scene) -> None:
 
 
 def _tell(node: PointNode, moved: Callable[[Place], None]) -> None:
-    if node.GetScene() is not None and node.GetNumberOfDefinedControlPoints() > 0:
-        place = [0.0, 0.0, 0.0]
-        node.GetNthControlPointPositionWorld(0, place)
-        moved((place[0], place[1], place[2]))
+    place = point_place(node)
+    if place is not None:
+        moved(place)

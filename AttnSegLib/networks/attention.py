@@ -33,8 +33,11 @@ class AttentionMap(nn.Identity):
         super().__init__()
         self.title = title
 
-    def maps(self, _inputs: tuple[Any, ...], output: Tensor, _query: tuple[float, float] | None) -> Tensor:
-        return output.detach()
+    def maps(
+        self, _inputs: tuple[Any, ...], output: Tensor, _query: tuple[float, float] | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The coefficients, which are absolute."""
+        return output.detach(), None
 
 
 class ShownMap(AttentionMap):
@@ -71,9 +74,12 @@ class SelfAttention(nn.Module):
         """Rows of the attention matrix for some queries (N, P, d): (N, P, h*w), each summing to 1."""
         return torch.softmax(self.scale * q.float() @ k.float().transpose(1, 2), dim=-1)
 
-    def maps(self, inputs: tuple[Any, ...], _output: Tensor, query: tuple[float, float] | None) -> Tensor:
+    def maps(
+        self, inputs: tuple[Any, ...], _output: Tensor, query: tuple[float, float] | None
+    ) -> tuple[Tensor, Tensor | None]:
         """(N, 1, h, w): where the query point looks, or without one how much each place is looked at on average; both
-        relative to their largest value in the slice."""
+        relative to their largest value in the slice, which comes second, (N,). As absolute coefficients they sum to 1
+        over the places of a slice."""
         q, k, _, (height, width) = inputs
         if query is not None:
             row, column = int(query[0] * height), int(query[1] * width)
@@ -81,8 +87,9 @@ class SelfAttention(nn.Module):
             seen = self.rows(q[:, place : place + 1], k)[:, 0]
         else:
             seen = torch.stack([self.rows(part, k).sum(dim=1) for part in q.split(_ROWS, dim=1)]).sum(dim=0)
-        relative = seen / seen.amax(dim=1, keepdim=True)
-        return relative.detach().reshape(-1, 1, height, width)
+            seen = seen / q.shape[1]
+        largest = seen.detach().amax(dim=1)
+        return (seen.detach() / largest[:, None]).reshape(-1, 1, height, width), largest
 
 
 Spatial = AttentionMap | SelfAttention
@@ -103,6 +110,7 @@ class _Recorded(threading.local):
 
     def __init__(self) -> None:
         self.maps: dict[str, Tensor] = {}
+        self.largest: dict[str, Tensor] = {}
         self.vectors: dict[str, Tensor] = {}
 
 
@@ -114,7 +122,8 @@ class AttentionRecorder:
     >>> recorder.maps["gate 0,0"]  # (N, 1, h, w) of the last forward pass of this thread
 
     query: a point (row, column), each in [0, 1), as a share of the slice's height and width; self-attention then gives
-    where that point looks. Coefficients over channels land in `vectors`. With no titles it costs nothing. Raises
+    where that point looks. Coefficients over channels land in `vectors`, and in `largest` (N,) by what maps that are
+    relative have to be multiplied to be absolute. With no titles it costs nothing. Raises
     `InputError` for a title that the network does not have, or a point outside the slice.
     """
 
@@ -137,6 +146,11 @@ class AttentionRecorder:
         return self._recorded.maps
 
     @property
+    def largest(self) -> dict[str, Tensor]:
+        """By title."""
+        return self._recorded.largest
+
+    @property
     def vectors(self) -> dict[str, Tensor]:
         """By title."""
         return self._recorded.vectors
@@ -153,6 +167,8 @@ class AttentionRecorder:
 
     def _record(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         if isinstance(module, Spatial):
-            self.maps[module.title] = module.maps(inputs, output, self._query)
+            self.maps[module.title], largest = module.maps(inputs, output, self._query)
+            if largest is not None:
+                self.largest[module.title] = largest
         elif isinstance(module, ChannelCoefficients):
             self.vectors[module.title] = output.detach()

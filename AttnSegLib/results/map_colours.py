@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 _PERCENTILES = (2.0, 98.0)
 _ENOUGH = 2_000_000  # voxels are enough for the percentiles
-_NARROWEST = 1e-3  # float16 can't resolve smaller steps between 0.5 and 1
+_NARROWEST = 1e-3  # share of the highest: float16 tells no smaller steps
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class MapColours:
         """
         step = max(1, coefficients.size // _ENOUGH)
         low, high = np.percentile(coefficients.ravel()[::step].astype(np.float32), _PERCENTILES)
-        return cls(float(low), max(float(high), float(low) + _NARROWEST), gamma is not None and gamma < 0)
+        narrowest = _NARROWEST * (float(high) or 1.0)
+        return cls(float(low), max(float(high), float(low) + narrowest), gamma is not None and gamma < 0)
 
     def shares(self, coefficients: np.ndarray) -> np.ndarray:
         """The places of coefficients in the colour scale, from 0 to 1; same shape."""
@@ -47,8 +49,13 @@ class MapColours:
     def ends(self) -> tuple[str, str]:
         """The two numbers to print at the dark end and at the bright end of the scale."""
         sign = -1 if self.subtracted else 1
-        return _printed(sign * self.low), _printed(sign * self.high)
+        return self.printed(sign * self.low), self.printed(sign * self.high)
 
+    def printed(self, value: float) -> str:
+        """A coefficient, with as many digits as tell both ends apart."""
+        return f"{value:z.{self.digits}f}"
 
-def _printed(value: float) -> str:
-    return f"{value:z.{3 if abs(value) < 0.1 else 2}f}"
+    @property
+    def digits(self) -> int:
+        """After the point, at least two."""
+        return max(2, 2 - math.floor(math.log10(self.high - self.low)))

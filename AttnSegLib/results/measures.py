@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 
 _SQUARE_IS_INFINITE = 1e150
+
+
+class Measurable(Protocol):
+    """What is measured: a label of a card, or a segment."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -47,13 +56,13 @@ def measure_segments(stack: SliceStack, label_map: np.ndarray, labels: Sequence[
     return tuple(measure_mask(stack.volume, label_map == label.value, label, stack.axes[0]) for label in labels)
 
 
-def measure_mask(volume: Volume, mask: np.ndarray, label: Label, axis: int) -> Measure:
+def measure_mask(volume: Volume, mask: np.ndarray, label: Measurable, axis: int) -> Measure:
     """The measures of one segment.
 
     Args:
         volume: the scan.
         mask: (D, H, W), bool: the voxels of the segment.
-        label: its label.
+        label: its id and name.
         axis: the array axis along which slices are counted.
     """
     others = tuple(other for other in range(3) if other != axis)

@@ -66,6 +66,11 @@ class Overview:
         """The colours of the map with this title."""
         return MapColours.of(self.attention[title], self.gammas.get(title))
 
+    def words_on(self, title: str) -> str:
+        """What stands beside a map: its gamma, too, if it has one."""
+        gamma = self.gammas.get(title)
+        return title if gamma is None else f"{title}, gamma {gamma:+.2f}"
+
 
 @rc_context({"text.parse_math": False})  # else text between two dollars in a card would be set as a formula
 def write_overview(path: Path, overview: Overview) -> None:
@@ -93,7 +98,8 @@ def write_overview(path: Path, overview: Overview) -> None:
     draw_spacing_bar(grid[0, 0], stack)
     grid[0, -1].set_visible(False)
     for row, title in enumerate(["segmentation", *overview.attention]):
-        grid[row, 0].set_ylabel(fill(title, max(9, int(11 * row_height))), fontsize=10)  # slices may be flat
+        letters = max(9, int(11 * row_height))  # slices may be flat
+        grid[row, 0].set_ylabel(fill(overview.words_on(title), letters), fontsize=10)
         if row:
             _draw_bar(grid[row, -1], colours[title])
     grid[-1, -1].set_xlabel("on dark to\nbright image", fontsize=6)

@@ -10,6 +10,7 @@ import numpy as np
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.prediction import Prediction
 from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.results.attention_report import attention_numbers
 from AttnSegLib.results.measures import measure_segments
 from AttnSegLib.results.report import REPORT_FORMAT, compare_with_reference, doubtful_slices, expected_dice, versions
 from AttnSegLib.typed_json import to_json
@@ -60,6 +61,7 @@ def report_of_run(
         "segments": to_json(measure_segments(stack, label_map, spec.labels)),
         "slices_to_check": doubtful_slices(stack, label_map, prediction.expected_error),
         "expected_dice": expected_dice(stack, label_map, prediction.expected_error),
+        "attention_numbers": attention_numbers(spec, prediction),
         "device": prediction.device,
         "versions": versions(),
     }

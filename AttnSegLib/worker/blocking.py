@@ -58,6 +58,7 @@ def _prediction(stack: SliceStack, job: Job, result: Result) -> Prediction:
         result.expected_error,
         result.notices,
         {label: np.array(probability) for label, probability in job.probabilities.items()},
+        result.numbers,
     )
     job.release()
     return prediction

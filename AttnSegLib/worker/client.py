@@ -95,7 +95,8 @@ class Worker:
             for label in request.spec.labels if request.options.probabilities else ():
                 job.probabilities[label.value], probability_blocks[label.value] = job.share(shape, np.float16)
             for title, painted in request.options.painted.items():
-                array, painted_blocks[title] = job.share(painted.shape, np.float32)
+                kind = np.uint8 if painted.dtype == np.uint8 else np.float32  # masks are large enough as they are
+                array, painted_blocks[title] = job.share(painted.shape, kind)
                 array[...] = painted
         except InputError:  # there is not enough memory, so none may be kept for later
             self._forget_voxels()

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args
 
 from AttnSegLib.inference.checks.finding import Finding
-from AttnSegLib.inference.prediction import ComputeOptions, PredictionOptions
+from AttnSegLib.inference.prediction import AttentionNumbers, ComputeOptions, PredictionOptions
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.results.measures import Measure
 from AttnSegLib.results.slices_to_check import SliceToCheck
 from AttnSegLib.typed_json import Between, from_json, to_json
 
-VERSION = 4  # of these messages; two processes of different versions do not talk
+VERSION = 5  # of these messages; two processes of different versions do not talk
 _KIND = "say"
 
 Axis = Annotated[int, Between(0, 2)]
@@ -154,7 +154,7 @@ class Notice:
 @dataclass(frozen=True)
 class Result:
     """The job's arrays are complete. slices: number of slices that were predicted; axis: array axis of the slices;
-    device, notices, expected_error: as in `Prediction`; to_check: the most doubtful slices first."""
+    device, notices, expected_error, numbers: as in `Prediction`; to_check: the most doubtful slices first."""
 
     job: int
     seconds: float
@@ -166,6 +166,7 @@ class Result:
     expected_error: dict[int, float]
     measures: tuple[Measure, ...]
     to_check: tuple[SliceToCheck, ...]
+    numbers: AttentionNumbers = field(default_factory=AttentionNumbers)
 
 
 @dataclass(frozen=True)

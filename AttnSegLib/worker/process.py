@@ -152,6 +152,7 @@ class _Service:
                 expected_error=prediction.expected_error,
                 measures=measure_segments(stack, canvas.label_map, request.spec.labels),
                 to_check=tuple(slices_to_check(canvas.label_map, stack.orientation, prediction.expected_error)),
+                numbers=prediction.numbers,
             )
         )
         del canvas, prediction, options

@@ -84,7 +84,7 @@ def test_the_legend_is_a_small_bar_in_the_corner_of_each_slice_view(heat_map, lo
     from AttnSegLib.mrml import map_display
 
     size = len(look("Red"))
-    map_display.show_heat_map(heat_map, 0.5, 0.15)
+    map_display.show_heat_map(heat_map, map_display.Look(0.5, 0.15))
     for name in ("Red", "Green", "Yellow"):
         top, bottom, left, right = eyes.legend(name)
         assert top > 0
@@ -101,20 +101,51 @@ def test_the_legend_has_the_maps_title_and_labels_where_they_are_true(heat_map):
 
     from AttnSegLib.mrml import map_display
 
-    map_display.show_heat_map(heat_map, 0.5, 0.15)
+    for full_scale in (True, False):
+        map_display.show_heat_map(heat_map, map_display.Look(0.5, 0.15, full_scale))
+        legend, display = slicer.modules.colors.logic().GetColorLegendDisplayNode(heat_map), heat_map.GetDisplayNode()
+        assert legend.GetTitleText() == "gate 1,2"
+        steps = np.linspace(display.GetWindowLevelMin(), display.GetWindowLevelMax(), legend.GetNumberOfLabels())
+        np.testing.assert_allclose(steps, [float(legend.GetLabelFormat() % step) for step in steps], atol=1e-9)
+
+
+def test_faint_coefficients_are_seen_in_their_own_range(volume, spec, look):
+    from AttnSegLib.mrml import map_display
+    from AttnSegLib.mrml.heat_maps import write_heat_map_node
+
+    faint = write_heat_map_node(volume, 0.1 + 0.05 * np.clip(1.2 - BALL / 10, 0, 1), spec, "gate 1,2")
+    contrast = {}
+    for full_scale in (False, True):
+        map_display.show_heat_map(faint, map_display.Look(1.0, 0.0, full_scale))
+        contrast[full_scale] = np.ptp(look("Red")[50:150, 50:150].astype(int))  # without legend and edges
+    assert contrast[False] > 2 * contrast[True]
+
+
+def test_a_step_of_the_threshold_draws_the_map_and_not_the_legend(heat_map, look, eyes):
+    import slicer
+    import vtk
+
+    from AttnSegLib.mrml import map_display
+
+    map_display.show_heat_map(heat_map, map_display.Look(0.5, 0.15))
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(heat_map)
-    assert legend.GetTitleText() == "gate 1,2"
-    steps = np.linspace(0, 1, legend.GetNumberOfLabels())
-    np.testing.assert_allclose(steps, [float(legend.GetLabelFormat() % step) for step in steps], atol=1e-9)
+    before, events = look("Red"), []
+    legend.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: events.append(1))
+    map_display.adjust_heat_map(heat_map, map_display.Look(0.5, 0.6))
+    assert events == []
+    assert changed(before, look("Red")) > 0.01
+    assert eyes.legend("Red") is not None
+    map_display.adjust_heat_map(heat_map, map_display.Look(0.5, 0.6, full_scale=True))
+    assert events  # its numbers are others
 
 
 def test_a_map_is_seen_where_attention_is_above_the_threshold(heat_map, look):
     from AttnSegLib.mrml import map_display
 
     before = look("Red")
-    map_display.show_heat_map(heat_map, 0.5, 0.15)
+    map_display.show_heat_map(heat_map, map_display.Look(0.5, 0.15))
     wide = changed(before, look("Red"))
-    map_display.adjust_heat_map(heat_map, 0.5, 0.9)
+    map_display.adjust_heat_map(heat_map, map_display.Look(0.5, 0.9))
     narrow = changed(before, look("Red"))
     assert 0 < narrow < wide
 
@@ -127,8 +158,8 @@ def test_hiding_brings_back_the_picture_of_before(heat_map, surface, look):
     assert surface.GetScene()
     slicer.util.resetThreeDViews()
     before = {name: look(name) for name in VIEWS}
-    map_display.show_heat_map(heat_map, 0.5, 0.15)
-    map_display.show_volume_rendering(heat_map, 0.5, 0.15)
+    map_display.show_heat_map(heat_map, map_display.Look(0.5, 0.15))
+    map_display.show_volume_rendering(heat_map, map_display.Look(0.5, 0.15))
     assert all(changed(before[name], look(name)) > 0.01 for name in VIEWS)
     map_display.hide_heat_maps(slicer.mrmlScene)
     assert [name for name in VIEWS if changed(before[name], look(name))] == []
@@ -152,17 +183,17 @@ def test_volume_rendering_leaves_the_surface_visible_and_follows_the_sliders(hea
     from AttnSegLib.mrml import map_display, views
 
     assert surface.GetScene()
-    map_display.show_heat_map(heat_map, 0.5, 0.15)
+    map_display.show_heat_map(heat_map, map_display.Look(0.5, 0.15))
     views.reset_3d_views()
     bare = look("3D")
-    map_display.show_volume_rendering(heat_map, 0.5, 0.15)
+    map_display.show_volume_rendering(heat_map, map_display.Look(0.5, 0.15))
     mist = look("3D")
     assert changed(bare, mist) > 0.02  # something is seen around it
     assert green(mist).sum() > 0.8 * green(bare).sum()
-    map_display.adjust_heat_map(heat_map, 0.5, 0.95)
+    map_display.adjust_heat_map(heat_map, map_display.Look(0.5, 0.95))
     high = look("3D")
     assert changed(bare, high) < changed(bare, mist)
-    map_display.adjust_heat_map(heat_map, 0.0, 0.15)
+    map_display.adjust_heat_map(heat_map, map_display.Look(0.0, 0.15))
     assert changed(bare, look("3D")) < 0.001
 
 
@@ -172,8 +203,8 @@ def test_opacity_in_3d_has_no_jump_for_which_tables_of_colours_are_too_short(hea
 
     from AttnSegLib.mrml import map_display
 
-    map_display.show_heat_map(heat_map, 0.6, threshold)
-    map_display.show_volume_rendering(heat_map, 0.6, threshold)
+    map_display.show_heat_map(heat_map, map_display.Look(0.6, threshold))
+    map_display.show_volume_rendering(heat_map, map_display.Look(0.6, threshold))
     logic = slicer.modules.volumerendering.logic()
     look = logic.GetFirstVolumeRenderingDisplayNode(heat_map).GetVolumePropertyNode().GetVolumeProperty()
     points = [[0.0] * 4 for _ in range(look.GetScalarOpacity().GetSize())]
@@ -191,10 +222,10 @@ def test_another_map_takes_the_place_of_the_one_before(volume, spec, heat_map):
     from AttnSegLib.mrml import map_display
     from AttnSegLib.mrml.heat_maps import write_heat_map_node
 
-    map_display.show_heat_map(heat_map, 0.5, 0.15)
-    map_display.show_volume_rendering(heat_map, 0.5, 0.15)
+    map_display.show_heat_map(heat_map, map_display.Look(0.5, 0.15))
+    map_display.show_volume_rendering(heat_map, map_display.Look(0.5, 0.15))
     other = write_heat_map_node(volume, np.ones(SHAPE), spec, "gate 0,0")
-    map_display.show_heat_map(other, 0.5, 0.15)
+    map_display.show_heat_map(other, map_display.Look(0.5, 0.15))
     assert map_display.shown_heat_map(slicer.mrmlScene) is other
     assert not map_display.is_rendered(heat_map)
     assert map_display.is_rendered(other)
@@ -205,6 +236,31 @@ def test_another_map_takes_the_place_of_the_one_before(volume, spec, heat_map):
 def test_the_query_points_label_is_its_name(scene):
     from AttnSegLib.mrml import views
 
-    point = views.place_query_point(scene, lambda _: None)
+    point = views.place_point(scene, lambda _: None)
     point.AddControlPointWorld([1.0, 2.0, 3.0])
     assert point.GetNthControlPointLabel(0) == "where does this look?"
+
+
+def test_a_result_without_a_map_is_seen_with_what_it_gains_and_loses(volume, spec, look):
+    import slicer
+
+    from AttnSegLib.images.orientation import Region
+    from AttnSegLib.mrml.switching.outlines import OtherResult, hide_outlines, show_other_result
+
+    bare = {name: look(name) for name in VIEWS}
+    box = Region((4, 4, 4), (20, 20, 20))
+    with_it, without = np.zeros((2, 16, 16, 16), np.uint8)
+    with_it[:, 4:12, 2:10] = without[:, 4:12, 6:14] = spec.labels[0].value
+    show_other_result(volume, spec, OtherResult("without it", box, with_it, without))
+    picture = look("Red").astype(int)
+    red, green, blue = (picture[..., channel] for channel in range(3))
+    gained, lost = (green > red + 40) & (green > blue + 40), (red > green + 40) & (blue > green + 40)
+    cyan = (np.minimum(green, blue) > red + 100).sum()
+    assert gained.sum() == pytest.approx(lost.sum(), rel=0.1)
+    assert gained.sum() > 500
+    assert 50 < cyan < gained.sum()  # a line
+    grey = picture[~gained & ~lost]
+    assert (np.ptp(grey, axis=1) < 10).mean() > 0.9  # what stays, and the rest of the scan
+    assert changed(bare["3D"], look("3D")) == 0
+    hide_outlines(slicer.mrmlScene)
+    assert [name for name in VIEWS if changed(bare[name], look(name))] == []

@@ -71,15 +71,16 @@ def test_the_preview_survives_a_scene_that_is_closed(scene, volume, spec):
     preview.remove()
 
 
-def test_a_heat_map_lies_on_the_volume_with_a_fixed_range(scene, volume, spec):
+def test_a_heat_map_lies_on_the_volume(scene, volume, spec):
     import slicer
 
-    from AttnSegLib.mrml import heat_maps, volumes
+    from AttnSegLib.mrml import heat_maps, map_display, volumes
 
     coefficients = np.linspace(0, 0.5, np.prod(SHAPE)).reshape(SHAPE).astype(np.float16)
     node = heat_maps.write_heat_map_node(volume, coefficients, spec, "gate 0,1")
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), coefficients.astype(np.float32))
     np.testing.assert_allclose(volumes.node_affine(node), volumes.node_affine(volume), rtol=1e-14)
+    map_display.show_heat_map(node, map_display.Look(0.5, 0.5, full_scale=True))
     display = node.GetDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0, 1)
     assert not display.GetAutoWindowLevel()
@@ -111,7 +112,7 @@ def test_showing_and_hiding_heat_maps(scene, volume, spec):
     from AttnSegLib.mrml import heat_maps, map_display
 
     node = heat_maps.write_heat_map_node(volume, np.ones(SHAPE), spec, "gate 0,1")
-    map_display.show_heat_map(node, 0.7, 0.25)
+    map_display.show_heat_map(node, map_display.Look(0.7, 0.25, full_scale=True))
     assert {c.GetForegroundVolumeID() for c in composites(scene)} == {node.GetID()}
     assert {c.GetForegroundOpacity() for c in composites(scene)} == {0.7}
     assert node.GetDisplayNode().GetApplyThreshold()
@@ -138,8 +139,8 @@ def test_all_maps_are_a_sequence_in_order(scene, volume, spec):
     assert slicer.util.arrayFromVolume(sequence.GetNthDataNode(2)).max() == 0.5
     assert count(scene, "vtkMRMLScalarVolumeNode") == 3  # the scan, the single map, and what follows the sequence
     assert slicer.util.arrayFromVolume(single).max() == 1
+    map_display.show_heat_map(shown, map_display.Look(0.5, 0.1, full_scale=True))
     assert shown.GetDisplayNode().GetWindowLevelMax() == 1
-    map_display.show_heat_map(shown, 0.5, 0.1)
     map_display.hide_heat_maps(scene)
     assert composites(scene)[0].GetForegroundVolumeID() is None
 
@@ -150,7 +151,7 @@ def test_a_step_shows_another_map_under_its_own_name(volume, spec):
     from AttnSegLib.mrml import heat_maps, map_display
 
     shown = heat_maps.heat_map_sequence(volume, {f"gate 0,{n}": np.full(SHAPE, n / 4) for n in range(3)}, spec)
-    map_display.show_heat_map(shown, 0.5, 0.1)
+    map_display.show_heat_map(shown, map_display.Look(0.5, 0.1))
     heat_maps.map_browser(shown).SetSelectedItemNumber(2)
     map_display.name_seen_map(shown)
     assert slicer.util.arrayFromVolume(shown).max() == 0.5
@@ -192,9 +193,9 @@ def test_volume_rendering_needs_its_module(volume, spec, monkeypatch):
 
     monkeypatch.delattr(slicer.modules, "volumerendering")
     node = heat_maps.write_heat_map_node(volume, np.ones(SHAPE), spec, "gate 0,1")
-    map_display.show_heat_map(node, 0.5, 0.1)
+    map_display.show_heat_map(node, map_display.Look(0.5, 0.1))
     with pytest.raises(InputError, match="not there in this application"):
-        map_display.show_volume_rendering(node, 0.5, 0.1)
+        map_display.show_volume_rendering(node, map_display.Look(0.5, 0.1))
     map_display.hide_heat_maps(node.GetScene())
 
 
@@ -227,8 +228,8 @@ def test_a_query_point_tells_its_place_and_goes_without_trace(scene, volume):
 
     told = []
     before = scene.GetNumberOfNodes()
-    point = views.place_query_point(scene, told.append)
-    assert views.query_point(scene) is point
+    point = views.place_point(scene, told.append)
+    assert views.placed_point(scene) is point
     interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     place = (volumes.world_affine(volume) @ [4, 2, 1, 1])[:3]
@@ -236,7 +237,18 @@ def test_a_query_point_tells_its_place_and_goes_without_trace(scene, volume):
     assert views.voxel_at(volume, told[-1]) == (1, 2, 4)
     point.SetNthControlPointPositionWorld(0, [9999.0, 0.0, 0.0])
     assert views.voxel_at(volume, told[-1]) is None
-    views.remove_query_point(scene)
+    views.remove_point(scene)
     assert scene.GetNumberOfNodes() == before
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform  # the next click places nothing
-    views.remove_query_point(scene)
+    views.remove_point(scene)
+
+
+def test_between_two_slices_it_is_the_one_that_the_view_draws(volume):
+    import slicer
+
+    from AttnSegLib.mrml import views, volumes
+
+    for between in (1.5, 2.5):
+        middle = volumes.world_affine(volume) @ [0, 0, between, 1]
+        slicer.vtkMRMLSliceNode.JumpAllSlices(volume.GetScene(), *middle[:3].tolist(), 0)
+        assert views.slice_in_view(volume, 0) == between + 0.5

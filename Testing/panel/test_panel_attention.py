@@ -32,6 +32,7 @@ def test_a_map_of_the_slice_in_view_becomes_the_foreground(widget, ui, worker, a
     assert red.GetForegroundOpacity() == pytest.approx(0.5)
     ui.opacitySlider.value = 0.8
     assert red.GetForegroundOpacity() == pytest.approx(0.8)
+    ui.fullScaleBox.click()
     ui.thresholdSlider.value = 0.4
     assert shown.GetDisplayNode().GetLowerThreshold() == pytest.approx(0.4)
     ui.hideMapsButton.click()
@@ -161,6 +162,7 @@ def test_the_text_says_the_influence_of_the_map_that_is_seen(widget, ui):
 
 def test_the_text_follows_the_threshold(widget, ui):
     show_map(widget)
+    ui.fullScaleBox.click()
     ui.thresholdSlider.value = 0.6
     assert "from 0.60 up" in words(ui.attentionLabel)
 
@@ -249,7 +251,7 @@ def test_the_query_button_is_up_when_the_point_is_gone(widget, ui):
 
     give_self_attention(widget)
     ui.queryButton.click()
-    views.remove_query_point(slicer.mrmlScene)
+    views.remove_point(slicer.mrmlScene)
     widget.panel.refresh()
     assert not ui.queryButton.checked
     ui.queryButton.click()

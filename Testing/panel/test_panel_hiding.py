@@ -1,7 +1,18 @@
 """What hides attention maps hides all that belongs to them: legend, rendering, texts, the choice."""
 
 import pytest
-from panel_at_work import legend_of, pick, rendering_of, show_all_maps, show_map, shown_map, words
+from panel_at_work import (
+    finish,
+    legend_of,
+    outline_node,
+    pick,
+    rendering_of,
+    segmented,
+    show_all_maps,
+    show_map,
+    shown_map,
+    words,
+)
 
 
 def press_hide(widget):
@@ -77,6 +88,7 @@ def test_a_map_of_a_loaded_scene_obeys_sliders_and_hide(widget, ui, tmp_path):
     widget.initializeParameterNode()
     shown = shown_map()
     assert words(ui.attentionLabel).startswith("gate 1,2")
+    ui.fullScaleBox.click()
     ui.thresholdSlider.value = 0.7
     assert shown.GetDisplayNode().GetLowerThreshold() == pytest.approx(0.7)
     ui.hideMapsButton.click()
@@ -89,3 +101,46 @@ def test_a_map_of_a_model_that_is_not_here_stays(widget, ui):
     widget.panel.refresh()
     assert shown_map() is shown
     assert ui.hideMapsButton.enabled
+
+
+def has_fill(segmentation):
+    return bool(segmentation.GetDisplayNode().GetVisibility2DFill())
+
+
+def test_a_map_is_seen_inside_of_the_organ_and_hide_brings_the_fill_back(widget, ui):
+    import slicer
+
+    segmentation = segmented(widget)
+    plain = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "outlines by hand")
+    plain.CreateDefaultDisplayNodes()
+    plain.GetDisplayNode().SetVisibility2DFill(False)
+    show_map(widget)
+    assert not has_fill(segmentation)
+    assert segmentation.GetDisplayNode().GetVisibility2DOutline()
+    show_map(widget, "gate 0,1")
+    ui.hideMapsButton.click()
+    assert has_fill(segmentation)
+    assert not has_fill(plain)
+
+
+def test_a_new_segmentation_leaves_the_map_visible(widget, ui):
+    import slicer
+
+    show_map(widget)
+    segmentation = segmented(widget)
+    assert not has_fill(segmentation)
+    for name in ("Red", "Green", "Yellow"):
+        slicer.mrmlScene.GetNodeByID(f"vtkMRMLSliceCompositeNode{name}").SetForegroundVolumeID(None)  # by hand
+    widget.panel.refresh()
+    ui.hideMapsButton.click()
+    assert has_fill(segmentation)
+
+
+def test_what_is_gained_and_lost_stays_filled(widget, ui):
+    show_map(widget)
+    ui.switchButton.click()
+    finish(widget)
+    show_map(widget)
+    ui.switchButton.click()
+    finish(widget)
+    assert has_fill(outline_node())

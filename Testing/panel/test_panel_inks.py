@@ -44,6 +44,29 @@ def test_the_ink_follows_the_style(widget, ui):
     assert inks.DARK["error"] in ui.statusLabel.text
 
 
+def test_a_change_of_style_while_the_panel_is_open_is_noticed(widget, ui, worker):
+    import qt
+
+    from AttnSegLib.inference.checks.finding import Finding
+    from AttnSegLib.worker import messages
+
+    inks = sys.modules["AttnSegPanel.inks"]
+    widget.panel.session.check()
+    worker.say(messages.Checked(worker.job.number, (Finding("torch", False, "is missing", "get it"),)))
+    widget.panel.poll()
+    widget.panel.say("It failed.", is_error=True)
+    labels = (ui.statusLabel, ui.preflightLabel, ui.setupLabel)
+    for old, new, background in ((inks.LIGHT, inks.DARK, "#323232"), (inks.DARK, inks.LIGHT, "#f7f7f7")):
+        for label in labels:
+            palette = label.palette
+            palette.setColor(qt.QPalette.Window, qt.QColor(background))
+            label.setPalette(palette)
+        widget.panel.poll()
+        for label in labels:
+            assert any(ink in label.text for ink in new.values()), label.name
+            assert not any(ink in label.text for ink in old.values()), label.name
+
+
 def test_no_other_colours_are_written():
     for path in (MODULE.parent / "AttnSegPanel").glob("*.py"):
         assert path.name == "inks.py" or "color:#" not in path.read_text(encoding="utf-8"), path

@@ -3,6 +3,7 @@
 import numpy as np
 from panel_at_work import MODEL, SHAPE, a_block, pick, said, segmented, voxels_of
 
+from AttnSegLib.mrml import records
 from AttnSegLib.results import metrics
 from AttnSegLib.worker import messages
 
@@ -136,3 +137,46 @@ def test_a_slice_of_another_plane_is_not_done_again(widget, ui, worker):
     ui.redoButton.click()
     assert "slices of another plane" in said(widget)
     assert len(worker.requests) == 1
+
+
+def corrected(segmentation, a_node, to):
+    """Painted in the Segment Editor."""
+    import slicer
+
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[2, 10:20, 10:to] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, "left_atrium", a_node)
+
+
+def shown_ml(ui):
+    return ui.measureTable.item(0, 1).text()
+
+
+def test_what_was_corrected_by_hand_is_measured_again_when_the_panel_is_seen(widget, ui, a_node, monkeypatch):
+    segmentation = segmented(widget)
+    assert shown_ml(ui) == "12.3"
+    assert widget.panel.result._rows()[0][4] == "3"
+    measured = []
+    again = records.measure_again
+    monkeypatch.setattr(records, "measure_again", lambda *what: measured.append(1) or again(*what))
+    for to in (20, 30):  # strokes
+        corrected(segmentation, a_node, to)
+        widget.panel.poll()
+    assert measured == []
+    widget.enter()
+    assert shown_ml(ui) == "4.0"  # 200 voxels of 0.02 mL
+    assert widget.panel.result._rows()[0][4] == "1"
+    widget.panel.refresh()
+    assert len(measured) == 1
+    segmented(widget)
+    assert shown_ml(ui) == "12.3"
+
+
+def test_without_its_volume_the_last_measures_stay(widget, ui, a_node):
+    import slicer
+
+    segmentation = segmented(widget)
+    corrected(segmentation, a_node, 20)
+    slicer.mrmlScene.RemoveNode(a_node)
+    widget.enter()
+    assert shown_ml(ui) == "12.3"

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from panel_at_work import SHAPE, finish, pick, said, segmented, show_all_maps, show_map, voxels_of
+from panel_at_work import SHAPE, finish, outline_node, pick, said, segmented, show_all_maps, voxels_of
+from panel_at_work import show_map as show_map_of
 
 from AttnSegLib.networks.replacement import Replacement, replaced_sentence
 from AttnSegLib.worker import messages
@@ -23,35 +24,60 @@ def slice_asked_for(worker):
     return region.start[0]
 
 
-def switch_off(widget, with_it=WITH, without=WITHOUT):
-    """Press the button, and let both answers come."""
+def show_map(widget, title="gate 1,2", with_it=WITH):
+    """A map in the views, and what the model says with it."""
+    every_slice = np.zeros(SHAPE, np.uint8)
+    every_slice[:, *with_it] = 1
+    return show_map_of(widget, title, every_slice)
+
+
+def answer(widget, with_it=WITH, without=WITHOUT):
+    """Let all answers come that are waited for."""
     worker = widget.panel.session._worker
+    while worker.is_busy:
+        where = without if worker.requests[-1].options.replaced else with_it
+        finish(widget, labels(slice_asked_for(worker), where))
+
+
+def switch_off(widget, with_it=WITH, without=WITHOUT):
+    """Press the button, and let the answers come."""
     widget.ui.switchButton.click()
-    for where in (with_it, without):
-        worker.finish(labels(slice_asked_for(worker), where))
-        widget.panel.poll()
+    answer(widget, with_it, without)
 
 
-def outline_node():
-    import slicer
+def look_elsewhere(a_node):
+    """Another slice in view than that of which the map was computed."""
+    from AttnSegLib.mrml import views
 
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    found = [node for node in nodes if node.GetName().startswith("without ")]
-    assert len(found) <= 1
-    return found[0] if found else None
+    views.jump_to_slice(a_node, 0, 5)
 
 
 def is_seen(node):
     return bool(node.GetDisplayNode().GetVisibility())
 
 
-def test_the_slice_in_view_is_computed_with_the_map_and_without_it(widget, worker):
+def test_the_slice_in_view_is_computed_with_the_map_and_without_it(widget, worker, a_node):
     show_map(widget)
+    look_elsewhere(a_node)
     switch_off(widget)
+    assert slice_asked_for(worker) == 5
     _, whole, without = (request.options for request in worker.requests)
     assert whole.region == without.region
     assert (whole.replaced, without.replaced) == ((), (Replacement("gate 1,2"),))
     assert not widget.panel.session.is_busy
+
+
+def test_what_is_known_of_the_slice_with_the_map_is_not_computed_again(widget, worker, a_node):
+    import slicer
+
+    show_map(widget)
+    for _ in range(2):  # known from the map, then from the last switch
+        switch_off(widget)
+        assert "changes by 0.333" in said(widget)
+    assert [request.options.replaced for request in worker.requests] == [(), *2 * [(Replacement("gate 1,2"),)]]
+    slicer.util.updateVolumeFromArray(a_node, slicer.util.arrayFromVolume(a_node) + 1)
+    switch_off(widget)
+    assert [bool(request.options.replaced) for request in worker.requests[3:]] == [False, True]
 
 
 def test_one_sentence_says_what_changed(widget, worker):
@@ -69,23 +95,25 @@ def test_one_sentence_says_what_changed(widget, worker):
     ],
 )
 def test_where_there_is_no_change_the_sentence_says_so(widget, worker, where, sentence):
-    show_map(widget)
+    show_map(widget, with_it=where)
     switch_off(widget, where, where)
     assert said(widget) == sentence.format(index=slice_asked_for(worker))
 
 
 def test_labels_that_are_in_neither_do_not_count(widget, ui, parameters):
     parameters.modelId = "anunet-abdomen-mr"
-    show_map(widget, "gate 0,1")
-    ui.switchButton.click()
     worker = widget.panel.session._worker
-    one_slice = worker.requests[-1].options.region.slices  # (6, 1, 48) voxels of 0.02 mL
-    for to, second in ((10, 0), (5, 2)):
+
+    def both(to, second):
         label_map = np.zeros(SHAPE, np.uint8)
-        label_map[one_slice][:, :, :to] = 1
-        label_map[one_slice][:, :, 40:42] = second
-        worker.finish(label_map)
-        widget.panel.poll()
+        label_map[:, :, :to] = 1
+        label_map[:, :, 40:42] = second
+        return label_map  # whose slices have 6 voxels of 0.02 mL in a row
+
+    show_map_of(widget, "gate 0,1", both(10, 0))
+    ui.switchButton.click()
+    worker.finish(both(5, 2))
+    widget.panel.poll()
     names = [label.name for label in widget.panel.spec.labels]
     assert said(widget).endswith(f"by 0.667 (1 - Dice): {names[0]} -0.60 mL, {names[1]} +0.24 mL.")
 
@@ -99,12 +127,35 @@ def test_the_result_without_the_map_is_an_outline_of_its_own(widget, worker, a_n
     assert node.GetName() == f"without gate 1,2, slice {index}"
     assert node is not widget.panel.parameters.segmentation
     segmentation = node.GetSegmentation()
-    assert segmentation.GetNumberOfSegments() == 1
-    assert segmentation.GetNthSegment(0).GetName() == f"Left atrium without gate 1,2, slice {index}"
+    name = f"without gate 1,2, slice {index}"
+    assert [segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())] == [
+        f"{what} {name}" for what in ("Left atrium", "gained", "lost")
+    ]
     found = slicer.util.arrayFromSegmentBinaryLabelmap(node, segmentation.GetNthSegmentID(0), a_node)
     assert np.array_equal(found, labels(index, WITHOUT))
     assert is_seen(node)
-    assert not node.GetDisplayNode().GetVisibility2DFill()
+
+
+def test_what_is_gained_and_lost_has_colours_of_its_own(widget, worker, a_node):
+    import slicer
+
+    other = (slice(0, 10), slice(5, 15))
+    show_map(widget)
+    switch_off(widget, WITH, other)
+    index, node = slice_asked_for(worker), outline_node()
+    display = node.GetDisplayNode()
+    found = {}
+    for what in ("Left atrium", "gained", "lost"):
+        segment_id = f"{what} {node.GetName()}"
+        found[what] = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, a_node)
+        is_filled = what != "Left atrium"
+        assert display.GetSegmentVisibility2DFill(segment_id) == is_filled
+        assert display.GetSegmentVisibility2DOutline(segment_id) != is_filled
+    assert np.array_equal(found["Left atrium"], labels(index, other))
+    assert np.array_equal(found["gained"], labels(index, (slice(0, 10), slice(10, 15))))
+    assert np.array_equal(found["lost"], labels(index, WITHOUT))
+    colors = {tuple(node.GetSegmentation().GetSegment(f"{what} {node.GetName()}").GetColor()) for what in found}
+    assert len(colors) == 3
 
 
 def test_the_segmentation_stays_as_it_is_and_apply_leaves_the_outline(widget, a_node):
@@ -122,7 +173,7 @@ def test_the_segmentation_stays_as_it_is_and_apply_leaves_the_outline(widget, a_
     assert segments_of(outline_node()) == [*ids, "left_atrium"]
     switch_off(widget)
     assert "left_atrium" in segments_of(outline_node())
-    assert len(segments_of(outline_node())) == 2
+    assert len(segments_of(outline_node())) == 4
 
 
 def segments_of(node):
@@ -177,7 +228,6 @@ def test_without_a_map_in_view_there_is_nothing_to_switch_off(widget, ui):
 def test_a_map_that_cannot_be_switched_off_is_told(widget, ui, worker):
     show_map(widget)
     ui.switchButton.click()
-    finish(widget)
     worker.say(messages.JobFailed(worker.job.number, "'gate 1,2' is only shown."))
     widget.panel.poll()
     assert "'gate 1,2' is only shown." in said(widget)
@@ -186,8 +236,9 @@ def test_a_map_that_cannot_be_switched_off_is_told(widget, ui, worker):
 
 
 @pytest.mark.parametrize("answers", [0, 1])
-def test_cancel_leaves_everything_as_it_was(widget, ui, worker, answers):
+def test_cancel_leaves_everything_as_it_was(widget, ui, worker, a_node, answers):
     show_map(widget)
+    look_elsewhere(a_node)
     ui.switchButton.click()
     for _ in range(answers):
         finish(widget)
@@ -203,6 +254,7 @@ def test_a_volume_that_changes_between_the_answers_ends_it(widget, ui, a_node):
     import slicer
 
     show_map(widget)
+    look_elsewhere(a_node)
     ui.switchButton.click()
     finish(widget)
     slicer.util.updateVolumeFromArray(a_node, np.zeros(SHAPE, np.int16))
@@ -214,7 +266,6 @@ def test_a_volume_that_changes_between_the_answers_ends_it(widget, ui, a_node):
 def test_other_notices_are_told_and_not_that_attention_was_changed(widget, ui, worker):
     show_map(widget)
     ui.switchButton.click()
-    finish(widget)
     changed = replaced_sentence([Replacement("gate 1,2")])
     worker.say(messages.Notice(worker.job.number, changed))
     worker.finish(notices=(changed, "Went on with the CPU."))

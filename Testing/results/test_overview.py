@@ -149,7 +149,8 @@ def test_each_map_has_a_bar_with_its_own_range(tmp_path, a_stack, label_map, dra
     write_overview(tmp_path / "a.png", Overview("", a_stack, label_map, (RED,), maps, gammas=gammas))
     bars = [axes for axes in drawn[0].axes if axes.get_ylabel() in ("coefficient", "subtracted")]
     printed = [[tick.get_text() for tick in bar.get_yticklabels()] for bar in bars]
-    assert printed == [["0.032", "0.15"], ["-0.032", "-0.15"]]
+    assert "step, gamma -0.40" in [axes.get_ylabel().replace("\n", " ") for axes in drawn[0].axes]
+    assert printed == [["0.032", "0.148"], ["-0.032", "-0.148"]]
 
 
 def test_a_query_is_drawn_in_its_slice_alone(a_stack, label_map):

@@ -99,7 +99,7 @@ def test_the_range_is_the_maps_own():
     colours = MapColours.of(values)
     assert (colours.low, colours.high) == (pytest.approx(0.204, abs=1e-3), pytest.approx(0.396, abs=1e-3))
     assert colours.shares(np.array([0.0, 0.3, 1.0])).tolist() == pytest.approx([0, 0.5, 1], abs=0.01)
-    assert colours.ends == ("0.20", "0.40")
+    assert colours.ends == ("0.204", "0.396")
 
 
 def test_a_map_that_is_the_same_everywhere_has_colours_too():
@@ -108,10 +108,16 @@ def test_a_map_that_is_the_same_everywhere_has_colours_too():
     assert np.isfinite(colours.shares(np.array([0.5]))).all()
 
 
+def test_small_coefficients_are_told_apart():
+    colours = MapColours.of(np.linspace(1e-4, 3e-4, 101))
+    assert colours.ends == ("0.000104", "0.000296")
+    assert MapColours(0, 1).ends == ("0.00", "1.00")
+
+
 def test_what_is_subtracted_is_cold():
     warm, cold = (MapColours.of(np.linspace(0, 0.2, 101, dtype=np.float16), gamma) for gamma in (0.3, -0.3))
     assert (warm.subtracted, cold.subtracted) == (False, True)
-    assert (warm.ends, cold.ends) == (("0.004", "0.20"), ("-0.004", "-0.20"))
+    assert (warm.ends, cold.ends) == (("0.004", "0.196"), ("-0.004", "-0.196"))
     for colours, sign in ((warm, 1), (cold, -1)):
         red, _, blue = np.moveaxis(scale_over_grey(colours)[16:48], -1, 0)
         assert (sign * (red - blue)).mean() > 0.1

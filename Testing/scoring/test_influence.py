@@ -85,7 +85,9 @@ def test_the_card_has_means_over_patients_in_order_of_influence(tmp_path):
     assert (facts.together.influence, facts.cases, facts.every) == (0.4, ("case of a", "case of b"), 3)
     assert [m.matters for m in facts.maps] == [True, False]
     assert facts.maps[0].words == "influence 0.30"
-    assert facts.maps[1].words == "influence 0.002: changes next to nothing"
+    assert facts.maps[1].words == "influence 0.002: changes next to nothing; gamma -0.50: subtracted"
+    weighed = [replace(facts.maps[0], gamma=gamma).words for gamma in (0.071, -0.05)]
+    assert weighed == ["influence 0.30; gamma +0.07", "influence 0.30; gamma -0.05: subtracted"]
 
 
 @pytest.mark.parametrize(

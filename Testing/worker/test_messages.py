@@ -12,7 +12,7 @@ from worker_at_work import nothing_is_left_in_shared_memory as nothing_is_left_i
 
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.inference.checks.finding import Finding
-from AttnSegLib.inference.prediction import ComputeOptions, PredictionOptions
+from AttnSegLib.inference.prediction import AttentionNumbers, ChannelMeans, ComputeOptions, Peaks, PredictionOptions
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.results.measures import Measure
 from AttnSegLib.results.slices_to_check import SliceToCheck
@@ -55,6 +55,7 @@ EVERY = [
         {0: 0.25, 8: 1.0},
         (Measure("a", "A", 1.5, 2, None, None, (0.0, 1.5)),),
         (SliceToCheck(3, 0.5, 0.25),),
+        AttentionNumbers({"looks": Peaks(9, {4: 0.5})}, {"channels": ChannelMeans((0.25, 0.75), 0.5)}),
     ),
     messages.Compared(2, {"dice": 0.5, "hd95_mm": None}),
     messages.Checked(3, (Finding("torch", False, "not there", "install it"),)),

@@ -17,7 +17,7 @@ from AttnSegLib.collections.cases import add_case, make_collection
 from AttnSegLib.collections.teaching_process import begin_teaching, lacking, last_words
 from AttnSegLib.collections.teaching_run import DONE, TeachingOrder, read_state, run_folder
 from AttnSegLib.mrml.protocols import SegmentationNode, VolumeNode
-from AttnSegLib.mrml.segmentations import add_plain_segment, new_segmentation_node
+from AttnSegLib.mrml.segmentations import PlainSegment, add_plain_segment, new_segmentation_node
 from AttnSegLib.mrml.teaching.scene_case import read_scene_case, segments_in
 
 _SHAPE = (8, 40, 40)
@@ -64,7 +64,7 @@ def _ball(number: int) -> tuple[VolumeNode, SegmentationNode]:
         voxels, ijkToRAS=np.diag([2.0, 2.0, 4.0, 1.0]), name=f"ball {number}"
     )
     segmentation = new_segmentation_node(volume)
-    add_plain_segment(segmentation, volume, mask, "Ball", (1.0, 0.5, 0.0))
+    add_plain_segment(segmentation, volume, PlainSegment("Ball", (1.0, 0.5, 0.0), mask))
     return volume, segmentation
 
 

@@ -11,7 +11,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.models.card import Label
 from AttnSegLib.mrml.nodes import fill_volume_node
 from AttnSegLib.mrml.protocols import Scene, SegmentationNode, VolumeNode
-from AttnSegLib.mrml.segmentations import add_plain_segment, new_segmentation_node
+from AttnSegLib.mrml.segmentations import PlainSegment, add_plain_segment, new_segmentation_node
 from AttnSegLib.results.segmentation_file import terminology_entry
 
 
@@ -29,7 +29,8 @@ def show_labels(volume_node: VolumeNode, label_map: np.ndarray, segments: Sequen
     node = new_segmentation_node(volume_node)
     for label in segments:
         red, green, blue = (part / 255 for part in label.color)
-        segment_id = add_plain_segment(node, volume_node, label_map == label.value, label.name, (red, green, blue))
+        plain = PlainSegment(label.name, (red, green, blue), label_map == label.value)
+        segment_id = add_plain_segment(node, volume_node, plain)
         segment = node.GetSegmentation().GetSegment(segment_id)
         segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), terminology_entry(label))
     return node

@@ -44,7 +44,7 @@ def prepare(widget, folder: Path) -> None:
     import slicer
 
     from AttnSegLib.collections.cases import make_collection
-    from AttnSegLib.mrml.segmentations import add_plain_segment, new_segmentation_node
+    from AttnSegLib.mrml.segmentations import PlainSegment, add_plain_segment, new_segmentation_node
     from AttnSegLib.mrml.teaching.scene_case import segments_in
 
     voxels = np.random.default_rng(0).normal(0, 40, SHAPE).astype(np.int16)
@@ -53,7 +53,7 @@ def prepare(widget, folder: Path) -> None:
     for number, name in enumerate(SEGMENTS):
         mask = np.zeros(SHAPE, bool)
         mask[50:250, 80 * number + 100 : 80 * number + 170, 150:380] = True
-        add_plain_segment(segmentation, volume, mask, name, (1.0, 0.5, 0.0))
+        add_plain_segment(segmentation, volume, PlainSegment(name, (1.0, 0.5, 0.0), mask))
     widget.panel.collect.shelf.choose(make_collection(folder, "C", "CT", segments_in(segmentation)).folder)
     widget.panel.parameters.inputVolume = volume
     widget.panel.parameters.caseSegmentation = segmentation

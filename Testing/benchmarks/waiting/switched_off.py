@@ -1,5 +1,5 @@
-"""How long it takes to see a slice without an attention map, and what the switch costs when nobody uses it:
-python -m Testing.benchmarks.waiting.switched_off
+"""How long it takes to see a slice without an attention map, in the worker and in a panel's session, and what the
+switch costs when nobody uses it: python -m Testing.benchmarks.waiting.switched_off
 
 Processor time beside the clock: on a busy machine only the first tells something.
 """
@@ -7,8 +7,11 @@ Processor time beside the clock: on a busy machine only the first tells somethin
 from __future__ import annotations
 
 import statistics
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -26,13 +29,20 @@ from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.messages import Request
 from Testing.benchmarks.waiting.worker import run
 
+if TYPE_CHECKING:
+    from AttnSegLib.mrml.session import Session
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.append(str(ROOT / "Testing"))
 MODEL = "anunet-left_atrium-mr"
 ROUNDS = 15
+POLL = 0.03  # s, as the panel does
 
 
 def main() -> None:
-    """Print both."""
+    """Print all three."""
     _in_the_worker()
+    _in_a_session()
     _unused()
 
 
@@ -59,6 +69,50 @@ def _in_the_worker() -> None:
     print(f"{MODEL}, one slice of {shape[1]} x {shape[2]} without 'gate 1,2', warm worker, {ROUNDS} runs")
     print(f"  processor, both processes: median {1000 * statistics.median(used):.0f} ms")
     print(f"  clock: least {1000 * min(clock):.0f} ms, median {1000 * statistics.median(clock):.0f} ms")
+
+
+def _in_a_session() -> None:
+    """From the button to the outline, without views: what is known of the slice, and what has to be computed twice."""
+    from slicer_stand_in import headless
+
+    headless.start()
+    import slicer
+
+    from AttnSegLib.mrml.news import Target
+    from AttnSegLib.mrml.session import Session
+
+    volume = slicer.util.loadVolume(str(resource_folder("Samples") / "left_atrium_mr" / "image.nrrd"))
+    session, target = Session(), Target(volume, Request(find_model(MODEL), compute=ComputeOptions("cpu")))
+    try:
+        _until_idle(session, lambda: session.show_maps(target, ["gate 1,2"], whole=False))
+        times: dict[str, list[tuple[float, float]]] = {"known with the map": [], "not known": []}
+        for _ in range(ROUNDS):
+            for known, rows in times.items():
+                if known == "not known":
+                    session._known = None
+                rows.append(_until_idle(session, lambda: session.switch_off(target, "gate 1,2")))
+    finally:
+        session.close()
+    print(f"The same in a panel's session, in turns, {ROUNDS} times each")
+    for known, rows in times.items():
+        clock, used = (statistics.median(column) for column in zip(*rows, strict=True))
+        print(f"  slice {known}: processor, both processes: {1000 * used:.0f} ms, clock: {1000 * clock:.0f} ms")
+
+
+def _until_idle(session: Session, start: Callable[[], None]) -> tuple[float, float]:
+    """Seconds by the clock, and of both processes' processors."""
+    before = _used(session)
+    begin = time.perf_counter()
+    start()
+    while session.is_busy:
+        time.sleep(POLL)
+        session.poll()
+    return time.perf_counter() - begin, _used(session) - before
+
+
+def _used(session: Session) -> float:
+    process = session._worker._process
+    return time.process_time() + (0.0 if process is None else _processor_seconds(process._process.pid))
 
 
 @torch.inference_mode()

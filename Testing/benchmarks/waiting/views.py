@@ -73,17 +73,25 @@ def maps(views, volume, spec) -> None:
     rng = np.random.default_rng(0)
     made_up = {title: rng.random(shape, np.float32) for title in spec.facts.maps[:3]}
     shown = heat_maps.heat_map_sequence(volume, made_up, spec)
-    map_display.show_heat_map(shown, 0.5, 0.15)
+    map_display.show_heat_map(shown, map_display.Look(0.5, 0.15))
     views.draw()
-    row("a step of the slider Opacity", lambda n: map_display.adjust_heat_map(shown, 0.5 + 0.01 * n, 0.15), views)
-    row("a step of the slider Threshold", lambda n: map_display.adjust_heat_map(shown, 0.5, 0.15 + 0.01 * n), views)
+    row(
+        "a step of the slider Opacity",
+        lambda n: map_display.adjust_heat_map(shown, map_display.Look(0.5 + 0.01 * n, 0.15)),
+        views,
+    )
+    row(
+        "a step of the slider Threshold",
+        lambda n: map_display.adjust_heat_map(shown, map_display.Look(0.5, 0.15 + 0.01 * n)),
+        views,
+    )
     browser = heat_maps.map_browser(shown)
     row("a step to another map", lambda n: browser.SetSelectedItemNumber(n % 3), views)
-    map_display.show_volume_rendering(shown, 0.5, 0.15)
+    map_display.show_volume_rendering(shown, map_display.Look(0.5, 0.15))
     views.draw()
     row(
         "a step of a slider with volume rendering",
-        lambda n: map_display.adjust_heat_map(shown, 0.5, 0.2 + 0.01 * n),
+        lambda n: map_display.adjust_heat_map(shown, map_display.Look(0.5, 0.2 + 0.01 * n)),
         views,
     )
 
