@@ -51,9 +51,9 @@ def most_lanes(device: torch.device) -> int:
     return torch.get_num_threads() if device.type == "cpu" and torch.backends.openmp.is_available() and not bound else 1
 
 
-def describe_device(device: torch.device, dtype: torch.dtype) -> str:
-    """Device and number format in words: "cuda:0 (NVIDIA ..., bfloat16)" or "cpu (4 threads, float32)"."""
-    number_format = str(dtype).removeprefix("torch.")
+def describe_device(device: torch.device, dtype: torch.dtype, engine: str = "") -> str:
+    """Device, number format and engine in words: "cuda:0 (NVIDIA ..., bfloat16)", "cpu (4 threads, float32)"."""
+    number_format = str(dtype).removeprefix("torch.") + f", {engine}" * bool(engine)
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)}, {number_format})"
     if device.type == "cpu":

@@ -39,10 +39,9 @@ class Runner:
         self.network = folded(network).to(self.device)
         set_precision(self.network, self.dtype)
 
-    @property
-    def name(self) -> str:
-        """Device and number format in words."""
-        return describe_device(self.device, self.dtype)
+    def name(self, engine: str = "") -> str:
+        """Device, number format and engine in words."""
+        return describe_device(self.device, self.dtype, engine)
 
     def lanes(self, slices: int, pixels: int, views: int = 1) -> tuple[int, int]:
         """How to run slices: the number of batches side by side, see `lanes`, and the number of slices in a batch.

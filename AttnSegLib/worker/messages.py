@@ -16,7 +16,7 @@ from AttnSegLib.results.measures import Measure
 from AttnSegLib.results.slices_to_check import SliceToCheck
 from AttnSegLib.typed_json import Between, from_json, to_json
 
-VERSION = 4  # of these messages; two processes of different versions do not talk
+VERSION = 5  # of these messages; two processes of different versions do not talk
 _KIND = "say"
 
 Axis = Annotated[int, Between(0, 2)]

@@ -109,6 +109,7 @@ def test_bfloat16_is_taken_where_the_cpu_computes_in_it(monkeypatch):
 @pytest.mark.usefixtures("eight_threads")
 def test_the_device_is_told_with_its_number_format():
     assert describe_device(CPU, torch.bfloat16) == "cpu (8 threads, bfloat16)"
+    assert describe_device(CPU, torch.float32, "OpenVINO") == "cpu (8 threads, float32, OpenVINO)"
     assert describe_device(torch.device("mps"), torch.float32) == "mps (float32)"
 
 

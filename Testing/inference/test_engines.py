@@ -1,0 +1,293 @@
+"""One contract for both engines: whichever runs a network, the results are the same, or the user is told."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from AttnSegLib import networks
+from AttnSegLib.errors import Cancelled, InputError
+from AttnSegLib.images.orientation import Region
+from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.engines import conversion
+from AttnSegLib.inference.engines.conversion import Origin, openvino_module
+from AttnSegLib.inference.engines.openvino_engine import OpenVinoEngine
+from AttnSegLib.inference.folding import folded
+from AttnSegLib.inference.prediction import PredictionOptions
+from AttnSegLib.inference.predictor import SlicePredictor, Traits
+from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.preprocessing import Preprocessing
+from AttnSegLib.networks.attention import AttentionMap, SelfAttention
+from AttnSegLib.networks.output import SegmentationOutput
+from AttnSegLib.networks.replacement import Replacement
+
+pytest.importorskip("openvino", reason="OpenVINO, the other engine, is not installed")
+
+SCALE = Preprocessing("axial", window=(0, 100), multiple=4)
+MAPS = ("gate", "self")
+
+
+class Attentive(nn.Module):
+    """A kind of each: a convolution that is folded, a gate, self-attention at half the size, three classes."""
+
+    size_multiple = 4
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+        self.gate, self.attend = AttentionMap("gate"), SelfAttention("self")
+        self.head = nn.Conv2d(4, 3, 1)
+
+    def forward(self, x):
+        y = self.first(x)
+        y = self.gate(torch.sigmoid(y[:, :1])) * y
+        small = nn.functional.avg_pool2d(y, 2)
+        flat = small.flatten(2).transpose(1, 2)
+        gathered = self.attend(flat, flat, flat, (small.shape[2], small.shape[3]))
+        gathered = gathered.transpose(1, 2).reshape(small.shape)
+        return SegmentationOutput(self.head(y + nn.functional.interpolate(gathered, scale_factor=2.0)))
+
+
+@pytest.fixture(params=["torch", "openvino"])
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(1)
+    return Attentive().eval()
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def predictor_of(network, engine, **traits):
+    multiple = Preprocessing("axial", window=(0, 100), multiple=network.size_multiple)
+    origin = Origin(lambda: folded(network), 1)
+    return SlicePredictor(network, multiple, Compute("cpu", None, "float32", engine), Traits(origin=origin, **traits))
+
+
+def a_scan(*shape):
+    voxels = np.random.default_rng(0).integers(0, 100, shape, np.int16)
+    return Volume(voxels, np.diag([-1.0, -1.0, 1.0, 1.0]))
+
+
+def assert_same(found, expected):
+    assert (found.label_map == expected.label_map).mean() > 0.999
+    assert found.attention.keys() == expected.attention.keys()
+    for title, values in expected.attention.items():
+        np.testing.assert_allclose(found.attention[title].astype(float), values.astype(float), atol=2e-3)
+    assert found.expected_error == pytest.approx(expected.expected_error, abs=1e-3)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("shape", [(1, 12, 8), (3, 21, 34), (7, 64, 50)])
+def test_scans_of_any_size(network, engine, shape):
+    options = PredictionOptions(attention=MAPS, probabilities=True)
+    found = predictor_of(network, engine).predict(a_scan(*shape), options)
+    expected = predictor_of(network, "torch").predict(a_scan(*shape), options)
+    assert ("OpenVINO" in found.device) == (engine == "openvino")
+    assert found.notices == ()
+    assert_same(found, expected)
+    for label, values in expected.probabilities.items():
+        np.testing.assert_allclose(found.probabilities[label].astype(float), values.astype(float), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        PredictionOptions(),
+        PredictionOptions(attention=("self",)),
+        PredictionOptions(attention=MAPS, region=Region((1, 2, 3), (4, 15, 20))),
+        PredictionOptions(attention=("gate",), flips=True, start=2),
+    ],
+)
+def test_chosen_maps_regions_and_flips(network, engine, options):
+    scan = a_scan(5, 21, 34)
+    expected = predictor_of(network, "torch").predict(scan, options)
+    assert_same(predictor_of(network, engine).predict(scan, options), expected)
+
+
+def test_one_predictor_takes_scans_of_all_sizes(network, engine):
+    found = predictor_of(network, engine)
+    for shape in [(2, 21, 34), (3, 40, 12), (2, 21, 34)]:
+        scan, options = a_scan(*shape), PredictionOptions(attention=("gate",))
+        assert_same(found.predict(scan, options), predictor_of(network, "torch").predict(scan, options))
+
+
+def test_a_cancel_ends_it(network, engine):
+    class Impatient:
+        def finished(self, *_):
+            raise AssertionError
+
+        def noticed(self, _sentence):
+            raise AssertionError
+
+        def cancelled(self):
+            return True
+
+    with pytest.raises(Cancelled):
+        predictor_of(network, engine).predict(a_scan(3, 8, 8), watch=Impatient())
+
+
+def test_when_memory_runs_out_fewer_slices_are_under_way(network, monkeypatch):
+    run = OpenVinoEngine.run
+
+    def greedy(self, slices, painted=None):
+        if len(slices) > 1:
+            raise RuntimeError("std::bad_alloc")
+        return run(self, slices, painted)
+
+    expected = predictor_of(network, "torch").predict(a_scan(3, 8, 8))
+    monkeypatch.setattr(OpenVinoEngine, "run", greedy)
+    found = predictor_of(network, "openvino").predict(a_scan(3, 8, 8))
+    assert "OpenVINO" in found.device
+    assert "ran out of memory" in found.notices[0]
+    assert_same(found, expected)
+
+
+@pytest.mark.slow  # MS-Dual-Guided takes four seconds
+@pytest.mark.parametrize("name", sorted(set(networks.network_names()) - set(networks.baseline_names())))
+def test_the_networks_of_the_papers(name, engine):
+    torch.manual_seed(0)
+    network = networks.create(name, width=4).eval()
+    network.size_multiple = 32
+    options = PredictionOptions(attention=tuple(predictor_of(network, "torch").attention_titles))
+    found = predictor_of(network, engine).predict(a_scan(2, 40, 90), options)
+    assert ("OpenVINO" in found.device) == (engine == "openvino")
+    assert_same(found, predictor_of(network, "torch").predict(a_scan(2, 40, 90), options))
+
+
+# What only torch can do, and what is told
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        PredictionOptions(attention=MAPS, query=(1, 4, 4)),
+        PredictionOptions(attention=MAPS, replaced=(Replacement("gate", "uniform"),)),
+    ],
+)
+def test_queries_and_replacements_stay_with_torch(network, options):
+    found = predictor_of(network, "openvino").predict(a_scan(3, 8, 8), options)
+    assert "OpenVINO" not in found.device
+    assert any("was computed by torch" in notice for notice in found.notices)
+    assert_same(found, predictor_of(network, "torch").predict(a_scan(3, 8, 8), options))
+
+
+def test_a_difference_is_told_and_torch_is_taken(network, monkeypatch):
+    torch.manual_seed(2)
+    other, scan = Attentive().eval(), a_scan(3, 8, 8)
+    told = predictor_of(network, "torch")
+    traits = Traits(origin=Origin(lambda: other, 1))
+    mixed = SlicePredictor(network, SCALE, Compute("cpu", None, "float32", "openvino"), traits)
+    found = mixed.predict(scan)
+    assert "OpenVINO" not in found.device
+    assert "their results differ by" in found.notices[0]
+    np.testing.assert_array_equal(found.label_map, told.predict(scan).label_map)
+    monkeypatch.setattr(conversion, "_convert", None)  # it is not tried again
+    assert mixed.predict(scan).notices == ()
+
+
+def test_a_network_that_it_does_not_know_stays_with_torch():
+    class Unheard(Attentive):
+        def forward(self, x):
+            return SegmentationOutput(super().forward(torch.special.bessel_j0(x)).logits)
+
+    found = predictor_of(Unheard().eval(), "openvino").predict(a_scan(1, 8, 8))
+    assert "does not know some of the network's operations" in found.notices[0]
+    assert "OpenVINO" not in found.device
+
+
+def test_refuses_an_engine_that_is_not_there(network, monkeypatch):
+    with pytest.raises(InputError, match="no engine 'onnx'"):
+        predictor_of(network, "onnx")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(InputError, match=r"pip install attnseg\[openvino\]"):
+        predictor_of(network, "openvino")
+    found = predictor_of(network, "auto", gmacs_per_megapixel=1e9).predict(a_scan(1, 8, 8))
+    assert "OpenVINO" not in found.device
+
+
+def test_its_makers_are_told_nothing():
+    openvino_module()
+    assert sys.modules["openvino_telemetry"] is None
+
+
+# The choice
+
+
+def test_auto_takes_openvino_for_what_takes_long(network, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    scan = a_scan(3, 8, 8)  # 0.0002 megapixels
+    assert "OpenVINO" not in predictor_of(network, "auto", gmacs_per_megapixel=1.0).predict(scan).device
+    assert "OpenVINO" in predictor_of(network, "auto", gmacs_per_megapixel=1e7).predict(scan).device
+    often = predictor_of(network, "auto", gmacs_per_megapixel=8e5)
+    assert ["OpenVINO" in often.predict(scan).device for _ in range(3)] == [False, True, True]
+    monkeypatch.setattr("platform.machine", lambda: "arm64")  # where it was not measured
+    assert "OpenVINO" not in predictor_of(network, "auto", gmacs_per_megapixel=1e7).predict(scan).device
+
+
+def test_a_network_that_is_still_learning_stays_with_torch(network):
+    predictor = SlicePredictor(network, SCALE, Compute("cpu"), Traits(gmacs_per_megapixel=1e9))
+    assert "OpenVINO" not in predictor.predict(a_scan(1, 8, 8)).device
+
+
+# What is kept on the disk
+
+
+@pytest.fixture
+def tiny(a_model_folder, tmp_path, monkeypatch):
+    """A model, and the folder with its conversions."""
+    monkeypatch.setenv("ATTNSEG_MODELS", str(tmp_path / "own"))
+    spec = find_model(str(a_model_folder))
+    return spec, tmp_path / "own" / ".openvino"
+
+
+def by_openvino(spec):
+    compute = Compute("cpu", None, "float32", "openvino")
+    predictor = SlicePredictor.from_model(spec, compute, level=1)
+    return predictor.predict(a_scan(2, 16, 32), PredictionOptions(spec.attention))
+
+
+def test_a_conversion_is_made_and_compared_once(tiny, monkeypatch):
+    spec, kept = tiny
+    first = by_openvino(spec)
+    [folder] = kept.iterdir()
+    assert len(list(folder.glob("as-torch-*"))) == 1
+    monkeypatch.setattr(conversion, "_convert", None)
+    monkeypatch.setattr("AttnSegLib.inference.engines.choice._difference", None)
+    second = by_openvino(spec)
+    assert "OpenVINO" in first.device
+    assert second.notices == ()
+    assert_same(second, first)
+
+
+def test_a_conversion_of_other_versions_makes_room(tiny):
+    spec, kept = tiny
+    by_openvino(spec)
+    [folder] = kept.iterdir()
+    earlier, another = kept / f"{folder.name.split('-')[0]}-0123", kept / "4567-0123"
+    for other in (earlier, another):
+        other.mkdir()
+    (folder / "network.bin").write_bytes(b"")  # damaged: converted again
+    found = by_openvino(spec)
+    assert "OpenVINO" in found.device
+    assert {path.name for path in kept.iterdir()} == {folder.name, another.name}
+
+
+def test_where_nothing_can_be_kept_the_user_is_told(tiny):
+    spec, kept = tiny
+    kept.parent.write_text("a file in the place of the folder")
+    found = by_openvino(spec)
+    assert "OpenVINO" in found.device
+    assert "can't be kept" in found.notices[0]
