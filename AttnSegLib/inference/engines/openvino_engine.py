@@ -19,7 +19,7 @@ from AttnSegLib.networks.attention import Spatial
 if TYPE_CHECKING:
     import openvino
 
-_PIXELS_AT_ONCE = 2**15  # half a slice of 256 x 256: more of them together gain nothing, and small ones do
+_PIXELS_AT_ONCE = 2**16  # a slice of 256 x 256: more of them together gain nothing, and small ones do
 
 
 @dataclass(frozen=True)
