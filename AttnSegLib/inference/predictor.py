@@ -210,7 +210,7 @@ class SlicePredictor:
     def _side_by_side(
         self, wanted: list[int], count: int, size: int, job: _Job, engine: Engine
     ) -> Generator[Batch | None, None, None]:
-        """None if memory ran out for a batch. A card is at the next batch when one is handed out."""
+        """None if a batch must be predicted in another way. A card is at the next batch when one is handed out."""
         on_card = self.runner.device.type == "cuda"
         most = 2 * count if count > 1 else 1 + on_card  # one in a lane, and one for whoever is done before the others
         under_way: deque[Future[Batch | None]] = deque()
@@ -224,9 +224,10 @@ class SlicePredictor:
                 yield job.result(under_way.popleft())
 
     def _try_batch(self, slices: InputSlices, job: _Job, engine: Engine) -> Batch | None:
-        """None if memory ran out."""
+        """None if memory ran out, or numbers overflowed."""
         try:
-            return self._predict_batch(slices, job, engine).to_host()
+            batch = self._predict_batch(slices, job, engine)
+            return None if self.runner.overflows(batch.expected_error) else batch.to_host()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

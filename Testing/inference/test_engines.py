@@ -1,5 +1,8 @@
 """One contract for both engines: whichever runs a network, the results are the same, or the user is told."""
 
+import gc
+import os
+import signal
 import sys
 
 import numpy as np
@@ -240,6 +243,22 @@ def test_auto_takes_openvino_for_what_takes_long(network, monkeypatch):
 def test_a_network_that_is_still_learning_stays_with_torch(network):
     predictor = SlicePredictor(network, SCALE, Compute("cpu"), Traits(gmacs_per_megapixel=1e9))
     assert "OpenVINO" not in predictor.predict(a_scan(1, 8, 8)).device
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_signals_are_heard_after_it(network):
+    """A second core would leave a stack for signals behind that is gone."""
+    predictors = [predictor_of(network, "openvino") for _ in range(2)]
+    for number in (0, 1):
+        predictors[number].predict(a_scan(1, 8, 8))
+    while predictors:
+        del predictors[0]
+        gc.collect()
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append(True))
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+    assert heard
 
 
 # What is kept on the disk

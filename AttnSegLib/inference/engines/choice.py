@@ -98,7 +98,8 @@ class Engines:
             yield engine
 
     def _suits(self, question: Question, work: Work) -> bool:
-        if self._wanted == "torch" or self._failed or self._runner.device.type != "cpu":
+        fits = self._runner.device.type == "cpu" and self._runner.dtype in _MOST_OFF
+        if self._wanted == "torch" or self._failed or not fits:
             return False
         if self._wanted == "openvino":
             if question.needs_hooks:

@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,14 @@ def openvino_module() -> Any:
     return openvino
 
 
+@cache
+def openvino_core() -> openvino.Core:
+    """The one of this process. Each sets a stack for signals and, when it goes, puts back the one before, which is gone
+    if that was another core's: the next signal would then end the process."""
+    core: openvino.Core = openvino_module().Core()
+    return core
+
+
 def converted(origin: Origin) -> tuple[openvino.Model, str]:
     """The model of a network, from the disk if it lies there, and a sentence if it could not be kept there, else "".
 
@@ -80,7 +89,7 @@ def converted(origin: Origin) -> tuple[openvino.Model, str]:
     folder = origin.folder
     if folder is not None and (folder / _MODEL).exists():
         with contextlib.suppress(RuntimeError):  # a damaged file: converted again
-            return openvino_module().Core().read_model(folder / _MODEL), ""
+            return openvino_core().read_model(folder / _MODEL), ""
     model = _convert(origin.make(), origin.channels)
     try:
         if folder is not None:

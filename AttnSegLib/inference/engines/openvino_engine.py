@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from AttnSegLib.inference.engines.conversion import LOGITS, map_of, openvino_module, parts_of
+from AttnSegLib.inference.engines.conversion import LOGITS, map_of, openvino_core, openvino_module, parts_of
 from AttnSegLib.inference.engines.engine import Answer
 from AttnSegLib.networks.attention import Spatial
 
@@ -66,7 +66,7 @@ class OpenVinoEngine:
     @cached_property
     def signature(self) -> str:
         """What decides how the compiled network computes, in words: processor, number format, sizes and maps."""
-        processor = openvino_module().Core().get_property("CPU", "FULL_DEVICE_NAME")
+        processor = openvino_core().get_property("CPU", "FULL_DEVICE_NAME")
         return f"{processor}, {self.form}, {', '.join(self._names)}"
 
     def run(self, slices: Tensor, painted: Mapping[str, Tensor] | None = None) -> Answer:
@@ -113,4 +113,4 @@ def _compiled(model: openvino.Model, names: list[str], form: Compilation) -> ope
         "INFERENCE_PRECISION_HINT": {torch.float32: "f32", torch.bfloat16: "bf16"}[form.dtype],
         "ENABLE_CPU_PINNING": False,  # processes side by side would all be on the first cores
     }
-    return openvino.Core().compile_model(wanted, "CPU", settings)
+    return openvino_core().compile_model(wanted, "CPU", settings)
