@@ -16,7 +16,7 @@ RUN pip install --no-cache-dir --index-url ${TORCH_INDEX} torch
 COPY pyproject.toml README.md LICENSE.txt ./
 COPY AttnSegLib AttnSegLib
 COPY Resources Resources
-RUN pip install --no-cache-dir --editable .
+RUN pip install --no-cache-dir --editable . && pip install --no-cache-dir --no-deps openvino
 
 RUN useradd --create-home attnseg
 USER attnseg

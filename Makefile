@@ -17,6 +17,7 @@ SAMPLE := Resources/Samples/abdomen_mr
 
 install: .venv/installed
 
+# OpenVINO, the second engine, comes without what it requires beside numpy: its telemetry.
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "AttnSeg needs Python 3.11 or newer; give one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -26,6 +27,7 @@ install: .venv/installed
 	@$(PYTHON) -m venv .venv
 	@$(PIP) --retries 1 --no-deps --extra-index-url $(TORCH_INDEX) torch
 	@$(PIP) --editable '.[train,dicom,cluster,parquet,baselines,dev]'
+	@$(PIP) --no-deps openvino
 	@touch $@
 
 demo: install
@@ -52,13 +54,13 @@ bench: .venv-bench/installed
 # The benchmark's peers are in an environment of their own on top of .venv, so that tests and training meet no package
 # that AttnSeg does not ask for. nnU-Net comes without its requirements: one of them, for networks that are not used
 # here, needs timm and so a torchvision that does not fit a torch without CUDA (docs/decisions/0004-torchvision.md).
-# What nnU-Net's predictor imports is in the extra `bench`. OpenVINO comes without its telemetry, its only requirement.
+# What nnU-Net's predictor imports is in the extra `bench`.
 .venv-bench/installed: .venv/installed
 	@echo "Setting up .venv-bench (once; a minute or two) ..."
 	@$(BIN)/python -m venv --clear .venv-bench
 	@$(BIN)/python -c '$(SITE)' > "$$($(BENCH)/python -c '$(SITE)')/below.pth"
 	@$(BENCH_PIP) --editable '.[bench]'
-	@$(BENCH_PIP) --no-deps nnunetv2 dynamic-network-architectures openvino
+	@$(BENCH_PIP) --no-deps nnunetv2 dynamic-network-architectures
 	@touch $@
 
 screenshots: install

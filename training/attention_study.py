@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
             truth = truth_of(spec, options.root, Wanted(cases=tuple(options.case or ())))
             truth.check(spec)
             ids = [case.id for case in truth.cases]
-            compute = Compute(options.device, precision="float32")  # the same numbers on all machines
+            compute = Compute(options.device, None, "float32", "torch")  # the same numbers on all machines
             once(options.out / spec.id, spec.sha256, ids, _Study(spec, compute, truth, pictures).write)
         print(write_attention_summary(options.out, pictures), end="")
     except InputError as error:

@@ -38,7 +38,7 @@ class SegmentRequest:
         model: its id, or its folder.
         out: the folder for the results; or a file, whose name ends as those of images do, for the segmentation alone.
         attention: titles of the maps to write; or one word: "default", "all" or "none".
-        compute: device, batch size and precision.
+        compute: device, batch size, precision and engine.
         level: to which an ANU-Net is pruned; None for the whole network.
         flips: take the mean over flipped slices.
         plane: of the slices, by the scan's header; None takes the model's.

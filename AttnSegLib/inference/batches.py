@@ -13,9 +13,9 @@ from torch import Tensor
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
+from AttnSegLib.inference.engines.engine import Answer
 from AttnSegLib.inference.prediction import AttentionNumbers, Canvas, ChannelMeans, Peaks, PredictionOptions
 from AttnSegLib.inference.preprocess import SliceStack
-from AttnSegLib.networks.attention import AttentionRecorder
 from AttnSegLib.networks.replacement import PAINTED
 
 
@@ -133,13 +133,13 @@ class RecordedNumbers:
     entropies: dict[str, Tensor]
 
     @classmethod
-    def of(cls, recorder: AttentionRecorder, slices: int) -> RecordedNumbers:
-        """Of the first so many slices of the last forward pass."""
-        vectors = {title: values[:slices].float() for title, values in recorder.vectors.items()}
+    def of(cls, answer: Answer, slices: int) -> RecordedNumbers:
+        """Of the first so many slices of an answer."""
+        vectors = {title: values[:slices].float() for title, values in answer.vectors.items()}
         between = {title: rows for title, rows in vectors.items() if rows.ndim == 3}
         return cls(
-            {title: values[:slices].float() for title, values in recorder.largest.items()},
-            {title: recorder.maps[title][0].numel() for title in recorder.largest},
+            {title: values[:slices].float() for title, values in answer.largest.items()},
+            {title: answer.maps[title][0].numel() for title in answer.largest},
             {title: values.mean(dim=1) if values.ndim == 3 else values for title, values in vectors.items()},
             {title: _entropy(rows) for title, rows in between.items()},
         )

@@ -11,6 +11,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.inference.cost import Place
 from AttnSegLib.inference.prediction import ComputeOptions
 
+_FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = "auto, cpu, cuda, cuda:0, ..., mps"
 
 
@@ -30,10 +31,13 @@ class Compute(ComputeOptions):
 
     def resolve_dtype(self, device: torch.device) -> torch.dtype:
         """The number format of convolutions. Raises `InputError` for an unknown precision."""
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise InputError(f"There is no precision '{self.precision}'; choose auto, float32 or bfloat16.")
-        wanted = self.precision == "bfloat16" or (self.precision == "auto" and fast_at_bfloat16(device))
-        return torch.bfloat16 if wanted else torch.float32
+        if self.precision != "auto" and self.precision not in _FORMATS:
+            raise InputError(f"There is no precision '{self.precision}'; choose auto, {', '.join(_FORMATS)}.")
+        if self.precision != "auto":
+            return _FORMATS[self.precision]
+        if fast_at_bfloat16(device):
+            return torch.bfloat16
+        return torch.float16 if _fast_at_float16(device) else torch.float32
 
 
 def place_of(device: torch.device) -> Place:
@@ -51,9 +55,9 @@ def most_lanes(device: torch.device) -> int:
     return torch.get_num_threads() if device.type == "cpu" and torch.backends.openmp.is_available() and not bound else 1
 
 
-def describe_device(device: torch.device, dtype: torch.dtype) -> str:
-    """Device and number format in words: "cuda:0 (NVIDIA ..., bfloat16)" or "cpu (4 threads, float32)"."""
-    number_format = str(dtype).removeprefix("torch.")
+def describe_device(device: torch.device, dtype: torch.dtype, engine: str = "") -> str:
+    """Device, number format and engine in words: "cuda:0 (NVIDIA ..., bfloat16)", "cpu (4 threads, float32)"."""
+    number_format = str(dtype).removeprefix("torch.") + f", {engine}" * bool(engine)
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)}, {number_format})"
     if device.type == "cpu":
@@ -64,12 +68,17 @@ def describe_device(device: torch.device, dtype: torch.dtype) -> str:
 
 def fast_at_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 rather than emulating it."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cuda":  # AMD's, or NVIDIA's from Ampere on; the card that was chosen, not the first one
+        return bool(torch.version.hip) or torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # older ones can't tell
         known = torch.cpu.get_capabilities()
         return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
     return False
+
+
+def _fast_at_float16(device: torch.device) -> bool:
+    """NVIDIA's cards before Ampere, from Volta on, which are fast at nothing else."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0)
 
 
 def _free_bytes(device: torch.device) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,7 @@ _HUGE = 1e300  # from here on, a difference may be too large for float64
 _SHRUNK = 2.0**-16  # exact
 _STEPS = 1024  # a range of intensities lies at most so many times its width from 0, or float32 loses steps in it
 _LARGEST = 1e38  # of which float32 holds three
+_PART = 2**20  # voxels that are counted at a time, so that their 64-bit copies stay small
 _EXACT: WeakKeyDictionary[Volume, Exact] = WeakKeyDictionary()  # looking for the largest voxel is slow
 
 
@@ -71,6 +73,29 @@ class Exact:
         """Whether float32 holds all voxels, and the steps between them in a range of converted numbers."""
         farthest = max(abs(lower), abs(upper))
         return self.is_plain and max(farthest, self.largest) < _LARGEST and farthest <= _STEPS * (upper - lower)
+
+
+def percentiles_of(voxels: np.ndarray, wanted: tuple[float, float]) -> tuple[float, float]:
+    """What `np.percentile` gives. Of whole numbers of up to 16 bits by counting them, in a fifth of the time."""
+    if voxels.dtype.kind not in "iu" or voxels.dtype.itemsize > 2:
+        lower, upper = map(float, np.percentile(voxels, wanted))
+        return lower, upper
+    lowest = int(voxels.min())
+    values = np.arange(lowest, int(voxels.max()) + 1)
+    flat = voxels.ravel()
+    parts = (flat[first : first + _PART] for first in range(0, flat.size, _PART))
+    counted = sum(np.bincount(part.astype(np.int64) - lowest, minlength=len(values)) for part in parts)
+    up_to = np.cumsum(counted)  # how many voxels have this value or a smaller one
+    lower, upper = (_between(values, up_to, percentile) for percentile in wanted)
+    return lower, upper
+
+
+def _between(values: np.ndarray, up_to: np.ndarray, percentile: float) -> float:
+    """The value at a share of the way through all voxels in order, linear between neighbours."""
+    place = (int(up_to[-1]) - 1) * (percentile / 100)
+    before = math.floor(place)
+    first, second = (float(values[np.searchsorted(up_to, n, side="right")]) for n in (before, math.ceil(place)))
+    return first + (second - first) * (place - before)
 
 
 def above(lower: np.ndarray) -> np.ndarray:

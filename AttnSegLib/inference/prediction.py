@@ -46,12 +46,15 @@ class ComputeOptions:
 
     device: "auto" takes a CUDA card if there is one, else Apple's GPU, else the CPU.
     batch_size: slices at once, on a CPU those of all lanes together; None takes what suits the device.
-    precision: "float32", "bfloat16", or "auto": bfloat16 on devices that are fast at it, else float32.
+    precision: "float32", "bfloat16", "float16", or "auto": bfloat16 on devices that are fast at it, float16 on cards
+    that are fast at that only, else float32.
+    engine: "torch", "openvino", or "auto": OpenVINO where it is installed and pays, see `engines.choice`.
     """
 
     device: str = "auto"
     batch_size: int | None = None
     precision: str = "auto"
+    engine: str = "auto"
 
 
 def chosen_maps(wanted: Sequence[str], spec: ModelSpec, available: Sequence[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,14 +25,19 @@ from AttnSegLib.inference.batches import (
     check_painted,
     painted_slices,
 )
-from AttnSegLib.inference.cost import VIEWS_WITH_FLIPS
+from AttnSegLib.inference.cost import VIEWS_WITH_FLIPS, Load
 from AttnSegLib.inference.cpu_lanes import lanes
 from AttnSegLib.inference.cpu_memory import memory_kept
 from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.engines.choice import Engines, Work
+from AttnSegLib.inference.engines.conversion import Origin
+from AttnSegLib.inference.engines.engine import Engine, Question
+from AttnSegLib.inference.folding import folded
 from AttnSegLib.inference.postprocess import keep_largest_component
 from AttnSegLib.inference.prediction import Canvas, Prediction, PredictionOptions, Watch
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.inference.probabilities import (
+    are_finite,
     expected_error,
     flipped,
     labels_of,
@@ -42,8 +48,7 @@ from AttnSegLib.inference.runner import Runner, is_out_of_memory
 from AttnSegLib.inference.trained_network import check_multiple, trained_network
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.preprocessing import Preprocessing
-from AttnSegLib.networks.attention import AttentionRecorder, attention_maps, channel_coefficients
-from AttnSegLib.networks.override import AttentionOverride
+from AttnSegLib.networks.attention import attention_maps, channel_coefficients
 from AttnSegLib.networks.replacement import replaced_sentence
 
 _EVERYTHING = PredictionOptions()
@@ -58,11 +63,15 @@ class Traits:
         largest_component: keep only the largest connected part of each label.
         mirrored: the network was trained on mirrored slices, too, so that flips can be asked for.
         bytes_per_pixel: see `Runner`.
+        gmacs_per_megapixel: see `Load`.
+        origin: of the network; None if it is no model's.
     """
 
     largest_component: bool = False
     mirrored: bool = True
     bytes_per_pixel: float = 0.0
+    gmacs_per_megapixel: float = 0.0
+    origin: Origin | None = None
 
 
 _ANY_NETWORK = Traits()
@@ -82,7 +91,9 @@ class SlicePredictor:
         traits: Traits = _ANY_NETWORK,
     ):
         check_multiple(network, preprocessing)
-        self.runner = Runner(network, compute or Compute(), traits.bytes_per_pixel)
+        compute = compute or Compute()
+        self.runner = Runner(network, compute, traits.bytes_per_pixel)
+        self.engines = Engines(self.runner, compute.engine, traits.origin)
         self.preprocessing = preprocessing
         self.traits = traits
 
@@ -92,18 +103,17 @@ class SlicePredictor:
 
         Raises `InputError` if the weights are damaged or do not fit, or if the network can't be pruned so.
         """
-        network = trained_network(spec)
-        if level is not None:
-            if not hasattr(network, "pruned"):
-                raise InputError(f"The network of model '{spec.id}' can't be pruned; leave the level out.")
-            network = network.pruned(level)  # type: ignore[operator]
-        return cls(
-            network,
-            spec.preprocessing,
-            compute,
-            # MB per megapixel are bytes per pixel
-            Traits(spec.largest_component, spec.mirrored, bytes_per_pixel=spec.facts.mb_per_megapixel),
+        make = partial(trained_network, spec, level)
+        identity = (spec.sha256, spec.network, str(spec.options), str(level))
+        facts = spec.facts
+        traits = Traits(
+            spec.largest_component,
+            spec.mirrored,
+            facts.mb_per_megapixel,  # MB per megapixel are bytes per pixel
+            facts.gmacs_per_megapixel,
+            Origin(lambda: folded(make()), spec.preprocessing.in_channels, identity),
         )
+        return cls(make(), spec.preprocessing, compute, traits)
 
     @property
     def network(self) -> nn.Module:
@@ -150,16 +160,11 @@ class SlicePredictor:
         canvas = into or Canvas.blank(stack.volume.voxels.shape, titles)
         gathered = Gathered()
         notices: list[str] = []
-        with (
-            memory_kept(),
-            AttentionRecorder(
-                self.network, self._recorded(options, titles), plan.point
-            ) as recorder,  # first: it shows what was computed
-            AttentionOverride(self.network, options.replaced) as override,
-            closing(self._batches(job := _Job(plan, options, recorder, override, watch, notices))) as batches,
-        ):
-            if options.replaced:
-                job.notice(replaced_sentence(options.replaced))
+        channels = tuple(channel_coefficients(self.network)) if options.channels else ()
+        job = _Job(plan, options, Question(titles, channels, plan.point, options.replaced), watch, notices)
+        if options.replaced:
+            job.notice(replaced_sentence(options.replaced))
+        with memory_kept(), closing(self._batches(job)) as batches:
             done = 0
             for batch in batches:
                 stored = plan.write(canvas, batch)
@@ -171,15 +176,12 @@ class SlicePredictor:
         if self.traits.largest_component and len(plan.numbers) > 1:  # one slice does not tell what the largest part is
             canvas.label_map[...] = keep_largest_component(canvas.label_map)
         seconds = time.perf_counter() - begin
-        device = self.runner.name
+        device = self.engines.name
         written = (stack, canvas.label_map, canvas.attention, seconds, device, gathered.errors, tuple(notices))
         return Prediction(*written, canvas.probabilities, gathered.numbers)
 
-    def _recorded(self, options: PredictionOptions, titles: list[str]) -> list[str]:
-        return [*titles, *channel_coefficients(self.network)] if options.channels else titles
-
-    def _known_maps(self, titles: Iterable[str]) -> list[str]:
-        titles = list(titles)
+    def _known_maps(self, titles: Iterable[str]) -> tuple[str, ...]:
+        titles = tuple(titles)
         for title in titles:
             if title not in self.attention_titles:
                 available = ", ".join(self.attention_titles) or "none"
@@ -192,7 +194,10 @@ class SlicePredictor:
         left = job.plan.numbers
         while left:
             count, size = self.runner.lanes(len(left), height * width, job.views)
-            with closing(self._side_by_side(left, count, size, job)) as batches:
+            with (
+                self.engines.engine(job.question, self._work(job, left, count, size * job.views)) as engine,
+                closing(self._side_by_side(left, count, size, job, engine)) as batches,
+            ):
                 for batch in batches:
                     if batch is None:
                         break
@@ -201,48 +206,58 @@ class SlicePredictor:
             if left:
                 job.notice(self.runner.shrink(count * size * job.views))
 
-    def _side_by_side(self, wanted: list[int], count: int, size: int, job: _Job) -> Generator[Batch | None, None, None]:
-        """None if memory ran out for a batch. A card is at the next batch when one is handed out."""
+    def _work(self, job: _Job, left: list[int], count: int, size: int) -> Work:
+        """size: slices in a batch, views counted."""
+        stack, traits = job.plan.stack, self.traits
+        height, width = stack.model_size
+        load = Load(len(left), height * width, job.views, traits.bytes_per_pixel, traits.gmacs_per_megapixel)
+        shape = (stack.preprocessing.in_channels, height, width)
+        return Work(load, shape, count, size, lambda: stack.slices(left[len(left) // 2 :][:1]), job.notice)
+
+    def _side_by_side(
+        self, wanted: list[int], count: int, size: int, job: _Job, engine: Engine
+    ) -> Generator[Batch | None, None, None]:
+        """None if a batch must be predicted in another way. A card is at the next batch when one is handed out."""
         on_card = self.runner.device.type == "cuda"
         most = 2 * count if count > 1 else 1 + on_card  # one in a lane, and one for whoever is done before the others
         under_way: deque[Future[Batch | None]] = deque()
         with lanes(count) as pool:
             for slices in job.plan.read_ahead(wanted, size, pinned=on_card):
                 job.stop_if_cancelled()
-                under_way.append(pool.submit(self._try_batch, slices, job))
+                under_way.append(pool.submit(self._try_batch, slices, job, engine))
                 if len(under_way) == most:
                     yield job.result(under_way.popleft())
             while under_way:
                 yield job.result(under_way.popleft())
 
-    def _try_batch(self, slices: InputSlices, job: _Job) -> Batch | None:
-        """None if memory ran out."""
+    def _try_batch(self, slices: InputSlices, job: _Job, engine: Engine) -> Batch | None:
+        """None if memory ran out, or numbers overflowed."""
         try:
-            return self._predict_batch(slices, job).to_host()
+            batch = self._predict_batch(slices, job, engine)
+            return None if self.runner.overflows(batch.expected_error) else batch.to_host()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             return None
 
     @torch.inference_mode()
-    def _predict_batch(self, slices: InputSlices, job: _Job) -> Batch:
+    def _predict_batch(self, slices: InputSlices, job: _Job, engine: Engine) -> Batch:
         stack, device = job.plan.stack, self.runner.device
         pixels, ranges = (values.to(device, non_blocking=True) for values in (slices.pixels, slices.ranges))
         seen = stack.prepare(pixels, ranges)
         painted = painted_slices(stack, job.options, slices.numbers)
-        job.override.paint({title: job.view(array) for title, array in painted.items()})
-        output = self.runner.run(job.view(seen))
-        logits = output.logits.float()
+        answer = engine.run(job.view(seen), {title: job.view(array) for title, array in painted.items()})
+        logits = answer.logits.float()
         if job.options.flips:
             logits = merge_flips(logits)
-        errors = torch.where(_is_finite(output.logits, job.views), expected_error(logits), torch.nan)
+        errors = torch.where(are_finite(answer.logits, job.views), expected_error(logits), torch.nan)
         maps = {  # of the slices as they are, which come first
             title: stack.restore(values[: len(slices.numbers)].float())[:, 0].half()
-            for title, values in job.recorder.maps.items()
+            for title, values in answer.maps.items()
         }
         logits = stack.restore(logits)
         probabilities = probabilities_of(logits) if job.options.probabilities else {}
-        numbers = RecordedNumbers.of(job.recorder, len(slices.numbers))
+        numbers = RecordedNumbers.of(answer, len(slices.numbers))
         return Batch(slices.numbers, labels_of(logits), maps, probabilities, errors, numbers)
 
 
@@ -252,8 +267,7 @@ class _Job:
 
     plan: Plan
     options: PredictionOptions
-    recorder: AttentionRecorder
-    override: AttentionOverride
+    question: Question
     watch: Watch | None
     notices: list[str]
 
@@ -283,11 +297,6 @@ class _Job:
             self.stop_if_cancelled()
             wait([batch], timeout=_PATIENCE)
         return batch.result()
-
-
-def _is_finite(logits: Tensor, views: int) -> Tensor:
-    """(n,): whether a network's output (views * n, C, H, W) for a slice is, in all views."""
-    return torch.isfinite(logits).flatten(1).all(dim=1).reshape(views, -1).all(dim=0)
 
 
 def _refuse_nonsense(errors: dict[int, float]) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import SliceOrientation, slice_orientation
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.intensities import Exact, above
+from AttnSegLib.inference.intensities import Exact, above, percentiles_of
 from AttnSegLib.models.preprocessing import Preprocessing
 
 Range = tuple[float, float]
@@ -172,7 +172,7 @@ class SliceStack:
             return exact.number(lower), exact.number(upper)
         voxels = self.volume.measured(self.volume.whole)
         voxels = voxels if exact.is_plain else exact(voxels)
-        lower, upper = map(float, np.percentile(voxels, self.preprocessing.percentiles))
+        lower, upper = percentiles_of(voxels, self.preprocessing.percentiles)
         if lower == upper:  # nearly all voxels are equal: the percentiles say nothing
             lower, upper = float(voxels.min()), float(voxels.max())
         return lower, upper if upper > lower else float(above(np.array(lower)))  # 0 all over, and no NaN

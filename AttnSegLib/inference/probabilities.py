@@ -23,6 +23,11 @@ def merge_flips(logits: Tensor) -> Tensor:
     return parts.softmax(dim=2).mean(dim=0).log()
 
 
+def are_finite(logits: Tensor, views: int) -> Tensor:
+    """(n,): whether a network's output (views * n, C, H, W) for a slice is, in all views."""
+    return torch.isfinite(logits).flatten(1).all(dim=1).reshape(views, -1).all(dim=0)
+
+
 def labels_of(logits: Tensor) -> Tensor:
     """Labels (n, H, W) uint8 of logits (n, C, H, W). One channel: 1 where the probability is over 0.5. More channels:
     the most probable class."""

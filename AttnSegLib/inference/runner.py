@@ -24,7 +24,8 @@ _OUT_OF_MEMORY = (
 
 
 class Runner:
-    """Runs batches of slices; goes on with smaller ones, then with the CPU, when memory runs out.
+    """Runs batches of slices; goes on with smaller ones, then with the CPU, when memory runs out, and in float32 when
+    float16 is too small.
 
     network: a folded copy of the given one, which stays as it is. bytes_per_pixel: what the network needs of memory, as
     its card says, so that batches fit; 0 if nobody knows.
@@ -34,15 +35,14 @@ class Runner:
         self._compute = compute
         self._bytes_per_pixel = bytes_per_pixel
         self._most: int | None = None  # slices at once, since memory ran out
+        self._overflowed = False
         self.device = compute.resolve_device()
-        self.dtype = compute.resolve_dtype(self.device)
         self.network = folded(network).to(self.device)
-        set_precision(self.network, self.dtype)
+        self._take(compute.resolve_dtype(self.device))
 
-    @property
-    def name(self) -> str:
-        """Device and number format in words."""
-        return describe_device(self.device, self.dtype)
+    def name(self, engine: str = "") -> str:
+        """Device, number format and engine in words."""
+        return describe_device(self.device, self.dtype, engine)
 
     def lanes(self, slices: int, pixels: int, views: int = 1) -> tuple[int, int]:
         """How to run slices: the number of batches side by side, see `lanes`, and the number of slices in a batch.
@@ -58,17 +58,32 @@ class Runner:
     @torch.inference_mode()
     def run(self, slices: Tensor) -> SegmentationOutput:
         """Slices (n, C, H, W) on the device, through the network."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+        mixed = self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype if mixed else None, enabled=mixed):
             output: SegmentationOutput = self.network(slices.contiguous(memory_format=torch.channels_last))
         return output
 
+    def overflows(self, expected_error: Tensor) -> bool:
+        """Whether float16 is too small for what the network computes, since the error (n,) of a slice is NaN. `shrink`
+        then goes on in float32."""
+        self._overflowed |= self.dtype == torch.float16 and bool(expected_error.isnan().any())
+        return self._overflowed
+
+    def _take(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        set_precision(self.network, dtype)
+
     def shrink(self, slices: int) -> str:
-        """Use less memory from now on, after memory ran out for this many slices at once: run half as many, or if it
-        was one, go on with the CPU.
+        """Go on in another way, after memory ran out for this many slices at once: run half as many, or if it was one,
+        go on with the CPU. After an overflow, go on in float32.
 
         Returns the sentence that tells the user. Raises `InputError` if nothing is left to try.
         """
         torch.cuda.empty_cache()
+        if self._overflowed:
+            self._overflowed = False
+            self._take(torch.float32)
+            return "The network's numbers are too large for float16; went on in float32."
         most = min(slices, self._most or slices)
         if most > 1:
             self._most = most // 2
@@ -76,9 +91,8 @@ class Runner:
         if self.device.type == "cpu":
             raise InputError("There is not enough memory for a single slice; close other programs and try again.")
         self.device = torch.device("cpu")
-        self.dtype = self._compute.resolve_dtype(self.device)
         self.network.to(self.device)
-        set_precision(self.network, self.dtype)
+        self._take(self._compute.resolve_dtype(self.device))
         return "The device ran out of memory for a single slice; went on with the CPU, which is slower."
 
 

@@ -16,9 +16,9 @@ from AttnSegLib.models.weights import load_weights
 _UNBUILDABLE = (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError)  # what wrong options lead to
 
 
-def trained_network(spec: ModelSpec) -> nn.Module:
-    """The network of a model. Raises `InputError` if the card describes none, or if the weights are damaged or those of
-    another."""
+def trained_network(spec: ModelSpec, level: int | None = None) -> nn.Module:
+    """The network of a model; `level` prunes an ANU-Net. Raises `InputError` if the card describes none, if the weights
+    are damaged or those of another, or if the network can't be pruned so."""
     try:
         with torch.device("meta"):  # a card may ask for more than any memory can hold
             plan = networks.create(spec.network, **spec.options)
@@ -33,7 +33,12 @@ def trained_network(spec: ModelSpec) -> nn.Module:
         raise InputError(f"The weights of model '{spec.id}' do not fit its network; install it again.")
     network = networks.create(spec.network, **spec.options)
     network.load_state_dict(weights)
-    return network
+    if level is None:
+        return network
+    if not hasattr(network, "pruned"):
+        raise InputError(f"The network of model '{spec.id}' can't be pruned; leave the level out.")
+    pruned: nn.Module = network.pruned(level)  # type: ignore[operator]
+    return pruned
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

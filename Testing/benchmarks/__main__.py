@@ -36,7 +36,6 @@ def main() -> None:
     options = _options()
     device = Compute(options.device).resolve_device()
     torch.set_num_threads(options.threads)
-    torch.backends.cudnn.benchmark = True  # nnU-Net switches it on for the whole process; so all have it from the start
     full = options.full or device.type == "cuda"
     run = Run(device, options.threads, tuple(options.networks), options.quick, full, options.out)
     print(machine.describe(run) + "\n", flush=True)

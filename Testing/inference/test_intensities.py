@@ -5,12 +5,16 @@ import json
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from torch import nn
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.checks import preflight
 from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.intensities import percentiles_of
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import SliceStack
@@ -48,6 +52,23 @@ def seen(voxels, preprocessing):
 @pytest.mark.parametrize("far", FAR)
 def test_far_intensities_are_seen_as_near_ones(far, way):
     torch.testing.assert_close(seen(FAR[far], WAYS[way]), seen(SCAN.astype(np.int16), WAYS[way]), rtol=0, atol=2e-5)
+
+
+@given(
+    arrays(st.sampled_from(["i1", "u1", "i2", "u2", "<i4", "f4"]), array_shapes(min_dims=1, max_dims=3)),
+    st.floats(0, 100),
+)
+def test_percentiles_are_those_of_numpy(voxels, percentile):
+    assume(np.isfinite(voxels).all())
+    with np.errstate(all="ignore"):
+        expected = np.percentile(voxels.astype(np.float64) if voxels.dtype.kind in "iu" else voxels, (percentile, 50))
+        assert percentiles_of(voxels, (percentile, 50)) == pytest.approx(expected, rel=1e-12, abs=1e-9)
+
+
+def test_percentiles_of_a_scan_of_many_parts(monkeypatch):
+    monkeypatch.setattr("AttnSegLib.inference.intensities._PART", 100)
+    voxels = np.random.default_rng(0).integers(-2000, 3000, (5, 30, 40), np.int16)[:, ::-1]
+    assert percentiles_of(voxels, (0.5, 99.5)) == pytest.approx(np.percentile(voxels, (0.5, 99.5)), rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,25 @@ def test_bfloat16_gives_nearly_the_same_labels(a_volume, preprocessing):
     assert (exact == rounded).mean() > 0.95
 
 
+def test_what_float16_can_not_hold_is_computed_in_float32(a_volume, preprocessing):
+    class Large(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(1, 1, 1)
+            nn.init.constant_(self.layer.weight, 6e4)
+            nn.init.constant_(self.layer.bias, -3e4)
+
+        def forward(self, x):
+            return SegmentationOutput(self.layer(4 * x))
+
+    predictor = SlicePredictor(Large(), preprocessing, Compute("cpu", 2, "float16"))
+    prediction = predictor.predict(a_volume)
+    np.testing.assert_array_equal(prediction.label_map, a_volume.voxels > 12)
+    assert "too large for float16" in prediction.notices[0]
+    assert "float32" in prediction.device
+    assert predictor.predict(a_volume).notices == ()
+
+
 @pytest.mark.slow
 def test_bfloat16_leaves_a_trained_model_what_it_is():
     """On a real scan: 99.9 % of the voxels, and the Dice within 0.001, as `make bench` asks of everybody."""

@@ -106,15 +106,26 @@ def test_bfloat16_is_taken_where_the_cpu_computes_in_it(monkeypatch):
     assert Compute(precision="bfloat16").resolve_dtype(CPU) == torch.bfloat16
 
 
+def test_a_card_takes_the_format_that_the_chosen_one_is_fast_at(monkeypatch):
+    cards = {"cuda:0": (9, 0), "cuda:1": (7, 5), "cuda:2": (6, 1)}
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda chosen: cards[str(chosen)])
+    monkeypatch.setattr(torch.version, "hip", None)
+    found = [Compute().resolve_dtype(torch.device(card)) for card in cards]
+    assert found == [torch.bfloat16, torch.float16, torch.float32]
+    monkeypatch.setattr(torch.version, "hip", "6.4")
+    assert Compute().resolve_dtype(torch.device("cuda:1")) == torch.bfloat16
+
+
 @pytest.mark.usefixtures("eight_threads")
 def test_the_device_is_told_with_its_number_format():
     assert describe_device(CPU, torch.bfloat16) == "cpu (8 threads, bfloat16)"
+    assert describe_device(CPU, torch.float32, "OpenVINO") == "cpu (8 threads, float32, OpenVINO)"
     assert describe_device(torch.device("mps"), torch.float32) == "mps (float32)"
 
 
 def test_logits_come_from_the_wanted_format():
     slices = torch.rand(2, 1, 8, 8)
-    for precision in ("float32", "bfloat16"):
+    for precision in ("float32", "bfloat16", "float16"):
         runner = Runner(Convolution(), Compute("cpu", precision=precision))
         assert str(runner.run(slices).logits.dtype) == f"torch.{precision}"
 

@@ -101,7 +101,7 @@ def _measured(spec: ModelSpec, options: argparse.Namespace) -> AttentionFacts:
         raise InputError(f"Model '{spec.id}' has no attention maps to switch off.")
     truth = truth_of(spec, options.root, Wanted(cases=tuple(options.case or ())))
     truth.check(spec)
-    study = _Study(spec, truth, Compute(options.device, precision=options.precision), options.every)
+    study = _Study(spec, truth, Compute(options.device, None, options.precision, "torch"), options.every)
     once(options.out / spec.id, spec.sha256, [case.id for case in truth.cases], study.write)
     facts = attention_facts(read_influences(options.out / spec.id / _TABLE))
     if facts.every != options.every:

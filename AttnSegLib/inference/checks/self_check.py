@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import time
 from collections.abc import Callable
@@ -89,6 +90,15 @@ def _cpu() -> str:
     return f"{_forward('cpu'):.2f} s for a forward pass, {threads} thread{'s' * (threads > 1)}, {_free_memory()}"
 
 
+def _openvino() -> str:
+    """Optional: that it is missing is no problem, that it can't be loaded is one."""
+    if importlib.util.find_spec("openvino") is None:
+        return "not installed; long runs on a CPU are faster with it"
+    from AttnSegLib.inference.engines.conversion import openvino_module
+
+    return f"{openvino_module().__version__}, for long runs on the CPU"
+
+
 def _gpu() -> str:
     import torch
 
@@ -125,6 +135,7 @@ _LOOKS = (
     _Look("torch", _torch, "install torch (in Slicer: the PyTorch extension; elsewhere: pip install torch)"),
     _Look("numpy and torch", _bridge, "install builds of numpy and torch that fit each other"),
     _Look("CPU", _cpu, "install torch again"),
+    _Look("OpenVINO", _openvino, "pip install --no-deps openvino, or remove it: torch does the same"),
     _Look("GPU", _gpu, "choose the CPU as the device, or install a build of torch that supports this card"),
     _Look("models", _models, "install the models again"),
 )

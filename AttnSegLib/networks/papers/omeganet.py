@@ -129,7 +129,8 @@ class OmegaNetChannelAttention(nn.Module):
             products = channels @ channels.transpose(1, 2)
             products = products * CHANNEL_SCALES[self.scale](*channels.shape[1:])
             a = self.coefficients(torch.softmax(products, dim=2))  # Eq. 12: (N, C, C)
-            return ((a @ channels).reshape(m.shape) + m).to(m.dtype)  # Eq. 13
+            # Eq. 13; summed before the shape changes: OpenVINO 2026.4 mistakes a product between two changes of shape
+            return (a @ channels + channels).reshape(m.shape).to(m.dtype)
 
 
 class OmegaNet(nn.Module):

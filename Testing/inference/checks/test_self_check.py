@@ -12,7 +12,7 @@ from AttnSegLib.inference.checks import self_check
 from AttnSegLib.inference.checks.self_check import check_setup
 from AttnSegLib.models import catalog
 
-NAMES = ["python", "SimpleITK", "pydicom", "torch", "numpy and torch", "CPU", "GPU", "models"]
+NAMES = ["python", "SimpleITK", "pydicom", "torch", "numpy and torch", "CPU", "OpenVINO", "GPU", "models"]
 
 
 def broken(*_arguments, **_named):
@@ -67,6 +67,16 @@ def test_a_card_that_torch_can_not_use_has_a_cure_of_its_own(monkeypatch):
     [wrong] = [finding for finding in check_setup() if not finding.ok]
     assert (wrong.name, wrong.detail) == ("GPU", "an NVIDIA card is present, but torch can't use it")
     assert "install torch with CUDA" in wrong.cure
+
+
+def test_openvino_may_be_missing_but_not_broken(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    [told] = [finding for finding in check_setup() if finding.name == "OpenVINO"]
+    assert told.ok
+    assert told.detail.startswith("not installed")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
+    [wrong] = [finding for finding in check_setup() if not finding.ok]
+    assert (wrong.name, "can't be loaded" in wrong.detail) == ("OpenVINO", True)
 
 
 def test_damaged_weights_are_named(a_model_folder):

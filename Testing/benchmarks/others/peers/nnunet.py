@@ -14,10 +14,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from Testing.benchmarks.others.peers import Logits, OnlyLogits, Segment, Setting
 
@@ -26,8 +28,12 @@ LABELS = {"background": 0, "organ": 1}
 
 def network_alone(network: nn.Module, setting: Setting) -> Logits:
     predictor = _predictor(network, setting)
-    # (N, 1, H, W) is (channel, slice, H, W) for nnU-Net, and back
-    return lambda slices: predictor.predict_sliding_window_return_logits(slices.transpose(0, 1)).transpose(0, 1)
+
+    def logits(slices: Tensor) -> Tensor:  # (N, 1, H, W) is (channel, slice, H, W) for nnU-Net, and back
+        with _its_kernels():
+            return predictor.predict_sliding_window_return_logits(slices.transpose(0, 1)).transpose(0, 1)
+
+    return logits
 
 
 def end_to_end(network: nn.Module, setting: Setting) -> Segment:
@@ -36,10 +42,21 @@ def end_to_end(network: nn.Module, setting: Setting) -> Segment:
 
     def segment(image_file: Path, folder: Path) -> Path:
         image, properties = reader.read_images([str(image_file)])
-        predictor.predict_single_npy_array(image, properties, None, str(folder / "labels"), False)
+        with _its_kernels():
+            predictor.predict_single_npy_array(image, properties, None, str(folder / "labels"), False)
         return folder / "labels.nii.gz"
 
     return segment
+
+
+@contextlib.contextmanager
+def _its_kernels() -> Iterator[None]:
+    """With cuDNN's search for the fastest kernels, which its predictor switches on, and nobody else here does."""
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = False
 
 
 def _predictor(network: nn.Module, setting: Setting) -> Any:
@@ -61,6 +78,7 @@ def _predictor(network: nn.Module, setting: Setting) -> Any:
     predictor.manual_initialization(
         only_logits, plans, plans.get_configuration("2d"), weights, data_set, "nnUNetTrainer", (0, 1)
     )
+    torch.backends.cudnn.benchmark = False
     return predictor
 
 

@@ -15,6 +15,7 @@ import openvino
 import torch
 from torch import Tensor, nn
 
+from AttnSegLib.inference.engines.conversion import openvino_core
 from Testing.benchmarks.others.peers import Logits, OnlyLogits, Segment, Setting
 from Testing.benchmarks.others.peers.plain import with_files
 
@@ -28,7 +29,7 @@ def network_alone(network: nn.Module, setting: Setting) -> Logits:
         "INFERENCE_NUM_THREADS": setting.threads,
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[setting.precision],
     }
-    compiled = openvino.Core().compile_model(model, "CPU", wishes)
+    compiled = openvino_core().compile_model(model, "CPU", wishes)
     queue = openvino.AsyncInferQueue(compiled)
 
     def logits(slices: Tensor) -> Tensor:
