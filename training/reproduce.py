@@ -37,12 +37,14 @@ Made = tuple[list[Score], SystemCost]
 
 @dataclass(frozen=True)
 class Budget:
-    """How much of the recipe is done. epochs, batches per epoch, height and width of slices, test cases: at most."""
+    """How much of the recipe is done. epochs, batches per epoch, height and width of slices, test cases: at most.
+    recipe: in training/recipes/budgets, read after the paper's."""
 
     epochs: int | None = None
     batches: int | None = None
     size: int | None = None
     cases: int | None = None
+    recipe: str | None = None
 
     def limits(self) -> dict[str, int]:
         """What is not as in the recipe."""
@@ -53,11 +55,18 @@ class Budget:
         return "-".join([*parts, *(f"{name}={value}" for name, value in self.limits().items())])
 
     def __str__(self) -> str:
+        if self.recipe is not None:
+            return f"cut down by the recipe budgets/{self.recipe}"
         limits = [f"{value} {name}" for name, value in self.limits().items()]
         return f"cut down to {', '.join(limits)}: a rehearsal, not a result" if limits else "the whole recipe"
 
 
-BUDGETS = {"full": Budget(), "short": Budget(epochs=10), "tiny": Budget(epochs=1, batches=2, size=96, cases=1)}
+BUDGETS = {
+    "full": Budget(),
+    "short": Budget(epochs=10),
+    "compact": Budget(recipe="compact"),
+    "tiny": Budget(epochs=1, batches=2, size=96, cases=1),
+}
 
 
 @dataclass(frozen=True)
@@ -150,10 +159,10 @@ def make(wanted: TableToMake, page: Printed, methods: Sequence[str]) -> Iterator
 
 def recipe_for(wanted: TableToMake, chosen: System) -> Recipe:
     """The paper's recipe on the data set, with another network, as far as the budget allows."""
-    recipe = read_recipe([f"{wanted.paper}/{wanted.dataset}"])
-    own = {key: recipe.options[key] for key in ("in_channels", "num_classes")}
-    preprocessing = replace(recipe.preprocessing, multiple=32)  # what the most demanding baseline needs
     budget = wanted.budget
+    recipe = read_recipe([f"{wanted.paper}/{wanted.dataset}", *([f"budgets/{budget.recipe}"] if budget.recipe else [])])
+    own = {key: value for key, value in recipe.options.items() if key in ("in_channels", "num_classes", "width")}
+    preprocessing = replace(recipe.preprocessing, multiple=32)  # what the most demanding baseline needs
     if budget.size is not None:
         preprocessing = replace(preprocessing, size=(budget.size, budget.size))
     recipe = replace(recipe, network=chosen.network, options=own | chosen.options, preprocessing=preprocessing)
