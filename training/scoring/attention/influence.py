@@ -13,7 +13,7 @@ from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.inference.probabilities import labels_of
 from AttnSegLib.models.influence import AttentionFacts, MapInfluence
-from AttnSegLib.networks.attention import AttentionRecorder
+from AttnSegLib.networks.attention import AttentionRecorder, channel_coefficients
 from AttnSegLib.networks.override import AttentionOverride, gammas, switchable_maps
 from AttnSegLib.networks.replacement import Replacement
 from AttnSegLib.results.metrics import dice
@@ -22,12 +22,13 @@ from training.scoring.rows import read_rows, write_rows
 from training.slices.case import Labelled
 
 TOGETHER = "all maps"
+CHANNELS_TOO = "all maps and channels"
 _AT_ONCE = 4  # slices
 
 
 @dataclass(frozen=True)
 class CaseInfluence:
-    """One map of one case, or `TOGETHER`. influence: 1 - Dice of the label maps with the map and without; dice,
+    """One map of one case, or `TOGETHER` or `CHANNELS_TOO`. influence: 1 - Dice of the label maps with the map and without; dice,
     dice_without: against the manual label map; all means over the labels. stride: see `MapInfluence`, 0 of
     `TOGETHER`. gamma: NaN if there is none. every: each so many-th slice was taken."""
 
@@ -48,15 +49,19 @@ class SwitchedOff:
     Args:
         predictor: of the model; what it does after the network is left out, so that slices stay independent.
         every: each so many-th slice is taken, from the middle of the first so many on.
+        only_together: leave out each map by itself, and measure `CHANNELS_TOO`: coefficients over channels as well.
     """
 
-    def __init__(self, predictor: SlicePredictor, every: int = 1):
+    def __init__(self, predictor: SlicePredictor, every: int = 1, *, only_together: bool = False):
         self._predictor, self._every = predictor, every
         self._titles = switchable_maps(predictor.network)
+        self._off = {**({} if only_together else {title: [title] for title in self._titles}), TOGETHER: self._titles}
+        if only_together:
+            self._off[CHANNELS_TOO] = [*self._titles, *channel_coefficients(predictor.network)]
         self._gammas = {title: float(gamma) for title, gamma in gammas(predictor.network).items()}
 
     def measure(self, case: str, patient: str, labelled: Labelled) -> Iterator[CaseInfluence]:
-        """One for each map, then `TOGETHER`."""
+        """One for each map, then `TOGETHER`, or that and `CHANNELS_TOO`."""
         stack = SliceStack.of(labelled.volume, self._predictor.preprocessing)
         numbers = list(range(self._every // 2, len(stack), self._every)) or [len(stack) // 2]
         truth = stack.view(labelled.label_map)[numbers]
@@ -78,7 +83,7 @@ class SwitchedOff:
 
     def _label_maps(self, stack: SliceStack, numbers: list[int]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """(n, H, W) on the volume's grid: of the network as it is, and by title without a map."""
-        off = {"": [], **{title: [title] for title in self._titles}, TOGETHER: self._titles}
+        off = {"": [], **self._off}
         found: dict[str, list[np.ndarray]] = {name: [] for name in off}
         with RememberedBlocks(self._predictor.network) as remembered:
             for first in range(0, len(numbers), _AT_ONCE):
@@ -88,7 +93,7 @@ class SwitchedOff:
                     remembered.learns = False  # the first run has seen all that there is in common
                 remembered.forget()
         whole, *changed = (np.concatenate(parts) for parts in found.values())
-        return whole, dict(zip([*self._titles, TOGETHER], changed, strict=True))
+        return whole, dict(zip(self._off, changed, strict=True))
 
     @torch.inference_mode()
     def _labels(self, stack: SliceStack, seen: torch.Tensor, off: Sequence[str]) -> np.ndarray:
