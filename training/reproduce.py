@@ -1,8 +1,7 @@
 """Make a paper's table: python -m training.reproduce ec-cam-unet table1 --dataset heart --root DATA --out FOLDER
 
-Trains and scores every row by the paper's recipe, and prints our numbers beside the printed ones; box plots and curves
-lie beside the page. Run again, it goes on
-with the first row that is not finished.
+Trains and scores every row by the paper's recipe, and prints our numbers beside the printed ones; box plots,
+curves and examples lie beside the page. Run again, it goes on with the first row that is not finished.
 """
 
 from __future__ import annotations
@@ -15,15 +14,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from AttnSegLib.errors import InputError
 from training.command_line import add_run_options, exit_code_of
 from training.evaluate import evaluate, seconds_per_slice
-from training.learning.recipe import Recipe, read_recipe
+from training.learning.recipe import Recipe, differences, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.activations import ShownSlice, activation, draw_activations
 from training.papers.af_net_cost import cost_page
 from training.papers.columns import NOTES, columns_beside
-from training.papers.printed import DATASETS, Printed, SystemCost, printed
+from training.papers.examples import MOST_EXAMPLES, draw_examples, found_in
+from training.papers.printed import DATASETS, Column, Printed, SystemCost, printed
 from training.papers.systems import System, system, table_names
 from training.papers.table_figures import MadeRow, draw_pruning, draw_table
 from training.scoring.candidates import Model, network_of, predictor_of
@@ -121,21 +123,25 @@ def _draw(wanted: TableToMake, stem: Path, finished: dict[str, Made]) -> None:
     draw_table(stem, wanted.paper, rows)
     if (wanted.paper, wanted.name) == ("anu-net", "table6"):
         draw_pruning(stem, rows)
-    if (wanted.paper, wanted.name) == ("ec-cam-unet", "figure6"):
-        _draw_activations(wanted, stem.with_name(f"{stem.name}.png"), list(finished))
+    _draw_slices(wanted, stem, list(finished))
 
 
-def _draw_activations(wanted: TableToMake, path: Path, methods: list[str]) -> None:
-    """On a slice of the first test case, as the first row's network sees it."""
-    runs = {method: _runs(wanted, system(wanted.paper, method))[0] for method in methods}
+def _draw_slices(wanted: TableToMake, stem: Path, methods: list[str]) -> None:
+    """What the networks of the first fold make of a slice of some test cases; all rows see the same slices."""
+    systems = {method: system(wanted.paper, method) for method in methods}
+    runs = {method: _runs(wanted, chosen)[0] for method, chosen in systems.items()}
     recipe = runs[methods[0]].recipe
-    truth = Truth(cases_to_test(recipe, wanted.root), recipe.dataset, recipe.labels)
-    shown = ShownSlice.of(truth.read(truth.cases[0]), recipe.preprocessing)
-    found = {
-        method: activation(network_of(run.checkpoint()), run.recipe.network, shown.image)
-        for method, run in runs.items()
-    }
-    draw_activations(path, shown, found)
+    truth = Truth(cases_to_test(recipe, wanted.root)[:MOST_EXAMPLES], recipe.dataset, recipe.labels)
+    shown = {case.id: ShownSlice.of(truth.read(case), recipe.preprocessing) for case in truth.cases}
+    found, activations = {}, {}
+    for method, run in runs.items():
+        network = network_of(run.checkpoint(), systems[method].level)
+        found[method] = found_in(network, shown)
+        if (wanted.paper, wanted.name) == ("ec-cam-unet", "figure6"):
+            activations[method] = activation(network, run.recipe.network, shown[truth.cases[0].id].image)
+    draw_examples(stem.with_name(f"{stem.name}-examples.png"), shown, found, recipe.labels)
+    if activations:
+        draw_activations(stem.with_name(f"{stem.name}.png"), shown[truth.cases[0].id], activations)
 
 
 def made_before(wanted: TableToMake, page: Printed) -> dict[str, Made]:
@@ -172,27 +178,54 @@ def recipe_for(wanted: TableToMake, chosen: System) -> Recipe:
 
 
 def ours_beside_printed(wanted: TableToMake, page: Printed, finished: dict[str, Made]) -> str:
-    """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value."""
-    body: list[list[str]] = []
-    beside: dict[str, float] = {}
-    for method in (method for method in page.rows if method in finished):
-        scores, cost = finished[method]
-        cells = []
-        for column in page.columns:
-            ours, theirs = (_number(column.of(wanted.paper, scores, cost)), _number(page.rows[method].get(column.name)))
-            if (std := page.stds.get(method, {}).get(column.name)) is not None:
-                ours, theirs = f"{ours} ± {_number(column.spread(wanted.paper, scores))}", f"{theirs} ± {_number(std)}"
-            cells.append(f"{ours} / {theirs}")
-        beside = columns_beside(wanted.paper, scores)
-        body.append([method, *cells, *(_number(100 * value) for value in beside.values())])
-    head = [f"{column.name} ({column.unit})" if column.unit != "fraction" else column.name for column in page.columns]
-    cases = {one.case for scores, _ in finished.values() for one in scores}
+    """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value. Scores of several
+    organs have a table each."""
+    made = {method: finished[method] for method in page.rows if method in finished}
+    cases = {one.case for scores, _ in made.values() for one in scores}
+    tables: dict[str, list[Column]] = {}
+    for column in page.columns:
+        tables.setdefault(column.score if column.organ else "", []).append(column)
+    texts = [
+        (f"## {score}\n\n" if score else "") + _table(wanted, page, columns, made) for score, columns in tables.items()
+    ]
+    notes = [*_cut(wanted, next(iter(made))), NOTES[wanted.paper], *page.notes]
+    if len(cases) > 1:
+        notes.append("± of ours: standard deviation over the test cases of what each has by itself.")
     return (
         f"# {wanted.paper}, {wanted.name}: {page.title}, on {wanted.dataset}\n\n"
         f"Ours / printed, on {len(cases)} test cases; {wanted.budget}.\n\n"
-        + markdown_table(["method", *head, *(f"{name} (percent)" for name in beside)], body, 1)
-        + "".join(f"\n{note}\n" for note in (NOTES[wanted.paper], *page.notes))
+        + "\n".join(texts)
+        + "".join(f"\n{note}\n" for note in notes)
     )
+
+
+def _table(wanted: TableToMake, page: Printed, columns: Sequence[Column], made: dict[str, Made]) -> str:
+    body: list[list[str]] = []
+    beside: dict[str, float] = {}
+    for method, (scores, cost) in made.items():
+        cells = []
+        for column in columns:
+            ours = _with_spread(column.of(wanted.paper, scores, cost), column.spread(wanted.paper, scores))
+            stds = page.stds.get(method, {})
+            theirs = _with_spread(page.rows[method].get(column.name), stds.get(column.name, float("nan")))
+            cells.append(f"{ours} / {theirs}")
+        beside = columns_beside(wanted.paper, scores)
+        body.append([method, *cells, *(_number(100 * value) for value in beside.values())])
+    head = [f"{column.name} ({column.unit})" if column.unit != "fraction" else column.name for column in columns]
+    return markdown_table(["method", *head, *(f"{name} (percent)" for name in beside)], body, 1)
+
+
+def _with_spread(value: float | None, spread: float) -> str:
+    return _number(value) if np.isnan(spread) else f"{_number(value)} ± {_number(spread)}"
+
+
+def _cut(wanted: TableToMake, method: str) -> list[str]:
+    """What a budget that is a recipe leaves of the paper's, in a sentence."""
+    if wanted.budget.recipe is None:
+        return []
+    chosen = system(wanted.paper, method)
+    whole = recipe_for(replace(wanted, budget=Budget()), chosen)
+    return [f"Against the paper's recipe ('there'): {'; '.join(differences(whole, recipe_for(wanted, chosen)))}."]
 
 
 def _runs(wanted: TableToMake, chosen: System) -> list[ScoredRun]:

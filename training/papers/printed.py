@@ -68,7 +68,10 @@ class Column:
         return float(np.mean(values)) * (100 if self.unit == "percent" else 1)
 
     def spread(self, paper: str, scores: Sequence[Score]) -> float:
-        """Standard deviation over cases of what each has by itself, in the column's unit; NaN of fewer than two."""
+        """Standard deviation over cases of what each has by itself, in the column's unit; NaN of fewer than two, and
+        of what a row costs."""
+        if self.score in ("parameters", "time"):
+            return float("nan")
         cases = {one.case for one in scores}
         values = [self.of(paper, [one for one in scores if one.case == case], SystemCost(0, 0.0)) for case in cases]
         defined = [value for value in values if not np.isnan(value)]
