@@ -178,8 +178,8 @@ def recipe_for(wanted: TableToMake, chosen: System) -> Recipe:
 
 
 def ours_beside_printed(wanted: TableToMake, page: Printed, finished: dict[str, Made]) -> str:
-    """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value. Scores of several
-    organs have a table each."""
+    """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value. Where there are
+    several organs, each score has a table."""
     made = {method: finished[method] for method in page.rows if method in finished}
     cases = {one.case for scores, _ in made.values() for one in scores}
     tables: dict[str, list[Column]] = {}

@@ -28,9 +28,9 @@ _AT_ONCE = 4  # slices
 
 @dataclass(frozen=True)
 class CaseInfluence:
-    """One map of one case, or `TOGETHER` or `CHANNELS_TOO`. influence: 1 - Dice of the label maps with the map and without; dice,
-    dice_without: against the manual label map; all means over the labels. stride: see `MapInfluence`, 0 of
-    `TOGETHER`. gamma: NaN if there is none. every: each so many-th slice was taken."""
+    """One map of one case, or `TOGETHER` or `CHANNELS_TOO`. influence: 1 - Dice of the label maps with the map and
+    without; dice, dice_without: against the manual label map; all means over the labels. stride: see `MapInfluence`, 0
+    of several together. gamma: NaN if there is none. every: each so many-th slice was taken."""
 
     case: str
     patient: str
