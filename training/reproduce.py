@@ -1,7 +1,7 @@
 """Make a paper's table: python -m training.reproduce ec-cam-unet table1 --dataset heart --root DATA --out FOLDER
 
-Trains and scores every row by the paper's recipe, and prints our numbers beside the printed ones; box plots,
-curves and examples lie beside the page. Run again, it goes on with the first row that is not finished.
+Trains and scores every row by the paper's recipe, and prints our numbers beside the printed ones; each case's scores,
+box plots, curves and examples lie beside the page. Run again, it goes on with the first row that is not finished.
 """
 
 from __future__ import annotations
