@@ -73,7 +73,7 @@ BUDGETS = {
 
 @dataclass(frozen=True)
 class TableToMake:
-    """What to make, and where."""
+    """What to make, and where. folds: only the first so many of the recipe's."""
 
     paper: str
     name: str
@@ -82,6 +82,11 @@ class TableToMake:
     out: Path
     budget: Budget
     run: RunOptions
+    folds: int | None = None
+
+    def folds_of(self, recipe: Recipe) -> range:
+        """Numbers of those that are made."""
+        return range(min(recipe.split.folds, self.folds or recipe.split.folds))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -104,7 +109,7 @@ def _reproduce(options: argparse.Namespace) -> None:
     )
     run = replace(run, max_batches=budget.batches)
     dataset = options.dataset or next(iter(DATASETS[options.paper]))
-    wanted = TableToMake(options.paper, options.table, dataset, options.root, options.out, budget, run)
+    wanted = TableToMake(options.paper, options.table, dataset, options.root, options.out, budget, run, options.folds)
     page = printed(wanted.paper, wanted.name, dataset)
     finished: dict[str, Made] = made_before(wanted, page)
     for method, made in make(wanted, page, options.row or list(page.rows)):
@@ -191,9 +196,10 @@ def ours_beside_printed(wanted: TableToMake, page: Printed, finished: dict[str, 
     notes = [*_cut(wanted, next(iter(made))), NOTES[wanted.paper], *page.notes]
     if len(cases) > 1:
         notes.append("± of ours: standard deviation over the test cases of what each has by itself.")
+    folds = f" of the first {wanted.folds} folds" if wanted.folds else ""
     return (
         f"# {wanted.paper}, {wanted.name}: {page.title}, on {wanted.dataset}\n\n"
-        f"Ours / printed, on {len(cases)} test cases; {wanted.budget}.\n\n"
+        f"Ours / printed, on {len(cases)} test cases{folds}; {wanted.budget}.\n\n"
         + "\n".join(texts)
         + "".join(f"\n{note}\n" for note in notes)
     )
@@ -232,7 +238,7 @@ def _runs(wanted: TableToMake, chosen: System) -> list[ScoredRun]:
     """A row's: one for each fold that the paper takes the mean over."""
     recipe = recipe_for(wanted, chosen)
     runs = []
-    for number in range(recipe.split.folds):
+    for number in wanted.folds_of(recipe):
         fold = [f"fold{number}"] if recipe.split.folds > 1 else []
         parts = [wanted.dataset, chosen.run_name, recipe.optimisation.loss, *fold]
         table = wanted.out / wanted.budget.file_name(*parts) / chosen.scores_name
@@ -284,6 +290,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs, scores and the table")
     parser.add_argument("--budget", choices=list(BUDGETS), default="full", help="how much of the recipe to do")
     parser.add_argument("--row", action="append", metavar="METHOD", help="only this row; may be repeated")
+    parser.add_argument("--folds", type=int, metavar="N", help="only the first N folds (default: the recipe's)")
     add_run_options(parser)
     return parser
 

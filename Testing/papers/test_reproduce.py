@@ -303,3 +303,14 @@ def test_too_few_cases_are_told_before_the_training(a_decathlon_task, tmp_path, 
     assert main(arguments(a_decathlon_task, tmp_path / "out", "--row", "BCE")) == 2
     assert "its split leaves no case for validation" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_only_the_first_folds_can_be_made():
+    """Each fold has its own folder, so that the others can follow."""
+
+    def folders(folds):
+        wanted = replace(a_table("anu-net", "table3", "chaos-t2"), folds=folds)
+        return [run.folder.name.rpartition("-")[2] for run in reproduce._runs(wanted, system("anu-net", "U-Net"))]
+
+    assert folders(2) == ["fold0", "fold1"]
+    assert folders(None) == folders(9) == ["fold0", "fold1", "fold2"]
