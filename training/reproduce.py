@@ -1,8 +1,7 @@
 """Make a paper's table: python -m training.reproduce ec-cam-unet table1 --dataset heart --root DATA --out FOLDER
 
-Trains and scores every row by the paper's recipe, and prints our numbers beside the printed ones; box plots and curves
-lie beside the page. Run again, it goes on
-with the first row that is not finished.
+Trains and scores every row by the paper's recipe, and prints our numbers beside the printed ones; each case's scores,
+box plots, curves and examples lie beside the page. Run again, it goes on with the first row that is not finished.
 """
 
 from __future__ import annotations
@@ -15,14 +14,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from AttnSegLib.errors import InputError
 from training.command_line import add_run_options, exit_code_of
-from training.learning.recipe import Recipe, read_recipe
+from training.learning.recipe import Recipe, differences, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.activations import ShownSlice, activation, draw_activations
 from training.papers.af_net_cost import cost_page
 from training.papers.columns import NOTES, columns_beside
-from training.papers.printed import DATASETS, Printed, SystemCost, printed
+from training.papers.examples import MOST_EXAMPLES, draw_examples, found_in
+from training.papers.printed import DATASETS, Column, Printed, SystemCost, printed
 from training.papers.systems import System, system, table_names
 from training.papers.table_figures import MadeRow, draw_pruning, draw_table
 from training.scoring.candidates import Model, network_of, predictor_of
@@ -37,12 +39,14 @@ Made = tuple[list[Score], SystemCost]
 
 @dataclass(frozen=True)
 class Budget:
-    """How much of the recipe is done. epochs, batches per epoch, height and width of slices, test cases: at most."""
+    """How much of the recipe is done. epochs, batches per epoch, height and width of slices, test cases: at most.
+    recipe: in training/recipes/budgets, read after the paper's."""
 
     epochs: int | None = None
     batches: int | None = None
     size: int | None = None
     cases: int | None = None
+    recipe: str | None = None
 
     def limits(self) -> dict[str, int]:
         """What is not as in the recipe."""
@@ -53,16 +57,23 @@ class Budget:
         return "-".join([*parts, *(f"{name}={value}" for name, value in self.limits().items())])
 
     def __str__(self) -> str:
+        if self.recipe is not None:
+            return f"cut down by the recipe budgets/{self.recipe}"
         limits = [f"{value} {name}" for name, value in self.limits().items()]
         return f"cut down to {', '.join(limits)}: a rehearsal, not a result" if limits else "the whole recipe"
 
 
-BUDGETS = {"full": Budget(), "short": Budget(epochs=10), "tiny": Budget(epochs=1, batches=2, size=96, cases=1)}
+BUDGETS = {
+    "full": Budget(),
+    "short": Budget(epochs=10),
+    "compact": Budget(recipe="compact"),
+    "tiny": Budget(epochs=1, batches=2, size=96, cases=1),
+}
 
 
 @dataclass(frozen=True)
 class TableToMake:
-    """What to make, and where."""
+    """What to make, and where. folds: only the first so many of the recipe's."""
 
     paper: str
     name: str
@@ -71,6 +82,11 @@ class TableToMake:
     out: Path
     budget: Budget
     run: RunOptions
+    folds: int | None = None
+
+    def folds_of(self, recipe: Recipe) -> range:
+        """Numbers of those that are made."""
+        return range(min(recipe.split.folds, self.folds or recipe.split.folds))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,7 +109,7 @@ def _reproduce(options: argparse.Namespace) -> None:
     )
     run = replace(run, max_batches=budget.batches)
     dataset = options.dataset or next(iter(DATASETS[options.paper]))
-    wanted = TableToMake(options.paper, options.table, dataset, options.root, options.out, budget, run)
+    wanted = TableToMake(options.paper, options.table, dataset, options.root, options.out, budget, run, options.folds)
     page = printed(wanted.paper, wanted.name, dataset)
     finished: dict[str, Made] = made_before(wanted, page)
     for method, made in make(wanted, page, options.row or list(page.rows)):
@@ -112,21 +128,25 @@ def _draw(wanted: TableToMake, stem: Path, finished: dict[str, Made]) -> None:
     draw_table(stem, wanted.paper, rows)
     if (wanted.paper, wanted.name) == ("anu-net", "table6"):
         draw_pruning(stem, rows)
-    if (wanted.paper, wanted.name) == ("ec-cam-unet", "figure6"):
-        _draw_activations(wanted, stem.with_name(f"{stem.name}.png"), list(finished))
+    _draw_slices(wanted, stem, list(finished))
 
 
-def _draw_activations(wanted: TableToMake, path: Path, methods: list[str]) -> None:
-    """On a slice of the first test case, as the first row's network sees it."""
-    runs = {method: _runs(wanted, system(wanted.paper, method))[0] for method in methods}
+def _draw_slices(wanted: TableToMake, stem: Path, methods: list[str]) -> None:
+    """What the networks of the first fold make of a slice of some test cases; all rows see the same slices."""
+    systems = {method: system(wanted.paper, method) for method in methods}
+    runs = {method: _runs(wanted, chosen)[0] for method, chosen in systems.items()}
     recipe = runs[methods[0]].recipe
-    truth = Truth(cases_to_test(recipe, wanted.root), recipe.dataset, recipe.labels)
-    shown = ShownSlice.of(truth.read(truth.cases[0]), recipe.preprocessing)
-    found = {
-        method: activation(network_of(run.checkpoint()), run.recipe.network, shown.image)
-        for method, run in runs.items()
-    }
-    draw_activations(path, shown, found)
+    truth = Truth(cases_to_test(recipe, wanted.root)[:MOST_EXAMPLES], recipe.dataset, recipe.labels)
+    shown = {case.id: ShownSlice.of(truth.read(case), recipe.preprocessing) for case in truth.cases}
+    found, activations = {}, {}
+    for method, run in runs.items():
+        network = network_of(run.checkpoint(), systems[method].level)
+        found[method] = found_in(network, shown)
+        if (wanted.paper, wanted.name) == ("ec-cam-unet", "figure6"):
+            activations[method] = activation(network, run.recipe.network, shown[truth.cases[0].id].image)
+    draw_examples(stem.with_name(f"{stem.name}-examples.png"), shown, found, recipe.labels)
+    if activations:
+        draw_activations(stem.with_name(f"{stem.name}.png"), shown[truth.cases[0].id], activations)
 
 
 def made_before(wanted: TableToMake, page: Printed) -> dict[str, Made]:
@@ -150,10 +170,10 @@ def make(wanted: TableToMake, page: Printed, methods: Sequence[str]) -> Iterator
 
 def recipe_for(wanted: TableToMake, chosen: System) -> Recipe:
     """The paper's recipe on the data set, with another network, as far as the budget allows."""
-    recipe = read_recipe([f"{wanted.paper}/{wanted.dataset}"])
-    own = {key: recipe.options[key] for key in ("in_channels", "num_classes")}
-    preprocessing = replace(recipe.preprocessing, multiple=32)  # what the most demanding baseline needs
     budget = wanted.budget
+    recipe = read_recipe([f"{wanted.paper}/{wanted.dataset}", *([f"budgets/{budget.recipe}"] if budget.recipe else [])])
+    own = {key: value for key, value in recipe.options.items() if key in ("in_channels", "num_classes", "width")}
+    preprocessing = replace(recipe.preprocessing, multiple=32)  # what the most demanding baseline needs
     if budget.size is not None:
         preprocessing = replace(preprocessing, size=(budget.size, budget.size))
     recipe = replace(recipe, network=chosen.network, options=own | chosen.options, preprocessing=preprocessing)
@@ -163,34 +183,62 @@ def recipe_for(wanted: TableToMake, chosen: System) -> Recipe:
 
 
 def ours_beside_printed(wanted: TableToMake, page: Printed, finished: dict[str, Made]) -> str:
-    """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value."""
+    """The table in Markdown, its rows in the printed order: in each cell ours, then the printed value. Where there are
+    several organs, each score has a table."""
+    made = {method: finished[method] for method in page.rows if method in finished}
+    cases = {one.case for scores, _ in made.values() for one in scores}
+    tables: dict[str, list[Column]] = {}
+    for column in page.columns:
+        tables.setdefault(column.score if column.organ else "", []).append(column)
+    texts = [
+        (f"## {score}\n\n" if score else "") + _table(wanted, page, columns, made) for score, columns in tables.items()
+    ]
+    notes = [*_cut(wanted, next(iter(made))), NOTES[wanted.paper], *page.notes]
+    if len(cases) > 1:
+        notes.append("± of ours: standard deviation over the test cases of what each has by itself.")
+    folds = f" of the first {wanted.folds} folds" if wanted.folds else ""
+    return (
+        f"# {wanted.paper}, {wanted.name}: {page.title}, on {wanted.dataset}\n\n"
+        f"Ours / printed, on {len(cases)} test cases{folds}; {wanted.budget}.\n\n"
+        + "\n".join(texts)
+        + "".join(f"\n{note}\n" for note in notes)
+    )
+
+
+def _table(wanted: TableToMake, page: Printed, columns: Sequence[Column], made: dict[str, Made]) -> str:
     body: list[list[str]] = []
     beside: dict[str, float] = {}
-    for method in (method for method in page.rows if method in finished):
-        scores, cost = finished[method]
+    for method, (scores, cost) in made.items():
         cells = []
-        for column in page.columns:
-            ours, theirs = (_number(column.of(wanted.paper, scores, cost)), _number(page.rows[method].get(column.name)))
-            if (std := page.stds.get(method, {}).get(column.name)) is not None:
-                ours, theirs = f"{ours} ± {_number(column.spread(wanted.paper, scores))}", f"{theirs} ± {_number(std)}"
+        for column in columns:
+            ours = _with_spread(column.of(wanted.paper, scores, cost), column.spread(wanted.paper, scores))
+            stds = page.stds.get(method, {})
+            theirs = _with_spread(page.rows[method].get(column.name), stds.get(column.name, float("nan")))
             cells.append(f"{ours} / {theirs}")
         beside = columns_beside(wanted.paper, scores)
         body.append([method, *cells, *(_number(100 * value) for value in beside.values())])
-    head = [f"{column.name} ({column.unit})" if column.unit != "fraction" else column.name for column in page.columns]
-    cases = {one.case for scores, _ in finished.values() for one in scores}
-    return (
-        f"# {wanted.paper}, {wanted.name}: {page.title}, on {wanted.dataset}\n\n"
-        f"Ours / printed, on {len(cases)} test cases; {wanted.budget}.\n\n"
-        + markdown_table(["method", *head, *(f"{name} (percent)" for name in beside)], body, 1)
-        + "".join(f"\n{note}\n" for note in (NOTES[wanted.paper], *page.notes))
-    )
+    head = [f"{column.name} ({column.unit})" if column.unit != "fraction" else column.name for column in columns]
+    return markdown_table(["method", *head, *(f"{name} (percent)" for name in beside)], body, 1)
+
+
+def _with_spread(value: float | None, spread: float) -> str:
+    return _number(value) if np.isnan(spread) else f"{_number(value)} ± {_number(spread)}"
+
+
+def _cut(wanted: TableToMake, method: str) -> list[str]:
+    """What a budget that is a recipe leaves of the paper's, in a sentence."""
+    if wanted.budget.recipe is None:
+        return []
+    chosen = system(wanted.paper, method)
+    whole = recipe_for(replace(wanted, budget=Budget()), chosen)
+    return [f"Against the paper's recipe ('there'): {'; '.join(differences(whole, recipe_for(wanted, chosen)))}."]
 
 
 def _runs(wanted: TableToMake, chosen: System) -> list[ScoredRun]:
     """A row's: one for each fold that the paper takes the mean over."""
     recipe = recipe_for(wanted, chosen)
     runs = []
-    for number in range(recipe.split.folds):
+    for number in wanted.folds_of(recipe):
         fold = [f"fold{number}"] if recipe.split.folds > 1 else []
         parts = [wanted.dataset, chosen.run_name, recipe.optimisation.loss, *fold]
         table = wanted.out / wanted.budget.file_name(*parts) / chosen.scores_name
@@ -242,6 +290,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs, scores and the table")
     parser.add_argument("--budget", choices=list(BUDGETS), default="full", help="how much of the recipe to do")
     parser.add_argument("--row", action="append", metavar="METHOD", help="only this row; may be repeated")
+    parser.add_argument("--folds", type=int, metavar="N", help="only the first N folds (default: the recipe's)")
     add_run_options(parser)
     return parser
 

@@ -27,9 +27,20 @@ from training.train import main as train
 NETWORKS = ("afnet", "anunet", "eccamunet", "msdualguided", "omeganet")
 OURS = {"modern": ("left_atrium-mr", "hippocampus-mr"), "abdomen": ("mr", "ct")}  # folder to organs
 CHANGES = [name for name in recipe_names() if name.startswith(("ablation/", "comparison/"))]
-WHOLE = [[name] for name in recipe_names() if name not in CHANGES and name.partition("/")[0] not in OURS]
+TRIALS = [name for name in recipe_names() if name.startswith("attention/")]
+BUDGETS = [name for name in recipe_names() if name.startswith("budgets/")]
+WHOLE = [
+    [name] for name in recipe_names() if name not in CHANGES + TRIALS + BUDGETS and name.partition("/")[0] not in OURS
+]
 WHOLE += [[f"{kind}/{n}", f"{kind}/{organ}"] for kind, organs in OURS.items() for n in NETWORKS for organ in organs]
 WHOLE += [["modern/afnet", "modern/left_atrium-mr", change] for change in CHANGES]
+WHOLE += [
+    [f"abdomen/{n}", "abdomen/mr", trial]
+    for trial in TRIALS
+    for n in NETWORKS
+    if trial.rpartition("/")[2].partition("-")[0] in (n, "as", "off")
+]
+WHOLE += [["ms-dual-guided/chaos-t2", budget] for budget in BUDGETS]
 
 
 @pytest.mark.parametrize("names", WHOLE, ids=" + ".join)

@@ -227,3 +227,8 @@ def test_the_notice_says_what_was_done():
     sentence = replaced_sentence(replaced)
     assert "(switched off: 'gate 1,2', 'gate 2,0'; replaced by the constant 0.5: 'gate 0,0')" in sentence
     assert "not the model's own" in sentence
+
+
+def test_attention_can_begin_with_a_weight():
+    begun = networks.create("msdualguided", width=4, backbone="resnet34", gamma=0.5)
+    assert {float(gamma) for gamma in gammas(begun).values()} == {0.5}

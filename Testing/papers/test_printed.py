@@ -69,6 +69,21 @@ def test_organs_are_columns_of_each_score(table):
     assert {label.id for label in read_recipe(["ms-dual-guided/chaos"]).labels} == set(_ORGANS.values())
 
 
+def test_one_network_for_all_organs_stands_beside_the_table_of_each():
+    """Kidneys are printed as one organ: our two count together, voxel by voxel."""
+    page = printed("anu-net", "table4", "chaos-t2")
+    assert page.rows == printed("anu-net", "table4", "kidney-mr").rows
+    assert "of a network for this organ alone, kidney MRI." in page.notes[-1]
+    scores = [
+        a_score(label="right_kidney", tp=8, fp=2),
+        a_score(label="left_kidney", fn=6),
+        a_score(label="liver", tp=9),
+    ]
+    values = {column.name: column.of("anu-net", scores, COST) for column in page.columns}
+    assert values["Precision"] == 0.8
+    assert values["Dice"] == pytest.approx(100 * 16 / 24)
+
+
 @pytest.mark.parametrize(
     ("paper", "table", "dataset", "words"),
     [

@@ -25,7 +25,12 @@ COST = SystemCost(1_500_000, 0.02)
 def is_about(paper, table, dataset):
     """Whether a table tells of a data set, in a part of its own, or in a column."""
     parts, shown = published(paper, table), DATASETS[paper][dataset]
-    return paper == "ms-dual-guided" or shown in parts or any(shown in part.metrics for part in parts.values())
+    return (
+        paper == "ms-dual-guided"
+        or shown == "all organs"
+        or shown in parts
+        or any(shown in part.metrics for part in parts.values())
+    )
 
 
 EVERY = [(paper, table, dataset) for paper in DATASETS for table in table_names(paper) for dataset in DATASETS[paper]]
@@ -82,12 +87,24 @@ def test_a_page_shows_ours_beside_the_printed_values():
     assert all(note in text for note in page.notes)
 
 
-def test_a_page_shows_standard_deviations_where_they_are_printed():
-    wanted, page = a_table("ms-dual-guided", "table1", "chaos"), printed("ms-dual-guided", "table1", "chaos")
+def test_a_page_shows_standard_deviations_and_a_table_for_each_score():
+    wanted = a_table("ms-dual-guided", "table1", "chaos-t2", BUDGETS["compact"])
+    page = printed("ms-dual-guided", "table1", "chaos-t2")
     organs = ("liver", "right_kidney", "left_kidney", "spleen")
     scores = [a_score(case=case, label=organ, dice=d) for case, d in (("a", 0.8), ("b", 0.9)) for organ in organs]
     text = ours_beside_printed(wanted, page, {"DAF (baseline)": (scores, COST)})
-    assert "| DAF (baseline) | 85 ± 7.071 / 91.66 ± 2.99 |" in text
+    assert "| DAF (baseline) | 85 ± 7.071 / 91.66 ± 2.99 |" in text.partition("## DSC")[2].partition("## VS")[0]
+    assert text.count("| DAF (baseline) |") == 3
+    assert "cut down by the recipe budgets/compact." in text
+    assert "; preprocessing.size: (256, 256) there, (96, 96) here; " in text
+
+
+def test_our_standard_deviations_stand_where_none_is_printed():
+    page = printed("anu-net", "table6", "liver-ct")
+    scores = [a_score(tp=90, fp=10, fn=10), a_score(case="b", tp=70, fp=30, fn=30)]
+    text = ours_beside_printed(a_table("anu-net", "table6", "liver-ct"), page, {"ANU-Net L4": (scores, COST)})
+    assert "| ANU-Net L4 | 40 / " in text  # no spread of what a row costs
+    assert "| 80 ± 14.14 / 98 |" in text
 
 
 def test_a_page_of_ec_cam_unet_shows_slices_beside_the_printed_values_and_volumes_beside_them():
@@ -115,7 +132,7 @@ def test_pruning_is_drawn_as_in_figure_13(tmp_path):
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_every_row_has_a_recipe_that_ends_with_a_checkpoint(paper, table, dataset, budget):
     wanted = a_table(paper, table, dataset, BUDGETS[budget])
-    own = read_recipe([f"{paper}/{dataset}"])
+    own = read_recipe([f"{paper}/{dataset}", *(["budgets/compact"] if budget == "compact" else [])])
     for method in printed(paper, table, dataset).rows:
         chosen = system(paper, method)
         recipe = recipe_for(wanted, chosen)
@@ -123,7 +140,8 @@ def test_every_row_has_a_recipe_that_ends_with_a_checkpoint(paper, table, datase
         assert settings.validate_every <= settings.epochs <= own.optimisation.epochs
         assert (settings.loss, settings.alpha) == (chosen.loss or own.optimisation.loss, chosen.alpha)
         assert recipe.network == chosen.network
-        assert recipe.options == chosen.options | {key: own.options[key] for key in ("in_channels", "num_classes")}
+        width = {"width": 8} if budget == "compact" else {}
+        assert recipe.options == chosen.options | width | {k: own.options[k] for k in ("in_channels", "num_classes")}
         assert recipe.split == own.split
 
 
@@ -148,7 +166,7 @@ def test_rows_of_one_network_share_a_folder_and_others_do_not():
     methods = ("Dice", "BCE", "Dice + BCE", "U-Net + CC", "U-Net++", "EC-CaM-UNet", "alpha = 0.3", "alpha = 0.5")
     names = [folder(method) for method in methods]
     assert len(set(names)) == len(methods)
-    assert len({folder("Dice", budget) for budget in BUDGETS}) == 3
+    assert len({folder("Dice", budget) for budget in BUDGETS}) == len(BUDGETS)
     assert all("/" not in name and len(name) < 120 for name in names)
 
 
@@ -189,7 +207,7 @@ def test_a_table_is_made_from_the_data_set_to_the_page(a_made_table):
     assert "a rehearsal, not a result" in text
     assert "| method | DSC (percent) |" in text
     pictures = {path.name for path in out.glob("*.png")}
-    assert pictures == {PAGE.replace(".md", f"-{what}.png") for what in ("boxplots", "curves")}
+    assert pictures == {PAGE.replace(".md", f"-{what}.png") for what in ("boxplots", "curves", "examples")}
     for loss, theirs in (("bce", "73.13"), ("ec_cam_dice", "74.41")):
         [table] = out.glob(f"heart-*-{loss}-*/scores.csv")
         [score] = read_scores(table)  # one case of the test
@@ -285,3 +303,14 @@ def test_too_few_cases_are_told_before_the_training(a_decathlon_task, tmp_path, 
     assert main(arguments(a_decathlon_task, tmp_path / "out", "--row", "BCE")) == 2
     assert "its split leaves no case for validation" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_only_the_first_folds_can_be_made():
+    """Each fold has its own folder, so that the others can follow."""
+
+    def folders(folds):
+        wanted = replace(a_table("anu-net", "table3", "chaos-t2"), folds=folds)
+        return [run.folder.name.rpartition("-")[2] for run in reproduce._runs(wanted, system("anu-net", "U-Net"))]
+
+    assert folders(2) == ["fold0", "fold1"]
+    assert folders(None) == folders(9) == ["fold0", "fold1", "fold2"]

@@ -231,11 +231,16 @@ def refuse_another(checkpoint: Path, recipe: Recipe) -> None:
     """Raises `InputError` with a difference if a checkpoint was made by another recipe.
 
     The fields of the card may differ, except for the labels and `largest_component`."""
-    if found := next(_differences(_decisive(recipe_of(checkpoint)), _decisive(recipe)), None):
+    if found := next(differences(recipe_of(checkpoint), recipe), None):
         raise InputError(
             f"The run in '{checkpoint.parent}' was made by another recipe ({found}); go on with that one, or give "
             "another --out."
         )
+
+
+def differences(theirs: Recipe, ours: Recipe) -> Iterator[str]:
+    """What weights and scores depend on and differs, in words: "optimisation.epochs: 250 there, 8 here"."""
+    return _differences(_decisive(theirs), _decisive(ours))
 
 
 def _decisive(recipe: Recipe) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,12 +15,25 @@ from training.scoring.scores import Score
 # The name of each recipe of a paper, and what the paper's tables call its data set.
 DATASETS: dict[str, dict[str, str]] = {
     "af-net": {"aorta": "aorta", "liver": "liver", "lung": "lung"},
-    "anu-net": {"liver-ct": "liver CT", "spleen-mr": "spleen MRI", "kidney-mr": "kidney MRI", "liver-mr": "liver MRI"},
+    "anu-net": {
+        "liver-ct": "liver CT",
+        "spleen-mr": "spleen MRI",
+        "kidney-mr": "kidney MRI",
+        "liver-mr": "liver MRI",
+        "chaos-t2": "all organs",
+    },
     "ec-cam-unet": {"tcia": "TCIA", "msd": "MSD", "kits": "KiTS", "heart": "Cardiac"},
-    "ms-dual-guided": {"chaos": "CHAOS"},
+    "ms-dual-guided": {"chaos": "CHAOS", "chaos-t2": "CHAOS"},
     "omega-net": {"kidney": "kidney", "pancreas": "pancreas", "liver": "liver"},
 }
 
+_ALL_ORGANS = "all organs"  # of one network, each beside the table of its own
+_LABELS = {  # what ANU-Net's tables call organs, and which of our labels these are
+    "liver CT": ("liver",),
+    "liver MRI": ("liver",),
+    "kidney MRI": ("right_kidney", "left_kidney"),
+    "spleen MRI": ("spleen",),
+}
 _ORGANS = {"Liver": "liver", "Kidney R": "right_kidney", "Kidney L": "left_kidney", "Spleen": "spleen"}
 
 
@@ -34,12 +47,14 @@ class SystemCost:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a printed table. score: name in `paper_columns`; organ: as printed, "" for all labels together."""
+    """A column of a printed table. score: name in `paper_columns`; organ: as printed, "" for the mean over labels;
+    labels: those whose scores count as one organ's, if not all do."""
 
     name: str
     unit: str
     score: str
     organ: str = ""
+    labels: tuple[str, ...] = ()
 
     def of(self, paper: str, scores: Sequence[Score], cost: SystemCost) -> float:
         """Our value, in the column's unit. "Mean" is the mean over organs."""
@@ -48,11 +63,15 @@ class Column:
         if self.score == "time":
             return cost.seconds * 2000  # "time that every model takes to diagnose 2K CT images"
         labels = {one.label for one in scores} if self.organ in ("", "Mean") else {_ORGANS[self.organ]}
-        values = [paper_columns(paper, [one for one in scores if one.label == label])[self.score] for label in labels]
+        together = [self.labels] if self.labels else [(label,) for label in labels]
+        values = [paper_columns(paper, [one for one in scores if one.label in own])[self.score] for own in together]
         return float(np.mean(values)) * (100 if self.unit == "percent" else 1)
 
     def spread(self, paper: str, scores: Sequence[Score]) -> float:
-        """Standard deviation over cases of what each has by itself, in the column's unit; NaN of fewer than two."""
+        """Standard deviation over cases of what each has by itself, in the column's unit; NaN of fewer than two, and
+        of what a row costs."""
+        if self.score in ("parameters", "time"):
+            return float("nan")
         cases = {one.case for one in scores}
         values = [self.of(paper, [one for one in scores if one.case == case], SystemCost(0, 0.0)) for case in cases]
         defined = [value for value in values if not np.isnan(value)]
@@ -79,9 +98,11 @@ def printed(paper: str, table: str, dataset: str) -> Printed:
         raise InputError(f"{paper} has no data set '{dataset}'; choose one of: {', '.join(datasets)}.")
     group = datasets[dataset]
     if group in parts:
-        part = parts[group]
-        columns = tuple(Column(metric, unit, metric) for metric, unit in _units(part))
-        return Printed(part.title, columns, {row.method: row.values for row in part.rows}, part.notes)
+        return _of_an_organ(parts[group])
+    if group == _ALL_ORGANS:
+        [(organ, part)] = parts.items()
+        note = f"Printed: of a network for this organ alone, {organ}. Ours: of one network for four organs, in MR."
+        return _of_an_organ(replace(part, notes=(*part.notes, note)), _LABELS[organ])
     if all(group in part.metrics for part in parts.values()):  # data sets side by side
         [(score, part)] = parts.items()
         rows: dict[str, dict[str, float | None]] = {row.method: {score: row.values[group]} for row in part.rows}
@@ -90,6 +111,11 @@ def printed(paper: str, table: str, dataset: str) -> Printed:
         return _by_score_and_organ(parts)
     others = [name for name, shown in datasets.items() if shown in parts]
     raise InputError(f"{table} of {paper} is not about '{dataset}' but about: {', '.join(others) or 'cost alone'}.")
+
+
+def _of_an_organ(part: PrintedPart, labels: tuple[str, ...] = ()) -> Printed:
+    columns = tuple(Column(metric, unit, metric, labels=labels) for metric, unit in _units(part))
+    return Printed(part.title, columns, {row.method: row.values for row in part.rows}, part.notes)
 
 
 def _by_score_and_organ(parts: dict[str, PrintedPart]) -> Printed:

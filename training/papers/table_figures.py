@@ -1,4 +1,4 @@
-"""The pictures beside a made table: box plots and curves of its rows, and ANU-Net's Fig. 13."""
+"""What lies beside a made table: each case's scores, box plots and curves of its rows, and ANU-Net's Fig. 13."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from training.papers.columns import paper_columns
 from training.papers.printed import SystemCost
 from training.scoring.figures import box_plots, convergence
+from training.scoring.rows import write_rows
 from training.scoring.scores import Score
 
 _BOXES = {
@@ -31,8 +32,9 @@ class MadeRow:
 
 
 def draw_table(stem: Path, paper: str, rows: Mapping[str, MadeRow]) -> None:
-    """Write STEM-boxplots.png with a box for each row and label, and STEM-curves.png."""
+    """Write STEM-scores.csv, STEM-boxplots.png with a box for each row and label, and STEM-curves.png."""
     named = [replace(one, model=method) for method, row in rows.items() for one in row.scores]
+    write_rows(_beside(stem, "scores", "csv"), Score, named, digits=4)
     box_plots(_beside(stem, "boxplots"), named, _BOXES.get(paper, ("dice", "precision", "recall")))
     convergence(_beside(stem, "curves"), {method: row.log for method, row in rows.items()})
 
@@ -57,5 +59,5 @@ def draw_pruning(stem: Path, rows: Mapping[str, MadeRow]) -> None:
     figure.savefig(_beside(stem, "figure13"), format="png")
 
 
-def _beside(stem: Path, what: str) -> Path:
-    return stem.with_name(f"{stem.name}-{what}.png")
+def _beside(stem: Path, what: str, suffix: str = "png") -> Path:
+    return stem.with_name(f"{stem.name}-{what}.{suffix}")

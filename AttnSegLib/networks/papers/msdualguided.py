@@ -30,6 +30,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.networks.attention import ChannelCoefficients, SelfAttention, ShownMap
 from AttnSegLib.networks.blocks import DoubleConv, full_precision, halve, resize
 from AttnSegLib.networks.output import SegmentationOutput
+from AttnSegLib.networks.override import gammas
 from AttnSegLib.networks.resnet import ResNet
 
 SCALES = 4
@@ -207,6 +208,7 @@ class MSDualGuided(nn.Module):
             printed), or "daf" (neither: the baseline).
         stages: attention steps, 1 or 2.
         guided: whether autoencoders guide the two steps.
+        gamma: where the learnt weights of all attention begin (paper: 0, which is without any).
 
     Raises:
         InputError: for options that do not exist, or do not fit each other.
@@ -226,6 +228,7 @@ class MSDualGuided(nn.Module):
         attention: str = "dual",
         stages: int = 2,
         guided: bool = True,
+        gamma: float = 0.0,
     ):
         _check(attention, stages, guided)
         super().__init__()
@@ -238,6 +241,8 @@ class MSDualGuided(nn.Module):
         self.first_heads = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for _ in range(SCALES))
         self.last_heads = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for _ in range(SCALES))
         self.apply(_initialise)
+        for weight in gammas(self).values():
+            weight.fill_(gamma)
 
     def forward(self, x: Tensor) -> SegmentationOutput:
         features = self.backbone(x)

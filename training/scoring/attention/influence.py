@@ -13,7 +13,7 @@ from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.inference.probabilities import labels_of
 from AttnSegLib.models.influence import AttentionFacts, MapInfluence
-from AttnSegLib.networks.attention import AttentionRecorder
+from AttnSegLib.networks.attention import AttentionRecorder, channel_coefficients
 from AttnSegLib.networks.override import AttentionOverride, gammas, switchable_maps
 from AttnSegLib.networks.replacement import Replacement
 from AttnSegLib.results.metrics import dice
@@ -22,19 +22,20 @@ from training.scoring.rows import read_rows, write_rows
 from training.slices.case import Labelled
 
 TOGETHER = "all maps"
+CHANNELS_TOO = "all maps and channels"
 _AT_ONCE = 4  # slices
 
 
 @dataclass(frozen=True)
 class CaseInfluence:
-    """The influence of one map in one case. Dice are means over labels.
+    """The influence of one map in one case, or of several together. Dice are means over labels.
 
     Args:
         case, patient: ids.
-        map: title of the map, or `TOGETHER`.
+        map: title of the map, or `TOGETHER` or `CHANNELS_TOO`.
         influence: 1 - Dice between the label maps with and without the map.
         dice, dice_without: Dice against the manual label map, with and without the map.
-        stride: as in `MapInfluence`; 0 for `TOGETHER`.
+        stride: as in `MapInfluence`; 0 for several together.
         gamma: as in `MapInfluence`; NaN if there is none.
         every: 3 means that every third slice was taken.
     """
@@ -56,15 +57,19 @@ class SwitchedOff:
     Args:
         predictor: of the model. Its post-processing is left out, so that slices are independent.
         every: 3 takes every third slice, beginning with the second.
+        only_together: leave out each map by itself, and measure `CHANNELS_TOO`: coefficients over channels as well.
     """
 
-    def __init__(self, predictor: SlicePredictor, every: int = 1):
+    def __init__(self, predictor: SlicePredictor, every: int = 1, *, only_together: bool = False):
         self._predictor, self._every = predictor, every
         self._titles = switchable_maps(predictor.network)
+        self._off = {**({} if only_together else {title: [title] for title in self._titles}), TOGETHER: self._titles}
+        if only_together:
+            self._off[CHANNELS_TOO] = [*self._titles, *channel_coefficients(predictor.network)]
         self._gammas = {title: float(gamma) for title, gamma in gammas(predictor.network).items()}
 
     def measure(self, case: str, patient: str, labelled: Labelled) -> Iterator[CaseInfluence]:
-        """Measure a case: one result for each map, then one for `TOGETHER`."""
+        """Measure a case: one result for each map, then one for `TOGETHER`; or for that and `CHANNELS_TOO`."""
         stack = SliceStack.of(labelled.volume, self._predictor.preprocessing)
         numbers = list(range(self._every // 2, len(stack), self._every)) or [len(stack) // 2]
         truth = stack.view(labelled.label_map)[numbers]
@@ -86,7 +91,7 @@ class SwitchedOff:
 
     def _label_maps(self, stack: SliceStack, numbers: list[int]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Label maps (n, H, W) on the volume's grid: with all maps, and by title with that map switched off."""
-        off = {"": [], **{title: [title] for title in self._titles}, TOGETHER: self._titles}
+        off = {"": [], **self._off}
         found: dict[str, list[np.ndarray]] = {name: [] for name in off}
         with RememberedBlocks(self._predictor.network) as remembered:
             for first in range(0, len(numbers), _AT_ONCE):
@@ -96,7 +101,7 @@ class SwitchedOff:
                     remembered.learns = False  # the first run has computed all that the others share
                 remembered.forget()
         whole, *changed = (np.concatenate(parts) for parts in found.values())
-        return whole, dict(zip([*self._titles, TOGETHER], changed, strict=True))
+        return whole, dict(zip(self._off, changed, strict=True))
 
     @torch.inference_mode()
     def _labels(self, stack: SliceStack, seen: torch.Tensor, off: Sequence[str]) -> np.ndarray:

@@ -93,7 +93,7 @@ def read_folds(runs: Path, root: Path) -> list[Fold]:
         InputError: if there are no folds, if one is not done, or if a case was held out by no fold or by several.
     """
     folders = sorted(runs.glob("fold-*"), key=lambda own: (len(own.name), own.name))
-    found = [_read_fold(own, root) for own in folders]
+    found = [read_fold(own, root) for own in folders]
     if not found:
         raise InputError(f"There are no folds in '{runs}'; give the --out of training.cross_validate.")
     parts = deal(found[0].recipe, root)
@@ -138,7 +138,8 @@ def read_cases(path: Path) -> list[SaidOfCase]:
     return read_rows(path, SaidOfCase, _MADE_BY)
 
 
-def _read_fold(own: Path, root: Path) -> Fold:
+def read_fold(own: Path, root: Path) -> Fold:
+    """The run of a single fold. Raises `InputError` if it is not done, or held out cases that are not there."""
     if not any(own.glob("scores*.csv")):
         raise InputError(f"The run in '{own}' is not done; run training.cross_validate again, which goes on with it.")
     checkpoint = own / "last.ckpt"
