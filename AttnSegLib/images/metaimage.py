@@ -1,4 +1,4 @@
-"""Reading MetaImage files (.mha, .mhd), after itk.org/Wiki/ITK/MetaIO/Documentation. Needs only numpy."""
+"""Reads MetaImage files (.mha, .mhd), after itk.org/Wiki/ITK/MetaIO/Documentation. Needs only numpy."""
 
 from __future__ import annotations
 

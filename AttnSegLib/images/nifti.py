@@ -1,4 +1,4 @@
-"""Reading NIfTI-1 and NIfTI-2 files (.nii, .nii.gz), after the standards: nifti.nimh.nih.gov/nifti-1 and -2.
+"""Reads NIfTI-1 and NIfTI-2 files (.nii, .nii.gz), after the standards: nifti.nimh.nih.gov/nifti-1 and -2.
 
 If a header names two places for the voxels, the one in the scanner is taken, as ITK does. Slicer reads files by ITK, so
 results lie on the scan there. Needs only numpy.

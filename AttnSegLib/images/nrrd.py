@@ -1,4 +1,4 @@
-"""Reading NRRD files (.nrrd, .nhdr), after teem.sourceforge.net/nrrd/format.html. Needs only numpy."""
+"""Reads NRRD files (.nrrd, .nhdr), after teem.sourceforge.net/nrrd/format.html. Needs only numpy."""
 
 from __future__ import annotations
 

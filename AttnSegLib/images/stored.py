@@ -86,7 +86,7 @@ def name_for_itk(path: Path) -> str:
 
 
 def data_files(header: Path, names: list[str]) -> tuple[Path, ...]:
-    """The files beside a header that it names. Raises `InputError` for one that is missing."""
+    """The data files that a header names, beside it. Raises `InputError` if one is missing, `Damaged` for no name."""
     if not names:
         raise Damaged("its header names no data file")
     found = []

@@ -60,7 +60,7 @@ class Wanted:
     cases: tuple[str, ...] = ()
 
 
-def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> Truth:  # frozen
+def truth_of(spec: ModelSpec | None, root: Path, wanted: Wanted = Wanted()) -> Truth:  # safe: it is frozen
     """The test cases of a model, or what the user wants instead. Without a model, all cases of a data set.
 
     Args:

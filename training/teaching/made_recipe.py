@@ -112,7 +112,7 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _left_out(collection: Collection, seed: int) -> list[str]:
-    """The ids of the cases kept for the score, chosen at random by the seed. Empty for fewer than five cases."""
+    """The ids of the cases kept for the score, chosen at random by the seed; an empty list for fewer than five."""
     names = [case.id for case in collection.cases]
     if len(names) < FEWEST_TO_SCORE:
         return []
