@@ -15,7 +15,7 @@ from typing import Any
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.predictor import SlicePredictor
-from training.command_line import add_run_options, exit_code_of
+from training.learning.command_line import add_run_options, exit_code_of
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun, cases_to_test
 from training.papers.comparison import ABLATIONS, BASELINES, FIVE, REFERENCE, row

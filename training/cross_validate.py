@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from AttnSegLib.errors import InputError
-from training.command_line import add_run_options, exit_code_of
+from training.learning.command_line import add_run_options, exit_code_of
 from training.learning.recipe import Recipe, read_recipe
 from training.learning.scored_run import ScoredRun
 from training.scoring.candidates import Model, predictor_of

@@ -20,7 +20,7 @@ from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.places import resource_folder
-from AttnSegLib.results.overview import Overview, draw_slice_with_maps
+from AttnSegLib.results.pictures.overview import Overview, draw_slice_with_maps
 from training.scoring.figures import save_small
 from training.scoring.truth import truth_of
 from training.slices.case import Labelled

@@ -43,8 +43,8 @@ from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.unfinished import whole_file
-from training.command_line import add_run_options, exit_code_of
 from training.export import Form, export
+from training.learning.command_line import add_run_options, exit_code_of
 from training.learning.recipe import Recipe, from_dict, read_checkpoint, read_recipe
 from training.teaching.made_recipe import (
     NETWORKS,

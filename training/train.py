@@ -19,9 +19,9 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute, describe_device, fast_at_bfloat16
-from training.command_line import add_run_options, exit_code_of, next_command
 from training.learning.averaging import moving_average
 from training.learning.checkpoints import SafeCheckpointIO, checkpoint_callbacks
+from training.learning.command_line import add_run_options, exit_code_of, next_command
 from training.learning.epoch_log import ClockLines, EpochLog, Progress, only_what_matters
 from training.learning.module import SegmentationModule
 from training.learning.recipe import Recipe, read_checkpoint, read_recipe, refuse_another

@@ -17,10 +17,10 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.prediction import Prediction, PredictionOptions, chosen_maps
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.results.pictures.thumbnail import THUMBNAIL, write_thumbnail
 from AttnSegLib.results.results_folder import REPORT, results_folder, write_run_report, writing
 from AttnSegLib.results.run_files import WantedFormat, no_picture, write_run_files
 from AttnSegLib.results.run_report import Asked, nothing_found, report_of_run
-from AttnSegLib.results.thumbnail import THUMBNAIL, write_thumbnail
 
 
 @dataclass(frozen=True, eq=False)

@@ -165,8 +165,17 @@ class Gathered:
         self._parts: list[tuple[list[int], RecordedNumbers]] = []
 
     def take(self, stored: list[int], batch: Batch) -> None:
-        """stored: indices of the batch's slices."""
-        self.errors.update(zip(stored, batch.expected_error.tolist(), strict=True))
+        """Keep what a batch says. stored: indices of its slices.
+
+        Raises `InputError` if the error of a slice is NaN: its output would pass for background.
+        """
+        told = dict(zip(stored, batch.expected_error.tolist(), strict=True))
+        if nonsense := [index for index, error in told.items() if math.isnan(error)]:
+            raise InputError(
+                f"The network's output for slice {nonsense[0]} is not finite: the scan's intensities or the model's "
+                "weights are out of all bounds; check the scan, or get the model again."
+            )
+        self.errors.update(told)
         self._parts.append((stored, batch.recorded))
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Generator, Iterable
@@ -169,7 +168,6 @@ class SlicePredictor:
             for batch in batches:
                 stored = plan.write(canvas, batch)
                 gathered.take(stored, batch)
-                _refuse_nonsense(gathered.errors)
                 done += len(stored)
                 if watch is not None:
                     watch.finished(stored, done, len(plan.numbers))
@@ -297,12 +295,3 @@ class _Job:
             self.stop_if_cancelled()
             wait([batch], timeout=_PATIENCE)
         return batch.result()
-
-
-def _refuse_nonsense(errors: dict[int, float]) -> None:
-    """Raises `InputError` if the error of a slice is NaN: its output would pass for background."""
-    if nonsense := [index for index, error in errors.items() if math.isnan(error)]:
-        raise InputError(
-            f"The network's output for slice {nonsense[0]} is not finite: the scan's intensities or the model's "
-            "weights are out of all bounds; check the scan, or get the model again."
-        )

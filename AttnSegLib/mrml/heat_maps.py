@@ -17,7 +17,7 @@ from AttnSegLib.mrml.nodes import MAP, color_table, fill_volume_node, nodes_of_c
 from AttnSegLib.mrml.protocols import ColorNode, Node, Scene, SequenceBrowserNode, SequenceNode, VolumeNode
 from AttnSegLib.mrml.volumes import node_affine, place_beside
 from AttnSegLib.results.attention_report import channel_table
-from AttnSegLib.results.map_colours import MapColours
+from AttnSegLib.results.pictures.map_colours import MapColours
 
 _COLOURS = "AttnSeg.colours"  # attribute of a heat map: lowest and highest coefficient, and "subtracted" if it is
 _SCALE = "AttnSeg.scale"  # attribute of a heat map of self-attention: JSON, see `number_attributes`
@@ -238,7 +238,7 @@ def _prepare_display(node: VolumeNode) -> None:
 
 
 def _new_cold(scene: Scene, warm: ColorNode) -> Any:
-    """As bright as the warm one, see `results.slice_drawing`."""
+    """As bright as the warm one, see `results.pictures.slice_drawing`."""
     colors, color = [], [0.0] * 4
     for number in range(warm.GetNumberOfColors()):
         warm.GetColor(number, color)

@@ -19,7 +19,7 @@ from AttnSegLib.mrml.heat_maps import heat_colors, heat_maps, map_browser, map_c
 from AttnSegLib.mrml.nodes import composites, nodes_of_class
 from AttnSegLib.mrml.protocols import LegendNode, RenderingNode, Scene, SegmentationDisplayNode, VolumeNode
 from AttnSegLib.mrml.switching.outlines import is_outline
-from AttnSegLib.results.map_colours import MapColours
+from AttnSegLib.results.pictures.map_colours import MapColours
 
 _FILL = "AttnSeg.fill"  # attribute of a segmentation's display: its fill in 2D gave way to a heat map
 _LOOK = "AttnSeg.look"  # attribute of a heat map's display: how the panel last set it

@@ -81,7 +81,7 @@ def write_run_files(
     segmentation = _write_segmentation(folder, spec, prediction, wanted)
     maps = _write_maps(folder, spec, prediction, wanted)
     if not no_picture():
-        from AttnSegLib.results.overview import Overview, write_overview
+        from AttnSegLib.results.pictures.overview import Overview, write_overview
 
         gammas = {title: known.gamma for title in prediction.attention if (known := spec.influence_of(title))}
         title = ", ".join([spec.title, *(f"without {one}" for one in wanted.without)])

@@ -15,7 +15,7 @@ from AttnSegLib.cohort.page.outliers import fences
 from AttnSegLib.cohort.page.page import page_text
 from AttnSegLib.cohort.records import CaseRecord
 from AttnSegLib.models.card_file import CARD, load_card
-from AttnSegLib.results.thumbnail import THUMBNAIL
+from AttnSegLib.results.pictures.thumbnail import THUMBNAIL
 
 _ALONE = {"meta", "img", "input", "br", "line", "rect", "path", "link"}
 
@@ -169,7 +169,7 @@ def test_a_thumbnail_is_small_and_upright(tmp_path, spec):
     from AttnSegLib.images.volume import Volume
     from AttnSegLib.inference.prediction import Prediction
     from AttnSegLib.inference.preprocess import SliceStack
-    from AttnSegLib.results.thumbnail import write_thumbnail
+    from AttnSegLib.results.pictures.thumbnail import write_thumbnail
 
     voxels = np.zeros((3, 40, 80), np.int16)
     voxels[:, 30:] = 100  # anterior

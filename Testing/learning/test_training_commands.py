@@ -13,8 +13,8 @@ import pytest
 from made_up.balls import RECIPE, write_task
 
 from training import compare, cross_validate, reproduce, train
-from training.command_line import exit_code_of, next_command
 from training.learning import scored_run
+from training.learning.command_line import exit_code_of, next_command
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Code, Label
 from AttnSegLib.models.preprocessing import Preprocessing
-from AttnSegLib.results.overview import Overview, _choose_slices, draw_slice_with_maps, write_overview
+from AttnSegLib.results.pictures.overview import Overview, _choose_slices, draw_slice_with_maps, write_overview
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
 RED = Label(1, "Red organ", (255, 0, 0), ANATOMY, ANATOMY)

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.preprocessing import Preprocessing
-from AttnSegLib.results.map_colours import MapColours
-from AttnSegLib.results.slice_drawing import (
+from AttnSegLib.results.pictures.map_colours import MapColours
+from AttnSegLib.results.pictures.slice_drawing import (
     OPACITY,
     draw_image,
     draw_map,

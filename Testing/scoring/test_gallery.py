@@ -12,7 +12,7 @@ from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Code, Label
 from AttnSegLib.models.card_file import CARD
 from AttnSegLib.models.preprocessing import Preprocessing
-from AttnSegLib.results.overview import Overview, draw_slice_with_maps
+from AttnSegLib.results.pictures.overview import Overview, draw_slice_with_maps
 from training import gallery
 
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")

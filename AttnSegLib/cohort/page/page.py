@@ -13,8 +13,8 @@ from AttnSegLib.cohort.cohort_folder import TABLE, CohortFolder
 from AttnSegLib.cohort.page.distribution import Bead, distribution_svg
 from AttnSegLib.cohort.page.outliers import fences
 from AttnSegLib.cohort.records import CaseRecord
+from AttnSegLib.results.pictures.thumbnail import THUMBNAIL
 from AttnSegLib.results.results_folder import OVERVIEW, REPORT
-from AttnSegLib.results.thumbnail import THUMBNAIL
 
 _HERE = Path(__file__).parent
 _SAFE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"

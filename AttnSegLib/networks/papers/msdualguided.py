@@ -215,7 +215,6 @@ class MSDualGuided(nn.Module):
     """
 
     published = "none printed"
-
     size_multiple = 32
 
     def __init__(
@@ -249,10 +248,8 @@ class MSDualGuided(nn.Module):
         size = (features[0].shape[2], features[0].shape[3])
         scales = [resize(down(f), size) for down, f in zip(self.down, features, strict=True)]
         fused = self.fuse(torch.cat(scales[::-1], dim=1))  # Eq. 1: F_MS
-        if self.single_step is not None:
-            refined, penalty = self.single_step(scales, fused), None
-        else:
-            refined, penalty = self._two_steps(scales, fused)
+        one = self.single_step
+        refined, penalty = (one(scales, fused), None) if one is not None else self._two_steps(scales, fused)
         first = [head(scale) for head, scale in zip(self.first_heads, scales, strict=True)]
         last = [head(r) for head, r in zip(self.last_heads, refined, strict=True)]
         heads = tuple(resize(head, (x.shape[2], x.shape[3])) for head in (*first, *last))

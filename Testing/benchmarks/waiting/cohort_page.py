@@ -20,7 +20,7 @@ from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.cohort.page.page import page_text
 from AttnSegLib.cohort.records import CaseRecord
 from AttnSegLib.models.catalog import find_model
-from AttnSegLib.results.thumbnail import THUMBNAIL
+from AttnSegLib.results.pictures.thumbnail import THUMBNAIL
 
 _MODEL = "anunet-hippocampus-mr"
 _ROUNDS = 5

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from AttnSegLib.inference.prediction import Prediction
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Label
-from AttnSegLib.results.map_colours import MapColours
+from AttnSegLib.results.pictures.map_colours import MapColours
 
 THUMBNAIL = "thumbnail.jpg"
 _SIDE = 112  # pixels of the longer side of a slice

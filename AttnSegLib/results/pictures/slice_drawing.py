@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from AttnSegLib.images.planes import PLANES
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Label
-from AttnSegLib.results.map_colours import MapColours
+from AttnSegLib.results.pictures.map_colours import MapColours
 
 OPACITY = 0.6  # of a map over the image
 _SCALE = "inferno"  # can be read by people with any kind of colour blindness

@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Label
-from AttnSegLib.results.map_colours import MapColours
-from AttnSegLib.results.slice_drawing import (
+from AttnSegLib.results.pictures.map_colours import MapColours
+from AttnSegLib.results.pictures.slice_drawing import (
     draw_image,
     draw_map,
     draw_orientation,

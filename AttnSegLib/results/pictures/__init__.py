@@ -1,0 +1,1 @@
+"""Pictures of results: one scan on a page, one slice, thumbnails, and the colours of attention maps."""
