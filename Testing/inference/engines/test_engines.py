@@ -16,7 +16,7 @@ from AttnSegLib.inference.folding import folded
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
 from AttnSegLib.models.preprocessing import Preprocessing
-from AttnSegLib.networks.attention import AttentionMap, SelfAttention
+from AttnSegLib.networks.attention import AttentionMap, ChannelCoefficients, SelfAttention
 from AttnSegLib.networks.output import SegmentationOutput
 
 pytest.importorskip("openvino", reason="OpenVINO, the other engine, is not installed")
@@ -26,18 +26,21 @@ MAPS = ("gate", "self")
 
 
 class Attentive(nn.Module):
-    """A kind of each: a convolution that is folded, a gate, self-attention at half the size, three classes."""
+    """A kind of each: a convolution that is folded, weights of channels, a gate, self-attention at half the size, three
+    classes."""
 
     size_multiple = 4
 
     def __init__(self):
         super().__init__()
         self.first = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+        self.weights = ChannelCoefficients("weights")
         self.gate, self.attend = AttentionMap("gate"), SelfAttention("self")
         self.head = nn.Conv2d(4, 3, 1)
 
     def forward(self, x):
         y = self.first(x)
+        y = self.weights(torch.sigmoid(y.mean((2, 3))))[:, :, None, None] * y
         y = self.gate(torch.sigmoid(y[:, :1])) * y
         small = nn.functional.avg_pool2d(y, 2)
         flat = small.flatten(2).transpose(1, 2)
@@ -110,6 +113,15 @@ def test_chosen_maps_regions_and_flips(network, engine, options):
     scan = a_scan(5, 21, 34)
     expected = predictor_of(network, "torch").predict(scan, options)
     assert_same(predictor_of(network, engine).predict(scan, options), expected)
+
+
+def test_channels_and_what_makes_maps_absolute(network, engine):
+    scan, options = a_scan(5, 21, 34), PredictionOptions(attention=MAPS, channels=True)
+    found, expected = (predictor_of(network, one).predict(scan, options).numbers for one in (engine, "torch"))
+    assert found.peaks["self"].places == expected.peaks["self"].places == 12 * 18
+    assert found.peaks["self"].largest == pytest.approx(expected.peaks["self"].largest, rel=1e-3)
+    assert found.channels["weights"].means == pytest.approx(expected.channels["weights"].means, rel=1e-3)
+    assert expected.peaks.keys() == found.peaks.keys() == {"self"}
 
 
 def test_one_predictor_takes_scans_of_all_sizes(network, engine):
