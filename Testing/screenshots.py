@@ -23,7 +23,8 @@ from slicer_stand_in import eyes, gui  # noqa: E402
 WIDTH = 470  # pixels, a panel's usual width
 SAMPLE = ROOT / "Resources" / "Samples" / "left_atrium_mr"
 MODEL = "eccamunet-left_atrium-mr"
-MAP_MODEL, MAP = "anunet-left_atrium-mr", "gate 1,2"
+MAP_MODEL, MAP, MATTERS = "anunet-left_atrium-mr", "gate 1,2", "gate 0,1"
+MIDDLE = (66, 82, 79)  # (k, j, i) in the left atrium
 VIEW = 420  # pixels, height and width of a slice view
 
 
@@ -91,6 +92,40 @@ class Studio:
         self.make_legend_anew()
         looking.save(self.folder / f"{name}.png")
         looking.close()
+
+    def shoot_switched(self, name: str, volume: object) -> None:
+        """Save what is seen without the map that matters most, left switched off everywhere, right erased in a disc."""
+        import matplotlib.image
+
+        from AttnSegLib.mrml import views
+        from AttnSegLib.mrml.volumes import world_affine
+
+        looking = eyes.Eyes(VIEW, VIEW)
+        for view in self.slicer.app.layoutManager().sliceViewNames():
+            self.slicer.app.layoutManager().sliceWidget(view).sliceLogic().FitSliceToAll()
+        k, j, i = MIDDLE
+        place = (world_affine(volume) @ [i, j, k, 1])[:3].tolist()
+        self.slicer.vtkMRMLSliceNode.JumpAllSlices(self.slicer.mrmlScene, *place, 0)
+        self.panel.attention.choose(MATTERS)
+        self.wait()
+        self.ui.switchAllButton.click()
+        self.wait()
+        switched = looking.look("Green")
+        self.panel.parameters.eraseRadius = 25
+        self.ui.eraseButton.click()
+        views.placed_point(self.slicer.mrmlScene, views.ERASE).AddControlPointWorld(place)
+        self.work(2)
+        cut = slice(120, 320)
+        picture = np.concatenate([switched[cut, 80:300], looking.look("Yellow")[cut, 90:310]], axis=1)
+        matplotlib.image.imsave(self.folder / f"{name}.png", picture)
+        looking.close()
+        self.ui.hideMapsButton.click()
+
+    def hide_other_result(self) -> None:
+        """The outline of what was switched off, which the picture of the views leaves out."""
+        from AttnSegLib.mrml.switching import outlines
+
+        outlines.hide_outlines(self.slicer.mrmlScene)
 
     def make_legend_anew(self) -> None:
         """For views that are younger than it, which would not draw it."""
@@ -166,8 +201,14 @@ def main(folder: Path) -> None:
     studio.wait()
     ui.wholeVolumeButton.click()
     studio.wait()
+    ui.switchButton.click()
+    studio.wait()
+    ui.switchAllButton.click()
+    studio.wait()
     studio.shoot("attention", "attention")
+    studio.hide_other_result()
     studio.shoot_views("views", volume)
+    studio.shoot_switched("switched", volume)
     ui.modelTable.selectRow(0)
     studio.shoot("models", "models")
     ui.checkButton.click()

@@ -32,7 +32,8 @@ from AttnSegPanel.switching import Switching
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
 
-_MOST_ROWS = 5  # of the table of channels
+_MOST_ROWS = 4  # of the table of channels
+_NOTHING = 5e-5  # a coefficient that is next to nothing
 
 
 class AttentionSection:
@@ -113,7 +114,7 @@ class AttentionSection:
 
     def _show_channels(self, rows: list[ChannelRow]) -> None:
         """What the network weighs beside places: coefficients over channels."""
-        texts = [[name, str(count), *(f"{number:.3g}" for number in numbers)] for name, count, *numbers, _ in rows]
+        texts = [[name, str(count), *map(_short, numbers)] for name, count, *numbers, _ in rows]
         self.ui.channelTable.visible = bool(texts)
         show_rows(self.ui.channelTable, texts)
         fit_height(self.ui.channelTable, min(max(len(texts), 1), _MOST_ROWS))
@@ -254,6 +255,10 @@ class AttentionSection:
             self.panel.parameters.attentionMap = title
         if self.panel.is_open:
             self.refresh()
+
+
+def _short(coefficient: float) -> str:
+    return "0" if coefficient < _NOTHING else f"{coefficient:.3g}"
 
 
 def _entry(spec: ModelSpec, title: str) -> str:

@@ -59,6 +59,10 @@ class Region:
         starts[axis], stops[axis] = start, stop
         return Region((starts[0], starts[1], starts[2]), (stops[0], stops[1], stops[2]))
 
+    def whole_slices(self, axis: int, shape: tuple[int, ...]) -> Region:
+        """All of the slices along an array axis of a volume of this shape that the box touches."""
+        return Region((0, 0, 0), (shape[0], shape[1], shape[2])).cut(axis, self.start[axis], self.stop[axis])
+
     @property
     def slices(self) -> tuple[slice, slice, slice]:
         """The box as an index into an array (D, H, W)."""

@@ -90,16 +90,18 @@ class Plan:
         return [self.stack.orientation.stored_index(number, shape) for number in batch.numbers]
 
 
-def check_painted(options: PredictionOptions, shape: tuple[int, ...]) -> None:
+def check_painted(options: PredictionOptions, stack: SliceStack) -> None:
     """Raises `InputError` if the array of a map that is "painted" or "erased" is missing, is not on the volume's grid
-    (D, H, W), or holds other numbers than those from 0 to 1 in the region that is predicted."""
+    (D, H, W), or holds other numbers than those from 0 to 1 in the slices that are predicted."""
+    shape = stack.volume.voxels.shape
     for one in options.replaced:
         if one.how not in PAINTED:
             continue
         array = options.painted.get(one.map)
         if array is None or array.shape != shape:
             raise InputError(f"What takes the place of '{one.map}' must be an array on the volume's grid, {shape}.")
-        part = array if options.region is None else array[options.region.slices]
+        region = options.region and options.region.whole_slices(stack.axes[0], shape)
+        part = array[region.slices] if region else array
         if not ((part >= 0) & (part <= 1)).all():
             raise InputError(f"What takes the place of '{one.map}' must hold numbers from 0 to 1.")
 

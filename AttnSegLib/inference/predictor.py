@@ -154,7 +154,7 @@ class SlicePredictor:
             raise InputError("This model was never trained on mirrored slices and is wrong on them; leave flips out.")
         begin = time.perf_counter()
         titles = self._known_maps(options.attention)
-        check_painted(options, stack.volume.voxels.shape)
+        check_painted(options, stack)
         plan = Plan.of(stack, options)
         canvas = into or Canvas.blank(stack.volume.voxels.shape, titles)
         gathered = Gathered()

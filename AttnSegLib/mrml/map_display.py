@@ -24,7 +24,12 @@ from AttnSegLib.results.pictures.map_colours import MapColours
 _FILL = "AttnSeg.fill"  # attribute of a segmentation's display: its fill in 2D gave way to a heat map
 _LOOK = "AttnSeg.look"  # attribute of a heat map's display: how the panel last set it
 _LEGEND_SIZE, _LEGEND_PLACE = (0.08, 0.25), (0.96, 0.04)  # shares of a view: width, height; where, from the lower left
-_MIST = ((0.0, 0.0), (0.4, 0.0), (0.7, 0.15), (1.0, 1.0))  # from the threshold up: share of the opacity in 3D
+_MIST = (
+    (0.0, 0.0),
+    (0.4, 0.0),
+    (0.7, 0.15),
+    (1.0, 1.0),
+)  # from the threshold to the largest: share of the opacity in 3D
 _NARROWEST = 0.01  # share of all coefficients between points of a transfer function; VTK's tables have few entries
 
 
@@ -239,17 +244,15 @@ def _fog(rendering: RenderingNode, look: Look) -> None:
     """Own functions of colour and opacity: a copy of the slice display would be opaque and end in a jump, for which
     VTK's tables are too short."""
     node = rendering.GetVolumeNode()
-    colours, largest = look.colours(node), max(node.GetImageData().GetScalarRange()[1], 1e-9)
-    low = min(max(look.least(node) / largest, _NARROWEST), 1 - 4 * _NARROWEST)
-    high = min(max(colours.high / largest, low + 3 * _NARROWEST), 1 - _NARROWEST / 2)
+    largest = max(node.GetImageData().GetScalarRange()[1], 1e-9)
+    low = min(max(look.least(node) / largest, _NARROWEST), 1 - 2 * _NARROWEST)
     mist = vtk.vtkPiecewiseFunction()
     mist.AddPoint(0.0, 0.0)
     for share, strength in _MIST:
-        mist.AddPoint((low + (high - low) * share) * largest, look.opacity * strength)
-    mist.AddPoint(largest, look.opacity)
+        mist.AddPoint((low + (1 - low) * share) * largest, look.opacity * strength)
     properties = rendering.GetVolumePropertyNode().GetVolumeProperty()
     properties.SetScalarOpacity(mist)
-    properties.SetColor(_ramp(node, colours))
+    properties.SetColor(_ramp(node, look.colours(node)))
     properties.SetInterpolationTypeToLinear()
     properties.ShadeOff()
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.orientation import slice_orientation
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.worker import protocol, silence
 from AttnSegLib.worker.child import ChildProcess, Ended
@@ -88,6 +89,7 @@ class Worker:
         attention_blocks: dict[str, Block] = {}
         probability_blocks: dict[int, Block] = {}
         painted_blocks: dict[str, Block] = {}
+        seen = _seen_slices(volume, request)
         try:
             job.label_map, label_block = job.share(shape, np.uint8)
             for title in request.options.attention:
@@ -97,7 +99,7 @@ class Worker:
             for title, painted in request.options.painted.items():
                 kind = np.uint8 if painted.dtype == np.uint8 else np.float32  # masks are large enough as they are
                 array, painted_blocks[title] = job.share(painted.shape, kind)
-                array[...] = painted
+                array[seen] = painted[seen]  # of one slice of a large volume it is little
         except InputError:  # there is not enough memory, so none may be kept for later
             self._forget_voxels()
             raise
@@ -261,6 +263,15 @@ class Worker:
         for memory in loose:
             memory.close()
             memory.unlink()
+
+
+def _seen_slices(volume: Volume, request: Request) -> Any:
+    """The part of an array on the volume's grid that is predicted, in whole slices."""
+    region = request.options.region
+    if region is None:
+        return ...
+    axis = slice_orientation(volume.affine, request.spec.plane).axes[0]
+    return region.whole_slices(axis, volume.voxels.shape).slices
 
 
 def _rows(affine: np.ndarray) -> tuple[Row, Row, Row, Row]:

@@ -31,6 +31,12 @@ def test_a_region_in_the_view_is_the_region_in_the_volume():
     assert view.sum() == view[bounds].size
 
 
+def test_a_region_has_whole_slices():
+    region = Region((1, 2, 3), (2, 4, 5))
+    assert region.whole_slices(0, (6, 7, 8)) == Region((1, 0, 0), (2, 7, 8))
+    assert region.whole_slices(2, (6, 7, 8)) == Region((0, 0, 3), (6, 7, 5))
+
+
 @pytest.mark.parametrize(
     "region", [Region((0, 0, 0), (4, 5, 7)), Region((-1, 0, 0), (4, 5, 6)), Region((2, 0, 0), (2, 5, 6))]
 )

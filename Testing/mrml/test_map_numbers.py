@@ -7,7 +7,7 @@ from panel_at_work import SHAPE, pick, show_map, shown_map, words
 from AttnSegLib.inference.prediction import AttentionNumbers, ChannelMeans, Peaks
 
 TITLE = "scale 2 step 2 position attention"
-CHANNELS = {"scale 1 step 1 channel attention": ChannelMeans((0.25, 0.75), 0.9), "weights": ChannelMeans((0.1, 0.5))}
+CHANNELS = {"scale 1 step 1 channel attention": ChannelMeans((0.25, 0.75), 0.9), "weights": ChannelMeans((1e-31, 0.5))}
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_coefficients_over_channels_have_a_table(widget_with_looks, ui, worker):
     rows = [[table.item(row, column).text() for column in range(table.columnCount)] for row in range(table.rowCount)]
     assert rows == [
         ["scale 1 step 1 channel attention", "2", "0.25", "0.5", "0.75"],
-        ["weights", "2", "0.1", "0.3", "0.5"],
+        ["weights", "2", "0", "0.25", "0.5"],
     ]
     assert table.isVisibleTo(ui.attentionSection)
     ui.hideMapsButton.click()

@@ -37,6 +37,9 @@ def warm():
     worker.close()
 
 
+A_MASK = np.random.default_rng(0).integers(0, 2, (5, 4, 3), np.uint8)
+
+
 @pytest.fixture
 def large():
     """Many slices, so that a run lasts; 24 x 64 x 64 x 3 batches of the shipped model take about two seconds."""
@@ -53,6 +56,12 @@ def large():
         PredictionOptions(probabilities=True, query=(2, 1, 1)),
         PredictionOptions(replaced=(Replacement("gate 0,0"),)),
         PredictionOptions(replaced=(Replacement("gate 1,0", "erased"),), painted={"gate 1,0": np.ones((5, 4, 3))}),
+        *(
+            PredictionOptions(
+                region=region, replaced=(Replacement("gate 0,0", "erased"),), painted={"gate 0,0": A_MASK}
+            )
+            for region in (Region((1, 0, 0), (2, 4, 3)), Region((0, 2, 0), (5, 3, 3)), Region((0, 0, 1), (5, 4, 2)))
+        ),
     ],
 )
 def test_says_the_same_as_the_predictor_itself(warm, spec, a_volume, options):
@@ -83,7 +92,8 @@ def test_a_program_that_waits_gets_the_predictors_own_answer(spec, a_volume):
             np.testing.assert_array_equal(ours[key], values)
     assert found.expected_error == pytest.approx(expected.expected_error)
     assert (found.device, found.notices) == (expected.device, expected.notices)
-    compared = {"stack", "label_map", "attention", "probabilities", "expected_error", "device", "notices"}
+    assert found.numbers == expected.numbers
+    compared = {"stack", "label_map", "attention", "probabilities", "expected_error", "device", "notices", "numbers"}
     assert {one.name for one in fields(found)} == compared | {"seconds"}  # so that no field gets lost on the way
 
 
