@@ -22,6 +22,7 @@ from AttnSegLib.mrml.volumes import ContentsMark, contents_mark
 from AttnSegLib.worker.messages import Checked, Compared, JobCancelled, JobFailed, Notice, Request, SlicesDone
 from AttnSegPanel.attention_section import AttentionSection
 from AttnSegPanel.check_section import CheckSection
+from AttnSegPanel.cohort_section import CohortSection
 from AttnSegPanel.inks import inked
 from AttnSegPanel.input_section import InputSection
 from AttnSegPanel.models_section import ModelsSection
@@ -63,6 +64,7 @@ class Panel:
         self.result = ResultSection(self)
         self.attention = AttentionSection(self)
         self.check = CheckSection(self)
+        self.cohort = CohortSection(self)
         self.model_list = ModelsSection(self)
         self.setup = SetupSection(self)
         self.sections: list[Section] = [
@@ -70,6 +72,7 @@ class Panel:
             self.result,
             self.attention,
             self.check,
+            self.cohort,
             self.model_list,
             self.setup,
         ]

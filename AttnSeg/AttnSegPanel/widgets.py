@@ -118,6 +118,7 @@ class PanelForm(Protocol):
     resultSection: CollapsibleButton
     attentionSection: CollapsibleButton
     checkSection: CollapsibleButton
+    cohortSection: CollapsibleButton
     modelsSection: CollapsibleButton
     setupSection: CollapsibleButton
     measureTable: TableWidget
@@ -140,6 +141,13 @@ class PanelForm(Protocol):
     attentionLabel: TextLabel
     checkTable: TableWidget
     redoButton: PushButton
+    openCohortButton: PushButton
+    cohortLabel: TextLabel
+    previousCaseButton: PushButton
+    nextCaseButton: PushButton
+    acceptCaseButton: PushButton
+    correctCaseButton: PushButton
+    keepCorrectionButton: PushButton
     modelTable: TableWidget
     cardText: TextBrowser
     downloadButton: PushButton
