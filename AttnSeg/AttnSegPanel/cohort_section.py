@@ -111,7 +111,7 @@ class CohortSection:
         case = self.case
         assert case is not None
         if not case.image:
-            raise InputError(_("The table of this cohort was made without names, and so does not tell where the scans are."))
+            raise InputError(_("The table was made without names and does not tell where the scans are."))
         report, path = case.report(), Path(case.image)
         if path.is_dir():  # of DICOM slices: by one of them Slicer finds the others
             path = next((file for file in sorted(path.iterdir()) if file.is_file()), path)
