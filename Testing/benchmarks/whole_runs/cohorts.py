@@ -52,7 +52,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=200, help="of the cohort")
     parser.add_argument("--loop", type=int, default=50, help="scans of the warm loop")
-    parser.add_argument("--shell", type=int, default=5, help="scans of the shell loop")
+    parser.add_argument("--shell", type=int, default=10, help="scans of the shell loop")
     parser.add_argument("--model", default="afnet-left_atrium-mr")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
