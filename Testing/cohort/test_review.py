@@ -76,3 +76,11 @@ def test_what_is_no_cohort_is_one_sentence(tmp_path, text):
         (tmp_path / "cohort.csv").write_text(text)
     with pytest.raises(InputError, match=r"attnseg cohort"):
         CohortReview(tmp_path)
+
+
+def test_the_command_keeps_decisions(cohort, scans, out):
+    assert cohort(scans / "a.nii.gz") == 0
+    CohortReview(out).decide(0, "accepted")
+    (out / "cohort.csv").unlink()
+    assert cohort(scans / "a.nii.gz") == 0
+    assert [row["decision"] for row in table_of(out)] == ["accepted"]
