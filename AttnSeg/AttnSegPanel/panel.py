@@ -22,6 +22,7 @@ from AttnSegLib.mrml.volumes import ContentsMark, contents_mark
 from AttnSegLib.worker.messages import Checked, Compared, JobCancelled, JobFailed, Notice, Request, SlicesDone
 from AttnSegPanel.attention_section import AttentionSection
 from AttnSegPanel.check_section import CheckSection
+from AttnSegPanel.cohort_section import CohortSection
 from AttnSegPanel.inks import inked, is_dark
 from AttnSegPanel.input_section import InputSection
 from AttnSegPanel.models_section import ModelsSection
@@ -68,6 +69,7 @@ class Panel:
         self.result = ResultSection(self)
         self.attention = AttentionSection(self)
         self.check = CheckSection(self)
+        self.cohort = CohortSection(self)
         self.collect = CollectSection(self)
         self.teach = TeachSection(self)
         self.left_out = LeftOutSection(self)
@@ -79,6 +81,7 @@ class Panel:
             self.result,
             self.attention,
             self.check,
+            self.cohort,
             self.collect,
             self.teach,
             self.left_out,

@@ -131,6 +131,7 @@ class PanelForm(Protocol):
     resultSection: CollapsibleButton
     attentionSection: CollapsibleButton
     checkSection: CollapsibleButton
+    cohortSection: CollapsibleButton
     teachSection: CollapsibleButton
     modelsSection: CollapsibleButton
     setupSection: CollapsibleButton
@@ -158,6 +159,13 @@ class PanelForm(Protocol):
     channelTable: TableWidget
     checkTable: TableWidget
     redoButton: PushButton
+    openCohortButton: PushButton
+    cohortLabel: TextLabel
+    previousInCohortButton: PushButton
+    nextInCohortButton: PushButton
+    acceptCaseButton: PushButton
+    correctCaseButton: PushButton
+    keepCorrectionButton: PushButton
     caseSegmentationBox: NodeBox
     collectionBox: ComboBox
     newCollectionButton: PushButton

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.errors import InputError
@@ -18,6 +18,7 @@ from AttnSegLib.typed_json import from_json, to_json
 from AttnSegLib.unfinished import whole_file
 
 TABLE, PARQUET, PAGE, SETTINGS = "cohort.csv", "cohort.parquet", "cohort.html", "cohort.json"
+Decision = Literal["", "accepted", "corrected"]  # of whoever looked at a case
 _FORMAT = 1
 _NEEDED = {"segments", "slices_to_check", "seconds", "notices"}  # in a report
 
@@ -53,7 +54,8 @@ class Unfinished:
 
 
 class CohortFolder:
-    """`cases/CASE/MODEL/` has results; `unfinished/` what is known of cases that were begun."""
+    """`cases/CASE/MODEL/` has results; `unfinished/` what is known of cases that were begun; `decisions/CASE/MODEL`
+    what somebody decided of them."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -88,6 +90,18 @@ class CohortFolder:
     def finish(self, case: CohortCase) -> None:
         """A case is done."""
         self._mark(case).unlink(missing_ok=True)
+
+    def decide(self, case: str, model: str, decision: Decision) -> None:
+        """Keep what somebody decided of a case. Raises `OSError`."""
+        write_text_file(self.path / "decisions" / case / model, decision)
+
+    def decision(self, case: str, model: str) -> Decision:
+        """What was decided last."""
+        try:
+            text = (self.path / "decisions" / case / model).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return ""
+        return "accepted" if text == "accepted" else "corrected" if text == "corrected" else ""
 
     def _mark(self, case: CohortCase) -> Path:
         return self.path / "unfinished" / f"{case.name}.json"

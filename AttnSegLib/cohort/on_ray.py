@@ -6,6 +6,7 @@ Ray is the extra `cluster`. Sources, models and results must have the same paths
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -187,8 +188,11 @@ def _cluster(address: str) -> Iterator[Any]:
     if address not in ("auto", "local"):
         _check_answers(address, about)
     place: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(address=address, configure_logging=False, log_to_driver=False, **place)
+        for number, handler in handlers.items():  # Ray's would end the process before the table is written
+            signal.signal(number, handler)
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{about} ({first}); start one with 'ray start --head', or give --ray local.") from error

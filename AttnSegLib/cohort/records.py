@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from AttnSegLib.cohort.cohort_folder import CohortFolder
+from AttnSegLib.cohort.cohort_folder import CohortFolder, Decision
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.models.card import ModelSpec
 
@@ -15,12 +15,14 @@ Status = Literal["done", "failed", "waiting"]
 
 @dataclass(frozen=True)
 class CaseRecord:
-    """One case by one model. report: None unless it is done; sentence: why it failed, else empty."""
+    """One case by one model. report: None unless it is done; sentence: why it failed, else empty; decision: of whoever
+    looked at it."""
 
     case: CohortCase
     spec: ModelSpec
     report: dict[str, Any] | None = None
     sentence: str = ""
+    decision: Decision = ""
 
     @property
     def status(self) -> Status:
@@ -38,4 +40,5 @@ def records_of(folder: CohortFolder, cases: Sequence[CohortCase], specs: Sequenc
         for spec in specs:
             report = folder.report(case, spec.id)
             sentence = failures.get(spec.id) or failures.get("") or ""
-            yield CaseRecord(case, spec, report, "" if report is not None else sentence)
+            decision = folder.decision(case.name, spec.id)
+            yield CaseRecord(case, spec, report, "" if report is not None else sentence, decision)

@@ -13,7 +13,7 @@ from AttnSegLib.errors import printable
 from AttnSegLib.results.slices_to_check import DOUBTFUL, area_jumps
 
 COLUMNS = (
-    *("case", "status", "model", "model_sha256", "segment", "volume_ml", "mean_intensity", "sd_intensity"),
+    *("case", "status", "decision", "model", "model_sha256", "segment", "volume_ml", "mean_intensity", "sd_intensity"),
     *("extent_i_mm", "extent_j_mm", "extent_k_mm", "slices", "first_slice", "last_slice"),
     *("trust", "slices_to_check", "area_jumps", "seconds", "notices", "sentence", "image", "results"),
 )
@@ -61,10 +61,11 @@ def _rows(record: CaseRecord, *, names: bool) -> Iterator[dict[str, Any]]:
     common: dict[str, Any] = {
         "case": record.case.name,
         "status": record.status,
+        "decision": record.decision or None,
         "model": record.spec.id,
         "model_sha256": record.spec.sha256,
         "sentence": record.sentence,
-        "image": printable(str(record.case.image)) if names else "",
+        "image": printable(str(record.case.image.absolute())) if names else "",
     }
     if record.report is None:
         yield common

@@ -131,6 +131,7 @@ class SlowWork(ClusterWork):
 @pytest.mark.skipif(os.name == "nt", reason="Ray's clusters for tests are for Linux and macOS")
 @pytest.mark.filterwarnings("ignore")
 def test_two_nodes_of_which_one_is_lost(tmp_path, a_model_folder, monkeypatch):
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 by default: on a busy machine the test would take minutes
     ray = on_ray.import_ray()
     from ray.cluster_utils import Cluster
 
