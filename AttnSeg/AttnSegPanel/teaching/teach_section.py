@@ -173,7 +173,8 @@ class TeachSection:
         """A plot of loss and Dice, which follows the run."""
         run, collection = self.run, self.collection
         if run is not None and collection is not None:
-            self._plot = (run, CurvePlot(slicer.mrmlScene, f"{collection.name}, taught"))
+            if self._plot is None or self._plot[0] != run or not self._plot[1].is_there:
+                self._plot = (run, CurvePlot(slicer.mrmlScene, f"{collection.name}, taught"))
             self._draw()
             slicer.modules.plots.logic().ShowChartInLayout(self._plot[1].chart)
 
@@ -249,11 +250,12 @@ class TeachSection:
         """The process of a run is gone: what came of it."""
         own = self._own[1].poll() if self._own is not None and self._own[0] == run else None
         given_up, state = run == self._given_up, read_state(run)
+        has_begun = state is not None and state.pid != self._starts_after  # or it tells of an earlier run
         self._own = self._was_alive = self._given_up = self._starts_after = None
         if given_up:
             self.panel.say(_("The training was given up."))
             self.panel.attempt(lambda: discard(run))  # which may say otherwise
-        elif state is not None and state.stage == DONE:
+        elif state is not None and has_begun and state.stage == DONE:
             self.panel.reload_models()
             self._start = None  # the new model is the one to teach on
             if any(model.id == state.model for model in self.panel.models):

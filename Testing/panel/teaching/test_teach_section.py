@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 
+import pytest
 from panel_at_work import pick, said
 
 from AttnSegLib.collections.collection import open_collection
@@ -188,7 +189,11 @@ def test_why_it_failed_is_said(widget, ui, ready, begun):
     assert "The loss is nan at step 3." in ui.teachLabel.text
 
 
-def test_a_process_that_refuses_before_it_begins_is_told(widget, ui, ready, begun):
+@pytest.mark.parametrize("taught_before", [True, False])
+def test_a_process_that_refuses_before_it_begins_is_told(widget, ui, ready, begun, taught_before):
+    if taught_before:
+        TeachingDiary(ready, TeachingOrder(10, "eccamunet")).note(DONE, model="earlier")
+        widget.panel.teach.look()
     ui.teachButton.click()
     (ready / LOG).parent.mkdir(exist_ok=True)
     (ready / LOG).write_text("Error: The disk of the run is full.\n")
@@ -205,6 +210,8 @@ def test_the_curves_follow_the_run(widget, ui, ready, scene):
         (ready / METRICS).write_text(f"{header}0,25,2.0,,30\n")
         widget.panel.teach.look()
         ui.curvesButton.click()
+        ui.curvesButton.click()  # the same plot
+        assert scene.GetNumberOfNodesByClass("vtkMRMLPlotChartNode") == 1
         (ready / METRICS).write_text(f"{header}0,25,2.0,,30\n1,50,1.0,0.25,30\n")
         widget.panel.teach.look()
     chart = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
