@@ -186,7 +186,8 @@ def _recipe(collection: Collection, run: Path, options: argparse.Namespace) -> R
     recipe = _made(collection, options)
     try:
         run.mkdir(parents=True, exist_ok=True)
-        (run / METRICS).unlink(missing_ok=True)  # of the run before
+        for name in (METRICS, LEFT_OUT):  # of the run before
+            (run / name).unlink(missing_ok=True)
         write_toml_file(path, recipe_table(recipe), f"Made by training.teach from '{collection.name}'.")
     except OSError as error:
         raise InputError(f"'{run}' can't be written to ({cause_of(error)}); give another --run.") from error

@@ -5,6 +5,7 @@ import pytest
 
 from AttnSegLib.models.card import Code, Label
 from AttnSegLib.results.segmentation_file import (
+    codes_of_entry,
     terminology_entry,
     to_steps,
     write_heat_map_file,
@@ -134,3 +135,14 @@ def test_heat_map_opens_as_volume_in_the_right_place(a_scene, tmp_path):
 def test_writing_to_a_full_disk_is_an_error(tmp_path):
     with pytest.raises(OSError, match="could not be written"):
         write_heat_map_file(tmp_path / "missing" / "heat.nrrd", np.zeros((2, 3, 4)), np.eye(4))
+
+
+@pytest.mark.parametrize("modifier", [None, Code("SCT", "255549009", "Anterior")])
+def test_codes_come_back_from_slicers_tag(modifier):
+    label = Label(1, "Head", (1, 2, 3), Code("SCT", "1", "Structure"), Code("SCT", "2", "Head"), modifier)
+    assert codes_of_entry(terminology_entry(label)) == (label.category, label.type, modifier)
+
+
+@pytest.mark.parametrize("tag", ["", "~", "context~^^~^^~^^~~^^~^^", "context~SCT^1~SCT^2^Head~^^"])
+def test_a_tag_without_codes_has_none(tag):
+    assert codes_of_entry(tag) is None

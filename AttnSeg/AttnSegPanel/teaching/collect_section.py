@@ -25,10 +25,21 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.mrml import views
 from AttnSegLib.mrml.news import News, Segmented
 from AttnSegLib.mrml.teaching.case_nodes import show_labels, show_volume
-from AttnSegLib.mrml.teaching.scene_case import SceneCase, acquired_axis, read_scene_case, segments_in
+from AttnSegLib.mrml.teaching.scene_case import (
+    acquired_axis,
+    is_drawn_on,
+    read_scene_case,
+    segments_in,
+)
 from AttnSegPanel.choices import chosen, fill_box, select, show_rows
 from AttnSegPanel.inks import inked
 from AttnSegPanel.run_row import RunRow
+from AttnSegPanel.teaching.case_words import (
+    ask_about_missing,
+    assumptions_in_words,
+    case_in_words,
+    number_of_cases,
+)
 from AttnSegPanel.teaching.errand import Errands
 from AttnSegPanel.teaching.shelf import Shelf
 
@@ -52,7 +63,7 @@ class CollectSection:
         ui.newCollectionButton.connect("toggled(bool)", self.refresh)
         ui.makeCollectionButton.connect("clicked(bool)", self.make)
         ui.openCollectionButton.connect("clicked(bool)", self.open)
-        ui.partlyBox.connect("toggled(bool)", self.refresh)
+        ui.partlyBox.connect("toggled(bool)", self.show_range)
         ui.firstLabelledBox.connect("valueChanged(int)", self.show_slice)
         ui.lastLabelledBox.connect("valueChanged(int)", self.show_slice)
         ui.addCaseButton.connect("clicked(bool)", self.add)
@@ -93,7 +104,9 @@ class CollectSection:
         select(self.ui.collectionBox, str(self.folder))
         self._show_new(is_first=not folders)
         collection = self.collection
-        show_rows(self.ui.caseTable, [_row(case, collection) for case in (collection.cases if collection else ())])
+        show_rows(
+            self.ui.caseTable, [case_in_words(case, collection) for case in (collection.cases if collection else ())]
+        )
         self._show_range()
         self._show_advice()
         self.show_buttons()
@@ -108,7 +121,9 @@ class CollectSection:
 
     def receive(self, update: News) -> None:
         if isinstance(update, Segmented) and self.panel.is_open:
-            self.panel.parameters.caseSegmentation = update.node  # corrected, it is the next case
+            chosen_one, scan = self.panel.parameters.caseSegmentation, update.target.volume_node
+            if chosen_one is None or not is_drawn_on(chosen_one, scan):
+                self.panel.parameters.caseSegmentation = update.node  # corrected, it is the next case
 
     def collection_chosen(self, _index: int) -> None:
         self.shelf.choose(Path(chosen(self.ui.collectionBox)))
@@ -159,15 +174,23 @@ class CollectSection:
     def show_slice(self, index: int) -> None:
         """Bring the first or the last labelled slice into view."""
         volume = self.panel.parameters.inputVolume if self.panel.is_open else None
-        if self.ui.partlyBox.checked and volume is not None:
-            axis, count = acquired_axis(volume)
-            views.jump_to_slice(volume, axis, min(index, count - 1))
+        counted = None if volume is None else self.panel.attempt(lambda: acquired_axis(volume))
+        if self.ui.partlyBox.checked and volume is not None and counted is not None:
+            views.jump_to_slice(volume, counted[0], min(index, counted[1] - 1))
+
+    def show_range(self, checked: bool) -> None:
+        """Begin with all slices of the scan."""
+        self.refresh()
+        volume = self.panel.parameters.inputVolume if self.panel.is_open else None
+        counted = None if volume is None else self.panel.attempt(lambda: acquired_axis(volume))
+        if checked and counted is not None:
+            self.ui.lastLabelledBox.value = counted[1] - 1
 
     def _title(self, folder: Path) -> str:
         collection = self.shelf.collection(folder)
         if collection is None:
             return str(_("{name} (not there)").format(name=folder.name))
-        return f"{collection.name}, {collection.modality}, {_cases(len(collection.cases))}"
+        return f"{collection.name}, {collection.modality}, {number_of_cases(len(collection.cases))}"
 
     def _show_new(self, *, is_first: bool) -> None:
         shown = is_first or self.ui.newCollectionButton.checked
@@ -196,7 +219,9 @@ class CollectSection:
             label.text = inked("error", self.shelf.trouble(folder), label)
         elif len(collection.cases) < _ENOUGH:
             lacks = _ENOUGH - len(collection.cases)
-            label.text = _("Add {n}, and the model gets a score; it can be taught without one.").format(n=_cases(lacks))
+            label.text = _("Add {n}, and the model gets a score; it can be taught without one.").format(
+                n=number_of_cases(lacks)
+            )
         else:
             label.text = _("A fifth of the cases is left out of the training, and gives the score.")
 
@@ -233,8 +258,8 @@ class CollectSection:
         chosen_nodes = self.panel.parameters
         found = read_scene_case(chosen_nodes.inputVolume, chosen_nodes.caseSegmentation, collection)
         labelled = self._labelled()
-        _ask_about_missing(found)
-        for notice in _notices(found):
+        ask_about_missing(found)
+        for notice in assumptions_in_words(found):
             self.panel.notice(notice)
         self.panel.say(_("Writing ..."))
         self.errands.begin(
@@ -262,33 +287,3 @@ class CollectSection:
             self.panel.parameters.inputVolume = node
             self.panel.parameters.caseSegmentation = segmentation
         self.panel.say(_("{case} is loaded; correct it in Segment Editor, then press Replace.").format(case=case.id))
-
-
-def _ask_about_missing(found: SceneCase) -> None:
-    """Raises `InputError` if the user says that a segment was forgotten."""
-    if not found.missing or not any(piece.mask.any() for piece in found.masks.values()):
-        return  # an empty segmentation is refused later, with a sentence
-    names = ", ".join(f"'{name}'" for name in found.missing)
-    question = _("Nothing is segmented as {names}. Does this scan truly have none of it?").format(names=names)
-    if found.others:
-        question += " " + _("(Other segments: {names}.)").format(names=", ".join(found.others))
-    if not slicer.util.confirmYesNoDisplay(question, windowTitle=_("Add this case")):
-        raise InputError(_("Nothing was added; segment {names} first.").format(names=names))
-
-
-def _notices(found: SceneCase) -> list[str]:
-    left_out = [
-        str(_("'{name}' is no segment of the collection, and was left out.").format(name=name)) for name in found.others
-    ]
-    return [*found.notices, *left_out]
-
-
-def _row(case: CollectedCase, collection: Collection | None) -> list[str]:
-    labelled = f"{case.labelled.first}-{case.labelled.last}" if case.labelled is not None else str(_("all"))
-    segments = collection.segments if collection is not None else ()
-    without = ", ".join(label.name for label in segments if label.id in case.absent)
-    return [case.id, " x ".join(map(str, case.shape[::-1])), labelled, without]
-
-
-def _cases(count: int) -> str:
-    return str(_("1 case") if count == 1 else _("{n} cases").format(n=count))

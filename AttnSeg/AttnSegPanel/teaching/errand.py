@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
+
+_TURN = 0.005  # s: while Slicer's event loop waits, it holds Python's lock, so that the thread has its turn in `poll`
 
 
 class Errands:
@@ -33,7 +35,11 @@ class Errands:
 
     def poll(self) -> None:
         """Hand over what is done. Raises what was raised in the thread, as `InputError`."""
-        if self._running is None or not self._running[0].done():
+        if self._running is None:
             return
-        (future, done), self._running = self._running, None
+        future, done = self._running
+        wait([future], timeout=_TURN)
+        if not future.done():
+            return
+        self._running = None
         done(future.result())

@@ -59,6 +59,8 @@ class LeftOutSection:
 
     def look(self) -> None:
         """Show what was found last, if that is new."""
+        if not self.panel.is_open:
+            return
         self.ui.leftOutButton.enabled = self._case() is not None and not self.panel.collect.errands.is_busy
         watched = self._watched
         if watched is None or not watched.is_there or self.panel.collect.errands.is_busy:

@@ -62,6 +62,7 @@ class TeachSection:
         self.panel, self.ui = panel, panel.ui
         self._own: tuple[Path, subprocess.Popen[bytes]] | None = None  # the run that this panel began last
         self._seen: tuple[Path | None, TeachingState | None, bool] = (None, None, False)  # at the last look
+        self._start: str | None = None  # the model to begin with that the user chose, "" for none
         self._given_up: Path | None = None  # the folder of a run whose process is to end first
         self._was_alive: Path | None = None  # the folder of the run that was seen alive last
         self._starts_after: int | None = None  # while it starts: the process that was told of before, 0 for none
@@ -70,7 +71,7 @@ class TeachSection:
         ui = self.ui
         fill_box(ui.networkBox, [(title, name) for name, title in NETWORKS.items()])
         fill_box(ui.timeBox, [(title, minutes) for minutes, title in _TIMES])
-        ui.beginBox.connect("activated(int)", self.refresh)
+        ui.beginBox.connect("activated(int)", self.start_chosen)
         ui.teachButton.connect("clicked(bool)", self.teach)
         ui.pauseButton.connect("clicked(bool)", self.pause)
         ui.discardButton.connect("clicked(bool)", self.discard)
@@ -135,6 +136,10 @@ class TeachSection:
     def receive(self, _update: News) -> None:
         """Nothing that the session reports concerns a training."""
 
+    def start_chosen(self, _index: int) -> None:
+        self._start = chosen(self.ui.beginBox)
+        self.refresh()
+
     def teach(self, _checked: bool = False) -> None:
         """Begin, or go on; first get what is needed."""
         self.panel.begin(self.panel.collect.row)
@@ -168,7 +173,8 @@ class TeachSection:
         """A plot of loss and Dice, which follows the run."""
         run, collection = self.run, self.collection
         if run is not None and collection is not None:
-            self._plot = (run, CurvePlot(slicer.mrmlScene, f"{collection.name}, taught"))
+            if self._plot is None or self._plot[0] != run or not self._plot[1].is_there:
+                self._plot = (run, CurvePlot(slicer.mrmlScene, f"{collection.name}, taught"))
             self._draw()
             slicer.modules.plots.logic().ShowChartInLayout(self._plot[1].chart)
 
@@ -217,11 +223,11 @@ class TeachSection:
         own = taught_from(collection, able) if collection is not None else []
         others = [model for model in able if model not in own]
         names = [(model.title, model.id) for model in (*own, *others)]
-        before = chosen(self.ui.beginBox)
         random = (_("nothing (random weights)"), "")
         choices = [names[0], random, *names[1:]] if own else [random, *names]
         fill_box(self.ui.beginBox, choices)
-        select(self.ui.beginBox, before if before in [value for _text, value in choices] else choices[0][1])
+        known = any(self._start == value for _text, value in choices)
+        select(self.ui.beginBox, self._start if known else choices[0][1])
 
     def _show_state(self, state: TeachingState | None, *, running: bool) -> None:
         label, bar = self.ui.teachLabel, self.ui.teachBar
@@ -244,12 +250,14 @@ class TeachSection:
         """The process of a run is gone: what came of it."""
         own = self._own[1].poll() if self._own is not None and self._own[0] == run else None
         given_up, state = run == self._given_up, read_state(run)
+        has_begun = state is not None and state.pid != self._starts_after  # or it tells of an earlier run
         self._own = self._was_alive = self._given_up = self._starts_after = None
         if given_up:
             self.panel.say(_("The training was given up."))
             self.panel.attempt(lambda: discard(run))  # which may say otherwise
-        elif state is not None and state.stage == DONE:
+        elif state is not None and has_begun and state.stage == DONE:
             self.panel.reload_models()
+            self._start = None  # the new model is the one to teach on
             if any(model.id == state.model for model in self.panel.models):
                 self.panel.parameters.modelId = state.model
             self.panel.say(_("The model '{id}' can be chosen now.").format(id=state.model))

@@ -119,6 +119,12 @@ def read_scene_case(
     )
 
 
+def is_drawn_on(segmentation_node: SegmentationNode, volume_node: VolumeNode) -> bool:
+    """Whether a segmentation was made for this scan."""
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    return segmentation_node.GetNodeReference(role) is volume_node
+
+
 def acquired_axis(volume_node: VolumeNode) -> tuple[int, int]:
     """The array axis along which slices of a scan are counted, and how many there are."""
     volume = read_volume_node(volume_node)

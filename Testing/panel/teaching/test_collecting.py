@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from panel_at_work import AFFINE, SHAPE, said
+from panel_at_work import AFFINE, SHAPE, said, segmented
 from teaching_at_work import HEAD, TAIL, draw, masks, only_case, press, rows
 
 from AttnSegLib.collections.cases import make_collection
@@ -225,6 +225,7 @@ def test_a_missing_segment_is_asked_about(widget, ui, collected, drawn, messages
 
 def test_only_some_slices_count(widget, ui, collected):
     ui.partlyBox.checked = True
+    assert ui.lastLabelledBox.value == SHAPE[0] - 1
     ui.firstLabelledBox.value, ui.lastLabelledBox.value = 2, 3
     press(widget, ui.addCaseButton)
     case, _, _ = only_case(collected)
@@ -253,6 +254,15 @@ def test_a_case_is_looked_at_corrected_and_replaced(widget, ui, collected, a_nod
     assert after[0].revision == 2
     for one, other in zip(before[1:], after[1:], strict=True):
         np.testing.assert_array_equal(getattr(one, "voxels", one), getattr(other, "voxels", other))
+
+
+def test_a_result_is_the_next_case_unless_one_of_the_scan_is_chosen(widget, collected, drawn):
+    assert collected.is_dir()
+    result = segmented(widget)
+    assert widget.panel.parameters.caseSegmentation is drawn
+    widget.panel.parameters.caseSegmentation = None
+    segmented(widget)
+    assert widget.panel.parameters.caseSegmentation is result
 
 
 def test_a_case_is_taken_out_after_asking(widget, ui, collected, messages):

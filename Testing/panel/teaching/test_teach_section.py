@@ -1,11 +1,14 @@
 """The section "Teach": the training in a process of its own, as the panel begins, follows and ends it."""
 
 import contextlib
+import json
 import os
 import shutil
 
+import pytest
 from panel_at_work import pick, said
 
+from AttnSegLib.collections.collection import open_collection
 from AttnSegLib.collections.teaching_run import (
     CHECKPOINT,
     DONE,
@@ -21,7 +24,9 @@ from AttnSegLib.collections.teaching_run import (
     read_state,
     run_folder,
 )
+from AttnSegLib.models.card_file import CARD
 from AttnSegLib.models.places import user_folder
+from AttnSegLib.typed_json import to_json
 
 
 @contextlib.contextmanager
@@ -63,6 +68,21 @@ def test_a_model_to_begin_with_brings_its_network(widget, ui, begun):
     assert not ui.networkBox.enabled
     ui.teachButton.click()
     assert begun[0][1].start == wanted.id
+
+
+def test_who_was_taught_before_is_taught_on(widget, ui, begun, collected, a_model_folder):
+    """The model of this collection that was taught last is the first choice."""
+    card = json.loads((a_model_folder / CARD).read_text())
+    card["title"], card["labels"] = "Heads in MR (ANU-Net)", to_json(open_collection(collected).segments)
+    card["training"]["dataset"] = {"name": "collection"}
+    card["options"]["num_classes"] = 3
+    (a_model_folder / CARD).write_text(json.dumps(card))
+    shutil.copytree(a_model_folder, user_folder() / "tiny")
+    widget.panel.reload_models()
+    assert widget.panel.unreadable == []
+    assert ui.beginBox.itemText(0) == "Heads in MR (ANU-Net)"
+    ui.teachButton.click()
+    assert begun[0][1].start == "tiny"
 
 
 def test_how_far_it_is_is_seen_also_in_a_panel_that_did_not_begin_it(widget, ui, ready, monkeypatch):
@@ -169,7 +189,11 @@ def test_why_it_failed_is_said(widget, ui, ready, begun):
     assert "The loss is nan at step 3." in ui.teachLabel.text
 
 
-def test_a_process_that_refuses_before_it_begins_is_told(widget, ui, ready, begun):
+@pytest.mark.parametrize("taught_before", [True, False])
+def test_a_process_that_refuses_before_it_begins_is_told(widget, ui, ready, begun, taught_before):
+    if taught_before:
+        TeachingDiary(ready, TeachingOrder(10, "eccamunet")).note(DONE, model="earlier")
+        widget.panel.teach.look()
     ui.teachButton.click()
     (ready / LOG).parent.mkdir(exist_ok=True)
     (ready / LOG).write_text("Error: The disk of the run is full.\n")
@@ -186,6 +210,8 @@ def test_the_curves_follow_the_run(widget, ui, ready, scene):
         (ready / METRICS).write_text(f"{header}0,25,2.0,,30\n")
         widget.panel.teach.look()
         ui.curvesButton.click()
+        ui.curvesButton.click()  # the same plot
+        assert scene.GetNumberOfNodesByClass("vtkMRMLPlotChartNode") == 1
         (ready / METRICS).write_text(f"{header}0,25,2.0,,30\n1,50,1.0,0.25,30\n")
         widget.panel.teach.look()
     chart = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
