@@ -150,6 +150,7 @@ class PanelForm(Protocol):
     modelsLabel: TextLabel
     checkButton: PushButton
     installButton: PushButton
+    openvinoButton: PushButton
     setupLabel: TextLabel
 
 
