@@ -9,7 +9,7 @@ how the peer is run and why that is fair.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module, util
 from pathlib import Path
@@ -49,6 +49,17 @@ class Setting:
         size = case.volume.voxels.shape[1:3]
         intensities = SliceStack.of(case.volume, case.preprocessing).intensity_range
         return cls(device, threads, case.preprocessing, size, case.volume.spacing, intensities)
+
+    @property
+    def together(self) -> int:
+        """Slices that go through a network at once: on a CPU as many as make one of 256x256, since small ones gain."""
+        return 32 if self.device.type == "cuda" else max(1, 2**16 // (self.size[0] * self.size[1]))
+
+    def parts(self, slices: Tensor) -> Iterator[Tensor]:
+        """Slices (N, C, H, W), so many together, the last once more and again where some are missing."""
+        for part in slices.split(self.together):
+            missing = self.together - len(part)
+            yield torch.cat([part, *[part[-1:]] * missing]) if missing else part
 
     def autocast(self) -> torch.autocast:
         """The context for the number format."""

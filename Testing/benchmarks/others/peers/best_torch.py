@@ -1,7 +1,7 @@
 """torch, best effort: what whoever knows torch adds to the papers' way, two lines.
 
 The network in the memory format channels last, which its convolutions are fastest in, and autocast where the device
-computes in bfloat16. One slice at a time, all threads together, which on a CPU is what torch offers; 32 on a card.
+computes in bfloat16. So many slices together as suit the device, see `Setting.together`, by all threads.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from Testing.benchmarks.others.peers.plain import with_files
 
 def network_alone(network: nn.Module, setting: Setting) -> Logits:
     network = network.eval().to(setting.device, memory_format=torch.channels_last)
-    slices_at_once = 32 if setting.device.type == "cuda" else 1
 
     @torch.inference_mode()
     def logits(slices: Tensor) -> Tensor:
         with setting.autocast():
-            parts = slices.contiguous(memory_format=torch.channels_last).split(slices_at_once)
+            parts = slices.contiguous(memory_format=torch.channels_last).split(setting.together)
             return torch.cat([network(part).logits for part in parts])
 
     return logits
