@@ -1,7 +1,6 @@
 """The panel's models and its setup, and the module's own self-test."""
 
 import shutil
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -202,37 +201,6 @@ def test_check_setup_tells_the_cure_and_offers_torch(widget, ui, worker):
     assert not ui.installButton.isHidden()
     ui.installButton.click()
     assert "Extensions Manager" in said(widget)
-
-
-def openvino_is_offered(widget, ui, worker):
-    ui.setupSection.collapsed = False
-    ui.checkButton.click()
-    worker.say(told.Checked(worker.job.number, (Finding("OpenVINO", True, "not installed; faster with it"),)))
-    widget.panel.poll()
-    return not ui.openvinoButton.isHidden()
-
-
-@pytest.mark.parametrize("answer", [True, False])
-def test_openvino_is_installed_alone_and_after_asking(widget, ui, worker, messages, monkeypatch, answer):
-    installed = []
-    monkeypatch.setattr("slicer.util.pip_install", installed.append, raising=False)
-    messages.answer = answer
-    assert openvino_is_offered(widget, ui, worker)
-    ui.openvinoButton.click()
-    assert installed == ["--no-deps openvino>=2026.4"] * answer
-    assert worker.closed == answer  # the next job begins in a new process
-
-
-def test_openvino_that_can_not_be_installed_is_told(widget, ui, worker, messages, monkeypatch):
-    def fails(_requirements):
-        raise subprocess.CalledProcessError(1, "pip")
-
-    monkeypatch.setattr("slicer.util.pip_install", fails, raising=False)
-    messages.answer = True
-    assert openvino_is_offered(widget, ui, worker)
-    ui.openvinoButton.click()
-    assert "was not installed" in said(widget)
-    assert worker.closed == 0
 
 
 def test_installing_torch_asks_slicers_own_extension(widget, worker, monkeypatch):

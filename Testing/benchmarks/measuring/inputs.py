@@ -70,7 +70,7 @@ def as_seen(spec: ModelSpec, slices: int) -> Case:
     organ = stack.targets(read_label_map(sample / "labels.nrrd", scan), numbers, 1).numpy() == 1
     title = f"{slices} slices of a real MR, {voxels.shape[1]}x{voxels.shape[2]}"
     as_it_is = Preprocessing("axial", window=(0.0, 1.0), multiple=spec.preprocessing.multiple)
-    return Case(title, Volume(voxels, np.diag([-1.0, -1.0, 1.0, 1.0])), organ, as_it_is)
+    return Case(title, Volume(voxels, np.eye(4)), organ, as_it_is)  # slices of such a volume are taken as they lie
 
 
 def long_scan(slices: int, size: int) -> Volume:
