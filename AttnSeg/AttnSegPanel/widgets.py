@@ -206,6 +206,7 @@ class PanelForm(Protocol):
     modelsLabel: TextLabel
     checkButton: PushButton
     installButton: PushButton
+    openvinoButton: PushButton
     setupLabel: TextLabel
 
 

@@ -19,6 +19,8 @@ from Testing.benchmarks.measuring import inputs, machine
 from Testing.benchmarks.measuring.machine import Run
 
 PARTS = {
+    "shipped": "others",
+    "engines": "whole_runs",
     "compare": "others",
     "around": "whole_runs",
     "roofline": "network_alone",

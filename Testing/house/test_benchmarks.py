@@ -1,6 +1,7 @@
 """What `make bench` compares says the same, and what does not gets no time. Times themselves are not tested."""
 
 import copy
+import dataclasses
 import itertools
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
+from AttnSegLib.models.catalog import find_model
 from AttnSegLib.networks import cost
 from Testing.benchmarks.measuring import inputs
 from Testing.benchmarks.measuring.turns import in_turns
@@ -59,6 +61,29 @@ def test_the_files_say_the_same(a_contest, peer):
     row = only_row_of(a_contest.end_to_end([peer]), peer)
     assert row.agreement.equal >= 0.999
     assert row.seconds.median > 0
+
+
+def test_small_slices_go_through_a_network_together(a_contest):
+    setting, slices = a_contest.setting, torch.rand(20, 1, 64, 64)
+    parts = list(setting.parts(slices))
+    assert [len(part) for part in parts] == [16, 16]  # as many pixels as a slice of 256x256
+    torch.testing.assert_close(torch.cat(parts)[:20], slices)
+
+
+def test_a_shipped_models_slices_are_as_it_sees_them():
+    spec = find_model("eccamunet-left_atrium-mr")
+    case = inputs.as_seen(spec, 2)
+    slices = case.slices()
+    assert slices.shape == (2, 1, *case.organ.shape[1:])
+    np.testing.assert_allclose(slices[:, 0], case.volume.voxels, atol=1e-6)
+    assert 0 < case.organ.mean() < 0.2
+
+
+def test_each_number_format_is_a_table_of_its_own(a_contest):
+    bfloat16 = peers.in_bfloat16(peers.PAPERS)
+    table = a_contest.network_alone([peers.PAPERS, dataclasses.replace(bfloat16, devices=("cuda",))])
+    titles = [line for line in table.lines() if line.startswith("Network alone")]
+    assert [title.rsplit(", ", 1)[1] for title in titles] == ["float32", "bfloat16"]
 
 
 def test_an_output_that_differs_gets_no_time(a_contest, monkeypatch):

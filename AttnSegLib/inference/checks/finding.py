@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+OPENVINO, NOT_INSTALLED = "OpenVINO", "not installed"  # the one that may be missing, and how its detail begins then
+
 
 @dataclass(frozen=True)
 class Finding:

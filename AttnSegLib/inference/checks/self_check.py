@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from AttnSegLib.inference.checks.finding import Finding
+from AttnSegLib.inference.checks.finding import NOT_INSTALLED, OPENVINO, Finding
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _cpu() -> str:
 def _openvino() -> str:
     """Optional: that it is missing is no problem, that it can't be loaded is one."""
     if importlib.util.find_spec("openvino") is None:
-        return "not installed; long runs on a CPU are faster with it"
+        return f"{NOT_INSTALLED}; long runs on a CPU are faster with it"
     from AttnSegLib.inference.engines.conversion import openvino_module
 
     return f"{openvino_module().__version__}, for long runs on the CPU"
@@ -135,7 +135,7 @@ _LOOKS = (
     _Look("torch", _torch, "install torch (in Slicer: the PyTorch extension; elsewhere: pip install torch)"),
     _Look("numpy and torch", _bridge, "install builds of numpy and torch that fit each other"),
     _Look("CPU", _cpu, "install torch again"),
-    _Look("OpenVINO", _openvino, "pip install --no-deps openvino, or remove it: torch does the same"),
+    _Look(OPENVINO, _openvino, "pip install --no-deps openvino, or remove it: torch does the same"),
     _Look("GPU", _gpu, "choose the CPU as the device, or install a build of torch that supports this card"),
     _Look("models", _models, "install the models again"),
 )

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from AttnSegLib import networks
-from AttnSegLib.images.volume import Volume, to_image
+from AttnSegLib.images.volume import Volume, read_label_map, read_volume, to_image
 from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.models.card import ModelSpec
+from AttnSegLib.models.places import resource_folder
 from AttnSegLib.models.preprocessing import Preprocessing
 
 NETWORKS = tuple(name for name in networks.network_names() if name not in networks.baseline_names())
@@ -55,6 +57,20 @@ def ct(slices: int, size: int = 512) -> Case:
     """A CT of 0.8 x 0.8 x 1.5 mm in HU; a window becomes 0 and 1."""
     preprocessing = Preprocessing("axial", window=(-160.0, 240.0), multiple=_MULTIPLE)
     return _case(f"CT {size}x{size}x{slices}", (slices, size, size), (-1000, 20, 150), preprocessing)
+
+
+def as_seen(spec: ModelSpec, slices: int) -> Case:
+    """The middle slices of the sample scan of the left atrium as a model sees them, so that nobody has to resample."""
+    sample = resource_folder("Samples") / "left_atrium_mr"
+    scan = read_volume(sample / "image.nrrd")
+    stack = SliceStack.of(scan, spec.preprocessing)
+    first = (len(stack) - slices) // 2
+    numbers = list(range(first, first + slices))
+    voxels = stack.slices(numbers)[:, 0].numpy()
+    organ = stack.targets(read_label_map(sample / "labels.nrrd", scan), numbers, 1).numpy() == 1
+    title = f"{slices} slices of a real MR, {voxels.shape[1]}x{voxels.shape[2]}"
+    as_it_is = Preprocessing("axial", window=(0.0, 1.0), multiple=spec.preprocessing.multiple)
+    return Case(title, Volume(voxels, np.eye(4)), organ, as_it_is)  # slices of such a volume are taken as they lie
 
 
 def long_scan(slices: int, size: int) -> Volume:

@@ -26,7 +26,7 @@ from AttnSegLib.inference.device import Compute
 from Testing.benchmarks.measuring import inputs
 from Testing.benchmarks.measuring.machine import Run
 from Testing.benchmarks.measuring.turns import in_turns, seconds
-from Testing.benchmarks.others.peers import OURS, OURS_BF16, PAPERS, Peer, Setting
+from Testing.benchmarks.others.peers import OURS, PAPERS, Peer, Setting, in_bfloat16
 
 _MATRICES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}  # rows and columns; small ones fit between interruptions
 _COPY = 1 << 26  # numbers
@@ -122,7 +122,7 @@ def main(run: Run) -> None:
 def _formats(device: torch.device) -> Iterator[tuple[tuple[Peer, ...], torch.dtype]]:
     yield (PAPERS, OURS), torch.float32
     if Compute().resolve_dtype(device) == torch.bfloat16:
-        yield (OURS_BF16,), torch.bfloat16
+        yield (in_bfloat16(OURS),), torch.bfloat16
 
 
 def _measured(name: str, peers: Sequence[Peer], run: Run) -> list[float]:

@@ -17,6 +17,7 @@ import SimpleITK as sitk
 import torch
 from torch import nn
 
+from AttnSegLib.inference.probabilities import labels_of
 from Testing.benchmarks.measuring.inputs import Case
 from Testing.benchmarks.measuring.turns import in_turns
 from Testing.benchmarks.others import peers
@@ -41,7 +42,7 @@ class Contest:
 
         def prepare(peer: Peer) -> Callable[[], np.ndarray]:
             logits = peer.network_alone(copy.deepcopy(self.network), self.setting)
-            return lambda: logits(slices).argmax(1).to(torch.uint8).cpu().numpy()
+            return lambda: labels_of(logits(slices)).cpu().numpy()
 
         return self._table("Network alone", taking_part, prepare)
 
@@ -105,7 +106,7 @@ class Contest:
         logits = papers.network_alone(copy.deepcopy(self.network), self.setting)
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             slices = self.case.slices().split(1)
-            labels = [logits(one.to(self.setting.device)).argmax(1).to(torch.uint8).cpu() for one in slices]
+            labels = [labels_of(logits(one.to(self.setting.device))).cpu() for one in slices]
         return torch.cat(labels).numpy()
 
 

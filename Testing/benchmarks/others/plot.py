@@ -41,7 +41,7 @@ def _panel(axis: plt.Axes, table: Table) -> None:
     for place, row in enumerate(timed):
         speed = papers / row.seconds.median
         bounds = [[speed - papers / row.seconds.most], [papers / row.seconds.least - speed]]
-        ours = row.peer.startswith(peers.OURS.name)
+        ours = row.peer.startswith(peers.OURS.name)  # both engines
         color = _OURS if ours else _OTHERS
         axis.barh(place, speed, color=color, xerr=bounds, error_kw={"ecolor": "#444444", "capsize": 2, "lw": 0.8})
         names.append(f"{row.peer}  {speed:.2f}")

@@ -10,6 +10,7 @@ from Testing.benchmarks.measuring.turns import Seconds
 from Testing.benchmarks.others import peers
 from Testing.benchmarks.others.peers import Peer
 
+_OURS = (peers.OURS.name, peers.in_bfloat16(peers.OURS).name)
 EQUAL, DICE_CHANGE = 0.999, 0.001  # at least so many voxels, less than so much
 
 
@@ -55,20 +56,31 @@ class Table:
         return next((row.seconds.median for row in self.rows if row.peer == peer.name and row.seconds), None)
 
     def lines(self) -> list[str]:
-        """CPU: ms of all threads; speed: times the papers' way; AttnSeg: its speed in times this one; Dice: change."""
-        times = f"{'ms a slice':>11}{'least':>9}{'most':>9}{'CPU':>9}"
-        head = f"  {'':28}{times}{'speed':>9}{'AttnSeg':>10}{'equal %':>10}{'Dice':>9}"
-        return [self.title, head, *(self._line(row) for row in self.rows)]
+        """A part for each number format, since on most processors there is only the first.
 
-    def _line(self, row: Row) -> str:
+        CPU: ms of all threads. speed: times the papers' way in float32, by the clock. AttnSeg: its speed in times this
+        one, in the same format; in the last column by the processor's time. Dice: change.
+        """
+        times = f"{'ms a slice':>11}{'least':>9}{'most':>9}{'CPU':>9}"
+        head = f"  {'':28}{times}{'speed':>9}{'AttnSeg':>10}{'by CPU':>9}{'equal %':>10}{'Dice':>9}"
+        found = []
+        for precision in dict.fromkeys(row.precision for row in self.rows):
+            rows = [row for row in self.rows if row.precision == precision]
+            ours = next((row for row in rows if row.peer in _OURS), None)
+            found += [f"{self.title}, {precision}", head, *(self._line(row, ours) for row in rows)]
+        return found
+
+    def _line(self, row: Row, of_ours: Row | None) -> str:
         name = f"  {row.peer:28}"
         if row.seconds is None:
             return f"{name}{row.why_not}"
         speed = self._ratio(peers.PAPERS, row.seconds.median)
-        ours = self._ratio_of(row.seconds.median, self.median(peers.OURS))
+        mine = of_ours.seconds if of_ours else None
+        ours = self._ratio_of(row.seconds.median, mine and mine.median)
+        by_cpu = self._ratio_of(row.seconds.median_cpu, mine and mine.median_cpu)
         times = "".join(f"{1000 * s:9.1f}" for s in (row.seconds.least, row.seconds.most, row.seconds.median_cpu))
         agreement = f"{100 * row.agreement.equal:10.3f}{row.agreement.dice_change:9.5f}" if row.agreement else ""
-        return f"{name}{1000 * row.seconds.median:11.1f}{times}{speed:>9}{ours:>10}{agreement}"
+        return f"{name}{1000 * row.seconds.median:11.1f}{times}{speed:>9}{ours:>10}{by_cpu:>9}{agreement}"
 
     def _ratio(self, peer: Peer, seconds: float) -> str:
         return self._ratio_of(self.median(peer), seconds)

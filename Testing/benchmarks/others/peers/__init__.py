@@ -9,7 +9,7 @@ how the peer is run and why that is fair.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module, util
 from pathlib import Path
@@ -30,7 +30,7 @@ Segment = Callable[[Path, Path], Path]
 class Setting:
     """The same for all: device, threads of the CPU, number format, preprocessing; size (H, W) in pixels, spacing
     (x, y, z) in mm, and intensities of the scan (those that become 0 and 1); mirrored: the mean over four flips;
-    bytes_per_pixel: of the network, as a model's card says it."""
+    engine: AttnSeg's, "" for the faster one; bytes_per_pixel: of the network, as a model's card says it."""
 
     device: torch.device
     threads: int
@@ -40,14 +40,26 @@ class Setting:
     intensities: tuple[float, float]
     precision: str = "float32"
     mirrored: bool = False
+    engine: str = ""
     bytes_per_pixel: float = 0.0
 
     @classmethod
     def of(cls, case: Case, device: torch.device, threads: int) -> Setting:
         """For a scan, and a network of which nothing is known."""
-        size = case.volume.voxels.shape[1:]
+        size = case.volume.voxels.shape[1:3]
         intensities = SliceStack.of(case.volume, case.preprocessing).intensity_range
         return cls(device, threads, case.preprocessing, size, case.volume.spacing, intensities)
+
+    @property
+    def together(self) -> int:
+        """Slices that go through a network at once: on a CPU as many as make one of 256x256, since small ones gain."""
+        return 32 if self.device.type == "cuda" else max(1, 2**16 // (self.size[0] * self.size[1]))
+
+    def parts(self, slices: Tensor) -> Iterator[Tensor]:
+        """Slices (N, C, H, W), so many together, the last once more and again where some are missing."""
+        for part in slices.split(self.together):
+            missing = self.together - len(part)
+            yield torch.cat([part, *[part[-1:]] * missing]) if missing else part
 
     def autocast(self) -> torch.autocast:
         """The context for the number format."""
@@ -75,6 +87,7 @@ class Peer:
     devices: tuple[str, ...] = ("cpu", "cuda")
     precision: str = "float32"
     mirrored: bool = False
+    engine: str = ""
 
     def why_not(self, device: torch.device, *, files: bool = False) -> str | None:
         """Why it can't take part, in words; None if it can. files: whether it is to read and write files, too."""
@@ -96,7 +109,7 @@ class Peer:
         return import_module(f"{__name__}.{self.file}")
 
     def _own(self, setting: Setting) -> Setting:
-        return replace(setting, precision=self.precision, mirrored=self.mirrored)
+        return replace(setting, precision=self.precision, mirrored=self.mirrored, engine=self.engine)
 
 
 def _spoken(device: str) -> str:
@@ -104,14 +117,21 @@ def _spoken(device: str) -> str:
 
 
 PAPERS = Peer("papers' way", "plain")
-OURS = Peer("AttnSeg", "ours")
+BEST = Peer("torch, best effort", "best_torch")
 MONAI = Peer("MONAI SliceInferer", "monai_slices", ("monai",))
 NNUNET = Peer("nnU-Net v2, no mirroring", "nnunet", ("nnunetv2",))
 NNUNET_MIRRORED = Peer("nnU-Net v2, mirroring", "nnunet", ("nnunetv2",), mirrored=True)
 ONNX_RUNTIME = Peer("ONNX Runtime", "onnx_runtime", ("onnxruntime", "onnxscript"), ("cpu",))
 OPENVINO = Peer("OpenVINO", "openvino_runtime", ("openvino",), ("cpu",))
-MONAI_BF16 = replace(MONAI, name="MONAI SliceInferer, bf16", devices=("cuda",), precision="bfloat16")
-OPENVINO_BF16 = replace(OPENVINO, name="OpenVINO, bf16", precision="bfloat16")
-OURS_BF16 = replace(OURS, name="AttnSeg, bf16", precision="bfloat16")
+TORCH_ENGINE = Peer("AttnSeg, torch alone", "ours", devices=("cpu",), engine="torch")
+OURS = Peer("AttnSeg", "ours")
 
-ALL = (PAPERS, MONAI, NNUNET, NNUNET_MIRRORED, ONNX_RUNTIME, OPENVINO, OURS, MONAI_BF16, OPENVINO_BF16, OURS_BF16)
+
+def in_bfloat16(peer: Peer) -> Peer:
+    """The same in the other number format, for those who offer it."""
+    return replace(peer, name=f"{peer.name}, bf16", precision="bfloat16")
+
+
+FLOAT32 = (PAPERS, BEST, MONAI, NNUNET, NNUNET_MIRRORED, ONNX_RUNTIME, OPENVINO, TORCH_ENGINE, OURS)
+BFLOAT16 = tuple(in_bfloat16(peer) for peer in (BEST, MONAI, OPENVINO, TORCH_ENGINE, OURS))
+ALL = (*FLOAT32, *BFLOAT16)

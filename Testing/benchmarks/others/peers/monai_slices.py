@@ -1,10 +1,11 @@
 """MONAI: `SliceInferer` over the scan, a network that returns logits, and MONAI's own transforms around it.
 
 The inferer as MONAI's tutorial "2d_inference_3d_volume" uses it, a window as large as the slice, so that each slice is
-one window and nothing is blended. `sw_batch_size` is its default 1 on a CPU, where 2 and 4 were slower (ANU-Net, one
-thread: 1.6, 1.9, 2.5 s a slice), and 32 on a card. Reading and writing are MONAI's (`LoadImage` with nibabel,
-`SaveImage`), intensities its `ScaleIntensityRange(Percentiles)`. The one thing added is a transpose: nibabel's axes run
-(i, j, k), and the same weights must see the same slices.
+one window and nothing is blended. `sw_batch_size` is its default 1 on a CPU for slices of 256x256, where 2 and 4 were
+slower (ANU-Net, one thread: 1.6, 1.9, 2.5 s a slice), more for small ones, 32 on a card. The network lies channels
+last, and autocast is on where bfloat16 is asked for, as whoever tunes torch would have it. Reading and writing are
+MONAI's (`LoadImage` with nibabel, `SaveImage`), intensities its `ScaleIntensityRange(Percentiles)`. The one thing added
+is a transpose: nibabel's axes run (i, j, k), and the same weights must see the same slices.
 """
 
 from __future__ import annotations
@@ -50,9 +51,8 @@ def end_to_end(network: nn.Module, setting: Setting) -> Segment:
 
 def _scan(network: nn.Module, setting: Setting) -> Logits:
     """(1, 1, D, H, W) to logits (1, C, D, H, W)."""
-    only_logits = OnlyLogits(network).eval().to(setting.device)
-    slices_at_once = 32 if setting.device.type == "cuda" else 1
-    inferer = SliceInferer(roi_size=setting.size, sw_batch_size=slices_at_once, spatial_dim=0)
+    only_logits = OnlyLogits(network).eval().to(setting.device, memory_format=torch.channels_last)
+    inferer = SliceInferer(roi_size=setting.size, sw_batch_size=setting.together, spatial_dim=0)
 
     @torch.inference_mode()
     def scan(volume: Tensor) -> Tensor:
