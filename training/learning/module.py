@@ -3,7 +3,6 @@ without post-processing)."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import lightning
@@ -18,8 +17,6 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks.output import SegmentationOutput
-from AttnSegLib.networks.override import AttentionOverride, switchable_maps
-from AttnSegLib.networks.replacement import Replacement
 from AttnSegLib.results import metrics
 from training.learning.clock import Clock
 from training.learning.losses import loss_function
@@ -79,8 +76,7 @@ class SegmentationModule(lightning.LightningModule):
     def training_step(self, batch: LabelledSlice, index: int) -> Tensor:
         # What chance there is in a network depends on these alone: an interrupted run goes on as it would have.
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
-        with self._attention():
-            output = self._output(batch.image)
+        output = self._output(batch.image)
         target = one_hot(batch.target, output.logits.shape[1])
         loss = loss_function(self.settings.loss, self.settings.alpha)(output, target)
         if output.penalty is not None:
@@ -97,13 +93,6 @@ class SegmentationModule(lightning.LightningModule):
             "skipped_steps", float(self.skipped_steps), on_step=False, on_epoch=True, reduce_fx="max", batch_size=1
         )
         return loss
-
-    def _attention(self) -> AbstractContextManager[Any]:
-        """Switched off in the recipe's share of the steps."""
-        share = self.settings.attention_off
-        if share == 0 or torch.rand(()) >= share:
-            return nullcontext()
-        return AttentionOverride(self.network, map(Replacement, switchable_maps(self.network)))
 
     def _output(self, slices: Tensor) -> SegmentationOutput:
         try:

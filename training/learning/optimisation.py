@@ -30,8 +30,7 @@ class Optimisation:
     norm of the gradient. precision: as Lightning names it, or "auto": bf16-mixed where the device computes fast in
     bfloat16, else 32-true. validate_every: epochs between validations. select: the "best" checkpoint by validation, or
     the "last". minutes: time for the whole run, at the end of which the one_cycle is
-    finished, however many of the epochs were done by then (`clock`). attention_off: share of the steps in which all
-    attention maps are switched off.
+    finished, however many of the epochs were done by then (`clock`).
     """
 
     loss: str
@@ -53,7 +52,6 @@ class Optimisation:
     select: str = "last"
     seed: int = 0
     minutes: float | None = None
-    attention_off: float = 0.0
 
     def __post_init__(self) -> None:
         _one_of("optimiser", self.optimiser, _OPTIMISERS)
@@ -64,8 +62,6 @@ class Optimisation:
                 raise InputError(f"The recipe's {name} is {getattr(self, name)}; it must be at least 1.")
         if self.foreground is not None and not 0 < self.foreground <= 1:
             raise InputError(f"The recipe's foreground is {self.foreground}; it must be more than 0 and at most 1.")
-        if not 0 <= self.attention_off < 1:
-            raise InputError(f"The recipe's attention_off is {self.attention_off}; it must be from 0 to less than 1.")
         if self.minutes is not None and (self.minutes <= 0 or self.schedule != "one_cycle" or self.select != "last"):
             raise InputError(
                 "A run by minutes needs more than 0 of them, and schedule = 'one_cycle' and select = 'last' in the "
