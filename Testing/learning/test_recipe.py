@@ -38,7 +38,7 @@ WHOLE += [
     [f"abdomen/{n}", "abdomen/mr", trial]
     for trial in TRIALS
     for n in NETWORKS
-    if trial.rpartition("/")[2].partition("-")[0] in (n, "as", "off")
+    if trial.rpartition("/")[2].partition("-")[0] in (n, "as")
 ]
 WHOLE += [["ms-dual-guided/chaos-t2", budget] for budget in BUDGETS]
 

@@ -8,7 +8,6 @@ from made_up.balls import RECIPE
 
 import training.learning.module
 from AttnSegLib.errors import InputError
-from AttnSegLib.networks.attention import attention_maps
 from training.learning.checkpoints import SafeCheckpointIO, _Kept
 from training.learning.module import SegmentationModule
 from training.learning.recipe import read_recipe
@@ -32,19 +31,6 @@ def test_a_training_that_comes_apart_names_the_slices(module):
     torch.nn.init.constant_(module.network.heads["4"].weight, math.nan)
     with pytest.raises(InputError, match=r"nan at step 0, on slice 1 of a, slice 7 of b: .*last checkpoint was kept"):
         module.training_step(a_batch(), 0)
-
-
-def test_attention_is_off_in_the_recipe_s_share_of_the_steps(a_recipe):
-    recipe = read_recipe([str(a_recipe)]).with_changes(attention_off=0.4)
-    module = SegmentationModule(recipe.as_dict(), Parts([], [], []), steps=10)
-    off = []
-    marks = attention_maps(module.network).values()
-    for step in range(100):
-        torch.manual_seed(step)
-        with module._attention():
-            off.append(any(mark._forward_hooks for mark in marks))
-    assert 25 < sum(off) < 55
-    assert not any(mark._forward_hooks for mark in marks)
 
 
 @pytest.mark.filterwarnings("ignore:You are trying to `self.log")

@@ -4,7 +4,6 @@ that users have, but without post-processing."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import lightning
@@ -20,8 +19,6 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks.output import SegmentationOutput
-from AttnSegLib.networks.override import AttentionOverride, switchable_maps
-from AttnSegLib.networks.replacement import Replacement
 from AttnSegLib.results import metrics
 from training.learning.clock import Clock
 from training.learning.losses import loss_function
@@ -87,8 +84,7 @@ class SegmentationModule(lightning.LightningModule):
     def training_step(self, batch: LabelledSlice, index: int) -> Tensor:
         # Random numbers in a network depend only on these. So an interrupted run goes on as if nothing had happened.
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
-        with self._attention():
-            output = self._output(batch.image)
+        output = self._output(batch.image)
         target = one_hot(batch.target, output.logits.shape[1])
         loss = loss_function(self.settings.loss, self.settings.alpha)(output, target)
         if output.penalty is not None:
@@ -105,13 +101,6 @@ class SegmentationModule(lightning.LightningModule):
             "skipped_steps", float(self.skipped_steps), on_step=False, on_epoch=True, reduce_fx="max", batch_size=1
         )
         return loss
-
-    def _attention(self) -> AbstractContextManager[Any]:
-        """Switched off in the recipe's share of the steps."""
-        share = self.settings.attention_off
-        if share == 0 or torch.rand(()) >= share:
-            return nullcontext()
-        return AttentionOverride(self.network, map(Replacement, switchable_maps(self.network)))
 
     def _output(self, slices: Tensor) -> SegmentationOutput:
         try:

@@ -38,7 +38,6 @@ class Optimisation:
         precision: as Lightning names it, or "auto": bf16-mixed if the device is fast in bfloat16, else 32-true.
         validate_every: epochs between validations.
         select: the checkpoint to keep: "best" by validation, or "last".
-        attention_off: share of the steps in which all attention maps are switched off.
         minutes: time for the whole run. one_cycle then ends with it, however many epochs are done; see `clock`.
 
     Raises:
@@ -64,7 +63,6 @@ class Optimisation:
     select: str = "last"
     seed: int = 0
     minutes: float | None = None
-    attention_off: float = 0.0
 
     def __post_init__(self) -> None:
         _one_of("optimiser", self.optimiser, _OPTIMISERS)
@@ -75,8 +73,6 @@ class Optimisation:
                 raise InputError(f"The recipe's {name} is {getattr(self, name)}; it must be at least 1.")
         if self.foreground is not None and not 0 < self.foreground <= 1:
             raise InputError(f"The recipe's foreground is {self.foreground}; it must be more than 0 and at most 1.")
-        if not 0 <= self.attention_off < 1:
-            raise InputError(f"The recipe's attention_off is {self.attention_off}; it must be from 0 to less than 1.")
         if self.minutes is not None and (self.minutes <= 0 or self.schedule != "one_cycle" or self.select != "last"):
             raise InputError(
                 "A run by minutes needs more than 0 of them, and schedule = 'one_cycle' and select = 'last' in the "
