@@ -20,7 +20,7 @@ from AttnSegLib.mrml.protocols import VolumeNode
 from AttnSegLib.mrml.session import Session
 from AttnSegLib.mrml.volumes import ContentsMark, contents_mark
 from AttnSegLib.worker.messages import Checked, Compared, JobCancelled, JobFailed, Notice, Request, SlicesDone
-from AttnSegPanel.attention_section import AttentionSection
+from AttnSegPanel.attention.attention_section import AttentionSection
 from AttnSegPanel.check_section import CheckSection
 from AttnSegPanel.cohort_section import CohortSection
 from AttnSegPanel.inks import inked, is_dark

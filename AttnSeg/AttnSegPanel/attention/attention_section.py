@@ -25,9 +25,9 @@ from AttnSegLib.mrml.news import Mapped, News, Segmented
 from AttnSegLib.mrml.nodes import composites
 from AttnSegLib.mrml.protocols import Node, VolumeNode
 from AttnSegLib.mrml.switching.outlines import has_outlines
+from AttnSegPanel.attention.switching import Switching
 from AttnSegPanel.choices import check, chosen, fill_box, fit_height, select, show_rows, slide
 from AttnSegPanel.run_row import RunRow
-from AttnSegPanel.switching import Switching
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
