@@ -4,14 +4,15 @@ import io
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from worker_at_work import HELLO, follow, needs_a_script
 from worker_at_work import a_worker_that_says as a_worker_that_says
 from worker_at_work import nothing_is_left_in_shared_memory as nothing_is_left_in_shared_memory
 
 from AttnSegLib.images.orientation import Region
+from AttnSegLib.inference import preprocess
 from AttnSegLib.inference.checks.finding import Finding
+from AttnSegLib.inference.intensities import percentiles_of
 from AttnSegLib.inference.prediction import AttentionNumbers, ChannelMeans, ComputeOptions, Peaks, PredictionOptions
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.results.measures import Measure
@@ -184,8 +185,7 @@ def test_percentiles_of_a_volume_are_found_once(a_volume, monkeypatch):
     from AttnSegLib.worker.process import _Service
 
     asked = []
-    percentile = np.percentile
-    monkeypatch.setattr(np, "percentile", lambda *given, **named: asked.append(1) or percentile(*given, **named))
+    monkeypatch.setattr(preprocess, "percentiles_of", lambda *given: asked.append(1) or percentiles_of(*given))
     service = _Service(io.BytesIO())
     for _ in range(3):
         assert service._stack_of(a_volume, SPEC.preprocessing).intensity_range
