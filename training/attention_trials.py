@@ -47,13 +47,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        names = [runs.resolve().name for runs in options.runs]
+        if len(set(names)) < len(names):
+            raise InputError("Two of RUNS have one name, which their tables would share; rename one of the folders.")
         for runs in options.runs:
             folds = [read_fold(own, options.root) for own in sorted(runs.glob("fold-*"))]
             if not folds:
                 raise InputError(f"There are no folds in '{runs}'; give the --out of training.cross_validate.")
             ids = [case.id for fold in folds for case in fold.cases]
             write = partial(_write, folds=folds, every=options.every)
-            once(options.out / runs.resolve().name, weights_of(folds), ids, write)
+            measured = f"{weights_of(folds)}, every {options.every}"
+            once(options.out / runs.resolve().name, measured, ids, write)
         print(write_trials(options.out), end="")
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -80,13 +84,21 @@ def write_trials(folder: Path) -> str:
     for own in all_measured(folder):
         measured = read_influences(own / _TABLE)
         maps, both = ([one for one in measured if one.map == name] for name in (TOGETHER, CHANNELS_TOO))
-        numbers = [[one.dice for one in maps], *([one.dice_without for one in rows] for rows in (maps, both))]
-        numbers += [[one.influence for one in rows] for rows in (maps, both)]
+        numbers = [_of_patients(maps, "dice"), *(_of_patients(rows, "dice_without") for rows in (maps, both))]
+        numbers += [_of_patients(rows, "influence") for rows in (maps, both)]
         gamma = "" if np.isnan(maps[0].gamma) else f"{np.mean([one.gamma for one in maps]):.2f}"
-        body.append([own.name, str(len(maps)), *(_spread(values) for values in numbers), gamma])
+        body.append([own.name, str(len(numbers[0])), *(_spread(values) for values in numbers), gamma])
     text = markdown_table(_HEAD, body, 1)
     (folder / "trials.md").write_text(text, encoding="utf-8")
     return text
+
+
+def _of_patients(rows: Sequence[CaseInfluence], name: str) -> list[float]:
+    """A value of each patient: the mean over the patient's cases."""
+    values: dict[str, list[float]] = {}
+    for one in rows:
+        values.setdefault(one.patient, []).append(getattr(one, name))
+    return [float(np.mean(own)) for own in values.values()]
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -35,3 +35,9 @@ def test_the_table_has_a_line_for_each_recipe(a_decathlon_task, tmp_path, capsys
 def test_a_folder_without_folds_is_refused(tmp_path, capsys):
     assert main([str(tmp_path), "--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "There are no folds in" in capsys.readouterr().err
+
+
+def test_two_folders_of_one_name_are_refused(tmp_path, capsys):
+    runs = [tmp_path / parent / "same" for parent in "ab"]
+    assert main([*map(str, runs), "--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "Two of RUNS have one name" in capsys.readouterr().err

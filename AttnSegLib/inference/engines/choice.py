@@ -79,6 +79,8 @@ class Engines:
             openvino_module()
             if runner.device.type != "cpu":
                 raise InputError("OpenVINO computes on the CPU here; add --device cpu, or leave --engine out.")
+            if runner.dtype not in _MOST_OFF:
+                raise InputError("OpenVINO computes in float32 or bfloat16; leave --precision out.")
 
     @property
     def name(self) -> str:
@@ -98,6 +100,8 @@ class Engines:
 
     def _suits(self, question: Question, work: Work) -> bool:
         fits = self._runner.device.type == "cpu" and self._runner.dtype in _MOST_OFF
+        if self._failed and self._wanted == "openvino":
+            work.notice("OpenVINO could not be used for this model before; torch computed instead.")
         if self._wanted == "torch" or self._failed or not fits:
             return False
         if self._wanted == "openvino":

@@ -49,7 +49,7 @@ def test_a_difference_is_told_and_torch_is_taken(network, monkeypatch):
     assert "their results differ by" in found.notices[0]
     np.testing.assert_array_equal(found.label_map, told.predict(scan).label_map)
     monkeypatch.setattr(conversion, "_convert", None)  # it is not tried again
-    assert mixed.predict(scan).notices == ()
+    assert "could not be used for this model before" in mixed.predict(scan).notices[0]
 
 
 def test_a_network_that_it_does_not_know_stays_with_torch():
@@ -161,3 +161,8 @@ def test_where_nothing_can_be_kept_the_user_is_told(tiny):
     found = by_openvino(spec)
     assert "OpenVINO" in found.device
     assert "can't be kept" in found.notices[0]
+
+
+def test_another_number_format_is_refused_rather_than_left_to_torch(network):
+    with pytest.raises(InputError, match="float32 or bfloat16; leave --precision out"):
+        SlicePredictor(network, SCALE, Compute("cpu", None, "float16", "openvino"), Traits())
