@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import importlib.util
 import platform
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ class Engines:
 
     Args:
         runner: of the network.
-        wanted: one of `ENGINES`. "auto" takes OpenVINO for all but short runs, since it was faster on all processors
+        wanted: one of `ENGINES`. "auto" takes OpenVINO for scans that take long, since it was faster on all processors
             and all networks that were measured (docs/performance.md).
         origin: of the network; None if nobody knows, and then "auto" takes torch.
 
@@ -72,7 +71,6 @@ class Engines:
             raise InputError(f"There is no engine '{wanted}'; choose auto, torch or openvino.")
         self._runner, self._wanted, self._origin = runner, wanted, origin
         self._last: OpenVinoEngine | None = None  # compiling takes a second
-        self._seconds: defaultdict[Compilation, float] = defaultdict(float)  # by torch, all runs so far
         self._failed = False
         self._name = ""
         if wanted == "openvino":
@@ -108,10 +106,9 @@ class Engines:
             if question.needs_hooks:
                 work.notice("What looks into the network's attention was computed by torch; OpenVINO can't.")
             return not question.needs_hooks
-        form = self._form(work)
-        self._seconds[form] += cost.seconds(place_of(self._runner.device), work.load)
-        known = self._origin is not None and _is_here()
-        return known and self._seconds[form] >= _PAYS and not question.needs_hooks
+        # By the scan alone: in bfloat16 a few voxels differ, so its result must not depend on what ran before.
+        pays = cost.seconds(place_of(self._runner.device), work.load) >= _PAYS
+        return pays and self._origin is not None and _is_here() and not question.needs_hooks
 
     def _form(self, work: Work) -> Compilation:
         return Compilation.of(work.size, work.shape, work.lanes, self._runner.dtype)

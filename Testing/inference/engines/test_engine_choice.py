@@ -85,8 +85,8 @@ def test_auto_takes_openvino_for_what_takes_long(network, monkeypatch):
     scan = a_scan(3, 8, 8)  # 0.0002 megapixels
     assert "OpenVINO" not in predictor_of(network, "auto", gmacs_per_megapixel=1.0).predict(scan).device
     assert "OpenVINO" in predictor_of(network, "auto", gmacs_per_megapixel=1e7).predict(scan).device
-    often = predictor_of(network, "auto", gmacs_per_megapixel=8e5)
-    assert ["OpenVINO" in often.predict(scan).device for _ in range(3)] == [False, True, True]
+    often = predictor_of(network, "auto", gmacs_per_megapixel=8e5)  # a result does not depend on what ran before
+    assert not any("OpenVINO" in often.predict(scan).device for _ in range(3))
     monkeypatch.setattr("platform.machine", lambda: "arm64")  # where it was not measured
     assert "OpenVINO" not in predictor_of(network, "auto", gmacs_per_megapixel=1e7).predict(scan).device
 
