@@ -84,6 +84,8 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
     if request.ray is not None:
         import_ray()
     specs = _specs(request)
+    for spec in specs:
+        _check(request, spec)
     folder = CohortFolder(request.out)
     pictures = all(spec.training.pictures for spec in specs)
     cases = find_cases(request.sources, Search(request.match, request.out, pictures, tell))
@@ -125,6 +127,20 @@ def _specs(request: CohortRequest) -> list[ModelSpec]:
         raise InputError("A model was given twice; give each once.")
     plane = request.settings.plane
     return specs if plane is None else [spec.in_plane(plane) for spec in specs]
+
+
+def _check(request: CohortRequest, spec: ModelSpec) -> None:
+    """Raises `InputError` for what the model can't do, before the folder remembers it as its settings."""
+    settings, facts = request.settings, spec.facts
+    for title in settings.attention:
+        if title not in (*facts.maps, "default", "all", "none"):
+            raise InputError(
+                f"Model '{spec.id}' has no attention map '{title}'; choose from: {', '.join(facts.maps) or 'none'}."
+            )
+    if settings.level is not None and settings.level not in facts.levels:
+        raise InputError(f"The network of model '{spec.id}' can't be pruned to level {settings.level}; leave it out.")
+    if settings.flips and not spec.mirrored:
+        raise InputError(f"Model '{spec.id}' was never trained on mirrored slices; leave flips out.")
 
 
 def _in_order(folder: CohortFolder, cases: Sequence[CohortCase], models: Sequence[str]) -> list[CohortCase]:
