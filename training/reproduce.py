@@ -196,7 +196,7 @@ def ours_beside_printed(wanted: TableToMake, page: Printed, finished: dict[str, 
     notes = [*_cut(wanted, next(iter(made))), NOTES[wanted.paper], *page.notes]
     if len(cases) > 1:
         notes.append("± of ours: standard deviation over the test cases of what each has by itself.")
-    folds = f" of the first {wanted.folds} folds" if wanted.folds else ""
+    folds = f" of {wanted.folds} fold(s)" if wanted.folds else ""
     return (
         f"# {wanted.paper}, {wanted.name}: {page.title}, on {wanted.dataset}\n\n"
         f"Ours / printed, on {len(cases)} test cases{folds}; {wanted.budget}.\n\n"

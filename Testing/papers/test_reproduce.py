@@ -1,6 +1,6 @@
 """The papers' tables: their recipes, and what stands beside the printed numbers."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -83,26 +83,6 @@ def test_a_page_shows_ours_beside_the_printed_values():
     assert all(note in text for note in page.notes)
 
 
-def test_a_page_shows_standard_deviations_and_a_table_for_each_score():
-    wanted = a_table("ms-dual-guided", "table1", "chaos-t2", BUDGETS["compact"])
-    page = printed("ms-dual-guided", "table1", "chaos-t2")
-    organs = ("liver", "right_kidney", "left_kidney", "spleen")
-    scores = [a_score(case=case, label=organ, dice=d) for case, d in (("a", 0.8), ("b", 0.9)) for organ in organs]
-    text = ours_beside_printed(wanted, page, {"DAF (baseline)": (scores, COST)})
-    assert "| DAF (baseline) | 85 ± 7.071 / 91.66 ± 2.99 |" in text.partition("## DSC")[2].partition("## VS")[0]
-    assert text.count("| DAF (baseline) |") == 3
-    assert "cut down by the recipe budgets/compact." in text
-    assert "; preprocessing.size: (256, 256) there, (96, 96) here; " in text
-
-
-def test_our_standard_deviations_stand_where_none_is_printed():
-    page = printed("anu-net", "table6", "liver-ct")
-    scores = [a_score(tp=90, fp=10, fn=10), a_score(case="b", tp=70, fp=30, fn=30)]
-    text = ours_beside_printed(a_table("anu-net", "table6", "liver-ct"), page, {"ANU-Net L4": (scores, COST)})
-    assert "| ANU-Net L4 | 40 / " in text  # no spread of what a row costs
-    assert "| 80 ± 14.14 / 98 |" in text
-
-
 def test_a_page_of_ec_cam_unet_shows_slices_beside_the_printed_values_and_volumes_beside_them():
     wanted, page = a_table(), printed("ec-cam-unet", "table4", "heart")
     score = a_score(dice=0.9, slice_dice=0.7, slice_dice_all=0.8, recall=0.6, precision=0.5, slices=4, filled_slices=2)
@@ -164,14 +144,3 @@ def test_rows_of_one_network_share_a_folder_and_others_do_not():
     assert len(set(names)) == len(methods)
     assert len({folder("Dice", budget) for budget in BUDGETS}) == len(BUDGETS)
     assert all("/" not in name and len(name) < 120 for name in names)
-
-
-def test_only_the_first_folds_can_be_made():
-    """Each fold has its own folder, so that the others can follow."""
-
-    def folders(folds):
-        wanted = replace(a_table("anu-net", "table3", "chaos-t2"), folds=folds)
-        return [run.folder.name.rpartition("-")[2] for run in reproduce._runs(wanted, system("anu-net", "U-Net"))]
-
-    assert folders(2) == ["fold0", "fold1"]
-    assert folders(None) == folders(9) == ["fold0", "fold1", "fold2"]

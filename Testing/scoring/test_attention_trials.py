@@ -3,9 +3,9 @@
 from made_up.balls import RECIPE
 from test_trust_folds import write_fold
 
-from training.attention_trials import main
 from training.cross_validate import folds
 from training.learning.recipe import read_recipe
+from training.model_folder.attention_trials import main
 from training.scoring.attention.influence import CHANNELS_TOO, TOGETHER, read_influences
 
 

@@ -97,7 +97,7 @@ NOTES = {
     "does not say: here a slice without organ in truth and result is left out, one with it in one of them counts 0. "
     "Beside them, ours alone: the Dice with a left-out slice counting 1, and means over whole volumes.",
     "ms-dual-guided": "Means over subjects, ± their standard deviation; the surface distance is in voxels. The paper "
-    "trains PAN and DANet for 400 epochs, and all others for 250, which all rows have here.",
+    "trains PAN and DANet for 400 epochs, and all others for 250, which all rows have in the recipe.",
     "omega-net": "Means over volumes; the printed Dice does not follow from the printed PPV and sensitivity.",
 }
 

@@ -13,11 +13,10 @@ the published code (github.com/sinAshish/Multi-Scale-Attention) decided; this fi
 - Ablations (section IV-C): with one step there is nothing to guide, and the features are refined as in DAF, by
   convolutions over [F'_s, A_s * F_MS]; two steps without guidance drop the factor of Eq. 6.
 - The DAF baseline ("daf") is the same network whose A_s comes from convolutions and a softmax over the channels.
-- The heads return logits; softmax belongs to the loss and to inference.
-- Convolutions start with Xavier's normal weights and batch normalisation with weights N(1, 0.02), as in the code.
+- The heads return logits; softmax belongs to the loss and to inference. Convolutions start with
+  Xavier's normal weights and batch normalisation with weights N(1, 0.02), as in the code.
 
-logits: mean of the last step's heads. auxiliary: all heads that the loss supervises (Eq. 11): four on the features of
-each scale, and four on those of the last step.
+logits: mean of the last heads. auxiliary: all heads of the loss (Eq. 11): four on each scale, four of the last step.
 """
 
 from __future__ import annotations

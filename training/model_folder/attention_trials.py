@@ -1,4 +1,5 @@
-"""Does attention matter more by another recipe? python -m training.attention_trials RUNS ... --root DATA --out FOLDER
+"""Does attention matter more by another recipe?
+python -m training.model_folder.attention_trials RUNS ... --root DATA --out FOLDER
 
 RUNS are folders of training.cross_validate, each of another recipe; a fold that is not there is left out.
 """
@@ -107,7 +108,7 @@ def _spread(values: Sequence[float]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m training.attention_trials",
+        prog="python -m training.model_folder.attention_trials",
         description="Measure what attention does in the networks of several cross-validations.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
