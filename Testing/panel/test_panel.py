@@ -152,7 +152,8 @@ def test_warnings_are_one_line_until_more_is_asked_for(widget, ui, a_node):
 @pytest.mark.parametrize("folder", ["AttnSegLib/inference/checks", "AttnSeg/AttnSegPanel"])
 def test_nothing_that_the_panel_says_is_of_the_command_line(folder):
     for path in (ROOT / folder).glob("*.py"):
-        assert not re.search('[ "(]--[a-z]', path.read_text(encoding="utf-8")), path
+        text = path.read_text(encoding="utf-8").replace("--no-deps openvino", "")  # pip is told this, no user
+        assert not re.search('[ "(]--[a-z]', text), path
 
 
 def test_a_wrong_slice_range_is_refused(ui, worker):

@@ -135,7 +135,7 @@ _LOOKS = (
     _Look("torch", _torch, "install torch (in Slicer: the PyTorch extension; elsewhere: pip install torch)"),
     _Look("numpy and torch", _bridge, "install builds of numpy and torch that fit each other"),
     _Look("CPU", _cpu, "install torch again"),
-    _Look(OPENVINO, _openvino, "pip install --no-deps openvino, or remove it: torch does the same"),
+    _Look(OPENVINO, _openvino, "install it anew, or remove it: torch does the same"),
     _Look("GPU", _gpu, "choose the CPU as the device, or install a build of torch that supports this card"),
     _Look("models", _models, "install the models again"),
 )
