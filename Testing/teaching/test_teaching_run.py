@@ -87,6 +87,19 @@ def test_only_a_living_run_is_paused(run, monkeypatch):
     assert asked == [(os.getpid(), signal.SIGTERM)]
 
 
+def test_who_surveys_is_paused_and_not_who_has_the_number_of_the_run_before(run, monkeypatch):
+    asked = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: 4711)
+        TeachingDiary(run, ORDER).note(PAUSED)
+    monkeypatch.setattr(os, "kill", lambda pid, _signal: asked.append(pid))
+    with alone(run):
+        assert read_state(run).pid == 4711
+        pause(run)
+    assert asked == [os.getpid()]
+    assert not (run / ".pid").exists()
+
+
 def test_a_full_disk_is_one_sentence_and_the_earlier_state_stays(run, monkeypatch):
     diary = TeachingDiary(run, ORDER)
     diary.note(LEARNING, spent=1.0)
