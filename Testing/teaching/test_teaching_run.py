@@ -189,8 +189,7 @@ def test_an_earlier_suggestion_does_not_count(tmp_path, monkeypatch):
     assert read_suggestion(folder) is None
     run_folder(folder).mkdir()
     (run_folder(folder) / SUGGESTION).write_text('{"model": "m", "scans": [{"path": "/a.nrrd", "doubt": 0.5}]}')
-    assert read_suggestion(folder).name == "a.nrrd"
-    started(monkeypatch, begin_suggesting, folder, tmp_path, "m")
+    assert started(monkeypatch, begin_suggesting, folder, tmp_path, "m")[-1] == "--no-names"  # in the log
     assert read_suggestion(folder) is None
 
 
