@@ -221,16 +221,20 @@ def _suggest(collection: Collection, options: argparse.Namespace) -> None:
     spec = latest_model(collection) if options.start is None else find_model(options.start)
     accelerator = "cuda" if options.accelerator == "gpu" else options.accelerator
     predictor = SlicePredictor.from_model(spec, Compute(accelerator))
-    found = suggest(collection, options.suggest, predictor, lambda sentence: print(sentence, file=sys.stderr))
+    unread = "Left out: a scan that can't be read." if options.no_names else ""
+    found = suggest(collection, options.suggest, predictor, lambda told: print(unread or told, file=sys.stderr))
     scans = f"{len(found)} scan{'s' * (len(found) != 1)}"
+    if options.no_names:
+        print(f"The model looked at {scans}.")
+        _write_suggestion(options.run or run_folder(collection.folder), spec.id, found)
+        return
     print(f"Label '{found[0].path}' next: of {scans}, '{spec.id}' is least sure of it.")
     for one in found[:_SHOWN]:
         print(f"  {one.doubt:.3f}  {one.path.name}")
-    _write_suggestion(options.run or run_folder(collection.folder), spec.id, found)
 
 
 def _write_suggestion(run: Path, model: str, found: list[Doubted]) -> None:
-    """For the panel, which asked."""
+    """For the panel, which asked, and removes it."""
     scans = [{"path": str(one.path.resolve()), "doubt": one.doubt} for one in found]
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -266,6 +270,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of chance, also of which cases are left out (default: 0)")
     parser.add_argument(
         "--suggest", type=Path, metavar="SCANS", help="say which scan of a folder to label next, instead of learning"
+    )
+    parser.add_argument(
+        "--no-names", action="store_true", help=f"with --suggest: print no scan's name, and answer in {SUGGESTION}"
     )
     add_run_options(parser)
     return parser

@@ -220,7 +220,7 @@ def refuse_other_cases(checkpoint: Path, parts: Parts) -> None:
         if changed := sorted(set(before[name]) ^ {case.id for case in part}):
             raise InputError(
                 f"The {name} cases are not those that this run began with ('{changed[0]}' came or went); restore the "
-                "data set, or give another --out."
+                "data set, or give another --out; in Slicer, press Cancel, then Teach."
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -15,7 +16,8 @@ _HOW = "HOW-TO-TRAIN.txt"
 
 def command_for(path: Path) -> str:
     """The command to run on the other computer, in a checkout of AttnSeg. path: of the zip file."""
-    return f"python -m training.teach {path.name} --time 2h --out ."
+    name = path.name if shlex.quote(path.name) == path.name else f'"{path.name}"'  # which Windows knows, too
+    return f"python -m training.teach {name} --time 2h --out ."
 
 
 def zip_collection(folder: Path, path: Path) -> str:

@@ -61,16 +61,20 @@ def begin_suggesting(python: str, folder: Path, scans: Path, model: str) -> subp
     """Let a model, by its id, look at the scans in a folder that the collection does not have; `read_suggestion` gives
     the answer when the process has ended. Raises `InputError` if it can't be started."""
     (run_folder(folder) / SUGGESTION).unlink(missing_ok=True)
-    return _started(python, folder, ["--suggest", str(scans), "--from", model])
+    return _started(python, folder, ["--suggest", str(scans), "--from", model, "--no-names"])
 
 
 def read_suggestion(folder: Path) -> Path | None:
-    """The scan to label next; None if the process came to nothing: its last line says why."""
+    """The scan to label next; None if the process came to nothing: its last line says why. It can be read once."""
+    file = run_folder(folder) / SUGGESTION
     try:
-        answer: Any = json.loads((run_folder(folder) / SUGGESTION).read_text(encoding="utf-8"))
+        answer: Any = json.loads(file.read_text(encoding="utf-8"))
         return Path(answer["scans"][0]["path"])
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         return None
+    finally:
+        with contextlib.suppress(OSError):
+            file.unlink()  # names of scans, often patients', don't stay beside a collection
 
 
 def last_words(run: Path) -> str:

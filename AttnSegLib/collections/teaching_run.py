@@ -32,7 +32,7 @@ PREPARING, LEARNING, SCORING, PAUSED, DONE, FAILED = STAGES = (
 )
 CHECKPOINT, METRICS, RECIPE = "last.ckpt", "metrics.csv", "recipe.toml"
 LOG, SUGGESTION, LEFT_OUT = "log.txt", "suggestion.json", "left_out.nrrd"
-_STATE, _LOCK = "state.json", ".teaching"
+_STATE, _LOCK, _PID = "state.json", ".teaching", ".pid"
 _TRIES, _BETWEEN = 10, 0.1  # s: whoever looks whether a run lives holds its lock for a moment
 
 Seconds = Annotated[float, Between(0, 1e9)]
@@ -112,7 +112,12 @@ def alone(run: Path) -> Iterator[None]:
                 raise InputError(
                     f"Another process teaches in '{run}' already; wait until it is done, or cancel it there."
                 )
-            yield
+            (run / _PID).write_text(str(os.getpid()))  # the state tells of the run before until this one begins
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):  # who holds the lock next writes it again
+                    (run / _PID).unlink()
     except OSError as error:
         raise InputError(
             f"'{run}' can't be used ({cause_of(error)}); keep the collection on a disk of this computer."
@@ -133,10 +138,9 @@ def is_alive(run: Path) -> bool:
 def pause(run: Path) -> None:
     """Ask the process that teaches in a folder to end; it keeps its last checkpoint, and the run can be gone on with.
     Nothing happens if there is none."""
-    state = read_state(run)
-    if state is not None and is_alive(run):  # so that the number is still that of the process
-        with contextlib.suppress(OSError):
-            os.kill(state.pid, signal.SIGTERM)
+    if is_alive(run):  # so that the number is still that of the process
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((run / _PID).read_text()), signal.SIGTERM)
 
 
 def discard(run: Path) -> None:

@@ -278,3 +278,9 @@ def test_a_collection_travels_as_one_zip(folder, tmp_path):
     path.with_name("b.zip").write_bytes(b"none")
     assert "damaged" in refusal(unzip_collection, path.with_name("b.zip"))
     assert sorted(one.name for one in path.parent.iterdir()) == ["abdomen", "abdomen.zip", "b.zip"]
+
+
+def test_a_name_with_a_blank_is_one_word_of_the_command(folder, tmp_path):
+    command = zip_collection(folder, tmp_path / "my liver.zip")
+    assert command == 'python -m training.teach "my liver.zip" --time 2h --out .'
+    assert command in (unzip_collection(tmp_path / "my liver.zip") / "HOW-TO-TRAIN.txt").read_text()

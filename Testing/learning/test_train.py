@@ -17,8 +17,10 @@ from made_up.balls import RECIPE
 from made_up.commands import run_here
 from made_up.validate import mean_dice
 
+from AttnSegLib.errors import InputError
 from training.learning.recipe import read_checkpoint
-from training.train import main
+from training.slices.split import Parts
+from training.train import main, refuse_other_cases
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -118,6 +120,13 @@ def test_a_run_does_not_go_on_with_other_cases(whole_run, a_decathlon_task, a_re
     again = run_here(main, a_recipe, "--root", root, "--out", out, "--resume")
     assert again.code == 2
     assert "'case_1' came or went" in again.said
+
+
+def test_who_changes_cases_while_a_run_is_paused_is_told_which_buttons_help(monkeypatch):
+    before = {"training": ["case_001"], "validation": [], "test": []}
+    monkeypatch.setattr("training.train.read_checkpoint", lambda _: {"hyper_parameters": {"cases": before}})
+    with pytest.raises(InputError, match="in Slicer, press Cancel, then Teach"):
+        refuse_other_cases(Path("last.ckpt"), Parts([], [], []))
 
 
 @pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])

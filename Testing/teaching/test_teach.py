@@ -24,6 +24,7 @@ from training.learning.clock import Clock
 from training.learning.epoch_log import ClockLines
 from training.learning.recipe import read_checkpoint
 from training.teach import main, minutes_of
+from training.teaching.suggestion import Doubted
 
 MODEL = "my-ball-anunet"
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning warns a lot
@@ -155,7 +156,22 @@ def test_the_scan_that_the_model_is_least_sure_of_is_suggested(taught, tmp_path)
     assert "Left out: 'broken.nrrd'" in ended.said
     doubts = [float(line.split()[0]) for line in ended.printed.splitlines()[1:]]
     assert doubts == sorted(doubts, reverse=True)
-    assert read_suggestion(place / "balls").name in ended.printed.splitlines()[0]
+    assert read_suggestion(place / "balls") is None  # nobody asked for a file
+
+
+def test_the_panel_gets_the_scan_in_a_file_that_goes_and_no_name_in_the_log(balls, tmp_path, monkeypatch):
+    def found(_collection, scans, _predictor, say):
+        say("Left out: 'Doe.nrrd' is damaged.")
+        return [Doubted(scans / "Roe.nrrd", 0.5)]
+
+    monkeypatch.setattr(training.teach, "suggest", found)
+    monkeypatch.setattr(training.teach.SlicePredictor, "from_model", lambda *_: None)
+    ended = teach(balls(1), "--suggest", tmp_path, "--from", "eccamunet-hippocampus-mr", "--no-names")
+    assert ended.code == 0, ended.said
+    assert "oe" not in ended.printed + ended.said
+    assert "Left out" in ended.said
+    assert read_suggestion(tmp_path / "balls").name == "Roe.nrrd"
+    assert read_suggestion(tmp_path / "balls") is None
 
 
 @pytest.mark.parametrize(

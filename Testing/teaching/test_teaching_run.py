@@ -87,6 +87,19 @@ def test_only_a_living_run_is_paused(run, monkeypatch):
     assert asked == [(os.getpid(), signal.SIGTERM)]
 
 
+def test_who_surveys_is_paused_and_not_who_has_the_number_of_the_run_before(run, monkeypatch):
+    asked = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: 4711)
+        TeachingDiary(run, ORDER).note(PAUSED)
+    monkeypatch.setattr(os, "kill", lambda pid, _signal: asked.append(pid))
+    with alone(run):
+        assert read_state(run).pid == 4711
+        pause(run)
+    assert asked == [os.getpid()]
+    assert not (run / ".pid").exists()
+
+
 def test_a_full_disk_is_one_sentence_and_the_earlier_state_stays(run, monkeypatch):
     diary = TeachingDiary(run, ORDER)
     diary.note(LEARNING, spent=1.0)
@@ -176,8 +189,7 @@ def test_an_earlier_suggestion_does_not_count(tmp_path, monkeypatch):
     assert read_suggestion(folder) is None
     run_folder(folder).mkdir()
     (run_folder(folder) / SUGGESTION).write_text('{"model": "m", "scans": [{"path": "/a.nrrd", "doubt": 0.5}]}')
-    assert read_suggestion(folder).name == "a.nrrd"
-    started(monkeypatch, begin_suggesting, folder, tmp_path, "m")
+    assert started(monkeypatch, begin_suggesting, folder, tmp_path, "m")[-1] == "--no-names"  # in the log
     assert read_suggestion(folder) is None
 
 

@@ -43,7 +43,7 @@ def suggest(
             orientation = prediction.stack.orientation
             found.append(Doubted(path, doubt(prediction.label_map, orientation, prediction.expected_error)))
     if not found:
-        raise InputError(f"'{scans}' holds no scan that is not in the collection already; give another folder.")
+        raise InputError("The folder holds no scan that is not in the collection already; give another folder.")
     return sorted(found, key=lambda one: -one.doubt)
 
 

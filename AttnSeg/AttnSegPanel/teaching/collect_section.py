@@ -13,24 +13,13 @@ import slicer
 from slicer.i18n import tr as _
 
 from AttnSegLib.collections.cases import NewCase, add_case, make_collection, replace_case, take_out
-from AttnSegLib.collections.collection import (
-    MODALITIES,
-    CollectedCase,
-    Collection,
-    LabelledSlices,
-    open_collection,
-)
+from AttnSegLib.collections.collection import MODALITIES, CollectedCase, Collection, LabelledSlices, open_collection
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.mrml import views
 from AttnSegLib.mrml.news import News, Segmented
 from AttnSegLib.mrml.teaching.case_nodes import show_labels, show_volume
-from AttnSegLib.mrml.teaching.scene_case import (
-    acquired_axis,
-    is_drawn_on,
-    read_scene_case,
-    segments_in,
-)
+from AttnSegLib.mrml.teaching.scene_case import acquired_axis, is_drawn_on, read_scene_case, segments_in
 from AttnSegPanel.choices import chosen, fill_box, select, show_rows
 from AttnSegPanel.inks import inked
 from AttnSegPanel.run_row import RunRow
@@ -55,6 +44,7 @@ class CollectSection:
     def __init__(self, panel: Panel):
         self.panel, self.ui = panel, panel.ui
         self.shelf, self.errands = Shelf(), Errands()
+        self._ranged = ""  # id of the volume that the labelled slices are of
         self.row = RunRow.below(self.ui.teachSection, panel.input.cancel)
         fill_box(self.ui.newModalityBox, [(name, name) for name in MODALITIES])
         ui = self.ui
@@ -103,6 +93,7 @@ class CollectSection:
         fill_box(self.ui.collectionBox, [(self._title(folder), str(folder)) for folder in folders])
         select(self.ui.collectionBox, str(self.folder))
         self._show_new(is_first=not folders)
+        self._forget_range()
         collection = self.collection
         show_rows(
             self.ui.caseTable, [case_in_words(case, collection) for case in (collection.cases if collection else ())]
@@ -118,6 +109,7 @@ class CollectSection:
         self.ui.addCaseButton.enabled = ready
         self.ui.lookButton.enabled = self.ui.takeOutButton.enabled = ready and case is not None
         self.ui.replaceCaseButton.enabled = ready and case is not None
+        self.ui.partlyBox.enabled = not self.errands.is_busy
 
     def receive(self, update: News) -> None:
         if isinstance(update, Segmented) and self.panel.is_open:
@@ -184,7 +176,7 @@ class CollectSection:
         volume = self.panel.parameters.inputVolume if self.panel.is_open else None
         counted = None if volume is None else self.panel.attempt(lambda: acquired_axis(volume))
         if checked and counted is not None:
-            self.ui.lastLabelledBox.value = counted[1] - 1
+            self.ui.firstLabelledBox.value, self.ui.lastLabelledBox.value = 0, counted[1] - 1
 
     def _title(self, folder: Path) -> str:
         collection = self.shelf.collection(folder)
@@ -204,6 +196,13 @@ class CollectSection:
         text = _("Its segments: {names}.").format(names=names) if names else _("Choose a segmentation above first.")
         self.ui.newSegmentsLabel.text = inked("good" if names else "warning", text, self.ui.newSegmentsLabel)
         self.ui.makeCollectionButton.enabled = bool(names)
+
+    def _forget_range(self) -> None:
+        """Another volume has labelled slices of its own."""
+        volume = self.panel.parameters.inputVolume
+        before, self._ranged = self._ranged, "" if volume is None else volume.GetID()
+        if before != self._ranged:
+            self.ui.partlyBox.checked = False
 
     def _show_range(self) -> None:
         for box in (self.ui.firstLabelledBox, self.ui.lastLabelledBox):
@@ -264,7 +263,7 @@ class CollectSection:
         self.panel.say(_("Writing ..."))
         self.errands.begin(
             lambda: write(collection.folder, found.new_case(collection, labelled)),
-            lambda case: self._told(sentence, case),
+            lambda case: self._written(sentence, case),
         )
 
     def _labelled(self) -> LabelledSlices | None:
@@ -274,6 +273,10 @@ class CollectSection:
         return LabelledSlices(
             acquired_axis(volume)[0], int(self.ui.firstLabelledBox.value), int(self.ui.lastLabelledBox.value)
         )
+
+    def _written(self, sentence: str, case: CollectedCase) -> None:
+        self.ui.partlyBox.checked = False  # the next case has labelled slices of its own
+        self._told(sentence, case)
 
     def _told(self, sentence: str, case: CollectedCase) -> None:
         self.panel.say(sentence.format(case=case.id))
@@ -286,4 +289,7 @@ class CollectSection:
         if self.panel.is_open:
             self.panel.parameters.inputVolume = node
             self.panel.parameters.caseSegmentation = segmentation
+            if case.labelled is not None:
+                self.ui.partlyBox.checked = True
+                self.ui.firstLabelledBox.value, self.ui.lastLabelledBox.value = case.labelled.first, case.labelled.last
         self.panel.say(_("{case} is loaded; correct it in Segment Editor, then press Replace.").format(case=case.id))

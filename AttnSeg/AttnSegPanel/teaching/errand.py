@@ -8,7 +8,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from AttnSegLib.errors import InputError
+from AttnSegLib.errors import InputError, cause_of
 
 _TURN = 0.005  # s: while Slicer's event loop waits, it holds Python's lock, so that the thread has its turn in `poll`
 
@@ -42,4 +42,10 @@ class Errands:
         if not future.done():
             return
         self._running = None
-        done(future.result())
+        try:
+            answer = future.result()
+        except (OSError, MemoryError, RuntimeError) as error:  # SimpleITK raises the last one
+            cause = cause_of(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+            sentence = _("That failed ({cause}); free memory or space on the disk, then try again.")
+            raise InputError(sentence.format(cause=cause)) from error
+        done(answer)

@@ -231,12 +231,29 @@ def test_only_some_slices_count(widget, ui, collected):
     case, _, _ = only_case(collected)
     assert (case.labelled.axis, case.labelled.first, case.labelled.last) == (0, 2, 3)
     assert rows(ui)[0][2] == "2-3"
-    ui.lastLabelledBox.value = 70
+    assert not ui.partlyBox.checked  # or the next case would be learnt from in these slices alone
+    ui.partlyBox.checked = True
+    assert (ui.firstLabelledBox.value, ui.lastLabelledBox.value) == (0, SHAPE[0] - 1)
+    ui.firstLabelledBox.value, ui.lastLabelledBox.value = 2, 70
     ui.replaceCaseButton.enabled = True
     ui.caseTable.setCurrentCell(0, 0)
     press(widget, ui.replaceCaseButton)
     assert "Slices 2 to 70 are not among the scan's 0 to 5" in said(widget)
     assert only_case(collected)[0] == case
+
+
+def test_labelled_slices_are_those_of_one_volume_and_come_back_with_their_case(widget, ui, collected, a_node):
+    ui.partlyBox.checked = True
+    ui.firstLabelledBox.value, ui.lastLabelledBox.value = 2, 3
+    press(widget, ui.addCaseButton)
+    ui.caseTable.setCurrentCell(0, 0)
+    press(widget, ui.lookButton)
+    assert (ui.partlyBox.checked, ui.firstLabelledBox.value, ui.lastLabelledBox.value) == (True, 2, 3)
+    press(widget, ui.replaceCaseButton)
+    assert only_case(collected)[0].labelled.last == 3
+    ui.partlyBox.checked = True
+    widget.panel.parameters.inputVolume = a_node
+    assert not ui.partlyBox.checked
 
 
 def test_a_case_is_looked_at_corrected_and_replaced(widget, ui, collected, a_node):

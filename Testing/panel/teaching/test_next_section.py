@@ -101,6 +101,16 @@ def test_the_collection_is_one_file_with_one_command(widget, ui, asked, tmp_path
     assert "There is a file" in said(widget)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), OSError(28, "No space left on device"), RuntimeError("ITK")])
+def test_an_errand_that_fails_is_one_sentence_and_the_next_one_begins(widget, error):
+    def fail():
+        raise error
+
+    widget.panel.collect.errands.begin(fail, lambda _answer: None)
+    settle(widget)
+    assert f"That failed ({getattr(error, 'strerror', None) or str(error) or 'MemoryError'})" in said(widget)
+
+
 def test_a_second_errand_waits_for_the_first(widget):
     errands = widget.panel.collect.errands
     errands.begin(lambda: 1, lambda _answer: None)
