@@ -119,7 +119,7 @@ class _CaseActor:
 class _Crew:
     """Actors, and what each is at. Ray makes them where there is room; each then has no more than it can work on.
 
-    One that is lost, with its process or its node, is replaced, and whoever is free first takes its cases.
+    One that is lost, with its process or its node, is replaced, and its cases come last, one at a time.
     """
 
     def __init__(self, ray: Any, kind: Callable[[], Any], count: int):
@@ -135,15 +135,28 @@ class _Crew:
         """As `run_on_ray`."""
         todo = deque(cases)
         while todo or any(case is not None for _, case in self._waits.values()):
-            while todo and self._free:
-                actor, case = self._free.pop(0), todo.popleft()
+            while todo and (actor := self._take_actor(todo[0])) is not None:
+                case = todo.popleft()
                 self._waits[actor.work_on.remote(case)] = actor, case
             outcome = self._next(todo)
             if outcome is not None:
                 ended(outcome)
 
+    def _take_actor(self, case: CohortCase) -> Any | None:
+        """One that has room for a case, which is the case's now; None if there is none."""
+        room = self._room(case)
+        actor = next((one for one in self._free if self._free.count(one) >= room), None)
+        if actor is not None:
+            for _ in range(room):
+                self._free.remove(actor)
+        return actor
+
+    def _room(self, case: CohortCase | None) -> int:
+        """Of an actor: all when it begins, and for a case that was lost before, lest it take another with it."""
+        return _AT_ONCE if case is None or self._losses[case] else 1
+
     def _next(self, todo: deque[CohortCase]) -> CaseOutcome | None:
-        """Wait for whatever comes next; None if that is no outcome. A case that was lost goes back."""
+        """Wait for whatever comes next; None if that is no outcome. A case that was lost comes last."""
         [reference], _ = self._ray.wait(list(self._waits))
         actor, case = self._waits.pop(reference)
         try:
@@ -153,7 +166,8 @@ class _Crew:
         except self._ray.exceptions.RayError as error:
             self._replace(actor)
             return self._go_on_without(case, todo, error)
-        self._free += [actor] * (_AT_ONCE if case is None else 1)
+        if actor not in self._lost:
+            self._free += [actor] * self._room(case)
         self._losses[case] = 0
         return outcome
 
@@ -165,7 +179,7 @@ class _Crew:
         if case is not None and self._losses[case] >= _TRIES:
             return CaseOutcome(case, {"": _LOST})
         if case is not None:
-            todo.appendleft(case)
+            todo.append(case)
         return None
 
     def _hire(self) -> None:
