@@ -32,6 +32,11 @@ _AT_ONCE = 2  # cases of an actor: while one is predicted, the other is read or 
 _TRIES = 3  # of a case whose process or node is lost
 _LOST = f"The process or node that worked on it was lost {_TRIES} times (out of memory?); try the scan alone."
 _PATIENCE = 10.0  # seconds until an address that does not answer is given up; Ray itself would take minutes
+_LONG = 30.0  # seconds without any actor until that is told
+_NO_ROOM = (
+    f"No node has begun for {_LONG:.0f} s; others may be using its CPUs or GPUs ('ray status' tells). Still waiting; "
+    "after Ctrl-C the same command goes on."
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,11 @@ class ClusterWork:
 
 
 def run_on_ray(
-    address: str, work: ClusterWork, cases: Sequence[CohortCase], ended: Callable[[CaseOutcome], None]
+    address: str,
+    work: ClusterWork,
+    cases: Sequence[CohortCase],
+    ended: Callable[[CaseOutcome], None],
+    tell: Callable[[str], None],
 ) -> None:
     """Do the cases on a cluster, one actor a GPU; where there is none, one for as many CPUs as the smallest node has.
 
@@ -71,6 +80,7 @@ def run_on_ray(
         work: what to do.
         cases: which.
         ended: gets the outcome of each, in the thread that calls.
+        tell: gets a sentence if the cluster has no room for long.
 
     Raises:
         InputError: if Ray is missing or can't be reached, and for what concerns all cases, with the node's name.
@@ -82,7 +92,7 @@ def run_on_ray(
     with _cluster(address) as ray:
         count, resources = _shares([node["Resources"] for node in ray.nodes() if node["Alive"]], work.compute.device)
         kind = ray.remote(max_concurrency=_AT_ONCE, scheduling_strategy="SPREAD", **resources)(_CaseActor)
-        _Crew(ray, partial(kind.remote, away), min(count, len(todo))).run(todo, ended)
+        _Crew(ray, partial(kind.remote, away), tell, min(count, len(todo))).run(todo, ended)
 
 
 def import_ray() -> Any:
@@ -122,8 +132,9 @@ class _Crew:
     One that is lost, with its process or its node, is replaced, and its cases come last, one at a time.
     """
 
-    def __init__(self, ray: Any, kind: Callable[[], Any], count: int):
-        self._ray, self._kind = ray, kind
+    def __init__(self, ray: Any, kind: Callable[[], Any], tell: Callable[[str], None], count: int):
+        self._ray, self._kind, self._tell = ray, kind, tell
+        self._has_told = False
         self._waits: dict[Any, tuple[Any, CohortCase | None]] = {}  # by reference: an actor and its case, or it begins
         self._free: list[Any] = []  # actors, once for each further case that they can take
         self._lost: set[Any] = set()
@@ -157,8 +168,7 @@ class _Crew:
 
     def _next(self, todo: deque[CohortCase]) -> CaseOutcome | None:
         """Wait for whatever comes next; None if that is no outcome. A case that was lost comes last."""
-        [reference], _ = self._ray.wait(list(self._waits))
-        actor, case = self._waits.pop(reference)
+        actor, case = self._waits.pop(reference := self._first())
         try:
             outcome: CaseOutcome | None = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
@@ -170,6 +180,16 @@ class _Crew:
             self._free += [actor] * self._room(case)
         self._losses[case] = 0
         return outcome
+
+    def _first(self) -> Any:
+        """The reference that ends first. If no actor is there for long, that is told, once."""
+        begins = not self._has_told and all(case is None for _, case in self._waits.values())
+        ended, _ = self._ray.wait(list(self._waits), timeout=_LONG if begins else None)
+        if not ended:
+            self._has_told = True
+            self._tell(_NO_ROOM)
+            ended, _ = self._ray.wait(list(self._waits), timeout=None)
+        return ended[0]
 
     def _go_on_without(self, case: CohortCase | None, todo: deque[CohortCase], error: Exception) -> CaseOutcome | None:
         self._losses[case] += 1

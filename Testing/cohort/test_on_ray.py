@@ -123,8 +123,8 @@ class MadeUpRay:
         RayError = type("RayError", (Exception,), {})
         RayTaskError = type("RayTaskError", (RayError,), {})
 
-    def __init__(self):
-        self.running, self.dead = {}, set()
+    def __init__(self, *, has_room=True):
+        self.running, self.dead, self.waits, self.has_room = {}, set(), [], has_room
 
     def hire(self):
         actor = MagicMock()
@@ -138,8 +138,11 @@ class MadeUpRay:
             self.dead.add(actor)
         return reference
 
-    def wait(self, references):
-        return references[:1], references[1:]
+    def wait(self, references, timeout):
+        self.waits.append(timeout)
+        if self.has_room or timeout is None:
+            return references[:1], references[1:]
+        return [], references
 
     def get(self, reference):
         actor, case = self.running.pop(reference)
@@ -155,10 +158,21 @@ class MadeUpRay:
 def test_a_case_that_ends_its_process_takes_no_other_with_it(actors):
     ray, outcomes = MadeUpRay(), []
     cases = [CohortCase(name, Path(name)) for name in ("a", "poison", "b", "c")]
-    on_ray._Crew(ray, ray.hire, actors).run(cases, outcomes.append)
+    on_ray._Crew(ray, ray.hire, print, actors).run(cases, outcomes.append)
     assert sorted(one.case.name for one in outcomes) == ["a", "b", "c", "poison"]
     assert [one.case.name for one in outcomes if one.failures] == ["poison"]
     assert len(ray.dead) == 3
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_that_a_cluster_has_no_room_is_told_once(has_room):
+    ray, outcomes, told = MadeUpRay(has_room=has_room), [], []
+    cases = [CohortCase(name, Path(name)) for name in ("a", "poison", "b")]  # its one actor is lost three times
+    on_ray._Crew(ray, ray.hire, told.append, 1).run(cases, outcomes.append)
+    assert len(outcomes) == 3
+    assert told == [on_ray._NO_ROOM] * (not has_room)
+    assert ray.waits[0] == on_ray._LONG  # and for a case, however long it takes, nothing is told
+    assert ray.waits[1] is None
 
 
 class SlowWork(ClusterWork):
