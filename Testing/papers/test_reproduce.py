@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from AttnSegLib.errors import InputError
 from training import reproduce
 from training.learning.recipe import read_recipe
 from training.papers.printed import DATASETS, Column, SystemCost, printed
@@ -174,4 +175,7 @@ def test_only_the_first_folds_can_be_made():
         return [run.folder.name.rpartition("-")[2] for run in reproduce._runs(wanted, system("anu-net", "U-Net"))]
 
     assert folders(2) == ["fold0", "fold1"]
-    assert folders(None) == folders(9) == ["fold0", "fold1", "fold2"]
+    assert folders(None) == folders(3) == ["fold0", "fold1", "fold2"]
+    for count in (-1, 0, 4):
+        with pytest.raises(InputError, match=f"from 1 to 3, not {count}"):
+            folders(count)
