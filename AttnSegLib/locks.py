@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -15,15 +16,16 @@ else:
     import fcntl
 
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+_BETWEEN = 0.05  # seconds between two tries of who waits
 
 
-def take_lock(file: IO[Any], *, wait: bool = False) -> bool | None:
+def take_lock(file: IO[Any]) -> bool | None:
     """Whether the lock on an open file could be taken; it is held until the file is closed. None on Windows, and where
-    the file system knows no locks. wait: until nobody else holds it."""
+    the file system knows no locks."""
     if sys.platform == "win32":
         return None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
@@ -33,10 +35,12 @@ def take_lock(file: IO[Any], *, wait: bool = False) -> bool | None:
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Whether the lock on a file, which is made if need be, is this process's during the block; always, if it waits,
-    and where there are no locks."""
-    with path.open("a") as file:
-        yield take_lock(file, wait=wait) is not False
+    """Whether the lock on a file, which is made if need be and has nothing in it, is this process's during the block;
+    always, if it waits, and where the file system knows no locks."""
+    with path.open("a+b") as file:
+        while not (is_ours := _take_if_known(file)) and wait:
+            time.sleep(_BETWEEN)
+        yield is_ours
 
 
 def take_lock_anywhere(file: IO[Any]) -> bool:
@@ -52,3 +56,10 @@ def take_lock_anywhere(file: IO[Any]) -> bool:
             return False
         raise
     return True
+
+
+def _take_if_known(file: IO[Any]) -> bool:
+    try:
+        return take_lock_anywhere(file)
+    except OSError:  # the file system knows no locks
+        return True

@@ -85,8 +85,11 @@ class TableToMake:
     folds: int | None = None
 
     def folds_of(self, recipe: Recipe) -> range:
-        """Numbers of those that are made."""
-        return range(min(recipe.split.folds, self.folds or recipe.split.folds))
+        """Numbers of those that are made. Raises `InputError` if the recipe has not so many."""
+        most = recipe.split.folds
+        if self.folds is not None and not 1 <= self.folds <= most:
+            raise InputError(f"The folds of the recipe are {most}; give --folds from 1 to {most}, not {self.folds}.")
+        return range(self.folds or most)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -282,9 +285,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.reproduce", description="Make a paper's table.")
     parser.add_argument("paper", choices=list(DATASETS))
     names = sorted({name for paper in DATASETS for name in table_names(paper)})
-    parser.add_argument(
-        "table", choices=names, help="a table, or a figure that is one: figure5 and figure6 of ec-cam-unet"
-    )
+    parser.add_argument("table", choices=names, help="a table, or a figure that is one: ec-cam-unet's figure5, figure6")
     parser.add_argument("--dataset", help="name of a recipe of the paper, such as heart (default: its first)")
     parser.add_argument("--root", type=Path, help="folder of the data set, as downloaded; af-net's table5 needs none")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs, scores and the table")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from slicer.i18n import tr as _
 from AttnSegLib.cohort.cohort_folder import Decision
 from AttnSegLib.cohort.review import CORRECTED, CohortReview, ReviewedCase
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import read_volume
 from AttnSegLib.mrml import views
 from AttnSegLib.mrml.news import News
+from AttnSegLib.mrml.teaching.case_nodes import show_volume
 from AttnSegPanel.run_row import RunRow
 
 if TYPE_CHECKING:
@@ -112,14 +115,9 @@ class CohortSection:
         assert case is not None
         if not case.image:
             raise InputError(_("The table was made without names and does not tell where the scans are."))
-        report, path = case.report(), Path(case.image)
-        if path.is_dir():  # of DICOM slices: by one of them Slicer finds the others
-            path = next((file for file in sorted(path.iterdir()) if file.is_file()), path)
-        for load, file in ((slicer.util.loadVolume, path), (slicer.util.loadSegmentation, case.segmentation())):
-            try:
-                self._nodes.append(load(str(file), {}))
-            except RuntimeError as error:
-                raise InputError(f"'{file}' can't be loaded; is it still there?") from error
+        report = case.report()
+        self._nodes.append(_scan_of(case))
+        self._nodes.append(_loaded(slicer.util.loadSegmentation, case.segmentation()))
         scan, segmentation = self._nodes
         scan.SetName(case.name)  # without the number that Slicer gives when it was here before
         self.panel.parameters.inputVolume, self.panel.parameters.segmentation = scan, segmentation
@@ -148,6 +146,21 @@ class CohortSection:
             number=self._number + 1, count=len(self._review.cases), decided=decided
         )
         return f"{place}. {case.name} ({case.model}): {trust}{', ' * bool(case.decision)}{case.decision}"
+
+
+def _scan_of(case: ReviewedCase) -> Any:
+    """The node of what was segmented: of a folder with several DICOM series, the same one."""
+    path = Path(case.image)
+    if case.series or path.is_dir():
+        return show_volume(slicer.mrmlScene, case.name, read_volume(path, series=case.series or None))
+    return _loaded(slicer.util.loadVolume, path)
+
+
+def _loaded(load: Callable[[str, dict[str, Any]], Any], path: Path) -> Any:
+    try:
+        return load(str(path), {})
+    except RuntimeError as error:
+        raise InputError(f"'{path}' can't be loaded; is it still there?") from error
 
 
 def _decided(review: CohortReview, number: int, decision: Decision) -> bool:

@@ -108,12 +108,12 @@ class CohortFolder:
 
     @contextlib.contextmanager
     def at_work(self, log: str) -> Iterator[None]:
-        """For the one process that works on these cases. Raises `InputError` if there is another, or if the folder
-        can't be written to."""
+        """For the one process that works on these cases. log: name of its log. Raises `InputError` if there is
+        another, or if the folder can't be written to."""
         with contextlib.ExitStack() as stack:
             with writing(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
-                is_ours = stack.enter_context(locked(self.path / log, wait=False))
+                is_ours = stack.enter_context(locked(self.path / f".{log}.lock", wait=False))
             if not is_ours:
                 raise InputError(f"Another run is at work in '{self.path}'; wait for it, or choose another folder.")
             yield

@@ -32,6 +32,11 @@ _AT_ONCE = 2  # cases of an actor: while one is predicted, the other is read or 
 _TRIES = 3  # of a case whose process or node is lost
 _LOST = f"The process or node that worked on it was lost {_TRIES} times (out of memory?); try the scan alone."
 _PATIENCE = 10.0  # seconds until an address that does not answer is given up; Ray itself would take minutes
+_LONG = 30.0  # seconds without any actor until that is told
+_NO_ROOM = (
+    f"No node has begun for {_LONG:.0f} s; others may be using its CPUs or GPUs ('ray status' tells). Still waiting; "
+    "after Ctrl-C the same command goes on."
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,11 @@ class ClusterWork:
 
 
 def run_on_ray(
-    address: str, work: ClusterWork, cases: Sequence[CohortCase], ended: Callable[[CaseOutcome], None]
+    address: str,
+    work: ClusterWork,
+    cases: Sequence[CohortCase],
+    ended: Callable[[CaseOutcome], None],
+    tell: Callable[[str], None],
 ) -> None:
     """Do the cases on a cluster, one actor a GPU; where there is none, one for as many CPUs as the smallest node has.
 
@@ -71,6 +80,7 @@ def run_on_ray(
         work: what to do.
         cases: which.
         ended: gets the outcome of each, in the thread that calls.
+        tell: gets a sentence if the cluster has no room for long.
 
     Raises:
         InputError: if Ray is missing or can't be reached, and for what concerns all cases, with the node's name.
@@ -82,7 +92,7 @@ def run_on_ray(
     with _cluster(address) as ray:
         count, resources = _shares([node["Resources"] for node in ray.nodes() if node["Alive"]], work.compute.device)
         kind = ray.remote(max_concurrency=_AT_ONCE, scheduling_strategy="SPREAD", **resources)(_CaseActor)
-        _Crew(ray, partial(kind.remote, away), min(count, len(todo))).run(todo, ended)
+        _Crew(ray, partial(kind.remote, away), tell, min(count, len(todo))).run(todo, ended)
 
 
 def import_ray() -> Any:
@@ -119,11 +129,12 @@ class _CaseActor:
 class _Crew:
     """Actors, and what each is at. Ray makes them where there is room; each then has no more than it can work on.
 
-    One that is lost, with its process or its node, is replaced, and whoever is free first takes its cases.
+    One that is lost, with its process or its node, is replaced, and its cases come last, one at a time.
     """
 
-    def __init__(self, ray: Any, kind: Callable[[], Any], count: int):
-        self._ray, self._kind = ray, kind
+    def __init__(self, ray: Any, kind: Callable[[], Any], tell: Callable[[str], None], count: int):
+        self._ray, self._kind, self._tell = ray, kind, tell
+        self._has_told = False
         self._waits: dict[Any, tuple[Any, CohortCase | None]] = {}  # by reference: an actor and its case, or it begins
         self._free: list[Any] = []  # actors, once for each further case that they can take
         self._lost: set[Any] = set()
@@ -135,17 +146,29 @@ class _Crew:
         """As `run_on_ray`."""
         todo = deque(cases)
         while todo or any(case is not None for _, case in self._waits.values()):
-            while todo and self._free:
-                actor, case = self._free.pop(0), todo.popleft()
+            while todo and (actor := self._take_actor(todo[0])) is not None:
+                case = todo.popleft()
                 self._waits[actor.work_on.remote(case)] = actor, case
             outcome = self._next(todo)
             if outcome is not None:
                 ended(outcome)
 
+    def _take_actor(self, case: CohortCase) -> Any | None:
+        """One that has room for a case, which is the case's now; None if there is none."""
+        room = self._room(case)
+        actor = next((one for one in self._free if self._free.count(one) >= room), None)
+        if actor is not None:
+            for _ in range(room):
+                self._free.remove(actor)
+        return actor
+
+    def _room(self, case: CohortCase | None) -> int:
+        """Of an actor: all when it begins, and for a case that was lost before, lest it take another with it."""
+        return _AT_ONCE if case is None or self._losses[case] else 1
+
     def _next(self, todo: deque[CohortCase]) -> CaseOutcome | None:
-        """Wait for whatever comes next; None if that is no outcome. A case that was lost goes back."""
-        [reference], _ = self._ray.wait(list(self._waits))
-        actor, case = self._waits.pop(reference)
+        """Wait for whatever comes next; None if that is no outcome. A case that was lost comes last."""
+        actor, case = self._waits.pop(reference := self._first())
         try:
             outcome: CaseOutcome | None = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
@@ -153,9 +176,20 @@ class _Crew:
         except self._ray.exceptions.RayError as error:
             self._replace(actor)
             return self._go_on_without(case, todo, error)
-        self._free += [actor] * (_AT_ONCE if case is None else 1)
+        if actor not in self._lost:
+            self._free += [actor] * self._room(case)
         self._losses[case] = 0
         return outcome
+
+    def _first(self) -> Any:
+        """The reference that ends first. If no actor is there for long, that is told, once."""
+        begins = not self._has_told and all(case is None for _, case in self._waits.values())
+        ended, _ = self._ray.wait(list(self._waits), timeout=_LONG if begins else None)
+        if not ended:
+            self._has_told = True
+            self._tell(_NO_ROOM)
+            ended, _ = self._ray.wait(list(self._waits), timeout=None)
+        return ended[0]
 
     def _go_on_without(self, case: CohortCase | None, todo: deque[CohortCase], error: Exception) -> CaseOutcome | None:
         self._losses[case] += 1
@@ -165,7 +199,7 @@ class _Crew:
         if case is not None and self._losses[case] >= _TRIES:
             return CaseOutcome(case, {"": _LOST})
         if case is not None:
-            todo.appendleft(case)
+            todo.append(case)
         return None
 
     def _hire(self) -> None:

@@ -24,6 +24,7 @@ class ReviewedCase:
     Args:
         name, model: as in the table.
         image: the scan; empty if the table does not tell names.
+        series: number of its DICOM series; empty if none was chosen.
         results: folder of its results.
         trust: mean Dice that the network expects; None if nothing was found.
         decision: what was decided; empty if nothing was.
@@ -32,6 +33,7 @@ class ReviewedCase:
     name: str
     model: str
     image: str
+    series: str
     results: Path
     trust: float | None
     decision: Decision
@@ -92,4 +94,5 @@ class CohortReview:
     def _case(self, row: dict[str, str]) -> ReviewedCase:
         trust = float(row["trust"]) if row["trust"] else None
         decision = self.folder.decision(row["case"], row["model"])
-        return ReviewedCase(row["case"], row["model"], row["image"], self.folder.path / row["results"], trust, decision)
+        results, series = self.folder.path / row["results"], row.get("series") or ""  # which older tables lack
+        return ReviewedCase(row["case"], row["model"], row["image"], series, results, trust, decision)

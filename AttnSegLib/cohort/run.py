@@ -98,7 +98,7 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
         progress = _Progress(folder.path / request.part.log, overview, tell, len(todo))
         try:
             if todo:
-                _work_on(todo, request, specs, progress.ended)
+                _work_on(todo, request, specs, progress)
         except (InputError, KeyboardInterrupt):
             with contextlib.suppress(OSError):  # what stopped it may be the disk
                 overview.write()
@@ -112,13 +112,14 @@ def _work_on(
     cases: Sequence[CohortCase],
     request: CohortRequest,
     specs: Sequence[ModelSpec],
-    ended: Callable[[CaseOutcome], None],
+    progress: _Progress,
 ) -> None:
     if request.ray is not None:
-        run_on_ray(request.ray, ClusterWork(request.out, tuple(specs), request.settings, request.compute), cases, ended)
+        work = ClusterWork(request.out, tuple(specs), request.settings, request.compute)
+        run_on_ray(request.ray, work, cases, progress.ended, progress.tell)
         return
     models = [WarmModel.of(spec, request.settings, request.compute) for spec in specs]
-    Pipeline(CohortFolder(request.out), models, request.settings, ended).run(cases)
+    Pipeline(CohortFolder(request.out), models, request.settings, progress.ended).run(cases)
 
 
 def _specs(request: CohortRequest) -> list[ModelSpec]:
@@ -184,7 +185,7 @@ class _Progress:
     """Keeps the log, and tells how far it is. Called from one thread only."""
 
     def __init__(self, log: Path, overview: _Overview, tell: Callable[[str], None], total: int):
-        self._log, self._overview, self._tell, self._total = log, overview, tell, total
+        self._log, self._overview, self.tell, self._total = log, overview, tell, total
         self._begin = time.monotonic()
         self.done = self.failed = 0
 
@@ -197,7 +198,7 @@ class _Progress:
             with self._log.open("a", encoding="utf-8") as log:
                 log.writelines(f"{now} {text}\n" for text in [line, *outcome.details])
             self._overview.write_now_and_then()
-        self._tell(f"[{self.done}/{self._total}] {line}{self._left()}")
+        self.tell(f"[{self.done}/{self._total}] {line}{self._left()}")
 
     def _left(self) -> str:
         left = (time.monotonic() - self._begin) / self.done * (self._total - self.done)

@@ -15,7 +15,7 @@ from AttnSegLib.results.slices_to_check import DOUBTFUL, area_jumps
 COLUMNS = (
     *("case", "status", "decision", "model", "model_sha256", "segment", "volume_ml", "mean_intensity", "sd_intensity"),
     *("extent_i_mm", "extent_j_mm", "extent_k_mm", "slices", "first_slice", "last_slice"),
-    *("trust", "slices_to_check", "area_jumps", "seconds", "notices", "sentence", "image", "results"),
+    *("trust", "slices_to_check", "area_jumps", "seconds", "notices", "sentence", "image", "series", "results"),
 )
 _WHOLE = ("slices", "first_slice", "last_slice", "area_jumps")
 _REAL = (
@@ -25,8 +25,8 @@ _REAL = (
 
 
 def table_rows(records: Iterable[CaseRecord], *, names: bool) -> list[dict[str, Any]]:
-    """The rows, by the names of `COLUMNS`; what is not known is None or left out. names: whether the column `image`
-    tells the path of each scan."""
+    """The rows, by the names of `COLUMNS`; what is not known is None or left out. names: whether the columns
+    `image` and `series` tell where each scan is."""
     return [row for record in records for row in _rows(record, names=names)]
 
 
@@ -66,6 +66,7 @@ def _rows(record: CaseRecord, *, names: bool) -> Iterator[dict[str, Any]]:
         "model_sha256": record.spec.sha256,
         "sentence": record.sentence,
         "image": printable(str(record.case.image.absolute())) if names else "",
+        "series": record.case.series if names else None,
     }
     if record.report is None:
         yield common

@@ -159,6 +159,21 @@ def test_one_run_at_a_time(cohort, scans, out, capsys):
     assert cohort(scans) == 0
 
 
+def test_locks_are_those_that_windows_has_on_files_of_their_own(out, monkeypatch):
+    """There, a file that is locked can't be written to, not even by who locked it."""
+    asked, answers = [], [True, False, False, True]
+    monkeypatch.setattr(
+        "AttnSegLib.locks.take_lock_anywhere", lambda file: asked.append(Path(file.name).name) or answers.pop(0)
+    )
+    folder = CohortFolder(out)
+    with folder.at_work("cohort.log"):
+        pass
+    with pytest.raises(InputError, match="Another run"), folder.at_work("cohort.log"):
+        pass
+    with folder.alone():  # which waits
+        assert asked == [".cohort.log.lock"] * 2 + [".lock"] * 2
+
+
 def test_a_disk_that_is_full_stops_the_run_and_loses_nothing(cohort, scans, out, monkeypatch, capsys):
     def publish(scratch, folder):
         if folder.parent.name == "c":

@@ -5,6 +5,8 @@ import socket
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from made_up.cohorts import assert_whole, write_scan
@@ -14,6 +16,7 @@ from AttnSegLib.cohort import on_ray, run
 from AttnSegLib.cohort.cohort_folder import SETTINGS, CohortFolder, CohortSettings
 from AttnSegLib.cohort.on_ray import ClusterWork
 from AttnSegLib.cohort.one_case import CohortCase
+from AttnSegLib.cohort.pipeline import CaseOutcome
 from AttnSegLib.cohort.run import CohortRequest, run_cohort
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
@@ -111,6 +114,65 @@ def test_a_node_without_the_model_or_the_folder_is_told_by_name(work, tmp_path):
     (work.out / SETTINGS).unlink()
     with pytest.raises(InputError, match="all nodes find them"):
         on_ray._CaseActor(work).begin()
+
+
+class MadeUpRay:
+    """What a crew needs of Ray, in this process. An actor that has the case "poison" takes all that it has with it."""
+
+    class exceptions:
+        RayError = type("RayError", (Exception,), {})
+        RayTaskError = type("RayTaskError", (RayError,), {})
+
+    def __init__(self, *, has_room=True):
+        self.running, self.dead, self.waits, self.has_room = {}, set(), [], has_room
+
+    def hire(self):
+        actor = MagicMock()
+        for method in (actor.begin, actor.work_on):
+            method.remote.side_effect = lambda *cases: self.reference(actor, *cases)
+        return actor
+
+    def reference(self, actor, case=None):
+        self.running[reference := object()] = actor, case
+        if case is not None and case.name == "poison":
+            self.dead.add(actor)
+        return reference
+
+    def wait(self, references, timeout):
+        self.waits.append(timeout)
+        if self.has_room or timeout is None:
+            return references[:1], references[1:]
+        return [], references
+
+    def get(self, reference):
+        actor, case = self.running.pop(reference)
+        if actor in self.dead:
+            raise self.exceptions.RayError
+        return None if case is None else CaseOutcome(case)
+
+    def kill(self, actor):
+        assert actor in self.dead
+
+
+@pytest.mark.parametrize("actors", [1, 2])
+def test_a_case_that_ends_its_process_takes_no_other_with_it(actors):
+    ray, outcomes = MadeUpRay(), []
+    cases = [CohortCase(name, Path(name)) for name in ("a", "poison", "b", "c")]
+    on_ray._Crew(ray, ray.hire, print, actors).run(cases, outcomes.append)
+    assert sorted(one.case.name for one in outcomes) == ["a", "b", "c", "poison"]
+    assert [one.case.name for one in outcomes if one.failures] == ["poison"]
+    assert len(ray.dead) == 3
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_that_a_cluster_has_no_room_is_told_once(has_room):
+    ray, outcomes, told = MadeUpRay(has_room=has_room), [], []
+    cases = [CohortCase(name, Path(name)) for name in ("a", "poison", "b")]  # its one actor is lost three times
+    on_ray._Crew(ray, ray.hire, told.append, 1).run(cases, outcomes.append)
+    assert len(outcomes) == 3
+    assert told == [on_ray._NO_ROOM] * (not has_room)
+    assert ray.waits[0] == on_ray._LONG  # and for a case, however long it takes, nothing is told
+    assert ray.waits[1] is None
 
 
 class SlowWork(ClusterWork):

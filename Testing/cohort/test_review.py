@@ -30,7 +30,7 @@ def cohort_folder(tmp_path, the_model_folder):
             "notices": [],
         }
         report |= {"expected_dice": trust, "segmentation": ["segmentation.seg.nrrd"]}
-        case = CohortCase(name, tmp_path / f"{name}.nii.gz")
+        case = CohortCase(name, tmp_path / f"{name}.nii.gz", "4" if name == "b" else None)
         place = folder.results(case, spec.id)
         place.mkdir(parents=True)
         (place / "report.json").write_text(json.dumps(report))
@@ -46,6 +46,7 @@ def test_the_most_doubtful_comes_first(cohort_folder):
     assert [case.name for case in review.cases] == ["c", "b", "d", "a"]  # c: nothing was found
     assert [case.trust for case in review.cases] == [None, 0.4, 0.7, 0.9]
     assert review.cases[1].image == str(cohort_folder.parent / "b.nii.gz")
+    assert [case.series for case in review.cases] == ["", "4", "", ""]
 
 
 def test_a_decision_is_in_the_table_and_stays(cohort_folder):

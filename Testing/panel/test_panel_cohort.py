@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from made_up.cohorts import AFFINE, table_of, write_scan
+from made_up.dicom import VOXELS, write_series
 from panel_at_work import said
 
 from AttnSegLib.cohort.cohort_folder import CohortFolder
@@ -127,6 +128,26 @@ def test_an_edited_case_is_not_left_unasked(ui, parameters, monkeypatch, leaves)
     ui.nextInCohortButton.click()
     assert len(asked) == 1
     assert f"Case {3 if leaves else 2} of 3" in ui.cohortLabel.text
+
+
+def test_of_a_folder_with_several_series_the_segmented_one_is_shown(cohort, ui, widget, parameters, tmp_path):
+    import slicer
+
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / ".DS_Store").write_bytes(b"of the Finder")
+    write_series(tmp_path / "two", prefix="a")
+    write_series(tmp_path / "two", prefix="b", plus=100, SeriesInstanceUID="1.2.3.2", SeriesNumber=4)
+    rows = table_of(cohort)
+    rows[0] |= {"image": str(tmp_path / "two"), "series": "4", "trust": "0.2"}
+    rows[2] |= {"image": str(tmp_path / "two"), "trust": "0.3"}
+    (cohort / "cohort.csv").write_text(table_text(rows), encoding="utf-8")
+    slicer.app.file_answers.append(str(cohort))
+    ui.openCohortButton.click()
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(parameters.inputVolume), VOXELS + 100)
+    assert parameters.inputVolume.GetName() == "a"
+    ui.nextInCohortButton.click()  # nothing tells which series that was
+    assert "number 3 (5 slices), number 4 (5 slices)" in said(widget)
+    assert not ui.acceptCaseButton.enabled
 
 
 def test_what_can_not_be_opened_is_one_sentence(cohort, ui, widget, tmp_path):

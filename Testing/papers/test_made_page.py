@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
 from test_reproduce import COST, a_score, a_table
 
+from AttnSegLib.errors import InputError
 from training import reproduce
 from training.papers.printed import printed
 from training.papers.systems import system
@@ -38,4 +40,7 @@ def test_only_the_first_folds_can_be_made():
         return [run.folder.name.rpartition("-")[2] for run in reproduce._runs(wanted, system("anu-net", "U-Net"))]
 
     assert folders(2) == ["fold0", "fold1"]
-    assert folders(None) == folders(9) == ["fold0", "fold1", "fold2"]
+    assert folders(None) == folders(3) == ["fold0", "fold1", "fold2"]
+    for count in (-1, 0, 4):
+        with pytest.raises(InputError, match=f"from 1 to 3, not {count}"):
+            folders(count)

@@ -52,7 +52,7 @@ def _seconds(nodes: int, count: int) -> float:
     work = _Sleep(Path(), (), CohortSettings(), Compute("cpu"))
     cases = [CohortCase(f"case{number}", Path()) for number in range(count)]
     try:
-        run_on_ray(cluster.address, work, cases, lambda _outcome: ended.append(time.perf_counter()))
+        run_on_ray(cluster.address, work, cases, lambda _outcome: ended.append(time.perf_counter()), print)
     finally:
         cluster.shutdown()
     return ended[-1] - ended[0]
