@@ -87,8 +87,9 @@ def place_point(scene: Scene, moved: Callable[[Place], None], kind: str = QUERY)
     node.CreateDefaultDisplayNodes()
     for one in (node, node.GetDisplayNode()):
         one.SetSaveWithScene(False)
+    # The observer must not hold the node: Python would take both for garbage, and the next event would crash.
     for event in (node.PointModifiedEvent, node.PointPositionDefinedEvent):
-        node.AddObserver(event, lambda *_: _tell(node, moved))
+        node.AddObserver(event, lambda caller, _event: _tell(caller, moved))
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
     selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
     selection.SetActivePlaceNodeID(node.GetID())

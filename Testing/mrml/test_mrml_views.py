@@ -1,5 +1,7 @@
 """What the slice views show: the preview, heat maps, slices, a point."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -240,6 +242,18 @@ def test_a_query_point_tells_its_place_and_goes_without_trace(scene, volume):
     views.remove_point(scene)
     assert scene.GetNumberOfNodes() == before
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform  # the next click places nothing
+    views.remove_point(scene)
+
+
+def test_a_point_that_nobody_holds_is_heard_after_garbage_was_collected(scene):
+    """An observer that holds its node would be taken for garbage with it, and the next event would crash."""
+    from AttnSegLib.mrml import views
+
+    told = []
+    views.place_point(scene, told.append)
+    gc.collect()
+    views.placed_point(scene).AddControlPointWorld([1.0, 2.0, 3.0])
+    assert told[-1] == pytest.approx((1, 2, 3))
     views.remove_point(scene)
 
 

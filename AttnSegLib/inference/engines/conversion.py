@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import shutil
 import sys
 import warnings
@@ -154,12 +155,15 @@ class _WithMarks(nn.Module):
 def _convert(network: nn.Module, channels: int) -> openvino.Model:
     example = torch.rand(1, channels, *_SIDES)
     whole = _WithMarks(network.eval())
+    level = logging.root.level  # a conversion that fails leaves another one, for all of this process
     try:
         with warnings.catch_warnings(action="ignore"), torch.no_grad():  # torch is against tracing
             traced = torch.jit.trace(whole, example, check_trace=False)
             model = openvino_module().convert_model(traced, example_input=example, input=[(-1, channels, -1, -1)])
     except Exception as error:  # what tracing and converting raise has nothing in common
         raise RuntimeError("it does not know some of the network's operations") from error
+    finally:
+        logging.root.setLevel(level)
     for output, name in zip(model.outputs, whole.names, strict=True):
         output.get_tensor().set_names({name})
     return model

@@ -1,6 +1,7 @@
 """Which engine runs a network, what is told of it, and what of its conversion is kept."""
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -57,7 +58,9 @@ def test_a_network_that_it_does_not_know_stays_with_torch():
         def forward(self, x):
             return SegmentationOutput(super().forward(torch.special.bessel_j0(x)).logits)
 
+    level = logging.root.level
     found = predictor_of(Unheard().eval(), "openvino").predict(a_scan(1, 8, 8))
+    assert logging.root.level == level  # of the whole process, which may be Slicer
     assert "does not know some of the network's operations" in found.notices[0]
     assert "OpenVINO" not in found.device
 
