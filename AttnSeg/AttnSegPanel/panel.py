@@ -92,8 +92,10 @@ class Panel:
         session.listeners.append(self.hear)
 
     def close(self) -> None:
-        """The panel goes; the session may stay."""
+        """The panel goes; the session and the scene may stay."""
         self.session.listeners.remove(self.hear)
+        for section in (self.result, self.attention):
+            section.close()
 
     @property
     def is_open(self) -> bool:

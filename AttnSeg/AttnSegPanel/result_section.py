@@ -147,6 +147,10 @@ class ResultSection:
             self.panel.attempt(lambda: self.panel.session.compare(self.panel.target(), ours, reference))
             self.panel.refresh()
 
+    def close(self) -> None:
+        """Hear nothing any more."""
+        self._listener.removeObservers()
+
     def _listen(self) -> None:
         """Notice what is corrected by hand; it is measured when the panel is shown again, not at each stroke."""
         node = self.panel.parameters.segmentation

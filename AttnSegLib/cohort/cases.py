@@ -105,7 +105,7 @@ def _is_left_out(folder: Path, files: list[str], search: Search, seen: set[tuple
         return True
     seen.add(identity)
     is_result = "report.json" in files and any(name.startswith("segmentation") for name in files)
-    return is_result or {"cohort.json", "cohort.log"} <= set(files)
+    return is_result or {"cohort.json", "cohort.csv"} <= set(files)
 
 
 def _scans_in(folder: Path, files: list[str], search: Search) -> Iterator[Path]:

@@ -102,6 +102,8 @@ class Pipeline:
         if report is None:
             return
         told = ", ".join(f"{one['name']} {one['volume_ml']:.1f} mL" for one in report["segments"])
+        if count := len(prediction.notices):
+            told += f" ({count} notice{'s' * (count > 1)}: see the table)"
         outcome.found.append(f"{model.spec.id}: {told}" if len(self._models) > 1 else told)
         outcome.details += [f"{model.spec.id}: {notice}" for notice in prediction.notices]
 

@@ -45,6 +45,8 @@ def test_every_case_has_its_results_and_its_row(cohort, scans, out, capsys):
     assert "[4/4] d: Left atrium" in printed
     assert " left)" in printed
     assert "4 done now, 0 failed." in printed
+    count = len(report["notices"])
+    assert (f"({count} notice{'s' * (count > 1)}: see the table)" in printed) == bool(count)
     assert len((out / "cohort.log").read_text().splitlines()) >= 4
 
 

@@ -54,7 +54,7 @@ def test_results_are_no_scans(tmp_path):
     (tmp_path / "earlier" / "report.json").touch()
     (tmp_path / "earlier" / "segmentation.seg.nrrd").touch()
     write_scan(tmp_path / "cohort" / "cases" / "c.nrrd")
-    for name in ("cohort.json", "cohort.log"):
+    for name in ("cohort.json", "cohort.csv"):
         (tmp_path / "cohort" / name).touch()
     write_scan(tmp_path / "out" / "b.nrrd")
     assert names(tmp_path, without=tmp_path / "out") == ["a"]

@@ -236,6 +236,10 @@ class AttentionSection:
         others = {spec.id for spec in self.panel.models if spec is not self.panel.spec}
         return self.panel.spec is not None and model in others
 
+    def close(self) -> None:
+        """Hear nothing any more."""
+        self._listener.removeObservers()
+
     def _listen(self, shown: VolumeNode) -> None:
         """Follow the heat map that is seen, and what is laid over the slices by hand."""
         if self._listener.hasObserver(shown, vtk.vtkCommand.ModifiedEvent, self._map_changed):

@@ -233,3 +233,14 @@ def test_that_attention_was_erased_is_no_notice(widget, worker):
     worker.say(messages.Notice(worker.job.number, replaced_sentence([Replacement(TITLE, "erased")])))
     widget.panel.poll()
     assert "not the model's own" not in said(widget)
+
+
+def test_a_panel_that_is_gone_hears_nothing(widget):
+    """What is left of it would be called by the views, which stay."""
+    show_map(widget)
+    heard = [widget.panel.result._listener, widget.panel.attention._listener]
+    assert heard[1].Observations
+    widget.cleanup()
+    assert not any(one.Observations for one in heard)
+    widget.setup()  # the fixture closes it once more
+    widget.timer.stop()
