@@ -25,12 +25,9 @@ def take_lock(file: IO[Any]) -> bool | None:
     if sys.platform == "win32":
         return None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return take_lock_anywhere(file)
     except OSError:
         return None
-    return True
 
 
 @contextlib.contextmanager

@@ -205,10 +205,11 @@ class SlicePredictor:
                 job.notice(self.runner.shrink(count * size * job.views))
 
     def _work(self, job: _Job, left: list[int], count: int, size: int) -> Work:
-        """size: slices in a batch, views counted."""
+        """Of slices that are left. size: slices in a batch, views counted."""
         stack, traits = job.plan.stack, self.traits
         height, width = stack.model_size
-        load = Load(len(left), height * width, job.views, traits.bytes_per_pixel, traits.gmacs_per_megapixel)
+        count_of_all, cost = len(job.plan.numbers), (traits.bytes_per_pixel, traits.gmacs_per_megapixel)
+        load = Load(count_of_all, height * width, job.views, *cost)
         shape = (stack.preprocessing.in_channels, height, width)
         return Work(load, shape, count, size, lambda: stack.slices(left[len(left) // 2 :][:1]), job.notice)
 

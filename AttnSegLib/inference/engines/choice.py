@@ -38,7 +38,7 @@ class Work:
     """What is to be done now.
 
     Args:
-        load: all that is left to do.
+        load: all slices of the prediction, whatever is done of them.
         shape: (C, H, W) of a slice.
         lanes, size: batches side by side, and slices in each, views counted.
         sample: makes a slice (1, C, H, W) as the network will see it.
