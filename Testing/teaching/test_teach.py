@@ -34,7 +34,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning warns a lot
 def _every_look_takes_a_second():
     """Runs end after as many looks at the clock as there are seconds; and an epoch has two steps."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.learning.module.Clock", lambda limit: Clock(limit, itertools.count().__next__))
+        patched.setattr(
+            "training.learning.module.clock_of",
+            lambda settings: Clock(60 * settings.minutes, itertools.count().__next__),
+        )
         patched.setattr(training.teach, "_BATCHES", 2)
         yield
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
+
+if TYPE_CHECKING:
+    from training.learning.optimisation import Optimisation
 
 _FIRST, _LAST = 1 / 25, 1 / 250_000  # of the highest learning rate, as in torch's one-cycle schedule
 _SCORINGS = 10  # in a run, at most
@@ -68,6 +72,12 @@ class Clock:
     def schedule(self, optimizer: torch.optim.Optimizer, warm_up: float) -> LambdaLR:
         """One cycle of the learning rate over the time. warm_up: the share of the time in which it rises."""
         return LambdaLR(optimizer, lambda _step: one_cycle(self.share, warm_up))
+
+
+def clock_of(settings: Optimisation) -> Clock:
+    """The clock of a run by minutes."""
+    now = time.process_time if settings.minutes_of == "processor" else time.monotonic
+    return Clock(60 * (settings.minutes or 0), now)
 
 
 def one_cycle(share: float, warm_up: float) -> float:

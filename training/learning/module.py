@@ -20,7 +20,7 @@ from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks.output import SegmentationOutput
 from AttnSegLib.results import metrics
-from training.learning.clock import Clock
+from training.learning.clock import clock_of
 from training.learning.losses import loss_function
 from training.learning.recipe import Recipe, from_dict
 from training.slices.augment import LabelledSlice
@@ -69,7 +69,7 @@ class SegmentationModule(lightning.LightningModule):
         self.recipe: Recipe = from_dict(recipe)
         self.settings = self.recipe.optimisation
         self.parts, self.steps = parts, steps
-        self.clock = None if self.settings.minutes is None else Clock(60 * self.settings.minutes)
+        self.clock = None if self.settings.minutes is None else clock_of(self.settings)
         self._watched = watched(self.recipe, parts)
         self.latest_dice: float | None = None  # of this epoch, if it was validated
         self.shown: Callable[[str, Volume, np.ndarray], None] | None = None  # gets what was found in a scored case

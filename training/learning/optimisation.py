@@ -39,6 +39,8 @@ class Optimisation:
         validate_every: epochs between validations.
         select: the checkpoint to keep: "best" by validation, or "last".
         minutes: time for the whole run. one_cycle then ends with it, however many epochs are done; see `clock`.
+        minutes_of: what the minutes are: of the "wall" clock, or of the "processor", which counts what this process
+            computes, in all its threads, so that a busy machine trains as much as a quiet one.
 
     Raises:
         InputError: for settings that do not exist, or do not fit together.
@@ -63,11 +65,13 @@ class Optimisation:
     select: str = "last"
     seed: int = 0
     minutes: float | None = None
+    minutes_of: str = "wall"
 
     def __post_init__(self) -> None:
         _one_of("optimiser", self.optimiser, _OPTIMISERS)
         _one_of("schedule", self.schedule, _SCHEDULES)
         _one_of("select", self.select, ("best", "last"))
+        _one_of("minutes_of", self.minutes_of, ("wall", "processor"))
         for name in ("epochs", "batch_size", "accumulate", "validate_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"The recipe's {name} is {getattr(self, name)}; it must be at least 1.")

@@ -1,0 +1,64 @@
+"""Trials of teaching: taught from some of the cases, scored on others, and a page of means over draws."""
+
+import itertools
+
+import pytest
+from made_up.balls import write_task
+from made_up.commands import run_here
+
+from training.learning.clock import Clock, clock_of
+from training.learning.optimisation import Optimisation
+from training.scoring.rows import read_rows, write_rows
+from training.teaching import trials
+from training.teaching.trials import TrialScore
+
+ASKED = ("--dataset", "msd", "--segment", "Ball", "--score", 2, "--minutes", 0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_trials_are_scored_on_cases_that_teach_nothing_and_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("training.learning.module.clock_of", lambda _settings: Clock(6, itertools.count().__next__))
+    monkeypatch.setattr(trials, "_BATCHES", 2)
+    root = write_task(tmp_path / "balls", 5)
+    asked = (*ASKED, "--root", root, "--out", tmp_path / "out", "--cases", 2, "--network", "anunet")
+    assert run_here(trials.main, *asked, "--draws", 1).code == 0
+    first = tmp_path / "out" / "2-cases-0.1-min-random-weights-draw-1" / "scores.csv"
+    scores, before = first.read_text(), first.stat().st_mtime_ns
+    taught = {path.name for path in first.parent.glob("collection/images/*")}
+    assert len(taught) == 2
+    assert len(scores.splitlines()) == 1 + 2
+    ended = run_here(trials.main, *asked, "--draws", 2)
+    assert ended.code == 0, ended.said
+    assert first.stat().st_mtime_ns == before
+    lines = read_rows(tmp_path / "out" / "trials.csv", TrialScore, "")
+    assert [(one.draw, one.cases, one.start, one.label) for one in lines] == [
+        (draw, 2, "random weights", "ball") for draw in (1, 2)
+    ]
+    assert all(one.steps > 0 for one in lines)
+
+
+def test_too_few_cases_for_the_trials_are_refused(tmp_path):
+    root = write_task(tmp_path / "balls", 3)
+    ended = run_here(trials.main, *ASKED, "--root", root, "--out", tmp_path / "out", "--cases", 2)
+    assert ended.code == 2
+    assert "too few to teach from 2 and score others" in ended.said
+
+
+def test_the_page_has_means_over_draws_of_means_over_labels(tmp_path):
+    rows = [
+        TrialScore(3, 5.0, "random weights", draw, 100 * draw, label, dice)
+        for draw, a, b in ((1, 0.8, 0.6), (2, 0.9, 0.9))
+        for label, dice in (("a", a), ("b", b))
+    ]
+    write_rows(tmp_path / "trials.csv", TrialScore, rows)
+    page = "\n".join(trials.page(read_rows(tmp_path / "trials.csv", TrialScore, "")))
+    assert "| 3 | 5 | random weights | 2 | 150 | 0.800 ± 0.141 | 0.850 ± 0.071 | 0.750 ± 0.212 |" in page
+
+
+def test_minutes_can_be_of_the_processor(monkeypatch):
+    monkeypatch.setattr("training.learning.clock.time.process_time", itertools.count().__next__)
+    asked = {"loss": "dice", "epochs": 1, "batch_size": 1, "learning_rate": 1e-3, "schedule": "one_cycle"}
+    clock = clock_of(Optimisation(**asked, minutes=1.0, minutes_of="processor"))
+    clock.begin()
+    assert [clock.spent, clock.spent] == [1, 2]

@@ -1,0 +1,249 @@
+"""How good is what is taught, from how many cases, in which time? python -m training.teaching.trials --dataset msd ...
+
+Some patients are kept for the score of all trials, and never taught from. Each draw orders the others by chance. A
+trial with 5 cases takes the first 5, one with 10 the first 10, and makes a collection of them, as a user would. It is
+taught by the recipe that `training.teach` makes: from five cases on, a fifth is left out for the card. Minutes are of
+the processor, by one thread, so that a busy machine changes nothing.
+
+OUT gets a folder for each trial, trials.csv with a line for each trial and label, and README.md. Run again, it goes on
+where it stopped, and does what is new.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+
+from AttnSegLib.collections.cases import NewCase, add_case, make_collection
+from AttnSegLib.collections.collection import COLLECTION, Collection, open_collection
+from AttnSegLib.errors import InputError
+from AttnSegLib.inference.device import Compute
+from AttnSegLib.models.card import Label, Source
+from AttnSegLib.models.catalog import find_model
+from training import datasets
+from training.learning.command_line import exit_code_of
+from training.learning.recipe import Recipe
+from training.learning.scored_run import ScoredRun
+from training.scoring.candidates import Model, plain_label, predictor_of
+from training.scoring.evaluation import evaluate
+from training.scoring.rows import read_rows, write_rows
+from training.scoring.scores import Score, read_scores
+from training.scoring.truth import Truth
+from training.slices.case import Case
+from training.teaching.made_recipe import begun_by, recipe_of_collection
+from training.teaching.survey import survey
+from training.train import RunOptions
+
+_TABLE, _PAGE = "trials.csv", "README.md"
+_BATCHES = 25  # in an epoch, as in `training.teach`
+_RANDOM = "random weights"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is taught from. cases: how many; minutes: of one thread; draw: number of the order of the cases, from 1;
+    start: the model whose weights are the first ones, or `_RANDOM`."""
+
+    cases: int
+    minutes: float
+    draw: int
+    start: str
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder of its run."""
+        return f"{self.cases}-cases-{self.minutes:g}-min-{self.start.replace(' ', '-')}-draw-{self.draw}"
+
+
+@dataclass(frozen=True)
+class TrialScore:
+    """A line of the table: mean Dice of a label over the patients that score. steps: of the training."""
+
+    cases: int
+    minutes: float
+    start: str
+    draw: int
+    steps: int
+    label: str
+    dice: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is the same in all trials.
+
+    Args:
+        scored: the cases that score.
+        taught: the others, from which each draw takes.
+        source: how they are read.
+        segments: of the collections.
+        network, modality: of the models.
+    """
+
+    scored: Sequence[Case]
+    taught: Sequence[Case]
+    source: Source
+    segments: Sequence[Label]
+    network: str
+    modality: str
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _work(options), "the same command")
+
+
+def _work(options: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    study = study_of(datasets.cases_of(options.dataset, options.root), options)
+    for trial in _wanted(options):
+        score_trial(trial, study, options.out)
+        write_page(options.out)
+        print((options.out / _PAGE).read_text(encoding="utf-8"))
+
+
+def study_of(cases: Sequence[Case], options: argparse.Namespace) -> Study:
+    """Deal the cases into those that score and those to teach from. Raises `InputError` if there are too few."""
+    shuffled = sorted(cases, key=lambda case: case.id)
+    random.Random(0).shuffle(shuffled)
+    if len(shuffled) < options.score + max(options.cases):
+        raise InputError(f"The {len(shuffled)} cases are too few to teach from {max(options.cases)} and score others.")
+    segments = [plain_label(value, name) for value, name in enumerate(options.segment, start=1)]
+    return Study(
+        shuffled[: options.score],
+        shuffled[options.score :],
+        Source(options.dataset),
+        segments,
+        options.network,
+        options.modality,
+    )
+
+
+def _wanted(options: argparse.Namespace) -> Iterator[Trial]:
+    """One draw after the other, so that a study that is stopped has whole draws."""
+    for draw in range(1, options.draws + 1):
+        for count in options.cases:
+            yield from (Trial(count, minutes, draw, options.start) for minutes in options.minutes)
+
+
+def score_trial(trial: Trial, study: Study, out: Path) -> None:
+    """Teach and score, unless that is done. What was begun and stopped goes on."""
+    folder = out / trial.folder
+    collection = _collection(trial, study, folder / "collection")
+    recipe = _recipe(trial, study, collection)
+    run = RunOptions(
+        accelerator="cpu",
+        workers=0,
+        resume=True,
+        start=None if trial.start == _RANDOM else trial.start,
+        max_batches=_BATCHES,
+    )
+    truth = Truth(study.scored, study.source, study.segments)
+
+    def score(checkpoint: dict[str, Any]) -> list[Score]:
+        (folder / "steps.txt").write_text(str(checkpoint["global_step"]), encoding="utf-8")
+        return evaluate([Model(trial.folder, predictor_of(checkpoint, Compute("cpu")))], truth)
+
+    ScoredRun(recipe, collection.folder, folder / "scores.csv").make(run, score)
+    (folder / "last.ckpt").unlink(missing_ok=True)
+
+
+def _collection(trial: Trial, study: Study, folder: Path) -> Collection:
+    if not (folder / COLLECTION).is_file():
+        make_collection(folder, "Trial", study.modality, study.segments)
+    drawn = list(study.taught)
+    random.Random(trial.draw).shuffle(drawn)
+    truth = Truth(drawn, study.source, study.segments)
+    for case in drawn[len(open_collection(folder).cases) : trial.cases]:
+        labelled = truth.read(case)
+        absent = tuple(one.name for one in study.segments if not np.any(labelled.label_map == one.value))
+        add_case(folder, NewCase(labelled.volume, labelled.label_map, absent=absent))
+    return open_collection(folder)
+
+
+def _recipe(trial: Trial, study: Study, collection: Collection) -> Recipe:
+    found = survey(collection)
+    if trial.start == _RANDOM:
+        recipe = recipe_of_collection(collection, found, study.network, trial.minutes, seed=trial.draw)
+    else:
+        spec = find_model(trial.start)
+        recipe = recipe_of_collection(collection, found, spec.network, trial.minutes, seed=trial.draw)
+        recipe = begun_by(recipe, spec.options, spec.preprocessing)
+    return replace(recipe, optimisation=replace(recipe.optimisation, minutes_of="processor"))
+
+
+def write_page(out: Path) -> None:
+    """Collect what is done in a table, and write the page of means over draws."""
+    lines = sorted(_lines(out), key=lambda one: (one.start != _RANDOM, one.start, one.cases, one.minutes, one.draw))
+    write_rows(out / _TABLE, TrialScore, lines)
+    (out / _PAGE).write_text("\n".join(page(read_rows(out / _TABLE, TrialScore, "training.teaching.trials"))) + "\n")
+
+
+def _lines(out: Path) -> Iterator[TrialScore]:
+    for table in sorted(out.glob("*/scores.csv")):
+        trial = _named(table.parent.name)
+        steps = int((table.parent / "steps.txt").read_text(encoding="utf-8"))
+        by_label = groupby(sorted(read_scores(table), key=lambda one: one.label), key=lambda one: one.label)
+        for label, scores in by_label:
+            dice = fmean(0.0 if np.isnan(one.dice) else one.dice for one in scores)
+            yield TrialScore(trial.cases, trial.minutes, trial.start, trial.draw, steps, label, round(dice, 4))
+
+
+def _named(folder: str) -> Trial:
+    cases, _, rest = folder.partition("-cases-")
+    minutes, _, rest = rest.partition("-min-")
+    start, _, draw = rest.rpartition("-draw-")
+    return Trial(int(cases), float(minutes), int(draw), start if start != _RANDOM.replace(" ", "-") else _RANDOM)
+
+
+def page(lines: Sequence[TrialScore]) -> Iterator[str]:
+    """The lines of a table of means over draws."""
+    labels = sorted({one.label for one in lines})
+    yield "| cases | minutes | begun with | draws | steps | Dice | " + " | ".join(labels) + " |"
+    yield "|--:|--:|:--|--:|--:|--:|" + "--:|" * len(labels)
+    for (start, cases, minutes), group in groupby(lines, key=lambda one: (one.start, one.cases, one.minutes)):
+        rows = list(group)
+        draws = sorted({one.draw for one in rows})
+        means = [fmean(one.dice for one in rows if one.draw == draw) for draw in draws]
+        each = [_spread([one.dice for one in rows if one.label == label]) for label in labels]
+        steps = f"{fmean(one.steps for one in rows):.0f}"
+        yield f"| {' | '.join([str(cases), f'{minutes:g}', start, str(len(draws)), steps, _spread(means), *each])} |"
+
+
+def _spread(values: Iterable[float]) -> str:
+    """Mean ± standard deviation over draws."""
+    several = list(values)
+    return f"{fmean(several):.3f}" + (f" ± {stdev(several):.3f}" if len(several) > 1 else "")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.teaching.trials",
+        description="Score what is taught from few cases in little time, on patients that are never taught from.",
+    )
+    parser.add_argument("--dataset", required=True, help=f"one of: {', '.join(datasets.dataset_names())}")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the data set, as downloaded")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the trials and their table")
+    parser.add_argument("--modality", default="MR", help="CT or MR (default)")
+    parser.add_argument("--segment", action="append", required=True, help="a name, in the order of the values")
+    parser.add_argument("--score", type=int, required=True, help="how many patients score, and teach nothing")
+    parser.add_argument("--cases", type=int, nargs="+", required=True)
+    parser.add_argument("--minutes", type=float, nargs="+", required=True, help="of the processor")
+    parser.add_argument("--draws", type=int, default=3, help="(default: 3)")
+    parser.add_argument("--network", default="eccamunet", help="(default: eccamunet)")
+    parser.add_argument("--from", dest="start", default=_RANDOM, metavar="MODEL", help="begin with its weights")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
