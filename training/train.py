@@ -112,8 +112,8 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     """
     last = out / "last.ckpt"
     _check_folder(last, recipe, resume=run.resume)
-    if recipe.optimisation.minutes is not None and (str(run.devices), run.nodes) != ("1", 1):
-        raise InputError("A run by minutes needs a single device, since each has a clock of its own; give --devices 1.")
+    if (str(run.devices), run.nodes) != ("1", 1):
+        _refuse_for_several(recipe)
     lightning.seed_everything(recipe.optimisation.seed, workers=True, verbose=False)
     slices = SliceModule(recipe, root, run.cache or out / "slices", run.workers)
     slices.prepare_data()
@@ -138,6 +138,17 @@ def train(recipe: Recipe, root: Path, out: Path, run: RunOptions) -> Path:
     if trainer.received_sigterm:  # as a cluster sends it; Lightning then just ends
         raise KeyboardInterrupt
     return out / f"{recipe.optimisation.select}.ckpt"
+
+
+def _refuse_for_several(recipe: Recipe) -> None:
+    """Raises `InputError` for what several devices can't do together."""
+    if recipe.optimisation.minutes is not None:
+        raise InputError("A run by minutes needs a single device, since each has a clock of its own; give --devices 1.")
+    if recipe.optimisation.attention_off:
+        raise InputError(
+            "With attention_off, some weights have no gradient in some steps, for which several devices would wait; "
+            "give --devices 1."
+        )
 
 
 def _precision(wanted: str, run: RunOptions) -> str:

@@ -37,6 +37,11 @@ def switchable_maps(network: nn.Module) -> list[str]:
     return [title for title, mark in attention_maps(network).items() if not isinstance(mark, ShownMap)]
 
 
+def switched_off(network: nn.Module) -> list[Replacement]:
+    """What makes all attention of a network neutral: its maps, and its coefficients over channels."""
+    return [Replacement(title) for title in (*switchable_maps(network), *channel_coefficients(network))]
+
+
 def gammas(network: nn.Module) -> dict[str, Tensor]:
     """The learnt weights of attention branches, by the title of the branch's mark. A negative one subtracts what the
     attention has gathered."""

@@ -8,11 +8,13 @@ from made_up.balls import RECIPE
 
 import training.learning.module
 from AttnSegLib.errors import InputError
+from AttnSegLib.networks.override import AttentionOverride, switched_off
 from training.learning.checkpoints import SafeCheckpointIO, _Kept
 from training.learning.module import SegmentationModule
 from training.learning.recipe import read_recipe
 from training.slices.augment import LabelledSlice
 from training.slices.split import Parts
+from training.train import RunOptions, train
 
 
 @pytest.fixture
@@ -146,3 +148,34 @@ def test_a_run_in_which_no_step_counts_stops(module, monkeypatch):
             module.configure_gradient_clipping(optimizer, 1.0, "norm")
     with pytest.raises(InputError, match="3 steps in a row had no finite gradient"):
         module.configure_gradient_clipping(optimizer, 1.0, "norm")
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_attention_can_be_off_in_a_share_of_the_steps(a_recipe):
+    recipe = read_recipe([str(a_recipe)])
+    always, never, sometimes = (
+        SegmentationModule(recipe.with_changes(attention_off=share).as_dict(), Parts([], [], []), steps=10)
+        for share in (0.999, 0.0, 0.5)
+    )
+    for module in (always, never, sometimes):
+        module.load_state_dict(never.state_dict())
+    losses = [[module.training_step(a_batch(), index).item() for index in range(6)] for module in (always, never)]
+    with AttentionOverride(never.network, switched_off(never.network)):
+        assert [never.training_step(a_batch(), index).item() for index in range(6)] == losses[0]
+    mixed = [sometimes.training_step(a_batch(), index).item() for index in range(6)]
+    assert all(one in losses[0] + losses[1] for one in mixed)
+    assert 0 < sum(one in losses[0] for one in mixed) < 6
+
+
+def test_attention_can_be_off_only_where_there_is_some(a_recipe):
+    a_recipe.write_text(RECIPE.replace('network = "anunet"', 'network = "unet"'))
+    recipe = read_recipe([str(a_recipe)]).with_changes(attention_off=0.2).as_dict()
+    with pytest.raises(InputError, match="needs a network with attention"):
+        SegmentationModule(recipe, Parts([], [], []), steps=10)
+
+
+@pytest.mark.parametrize("changes", [{"minutes": 1.0}, {"attention_off": 0.5}])
+def test_what_several_devices_can_not_do_together_is_refused(a_recipe, tmp_path, changes):
+    recipe = read_recipe([str(a_recipe)]).with_changes(schedule="one_cycle", select="last", **changes)
+    with pytest.raises(InputError, match="give --devices 1"):
+        train(recipe, tmp_path, tmp_path / "run", RunOptions(devices=2))

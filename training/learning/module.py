@@ -4,6 +4,7 @@ that users have, but without post-processing."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import lightning
@@ -19,6 +20,7 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks.output import SegmentationOutput
+from AttnSegLib.networks.override import AttentionOverride, switched_off
 from AttnSegLib.results import metrics
 from training.learning.clock import clock_of
 from training.learning.losses import loss_function
@@ -40,6 +42,13 @@ def lay_out(network: nn.Module) -> None:
         if isinstance(layer, nn.Conv2d) and _miscalculated(layer):
             layer.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             layer.register_forward_pre_hook(_contiguous)
+
+
+def _switch(network: nn.Module, share: float) -> AttentionOverride:
+    """What makes all attention neutral. Raises `InputError` if a share of the steps needs it, and there is none."""
+    if share and not switched_off(network):
+        raise InputError("The recipe's attention_off needs a network with attention; leave it out.")
+    return AttentionOverride(network, switched_off(network) if share else ())
 
 
 def _miscalculated(layer: nn.Conv2d) -> bool:
@@ -75,6 +84,7 @@ class SegmentationModule(lightning.LightningModule):
         self.shown: Callable[[str, Volume, np.ndarray], None] | None = None  # gets what was found in a scored case
         self.network = networks.create(self.recipe.network, **self.recipe.options)
         lay_out(self.network)
+        self._without_attention = _switch(self.network, self.settings.attention_off)
         self.skipped_steps = 0
         self._skipped_in_a_row = 0
         self.plateau: ReduceLROnPlateau | None = None
@@ -84,7 +94,9 @@ class SegmentationModule(lightning.LightningModule):
     def training_step(self, batch: LabelledSlice, index: int) -> Tensor:
         # Random numbers in a network depend only on these. So an interrupted run goes on as if nothing had happened.
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
-        output = self._output(batch.image)
+        off = self.settings.attention_off
+        with self._without_attention if off and torch.rand(()) < off else nullcontext():
+            output = self._output(batch.image)
         target = one_hot(batch.target, output.logits.shape[1])
         loss = loss_function(self.settings.loss, self.settings.alpha)(output, target)
         if output.penalty is not None:

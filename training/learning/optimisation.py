@@ -38,6 +38,7 @@ class Optimisation:
         precision: as Lightning names it, or "auto": bf16-mixed if the device is fast in bfloat16, else 32-true.
         validate_every: epochs between validations.
         select: the checkpoint to keep: "best" by validation, or "last".
+        attention_off: share of the steps in which all attention is neutral, as where it is switched off.
         minutes: time for the whole run. one_cycle then ends with it, however many epochs are done; see `clock`.
         minutes_of: what the minutes are: of the "wall" clock, or of the "processor", which counts what this process
             computes, in all its threads, so that a busy machine trains as much as a quiet one.
@@ -64,6 +65,7 @@ class Optimisation:
     validate_every: int = 10
     select: str = "last"
     seed: int = 0
+    attention_off: float = 0.0
     minutes: float | None = None
     minutes_of: str = "wall"
 
@@ -77,6 +79,8 @@ class Optimisation:
                 raise InputError(f"The recipe's {name} is {getattr(self, name)}; it must be at least 1.")
         if self.foreground is not None and not 0 < self.foreground <= 1:
             raise InputError(f"The recipe's foreground is {self.foreground}; it must be more than 0 and at most 1.")
+        if not 0 <= self.attention_off < 1:
+            raise InputError(f"The recipe's attention_off is {self.attention_off}; it must be at least 0, and below 1.")
         if self.minutes is not None and (self.minutes <= 0 or self.schedule != "one_cycle" or self.select != "last"):
             raise InputError(
                 "A run by minutes needs more than 0 of them, and schedule = 'one_cycle' and select = 'last' in the "

@@ -13,8 +13,8 @@ from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.inference.probabilities import labels_of
 from AttnSegLib.models.influence import AttentionFacts, MapInfluence
-from AttnSegLib.networks.attention import AttentionRecorder, channel_coefficients
-from AttnSegLib.networks.override import AttentionOverride, gammas, switchable_maps
+from AttnSegLib.networks.attention import AttentionRecorder
+from AttnSegLib.networks.override import AttentionOverride, gammas, switchable_maps, switched_off
 from AttnSegLib.networks.replacement import Replacement
 from AttnSegLib.results.metrics import dice
 from training.scoring.attention.remembered import RememberedBlocks
@@ -65,7 +65,7 @@ class SwitchedOff:
         self._titles = switchable_maps(predictor.network)
         self._off = {**({} if only_together else {title: [title] for title in self._titles}), TOGETHER: self._titles}
         if only_together:
-            self._off[CHANNELS_TOO] = [*self._titles, *channel_coefficients(predictor.network)]
+            self._off[CHANNELS_TOO] = [one.map for one in switched_off(predictor.network)]
         self._gammas = {title: float(gamma) for title, gamma in gammas(predictor.network).items()}
 
     def measure(self, case: str, patient: str, labelled: Labelled) -> Iterator[CaseInfluence]:
