@@ -6,8 +6,8 @@ tests compare. How far it was checked:
 - AF-Net: whole, on the publisher's page. ANU-Net: authors, volume and pages, on its first page as printed; its DOI was
   not found a second time. EC-CaM-UNet: the DOI, in the text; volume, pages and the order of the authors were not.
 - MS-Dual-Guided: volume and pages, in another paper's list of references; its DOI was not found and is left out.
-- Omega-Net: its text names the first author alone. The authors of the later version, in Neurocomputing, may be others,
-  so none is added.
+- Omega-Net: its text names the first author alone. The authors of the later version, in Neurocomputing, are eight
+  others (docs/papers.md), so none is added.
 - Baselines: with the reference lists of the five and with public bibliographies. What was not found is left out.
 """
 
