@@ -72,6 +72,7 @@ class AttnSegParameterNode:
     level: 0 is the whole network. plane: of the slices, empty for the one in the model's card. firstSlice, lastSlice:
     stored indices along the slice axis, -1 is the last there is. threshold: a share of the range of colours, which is
     0 to 1 at fullScale. absolute: self-attention, which is else relative to each slice's largest. eraseRadius: mm.
+    cohortFolder: of the cohort that is looked through; cohortCase: name/model. Both are empty for none.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -92,6 +93,10 @@ class AttnSegParameterNode:
     fullScale: bool = False
     absolute: bool = False
     eraseRadius: Annotated[float, WithinRange(1, 100)] = 10.0
+    cohortFolder: str = ""
+    cohortCase: str = ""
+    cohortScan: vtkMRMLScalarVolumeNode
+    cohortSegmentation: vtkMRMLSegmentationNode
 
 
 class AttnSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

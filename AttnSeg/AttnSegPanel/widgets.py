@@ -231,6 +231,10 @@ class Parameters(Protocol):
     fullScale: bool
     absolute: bool
     eraseRadius: float
+    cohortFolder: str
+    cohortCase: str
+    cohortScan: VolumeNode | None
+    cohortSegmentation: SegmentationNode | None
 
     def connectGui(self, ui: object, /) -> int: ...
     def disconnectGui(self, tag: int | None, /) -> None: ...

@@ -87,10 +87,12 @@ def run_on_ray(
     """
     import_ray()
     specs = tuple(replace(spec, folder=spec.folder.absolute()) for spec in work.specs)
-    away = replace(work, out=work.out.absolute(), specs=specs)
     todo = [replace(case, image=case.image.absolute()) for case in cases]
     with _cluster(address) as ray:
-        count, resources = _shares([node["Resources"] for node in ray.nodes() if node["Alive"]], work.compute.device)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        count, resources, device = _shares(nodes, work.compute.device)
+        compute = replace(work.compute, device=device)
+        away = replace(work, out=work.out.absolute(), specs=specs, compute=compute)
         kind = ray.remote(max_concurrency=_AT_ONCE, scheduling_strategy="SPREAD", **resources)(_CaseActor)
         _Crew(ray, partial(kind.remote, away), tell, min(count, len(todo))).run(todo, ended)
 
@@ -246,15 +248,17 @@ def _check_answers(address: str, about: str) -> None:
         raise InputError(f"{about} ({error}); correct the address, or start it with 'ray start --head'.") from error
 
 
-def _shares(nodes: Sequence[dict[str, float]], device: str) -> tuple[int, dict[str, int]]:
-    """How many actors, and what each needs. nodes: the resources of each. Raises `InputError` if nothing fits."""
+def _shares(nodes: Sequence[dict[str, float]], device: str) -> tuple[int, dict[str, int], str]:
+    """How many actors, what each needs, and the device that it takes: left to itself, it would take a GPU that it was
+    not given, or compute on one CPU although it was. nodes: the resources of each. Raises `InputError` if nothing fits.
+    """
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"On Ray the device is auto, cpu or cuda, not '{device}'; Ray chooses which.")
-    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+    gpus = sum(int(min(node.get("GPU", 0), node.get("CPU", 0))) for node in nodes)  # each needs a CPU, too
     if gpus and device != "cpu":
-        return gpus, {"num_gpus": 1, "num_cpus": 1}
+        return gpus, {"num_gpus": 1, "num_cpus": 1}, "cuda"
     cpus = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
     if device == "cuda" or not cpus:
         raise InputError(f"The Ray cluster has no {'GPU' if device == 'cuda' else 'CPU'}; give another --device.")
     each = min(cpus)
-    return sum(count // each for count in cpus), {"num_cpus": each}
+    return sum(count // each for count in cpus), {"num_cpus": each}, "cpu"

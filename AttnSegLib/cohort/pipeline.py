@@ -5,9 +5,11 @@ Reading and writing have a thread each; predicting is for the thread that calls,
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,6 +22,21 @@ from AttnSegLib.results.results_folder import writing
 from AttnSegLib.results.run_files import WantedFormat
 
 T = TypeVar("T")
+
+_TURN = 0.0005  # seconds
+
+
+@contextmanager
+def short_turns() -> Iterator[None]:
+    """For threads of which one predicts while another writes. Only one can be in Python, and a network comes back to it
+    after each of its steps: each time, it would wait 5 ms for a picture that is drawn, and so writing would delay
+    predicting instead of going on beside it."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @dataclass(eq=False)

@@ -14,7 +14,7 @@ from AttnSegLib.cohort.cohort_folder import PAGE, PARQUET, TABLE, CohortFolder, 
 from AttnSegLib.cohort.on_ray import ClusterWork, import_ray, run_on_ray
 from AttnSegLib.cohort.one_case import CohortCase
 from AttnSegLib.cohort.page.page import page_text
-from AttnSegLib.cohort.pipeline import CaseOutcome, Pipeline
+from AttnSegLib.cohort.pipeline import CaseOutcome, Pipeline, short_turns
 from AttnSegLib.cohort.records import records_of
 from AttnSegLib.cohort.steps import WarmModel
 from AttnSegLib.cohort.table import can_write_parquet, table_rows, table_text, write_parquet
@@ -119,7 +119,8 @@ def _work_on(
         run_on_ray(request.ray, work, cases, progress.ended, progress.tell)
         return
     models = [WarmModel.of(spec, request.settings, request.compute) for spec in specs]
-    Pipeline(CohortFolder(request.out), models, request.settings, progress.ended).run(cases)
+    with short_turns():
+        Pipeline(CohortFolder(request.out), models, request.settings, progress.ended).run(cases)
 
 
 def _specs(request: CohortRequest) -> list[ModelSpec]:

@@ -35,7 +35,7 @@ class WarmModel:
     @classmethod
     def of(cls, spec: ModelSpec, settings: CohortSettings, compute: Compute) -> WarmModel:
         """Raises `InputError` as `SlicePredictor.from_model`, and for an attention map that it does not have."""
-        predictor = SlicePredictor.from_model(spec, compute, level=settings.level)
+        predictor = SlicePredictor.from_model(spec, replace(compute, many_scans=True), level=settings.level)
         titles = chosen_maps(settings.attention, spec, predictor.attention_titles)
         if unknown := [title for title in titles if title not in predictor.attention_titles]:
             raise InputError(

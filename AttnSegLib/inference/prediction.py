@@ -49,12 +49,14 @@ class ComputeOptions:
     precision: "float32", "bfloat16", "float16", or "auto": bfloat16 on devices that are fast at it, float16 on cards
     that are fast at that only, else float32.
     engine: "torch", "openvino", or "auto": OpenVINO where it is installed and pays, see `engines.choice`.
+    many_scans: many are to come, so that it pays sooner. One scan's result never depends on those before it.
     """
 
     device: str = "auto"
     batch_size: int | None = None
     precision: str = "auto"
     engine: str = "auto"
+    many_scans: bool = False
 
 
 def chosen_maps(wanted: Sequence[str], spec: ModelSpec, available: Sequence[str]) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ class SlicePredictor:
         check_multiple(network, preprocessing)
         compute = compute or Compute()
         self.runner = Runner(network, compute, traits.bytes_per_pixel)
-        self.engines = Engines(self.runner, compute.engine, traits.origin)
+        self.engines = Engines(self.runner, compute, traits.origin)
         self.preprocessing = preprocessing
         self.traits = traits
 

@@ -115,6 +115,14 @@ def test_parts_make_one_table(scans, out, a_model_folder):
     assert_whole(out, CASES)
 
 
+def test_writing_and_predicting_take_short_turns(cohort, scans, monkeypatch):
+    before, seen = sys.getswitchinterval(), []
+    step = pipeline.predicted
+    monkeypatch.setattr(pipeline, "predicted", lambda *given: seen.append(sys.getswitchinterval()) or step(*given))
+    assert cohort(scans) == 0
+    assert sys.getswitchinterval() == before > max(seen)
+
+
 @pytest.mark.parametrize("part", ["0/3", "4/3", "3", "a/b", "-1/2"])
 def test_a_part_that_is_none_is_refused(scans, out, a_model_folder, part, capsys):
     options = ["--model", str(a_model_folder), "--out", str(out)]

@@ -130,6 +130,44 @@ def test_an_edited_case_is_not_left_unasked(ui, parameters, monkeypatch, leaves)
     assert f"Case {3 if leaves else 2} of 3" in ui.cohortLabel.text
 
 
+def test_a_saved_scene_goes_on_where_it_was(opened, ui, widget, scene, tmp_path, monkeypatch):
+    import slicer
+
+    # a scene does not tell whether a segmentation was edited before it was saved
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda _text, **_: True)
+    ui.nextInCohortButton.click()
+    told = ui.cohortLabel.text
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"), {})
+    scene.Clear(0)
+    assert ui.cohortLabel.text == ""
+    buttons = (ui.previousInCohortButton, ui.nextInCohortButton, ui.acceptCaseButton, ui.keepCorrectionButton)
+    assert not any(button.enabled for button in buttons)
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    assert ui.cohortLabel.text == told
+    assert "Case 2 of 3, 0 decided. c" in told
+    ui.correctCaseButton.click()
+    assert widget.panel.parameters.inputVolume.GetName() == "c"
+    ui.acceptCaseButton.click()
+    assert [row["decision"] for row in table_of(opened)] == ["", "", "accepted"]
+    assert names(scene, "vtkMRMLScalarVolumeNode") == ["scan", "a"]
+    assert len(names(scene, "vtkMRMLSegmentationNode")) == 1
+
+
+def test_a_scene_whose_cohort_is_gone_says_so(opened, ui, parameters, tmp_path):
+    opened.rename(tmp_path / "moved")
+    parameters.cohortFolder = str(tmp_path / "elsewhere")
+    assert "can't be read" in ui.cohortLabel.text
+    assert not ui.nextInCohortButton.enabled
+    parameters.cohortFolder = str(tmp_path / "moved")
+    assert "Case 1 of 3" in ui.cohortLabel.text
+    rows = table_of(tmp_path / "moved")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "cohort.csv").write_text(table_text([rows[0]]), encoding="utf-8")
+    parameters.cohortFolder = str(tmp_path / "other")
+    assert "not in the table any more" in ui.cohortLabel.text
+    assert not ui.acceptCaseButton.enabled
+
+
 def test_of_a_folder_with_several_series_the_segmented_one_is_shown(cohort, ui, widget, parameters, tmp_path):
     import slicer
 

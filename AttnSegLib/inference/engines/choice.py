@@ -22,6 +22,7 @@ from AttnSegLib.inference.device import place_of
 from AttnSegLib.inference.engines.conversion import Origin, converted, marks_of, openvino_module
 from AttnSegLib.inference.engines.engine import Answer, Engine, Question, torch_engine
 from AttnSegLib.inference.engines.openvino_engine import Compilation, OpenVinoEngine
+from AttnSegLib.inference.prediction import ComputeOptions
 from AttnSegLib.inference.probabilities import probabilities_of
 from AttnSegLib.inference.runner import Runner
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     import openvino
 
 ENGINES = ("auto", "torch", "openvino")
-_PAYS = 8.0  # s that torch takes by `cost.seconds`: of less, OpenVINO's start would take more than is won
+# s that torch takes for a scan by `cost.seconds`: of less, OpenVINO's start would take more than is won. Of many scans,
+# loading is paid once, and compiling (0.1 to 0.7 s) for each new size of slices.
+_PAYS, _PAYS_FOR_MANY = 8.0, 0.5
 _MOST_OFF = {torch.float32: 1e-4, torch.bfloat16: 1e-2}  # mean difference of probabilities, and of a map
 
 
@@ -58,18 +61,21 @@ class Engines:
 
     Args:
         runner: of the network.
-        wanted: one of `ENGINES`. "auto" takes OpenVINO for scans that take long, since it was faster on all processors
-            and all networks that were measured (docs/performance.md).
+        options: their engine is one of `ENGINES`. "auto" takes OpenVINO for scans that take long, since it was faster
+            on all processors and all networks that were measured (docs/performance.md); if many scans are to come, for
+            shorter ones, too.
         origin: of the network; None if nobody knows, and then "auto" takes torch.
 
     Raises:
         InputError: for another name, or if OpenVINO is wanted and can't be had.
     """
 
-    def __init__(self, runner: Runner, wanted: str, origin: Origin | None):
+    def __init__(self, runner: Runner, options: ComputeOptions, origin: Origin | None):
+        wanted = options.engine
         if wanted not in ENGINES:
             raise InputError(f"There is no engine '{wanted}'; choose auto, torch or openvino.")
         self._runner, self._wanted, self._origin = runner, wanted, origin
+        self._pays = _PAYS_FOR_MANY if options.many_scans else _PAYS
         self._last: OpenVinoEngine | None = None  # compiling takes a second
         self._failed = False
         self._name = ""
@@ -107,7 +113,7 @@ class Engines:
                 work.notice("What looks into the network's attention was computed by torch; OpenVINO can't.")
             return not question.needs_hooks
         # By the scan alone: in bfloat16 a few voxels differ, so its result must not depend on what ran before.
-        pays = cost.seconds(place_of(self._runner.device), work.load) >= _PAYS
+        pays = cost.seconds(place_of(self._runner.device), work.load) >= self._pays
         return pays and self._origin is not None and _is_here() and not question.needs_hooks
 
     def _form(self, work: Work) -> Compilation:

@@ -36,6 +36,7 @@ _BAR = 0.12  # width of a colour bar, in widths of a slice
 _TITLE = 36  # letters of a map's title that fit above a slice
 _REFERENCE_COLOR = "#35c4ff"
 _WHITE = "white"
+_PACKED = 2  # of 9: a third of the time of 6, which is the default, and a seventh more bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,7 @@ def write_overview(path: Path, overview: Overview) -> None:
     grid[-1, -1].set_xlabel("on dark to\nbright image", fontsize=6)
     figure.suptitle(overview.title, fontsize=11)
     figure.legend(handles=_legend(overview), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
-    figure.savefig(path, format="png")
+    figure.savefig(path, format="png", pil_kwargs={"compress_level": _PACKED})
 
 
 @rc_context({"text.parse_math": False})  # else text between two dollars in a card would be set as a formula

@@ -94,6 +94,15 @@ def test_auto_takes_openvino_for_what_takes_long(network, monkeypatch):
     assert "OpenVINO" not in predictor_of(network, "auto", gmacs_per_megapixel=1e7).predict(scan).device
 
 
+def test_auto_takes_openvino_sooner_if_many_scans_are_to_come(network, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    for gmacs, many, engine in ((1e5, False, "torch"), (1e5, True, "OpenVINO"), (1.0, True, "torch")):
+        compute = Compute("cpu", None, "float32", many_scans=many)
+        traits = Traits(origin=Origin(lambda: network, 1), gmacs_per_megapixel=gmacs)
+        found = SlicePredictor(network, SCALE, compute, traits).predict(a_scan(3, 8, 8))
+        assert ("OpenVINO" in found.device) == (engine == "OpenVINO")
+
+
 def test_a_network_that_is_still_learning_stays_with_torch(network):
     predictor = SlicePredictor(network, SCALE, Compute("cpu"), Traits(gmacs_per_megapixel=1e9))
     assert "OpenVINO" not in predictor.predict(a_scan(1, 8, 8)).device
