@@ -100,6 +100,15 @@ def test_a_closed_scene_leaves_nothing_behind(widget, ui, worker, scene):
     assert ui.checkLinks.isHidden()
 
 
+def test_a_closed_scene_takes_along_what_was_said_of_it(widget, ui, scene):
+    widget.panel.notice("The scan does not say what it is.")
+    segmented(widget)
+    assert "Done in" in said(widget)
+    scene.Clear(0)
+    assert not said(widget)
+    assert not ui.statusLabel.text.strip().startswith("Done")
+
+
 def test_choosing_another_segmentation_shows_what_is_in_it(widget, ui):
     segmented(widget)
     widget.panel.parameters.segmentation = None
