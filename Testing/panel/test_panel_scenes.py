@@ -32,6 +32,17 @@ def test_a_scene_that_is_loaded_is_taken_over_at_once(widget, ui, tmp_path):
     assert widget.panel.parameters.segmentation.GetName() == "scan segmentation"
 
 
+def test_of_several_volumes_in_a_scene_the_box_shows_the_chosen_one(widget, ui, tmp_path):
+    """Boxes fill at the end of an import, and then show the first volume: the choice has to come after that."""
+    import slicer
+
+    second = slicer.util.addVolumeFromArray(np.random.default_rng(1).integers(0, 900, SHAPE), name="second")
+    widget.panel.parameters.inputVolume = second
+    slicer.util.loadScene(saved(tmp_path))
+    assert widget.panel.parameters.inputVolume.GetName() == "second"
+    assert ui.inputVolumeBox.currentNode().GetName() == "second"
+
+
 def test_a_scene_in_which_nothing_was_chosen_yet(widget, ui, tmp_path):
     import slicer
 
