@@ -1,18 +1,22 @@
-"""Pictures of the panel as the pages show it, and of the views: python -m Testing.screenshots FOLDER
+"""Pictures of the panel as the pages show it, and of the views: python -m Testing.screenshots FOLDER [dark]
 
 Made without the Slicer application, by the stand-in that the tests use: the widgets are Qt's own, the views are drawn
-by Slicer's own displayable managers.
+by Slicer's own displayable managers. With "dark" the panel has the colours of Slicer's dark style, which is for looking
+at it only.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
@@ -26,6 +30,8 @@ MODEL = "eccamunet-left_atrium-mr"
 MAP_MODEL, MAP, MATTERS = "anunet-left_atrium-mr", "gate 1,2", "gate 0,1"
 MIDDLE = (66, 82, 79)  # (k, j, i) in the left atrium
 VIEW = 420  # pixels, height and width of a slice view
+VIEWS_WIDTH = 600  # of the picture of all views
+COLOURS, MARGIN = 64, 22  # of a picture of the panel: how many, and empty rows at its end
 
 
 class Studio:
@@ -43,10 +49,12 @@ class Studio:
 
     def shoot(self, name: str, *sections: str) -> None:
         """Save the panel with only these sections open."""
-        for section in ("input", "result", "attention", "check", "teach", "models", "setup"):
+        for section in ("input", "result", "attention", "check", "cohort", "teach", "models", "setup"):
             getattr(self.ui, f"{section}Section").collapsed = section not in (sections or ("input",))
         self.work(0.1)
-        gui.screenshot(self.widget, str(self.folder / f"panel-{name}.png"), WIDTH)
+        path = self.folder / f"panel-{name}.png"
+        gui.screenshot(self.widget, str(path), WIDTH)
+        shrink(path, COLOURS)
 
     def work(self, seconds: float) -> None:
         """Let the application live for a while."""
@@ -91,6 +99,7 @@ class Studio:
         self.ui.renderingBox.checked = True
         self.make_legend_anew()
         looking.save(self.folder / f"{name}.png")
+        shrink(self.folder / f"{name}.png", 256, VIEWS_WIDTH)
         looking.close()
 
     def shoot_switched(self, name: str, volume: object) -> None:
@@ -114,10 +123,12 @@ class Studio:
         self.panel.parameters.eraseRadius = 25
         self.ui.eraseButton.click()
         views.placed_point(self.slicer.mrmlScene, views.ERASE).AddControlPointWorld(place)
-        self.work(2)
+        while self.panel.session._run is not None:  # it gives way to others, so that the panel is not busy
+            self.work(0.05)
         cut = slice(120, 320)
         picture = np.concatenate([switched[cut, 80:300], looking.look("Yellow")[cut, 90:310]], axis=1)
         matplotlib.image.imsave(self.folder / f"{name}.png", picture)
+        shrink(self.folder / f"{name}.png", 256)
         looking.close()
         self.ui.hideMapsButton.click()
 
@@ -153,6 +164,19 @@ class Studio:
         self.slicer.util.confirmOkCancelDisplay = lambda *_, **__: True
         self.ui.discardButton.click()
 
+    def review(self) -> None:
+        """A cohort of two scans, which `attnseg cohort` segments, really; the first one is accepted."""
+        scans = Path(tempfile.mkdtemp())
+        for name in ("patient-01", "patient-02"):
+            shutil.copy(SAMPLE / "image.nrrd", scans / f"{name}.nrrd")
+        out = Path(tempfile.mkdtemp()) / "all_results"
+        command = [sys.executable, "-m", "AttnSegLib", "cohort", scans, "--model", MAP_MODEL, "--out", out]
+        subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+        self.slicer.app.file_answers.append(str(out))
+        self.ui.openCohortButton.click()
+        self.ui.acceptCaseButton.click()
+        self.shoot("cohort", "cohort")
+
     def load_manual(self) -> object:
         """The manual label map as a segmentation."""
         slicer = self.slicer
@@ -160,13 +184,39 @@ class Studio:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "manual segmentation")
         node.CreateDefaultDisplayNodes()
         slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, node)
+        node.GetSegmentation().GetNthSegment(0).SetName("Left atrium")
         slicer.mrmlScene.RemoveNode(labels)
         return node
 
 
-def main(folder: Path) -> None:
+def shrink(path: Path, colours: int, width: int = 0) -> None:
+    """Write a picture with so many colours, as wide if a width is given, and without what is empty below: of a panel,
+    64 colours can't be told from all of them."""
+    with Image.open(path) as file:
+        picture = file.convert("RGB")
+    if width:
+        picture = picture.resize((width, picture.height * width // picture.width), Image.Resampling.LANCZOS)
+    rows = np.asarray(picture)
+    full = np.flatnonzero((rows != rows[-1, 0]).any(axis=(1, 2)))
+    picture = picture.crop((0, 0, picture.width, min(int(full[-1]) + 1 + MARGIN, picture.height)))
+    picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def darken() -> None:
+    """The colours of Slicer's dark style."""
+    from PySide6.QtGui import QColor, QPalette
+    from PySide6.QtWidgets import QApplication
+
+    palette = QPalette(QColor("#323232"))
+    palette.setColor(QPalette.ColorRole.Base, QColor("#2d3033"))
+    QApplication.setPalette(palette)
+
+
+def main(folder: Path, *, dark: bool = False) -> None:
     """Go through a user's day."""
     studio = Studio(folder)
+    if dark:
+        darken()
     panel, ui = studio.panel, studio.ui
     volume = studio.load("Left atrium MR")
     panel.parameters.modelId = MODEL
@@ -185,8 +235,6 @@ def main(folder: Path) -> None:
     studio.wait()
     studio.shoot("result", "input", "result")
     panel.parameters.reference = studio.load_manual()
-    studio.teach(panel.parameters.reference)
-    studio.work(0.1)
     ui.compareButton.click()
     studio.wait()
     studio.shoot("compare", "result")
@@ -214,9 +262,13 @@ def main(folder: Path) -> None:
     ui.checkButton.click()
     studio.wait()
     studio.shoot("setup", "setup")
+    reference = panel.parameters.reference
+    studio.review()
+    panel.parameters.inputVolume = volume
+    studio.teach(reference)
     gui.close_module("AttnSeg")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), dark=sys.argv[2:] == ["dark"])
     os._exit(0)  # at Python's own end Qt and VTK take each other apart in an order that may crash

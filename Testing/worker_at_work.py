@@ -28,13 +28,13 @@ def nothing_is_left_in_shared_memory(monkeypatch):
     """Of what was made here: other tests, and Slicer itself, may have memory of their own."""
     made = []
 
-    def create(*arguments):
-        memory, array = make(*arguments)
+    def create(*arguments, **options):
+        memory = make(*arguments, **options)
         made.append(memory.name)
-        return memory, array
+        return memory
 
-    make = protocol.create_block
-    monkeypatch.setattr(protocol, "create_block", create)
+    make = protocol.shared_memory.SharedMemory
+    monkeypatch.setattr(protocol.shared_memory, "SharedMemory", create)
     yield
     assert not SHARED.is_dir() or [name for name in made if (SHARED / name).exists()] == []
 
@@ -58,6 +58,15 @@ def a_worker_that_says(tmp_path, monkeypatch):
     yield made
     for worker in workers:
         worker.close()
+
+
+def all_pieces(pieces):
+    """What a function gives that works in pieces."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as end:
+            return end.value
 
 
 def follow(worker, until=None, seconds=PATIENCE):

@@ -38,8 +38,8 @@ _MOST_MAPS = 17  # in a picture
 _OTHERS = 5  # beside the default ones, of a network with more
 _EPILOG = f"""
 FOLDER gets, for each model, maps.csv, deletion.csv and maps-MODEL.png; and of all models in it, whenever they were
-measured, summary.md and deletion.png. A model that was measured on these cases before is not measured again: delete its
-folder for that.
+measured, summary.md and deletion.png. A model that was measured on these cases before is not measured again, and only
+its pictures are drawn: delete its folder for that.
 
 In the slices with the organ, on the volume's grid: mean coefficients inside the organ, on its boundary ({BAND:g} mm to
 either side) and outside; spread: their standard deviation; contrast: chance that a pixel of the organ has a larger
@@ -61,7 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
             truth.check(spec)
             ids = [case.id for case in truth.cases]
             compute = Compute(options.device, None, "float32", "torch")  # the same numbers on all machines
-            once(options.out / spec.id, spec.sha256, ids, _Study(spec, compute, truth, pictures).write)
+            study, folder = _Study(spec, compute, truth, pictures), options.out / spec.id
+            once(folder, spec.sha256, ids, study.write)
+            study.draw(read_map_scores(folder / "maps.csv"))
         print(write_attention_summary(options.out, pictures), end="")
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -77,7 +79,7 @@ class _Study:
         self._predictor = SlicePredictor.from_model(spec, compute)
 
     def write(self, folder: Path) -> None:
-        """Write maps.csv and deletion.csv, and the picture."""
+        """Write maps.csv and deletion.csv."""
         scores: list[MapScore] = []
         deletions: list[Deletion] = []
         for case in tqdm(self._truth.cases, unit="case", disable=None):
@@ -92,7 +94,6 @@ class _Study:
             deletions.append(Deletion(case.id, "", "", 0.0, eraser.untouched()))
         write_map_scores(folder / "maps.csv", scores)
         write_deletions(folder / "deletion.csv", deletions)
-        self._draw(scores)
 
     def _maps(self, stack: SliceStack) -> Iterator[tuple[str, np.ndarray]]:
         """Title and coefficients (D, H, W) of all maps, some at a time: all of a large volume would fill the memory."""
@@ -108,7 +109,8 @@ class _Study:
         others = sorted(means, key=lambda title: -abs(means[title]["inside"] - means[title]["outside"]))
         return tuple(dict.fromkeys([*self._spec.attention, *others]))[: len(self._spec.attention) + _OTHERS]
 
-    def _draw(self, scores: Sequence[MapScore]) -> None:
+    def draw(self, scores: Sequence[MapScore]) -> None:
+        """Write the picture of the maps."""
         volume, label_map = self._truth.read(self._truth.cases[0])
         means = mean_over_cases(scores)
         titles = self._shown(means)

@@ -43,7 +43,7 @@ class LineEdit(Widget, Protocol):
 
 
 class SpinBox(Widget, Protocol):
-    """QSpinBox."""
+    """QSpinBox, and QDoubleSpinBox, whose numbers are no whole ones."""
 
     maximum: int
     value: int
@@ -151,6 +151,8 @@ class PanelForm(Protocol):
     switchButton: PushButton
     switchAllButton: PushButton
     eraseButton: PushButton
+    eraseBox: ComboBox
+    eraseRadiusBox: SpinBox
     hideMapsButton: PushButton
     queryButton: PushButton
     renderingBox: CheckBox

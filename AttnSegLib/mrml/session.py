@@ -26,7 +26,7 @@ from AttnSegLib.mrml.runs import (
     SliceAgainRun,
 )
 from AttnSegLib.mrml.segmentations import SlicePlace
-from AttnSegLib.mrml.switching.erasing import Disc
+from AttnSegLib.mrml.switching.erasing import Disc, PaintedSegment
 from AttnSegLib.mrml.switching.switch_run import Switch, SwitchRun
 from AttnSegLib.worker.client import Worker
 from AttnSegLib.worker.messages import JobCancelled, JobFailed, Notice, Ready, Result, SlicesDone
@@ -111,17 +111,17 @@ class Session(Preparation):
             region = self.slice_region(target, index)
         self._begin_switch(target, Switch(title, region))
 
-    def erase(self, target: Target, title: str, disc: Disc) -> None:
-        """The same with an attention map that is erased in a disc of a slice; while one is computed, the last one asked
-        for waits. Nothing happens if the disc lies outside of the volume."""
+    def erase(self, target: Target, title: str, place: Disc | PaintedSegment) -> None:
+        """The same with an attention map that is erased in a place of a slice; while one is computed, the last one
+        asked for waits. Nothing happens if a disc lies outside of the volume."""
         if self._run is not None:
-            self._next = lambda: self.erase(target, title, disc)
+            self._next = lambda: self.erase(target, title, place)
             return
         axis = self.slice_axis(target)
-        index = disc.slice_of(target.volume_node, axis)
+        index = place.slice_of(target.volume_node, axis)
         if index is not None:
             region = self.slice_region(target, index)
-            self._begin_switch(target, Switch(title, region, disc.mask(target.volume_node, region)))
+            self._begin_switch(target, Switch(title, region, place.mask(target.volume_node, region)))
 
     def _begin_switch(self, target: Target, switch: Switch) -> None:
         run = SwitchRun(target, self.volume(target.volume_node), switch)

@@ -17,12 +17,10 @@ import multiprocessing
 import sys
 import tempfile
 import time
-from typing import Any
 
 import numpy as np
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.images.orientation import slice_orientation
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.worker import protocol, silence
 from AttnSegLib.worker.child import ChildProcess, Ended
@@ -30,10 +28,7 @@ from AttnSegLib.worker.job import Job
 from AttnSegLib.worker.messages import (
     VERSION,
     Attached,
-    Block,
     CancelOrder,
-    CheckOrder,
-    CompareOrder,
     Hello,
     JobCancelled,
     JobFailed,
@@ -44,11 +39,12 @@ from AttnSegLib.worker.messages import (
     Ready,
     Request,
     Result,
-    Row,
-    SegmentOrder,
     SlicesDone,
 )
+from AttnSegLib.worker.orders import SharedVoxels, check_order, compare_order, segment_order
+from AttnSegLib.worker.pieces import InPieces
 
+_AT_ONCE = 64 * 2**20  # bytes of shared memory reserved or filled in one go; 15 to 20 ms
 _PATIENCE = 0.5  # s for a cancelled job to stop by itself
 _IN_FILES = (
     "There is not enough shared memory (Docker has 64 MB unless told otherwise: --shm-size=2g); files in '{folder}' "
@@ -72,10 +68,9 @@ class Worker:
         self._cancel_until: float | None = None
         self._silence = silence.Silence()
         self._news: list[Message] = []  # of this side, for the next poll
-        self._volume: Volume | None = None  # the one whose voxels the worker holds
-        self._block = Block("", (), "")
+        self._order: InPieces[Order] | None = None  # of the job, until it is complete
+        self._voxels = SharedVoxels()
         self._retired: list[Job] = []
-        self._loose: list[Any] = []  # memories to let go when the worker has attached them
 
     @property
     def is_busy(self) -> bool:
@@ -83,55 +78,20 @@ class Worker:
         return self._job is not None
 
     def segment(self, volume: Volume, request: Request) -> Job:
-        """Run a model. The voxels are copied once, as long as the same `Volume` comes again."""
+        """Run a model. The voxels are copied once, as long as the same `Volume` comes again; those of a large one are
+        copied in the next calls of `poll`, so whoever changes them before the worker's first message has to cancel."""
         job = self._new_job()
-        shape, voxels = volume.voxels.shape, self._share_voxels(volume)
-        attention_blocks: dict[str, Block] = {}
-        probability_blocks: dict[int, Block] = {}
-        painted_blocks: dict[str, Block] = {}
-        seen = _seen_slices(volume, request)
-        try:
-            job.label_map, label_block = job.share(shape, np.uint8)
-            for title in request.options.attention:
-                job.attention[title], attention_blocks[title] = job.share(shape, np.float16)
-            for label in request.spec.labels if request.options.probabilities else ():
-                job.probabilities[label.value], probability_blocks[label.value] = job.share(shape, np.float16)
-            for title, painted in request.options.painted.items():
-                kind = np.uint8 if painted.dtype == np.uint8 else np.float32  # masks are large enough as they are
-                array, painted_blocks[title] = job.share(painted.shape, kind)
-                array[seen] = painted[seen]  # of one slice of a large volume it is little
-        except InputError:  # there is not enough memory, so none may be kept for later
-            self._forget_voxels()
-            raise
-        order = SegmentOrder(
-            job.number,
-            request,
-            folder=str(request.spec.folder.absolute()),
-            voxels=voxels,
-            affine=_rows(volume.affine),
-            modality=volume.modality,
-            padding=volume.padding,
-            label_map=label_block,
-            attention=attention_blocks,
-            probabilities=probability_blocks,
-            painted=painted_blocks,
-        )
-        return self._start(job, order)
+        return self._start(job, segment_order(job, self._voxels, volume, request))
 
     def compare(self, reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]) -> Job:
         """Scores of `metrics.compare_masks`. reference, prediction: (D, H, W) masks; spacing: mm along i, j, k."""
         job = self._new_job()
-        blocks = []
-        for mask in (reference, prediction):
-            array, block = job.share(mask.shape, np.uint8)
-            array[...] = mask > 0
-            blocks.append(block)
-        return self._start(job, CompareOrder(job.number, blocks[0], blocks[1], spacing))
+        return self._start(job, compare_order(job, reference, prediction, spacing))
 
     def check(self) -> Job:
         """Run the self-diagnosis."""
         job = self._new_job()
-        return self._start(job, CheckOrder(job.number))
+        return self._start(job, check_order(job))
 
     def poll(self) -> list[Message]:
         """The worker's messages since the last call; never waits.
@@ -142,7 +102,7 @@ class Worker:
         retired, self._retired = self._retired, []
         for job in retired:
             job.release()
-        found, self._news = self._news, []
+        found, self._news = self._news + self._go_on(), []
         while self._process is not None:
             message = self._process.next_message()
             if message is None:
@@ -163,8 +123,8 @@ class Worker:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
+        self._forget_order()
         self._forget_job()
-        self._forget_voxels()
 
     def _listen_for_life(self, *, has_step: bool) -> list[Message]:
         """What the user is told of a process that says nothing; in the end it is given up."""
@@ -185,24 +145,44 @@ class Worker:
         self._jobs += 1
         return Job(self._jobs)
 
-    def _start(self, job: Job, order: Order) -> Job:
-        self._job, self._cancel_until = job, None
-        self._silence, self._news = silence.Silence(), []
-        if job.is_in_files or protocol.is_in_file(self._block):
-            self._news.append(Notice(job.number, _IN_FILES.format(folder=tempfile.gettempdir())))
-        if self._process is not None:
-            self._process.send(order)
+    def _start(self, job: Job, order: InPieces[Order]) -> Job:
+        self._job, self._cancel_until, self._order = job, None, order
+        self._silence = silence.Silence()
+        try:
+            self._news = self._prepare(job, order)
+        except InputError:
+            self._forget_order()
+            self._forget_job()
+            raise
         return job
 
-    def _share_voxels(self, volume: Volume) -> Block:
-        if volume is not self._volume:
-            self._forget_voxels()
-            memory, array = protocol.create_block(volume.voxels.shape, volume.voxels.dtype)
-            array[...] = volume.voxels
-            self._block = protocol.describe_block(memory, array)
-            self._volume = volume
-            self._loose.append(memory)
-        return self._block
+    def _go_on(self) -> list[Message]:
+        """With an order that is not complete yet."""
+        job, order = self._job, self._order
+        if job is None or order is None:
+            return []
+        try:
+            if self._cancel_until is None:
+                return self._prepare(job, order)
+            end: JobCancelled | JobFailed = JobCancelled(job.number)
+        except InputError as error:
+            end = JobFailed(job.number, str(error))
+        self._end(job, end)
+        return [end]
+
+    def _prepare(self, job: Job, order: InPieces[Order]) -> list[Message]:
+        """The next pieces of an order; after the last one it is sent. Raises `InputError` if memory runs out."""
+        left = _AT_ONCE
+        try:
+            while left > 0:
+                left -= next(order)
+        except StopIteration as complete:
+            self._order = None
+            if self._process is not None:
+                self._process.send(complete.value)
+            if job.is_in_files or protocol.is_in_file(self._voxels.block):
+                return [Notice(job.number, _IN_FILES.format(folder=tempfile.gettempdir()))]
+        return []
 
     def _understand(self, message: Message | Ended) -> list[Message]:
         if isinstance(message, Ended):
@@ -216,15 +196,15 @@ class Worker:
             return []  # of a job that was given up
         if isinstance(message, Attached):
             job.unname()
-            self._drop_loose()
+            self._voxels.let_go()
             return []
         if not isinstance(message, SlicesDone | Notice):
             self._end(job, message)
         return [message]
 
     def _end(self, job: Job, last: Message) -> None:
-        if isinstance(last, JobFailed):
-            self._forget_voxels()  # it may not have got as far as attaching them
+        if isinstance(last, JobFailed) or self._order is not None:
+            self._forget_order()  # it may not have got as far as attaching the voxels
         self._job, self._cancel_until = None, None
         if not isinstance(last, Result):
             self._retired.append(job)
@@ -254,26 +234,9 @@ class Worker:
             one.release()
         self._retired = []
 
-    def _forget_voxels(self) -> None:
-        self._volume = None
-        self._drop_loose()
-
-    def _drop_loose(self) -> None:
-        loose, self._loose = self._loose, []
-        for memory in loose:
-            memory.close()
-            memory.unlink()
-
-
-def _seen_slices(volume: Volume, request: Request) -> Any:
-    """The part of an array on the volume's grid that is predicted, in whole slices."""
-    region = request.options.region
-    if region is None:
-        return ...
-    axis = slice_orientation(volume.affine, request.spec.plane).axes[0]
-    return region.whole_slices(axis, volume.voxels.shape).slices
-
-
-def _rows(affine: np.ndarray) -> tuple[Row, Row, Row, Row]:
-    first, second, third, fourth = ((float(a), float(b), float(c), float(d)) for a, b, c, d in affine)
-    return first, second, third, fourth
+    def _forget_order(self) -> None:
+        """First whoever copies, then the copy."""
+        order, self._order = self._order, None
+        if order is not None:
+            order.close()
+        self._voxels.forget()

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from AttnSegLib.errors import InputError
 from AttnSegLib.worker import protocol
 from AttnSegLib.worker.messages import Block
+from AttnSegLib.worker.pieces import InPieces
 
 
 class Job:
     """One thing that the worker does. Its arrays are views of shared memory into which the worker writes: copy what
-    you need longer than until `release`.
+    you need longer than until `release`. Until the worker's first message they may be empty.
 
     Attributes:
         number: of the job, in messages.
@@ -32,16 +32,12 @@ class Job:
         self._memories: list[Any] = []
         self._named: list[Any] = []
 
-    def share(self, shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, Block]:
+    def share(self, shape: tuple[int, ...], dtype: Any) -> InPieces[tuple[np.ndarray, Block]]:
         """A new array in shared memory, and the block that tells the worker where it is.
 
-        Raises `InputError` if there is not enough shared memory; then all arrays of the job are released.
+        Raises `InputError` if there is not enough shared memory.
         """
-        try:
-            memory, array = protocol.create_block(shape, dtype)
-        except InputError:
-            self.release()
-            raise
+        memory, array = yield from protocol.create_block(shape, dtype)
         self._memories.append(memory)
         self._named.append(memory)
         block = protocol.describe_block(memory, array)

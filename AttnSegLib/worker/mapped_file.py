@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from AttnSegLib.worker.pieces import InPieces, reserve
+
 
 class MappedFile:
     """As `multiprocessing.shared_memory.SharedMemory`, in a file that only its owner may read. name: its path."""
@@ -17,14 +19,14 @@ class MappedFile:
             self.buf = mmap.mmap(file.fileno(), 0)
 
     @classmethod
-    def create(cls, size: int) -> MappedFile:
+    def create(cls, size: int) -> InPieces[MappedFile]:
         """A new one in the temporary folder, all zero. Raises `OSError` if there is no room: all of it is taken now,
         since whoever writes into what is not there is killed."""
         descriptor, name = tempfile.mkstemp(prefix="attnseg-")
         try:
-            os.posix_fallocate(descriptor, 0, size)
+            yield from reserve(descriptor, size)
             return cls(name)
-        except OSError:
+        except BaseException:  # there is no room, or nobody goes on
             Path(name).unlink()
             raise
         finally:

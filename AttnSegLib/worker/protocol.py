@@ -25,6 +25,7 @@ import numpy as np
 from AttnSegLib.errors import InputError
 from AttnSegLib.worker.mapped_file import MappedFile
 from AttnSegLib.worker.messages import Block, Message, message_from_json, message_to_json
+from AttnSegLib.worker.pieces import InPieces, reserve
 
 Memory = shared_memory.SharedMemory | MappedFile
 
@@ -55,37 +56,37 @@ def understand(line: bytes) -> Message:
     return message_from_json(content)
 
 
-def create_block(shape: tuple[int, ...], dtype: Any) -> tuple[Memory, np.ndarray]:
+def create_block(shape: tuple[int, ...], dtype: Any) -> InPieces[tuple[Memory, np.ndarray]]:
     """New shared memory with an array in it, all zero; its creator has to unlink it. On Linux a file takes its place
-    where there is too little, as in a container.
+    where there is too little, as in a container. If it is not gone on with to the end, nothing is left of it.
 
     Raises `InputError` if there is not enough of either: without asking first, whoever writes into it would be killed.
     """
     size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
     try:
-        memory = _create(size)
+        memory = yield from _create(size)
     except OSError as error:
         raise InputError(_too_little(size)) from error
     return memory, np.ndarray(shape, dtype, memory.buf)
 
 
-def _create(size: int) -> Memory:
+def _create(size: int) -> InPieces[Memory]:
     can_reserve = hasattr(os, "posix_fallocate")  # macOS and Windows have reserved shared memory already
     try:
         memory = shared_memory.SharedMemory(create=True, size=size)
         if not can_reserve:
             return memory
         try:
-            os.posix_fallocate(memory._fd, 0, size)  # type: ignore[attr-defined]
+            yield from reserve(memory._fd, size)  # type: ignore[attr-defined]
             return memory
-        except OSError:
+        except BaseException:  # there is not enough, or nobody goes on
             memory.close()
             memory.unlink()
             raise
     except OSError:
         if not can_reserve:
             raise
-        return MappedFile.create(size)
+        return (yield from MappedFile.create(size))
 
 
 def _too_little(size: int) -> str:

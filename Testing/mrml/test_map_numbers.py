@@ -1,4 +1,4 @@
-"""In the panel: absolute self-attention, and coefficients over channels."""
+"""In the panel: absolute self-attention, coefficients over channels, and what is read under the mouse."""
 
 import numpy as np
 import pytest
@@ -117,3 +117,40 @@ def test_what_a_map_says_is_kept_in_the_scene(widget_with_looks, ui, tmp_path):
     widget_with_looks.initializeParameterNode()
     assert words(ui.attentionLabel) == before
     assert ui.channelTable.rowCount == 2
+
+
+def under_the_mouse(view, volume_node, voxel):
+    """The number of the foreground that Slicer's Data Probe prints while the mouse is over a voxel (k, j, i) of a
+    volume: of the layer's volume, what its image has at the voxel under the pixel."""
+    import slicer
+
+    from AttnSegLib.mrml.volumes import world_affine
+
+    logic = slicer.app.layoutManager().sliceWidget(view).sliceLogic()
+    k, j, i = voxel
+    place = (world_affine(volume_node) @ [i, j, k, 1])[:3]
+    slice_node = logic.GetSliceNode()
+    slice_node.JumpSlice(*place)
+    to_view = np.linalg.inv(slicer.util.arrayFromVTKMatrix(slice_node.GetXYToRAS()))
+    layer = logic.GetForegroundLayer()
+    pixel = (to_view @ [*place, 1])[:3]
+    found = [round(value) for value in layer.GetXYToIJKTransform().TransformDoublePoint(pixel)]
+    return layer.GetVolumeNode().GetImageData().GetScalarComponentAsDouble(*found, 0)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_data_probe_shows_the_coefficient_whatever_the_colours(widget, ui, worker, a_node, whole):
+    show_map(widget)
+    if whole:
+        ui.wholeVolumeButton.click()
+    else:
+        pick(ui.mapBox, "gate 1,2")
+    coefficients = np.random.default_rng(0).random(SHAPE).astype(np.float16)
+    worker.job.attention["gate 1,2"][...] = coefficients
+    finish(widget)
+    index = worker.requests[-1].options.region.start[0] if not whole else 4
+    for change in (lambda: None, ui.fullScaleBox.click, lambda: setattr(ui.thresholdSlider, "value", 0.9)):
+        change()  # what is transparent has its coefficient, too
+        for view in ("Red", "Green", "Yellow"):
+            for voxel in ((index, 3, 40), (index, 20, 24), (index, 63, 0)):
+                assert under_the_mouse(view, a_node, voxel) == coefficients[voxel], (view, voxel)

@@ -73,6 +73,34 @@ def test_a_node_that_is_deleted_during_a_run(session, target, scene, which):
     assert session.poll() == []
 
 
+def test_voxels_that_change_before_all_are_copied_never_reach_the_worker(target, volume, monkeypatch):
+    """A large volume is copied in pieces after Apply: what was asked for is the volume as it was then."""
+    import slicer
+
+    from AttnSegLib.mrml.session import Session
+    from AttnSegLib.worker import client, pieces, protocol
+
+    monkeypatch.setattr(client, "_AT_ONCE", 1)
+    monkeypatch.setattr(pieces, "_PIECE", 1000)
+    sent = []
+    monkeypatch.setattr(protocol, "send", lambda _stream, order: sent.append(order))
+    session = Session()
+    try:
+        session.segment(target)
+        assert session.poll() == []
+        slicer.util.arrayFromVolume(volume)[...] = 7
+        slicer.util.arrayFromVolumeModified(volume)
+        assert stopped(session.poll()) == (
+            "The volume was changed during the run; nothing was written, please run again."
+        )
+        assert not session.is_busy
+        for _ in range(3):
+            session.poll()
+        assert [type(order) for order in sent] == [messages.CancelOrder]
+    finally:
+        session.close()
+
+
 def test_a_transform_that_is_moved_during_a_run(session, target, volume):
     import slicer
 

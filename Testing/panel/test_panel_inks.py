@@ -68,5 +68,5 @@ def test_a_change_of_style_while_the_panel_is_open_is_noticed(widget, ui, worker
 
 
 def test_no_other_colours_are_written():
-    for path in (MODULE.parent / "AttnSegPanel").glob("*.py"):
+    for path in (MODULE.parent / "AttnSegPanel").rglob("*.py"):
         assert path.name == "inks.py" or "color:#" not in path.read_text(encoding="utf-8"), path

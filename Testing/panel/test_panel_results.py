@@ -112,6 +112,7 @@ def test_what_one_wants_to_know_stands_in_the_result(widget, ui, worker, a_node)
 
     segmented(widget)
     assert "Slices to check:" in ui.checkLinks.text
+    assert not any(one.isHidden() for one in (ui.measureTable, ui.checkLinks, ui.seeAttentionButton))
     assert 'href="3"' in ui.checkLinks.text
     ui.checkLinks.linkActivated.emit("3")
     assert views.slice_in_view(a_node, 0) == 3

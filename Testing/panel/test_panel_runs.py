@@ -155,6 +155,16 @@ def test_a_notice_is_still_read_after_the_next_slices(widget, ui, worker):
     assert "Went on" not in said(widget)
 
 
+def test_progress_is_not_the_last_word(widget, ui, worker):
+    ui.sequenceButton.click()
+    worker.say(messages.SlicesDone(worker.job.number, 0, (0,), 1, 6, 8.0))
+    widget.panel.poll()
+    assert "1 of 6 slices" in said(widget)
+    worker.finish()
+    widget.panel.poll()
+    assert said(widget) == ""
+
+
 # scene and module during a run
 
 

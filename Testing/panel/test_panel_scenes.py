@@ -32,6 +32,17 @@ def test_a_scene_that_is_loaded_is_taken_over_at_once(widget, ui, tmp_path):
     assert widget.panel.parameters.segmentation.GetName() == "scan segmentation"
 
 
+def test_of_several_volumes_in_a_scene_the_box_shows_the_chosen_one(widget, ui, tmp_path):
+    """Boxes fill at the end of an import, and then show the first volume: the choice has to come after that."""
+    import slicer
+
+    second = slicer.util.addVolumeFromArray(np.ones(SHAPE, np.int16), name="second")
+    widget.panel.parameters.inputVolume = second
+    slicer.util.loadScene(saved(tmp_path))
+    assert widget.panel.parameters.inputVolume.GetName() == "second"
+    assert ui.inputVolumeBox.currentNode().GetName() == "second"
+
+
 def test_a_scene_in_which_nothing_was_chosen_yet(widget, ui, tmp_path):
     import slicer
 
@@ -98,6 +109,15 @@ def test_a_closed_scene_leaves_nothing_behind(widget, ui, worker, scene):
     assert not ui.redoButton.enabled
     assert ui.compareTable.isHidden()
     assert ui.checkLinks.isHidden()
+
+
+def test_a_closed_scene_takes_along_what_was_said_of_it(widget, ui, scene):
+    widget.panel.notice("The scan does not say what it is.")
+    segmented(widget)
+    assert "Done in" in said(widget)
+    scene.Clear(0)
+    assert not said(widget)
+    assert not ui.statusLabel.text.strip().startswith("Done")
 
 
 def test_choosing_another_segmentation_shows_what_is_in_it(widget, ui):

@@ -16,6 +16,7 @@ CLASSES = {
     "QLabel": "TextLabel",
     "QLineEdit": "LineEdit",
     "QSpinBox": "SpinBox",
+    "QDoubleSpinBox": "SpinBox",
     "QWidget": "Widget",
     "QTextBrowser": "TextBrowser",
     "QProgressBar": "ProgressBar",

@@ -130,13 +130,13 @@ def test_finished_slices_come_nearest_first_and_can_be_read_at_once(warm, large)
 
 def test_the_same_volume_is_copied_once_and_the_model_stays_loaded(warm, spec, a_volume):
     finished(warm, a_volume, Request(spec, compute=CPU))
-    block = warm._block.name
+    block = warm._voxels.block.name
     spec.weights_path.unlink()  # nobody reads them again
     _, label_map, _ = finished(warm, a_volume, Request(spec, compute=CPU))
-    assert warm._block.name == block
+    assert warm._voxels.block.name == block
     other = Volume(a_volume.voxels[::-1].copy(), a_volume.affine)
     _, reversed_map, _ = finished(warm, other, Request(spec, compute=CPU))
-    assert warm._block.name != block
+    assert warm._voxels.block.name != block
     assert reversed_map.shape == label_map.shape
 
 

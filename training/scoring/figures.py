@@ -89,11 +89,11 @@ def plain_numbers(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def save_small(figure: Figure, path: Path) -> None:
-    """Write a PNG of 256 colours. For pictures with as much noise as scans have, this is a quarter of the size."""
+def save_small(figure: Figure, path: Path, colours: int = 256) -> None:
+    """Write a PNG of so few colours. For pictures with as much noise as scans have, this is a quarter of the size."""
     with BytesIO() as picture:
         figure.savefig(picture, format="png")
-        Image.open(picture).convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE).save(path)
+        Image.open(picture).convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE).save(path)
 
 
 def _draw_boxes(axes: Axes, scores: Sequence[Score], metric: str, groups: tuple[list[str], list[str]]) -> None:

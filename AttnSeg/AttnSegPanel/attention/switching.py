@@ -11,9 +11,9 @@ from AttnSegLib.mrml import map_display, views
 from AttnSegLib.mrml.heat_maps import map_title
 from AttnSegLib.mrml.news import MapSwitchedOff, News
 from AttnSegLib.mrml.protocols import VolumeNode
-from AttnSegLib.mrml.switching.erasing import Disc
+from AttnSegLib.mrml.switching.erasing import Disc, PaintedSegment, painted_segments
 from AttnSegLib.mrml.switching.outlines import hide_outlines, remembered_influence
-from AttnSegPanel.choices import check
+from AttnSegPanel.choices import check, chosen, fill_box, select
 from AttnSegPanel.run_row import RunRow
 
 if TYPE_CHECKING:
@@ -29,12 +29,16 @@ class Switching:
         self.ui.switchButton.connect("clicked(bool)", self.switch_off)
         self.ui.switchAllButton.connect("clicked(bool)", self.switch_off_everywhere)
         self.ui.eraseButton.connect("toggled(bool)", self.toggle_erasing)
+        self.ui.eraseBox.connect("activated(int)", self.place_chosen)
 
     def refresh(self, shown: VolumeNode | None, *, ready: bool) -> None:
         """ready: whether the map that is seen is one of the chosen model."""
         idle = not self.panel.session.is_busy
         self.ui.switchButton.enabled = self.ui.switchAllButton.enabled = ready and idle
-        self.ui.eraseButton.enabled = ready
+        self._show_places()
+        is_segment = bool(chosen(self.ui.eraseBox))
+        self.ui.eraseButton.enabled = ready and (idle or not is_segment)
+        self.ui.eraseRadiusBox.enabled = not is_segment
         if shown is None:
             views.remove_point(slicer.mrmlScene, views.ERASE)
         point = views.placed_point(slicer.mrmlScene, views.ERASE)
@@ -63,8 +67,13 @@ class Switching:
         self._switch_off(whole=True)
 
     def toggle_erasing(self, placing: bool) -> None:
-        """Place a point around which attention is erased, and follow it."""
-        if placing:
+        """Place a point around which attention is erased, and follow it; or erase what is painted in the slice in
+        view."""
+        segment = next((one for one in painted_segments(slicer.mrmlScene) if one.key == chosen(self.ui.eraseBox)), None)
+        if placing and segment is not None:
+            self.panel.begin(self._row)
+            self._erase(segment)
+        elif placing:
             self._radius = None
             self.panel.begin(self._row)
             views.place_point(slicer.mrmlScene, self.erase_at, views.ERASE)
@@ -75,16 +84,32 @@ class Switching:
 
     def erase_at(self, place: views.Place) -> None:
         """Erase the map that is seen around a place, mm, RAS, and show the result."""
-        shown = map_display.shown_heat_map(slicer.mrmlScene)
-        if self.panel.is_open and shown is not None and not self.panel.session.is_busy:
+        if self.panel.is_open and not self.panel.session.is_busy:
             self._radius = self.panel.parameters.eraseRadius
-            disc, title = Disc(place, self._radius), map_title(shown)
-            self.panel.attempt(lambda: self.panel.session.erase(self.panel.target(), title, disc))
+            self._erase(Disc(place, self._radius))
+
+    def place_chosen(self, _index: int) -> None:
+        """A disc or a segment: what was erased before is taken out of the views."""
+        self.stop()
+        self.panel.refresh()
 
     def stop(self) -> None:
         """Take what was switched off or erased out of the views, and the point."""
         views.remove_point(slicer.mrmlScene, views.ERASE)
         hide_outlines(slicer.mrmlScene)
+
+    def _erase(self, place: Disc | PaintedSegment) -> None:
+        shown = map_display.shown_heat_map(slicer.mrmlScene)
+        if shown is not None:
+            title = map_title(shown)
+            self.panel.attempt(lambda: self.panel.session.erase(self.panel.target(), title, place))
+
+    def _show_places(self) -> None:
+        """A disc, or one of the segments of the scene; the choice stays as long as it is there."""
+        segments = [(one.title, one.key) for one in painted_segments(slicer.mrmlScene)]
+        before = chosen(self.ui.eraseBox)
+        fill_box(self.ui.eraseBox, [(_("a disc"), ""), *segments])
+        select(self.ui.eraseBox, before if before in dict(segments).values() else "")
 
     def _switch_off(self, *, whole: bool) -> None:
         shown = map_display.shown_heat_map(slicer.mrmlScene)

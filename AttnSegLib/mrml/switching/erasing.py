@@ -1,4 +1,4 @@
-"""Where attention is erased: a disc around a point, in the slice in which the point lies. No Qt."""
+"""Where attention is erased: a disc around a point, in its slice, or a segment, in the slice in view. No Qt."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import Region
-from AttnSegLib.mrml.protocols import VolumeNode
-from AttnSegLib.mrml.views import Place, voxel_at
+from AttnSegLib.mrml.nodes import nodes_of_class
+from AttnSegLib.mrml.protocols import Scene, SegmentationNode, VolumeNode
+from AttnSegLib.mrml.segmentations import grid_in, labels_of_segment
+from AttnSegLib.mrml.switching.outlines import is_outline
+from AttnSegLib.mrml.views import Place, slice_in_view, voxel_at
 from AttnSegLib.mrml.volumes import world_affine
 
 
@@ -41,3 +45,50 @@ class Disc:
         mask = np.zeros(shape, np.uint8)
         mask[region.slices] = distance <= max(self.radius, float(distance.min()))
         return mask
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedSegment:
+    """A segment of the scene, such as one that was painted in Segment Editor."""
+
+    node: SegmentationNode
+    segment_id: str
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return f"{self.node.GetName()}: {self.node.GetSegmentation().GetSegment(self.segment_id).GetName()}"
+
+    @property
+    def key(self) -> str:
+        """Tells it from all others of the scene."""
+        return f"{self.node.GetID()} {self.segment_id}"
+
+    def slice_of(self, volume_node: VolumeNode, axis: int) -> int:
+        """Stored index along an array axis of the slice in view."""
+        return slice_in_view(volume_node, axis)
+
+    def mask(self, volume_node: VolumeNode, region: Region) -> np.ndarray:
+        """(D, H, W) uint8, 1 where a voxel of the region, which is one slice, lies in the segment. A segment on another
+        grid is resampled.
+
+        Raises `InputError` if the segment is not there.
+        """
+        grid_in(self.node, volume_node)  # which refuses a transform that can't be followed
+        mask = np.zeros(volume_node.GetImageData().GetDimensions()[::-1], np.uint8)
+        mask[region.slices] = labels_of_segment(self.node, self.segment_id, volume_node)[region.slices] > 0
+        if not mask.any():
+            raise InputError(
+                f"'{self.title}' has nothing in the slice in view; paint there, or go to a slice in which it is."
+            )
+        return mask
+
+
+def painted_segments(scene: Scene) -> list[PaintedSegment]:
+    """All segments of the scene, but for those that show what was switched off or erased."""
+    return [
+        PaintedSegment(node, node.GetSegmentation().GetNthSegmentID(number))
+        for node in nodes_of_class(scene, "vtkMRMLSegmentationNode")
+        if not is_outline(node)
+        for number in range(node.GetSegmentation().GetNumberOfSegments())
+    ]

@@ -69,6 +69,7 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
         super().__init__(parent)
         self._scene, self._node, self._observations = None, None, []
         self._filled: list = []
+        self._is_importing = False
         self._filter = qMRMLSortFilterProxyModel(self)
         self._attributes: list[tuple[str, str, str | None]] = []
         self._combo = QtWidgets.QComboBox(self)
@@ -88,14 +89,15 @@ class qMRMLNodeComboBox(Setters, QtWidgets.QWidget):
         if scene is not None:
             events = (scene.NodeAddedEvent, scene.NodeRemovedEvent)
             self._observations = [scene.AddObserver(event, _refresher(self)) for event in events]
-            self._observations.append(scene.AddObserver(scene.EndImportEvent, _refresher(self, silently=True)))
+            for event, begins in ((scene.StartImportEvent, True), (scene.EndImportEvent, False)):
+                self._observations.append(scene.AddObserver(event, _refresher(self, is_importing=begins)))
             self.destroyed.connect(_remover(scene, self._observations))
         self._refresh()
 
     def nodes(self):
-        """The nodes that can be chosen, in the order of the scene; those of a file are known at the end of its import,
-        as in Slicer."""
-        if self._scene is not None and self._scene.IsImporting():
+        """The nodes that can be chosen, in the order of the scene; those of a file are known when the box has heard of
+        the end of its import, as in Slicer."""
+        if self._is_importing:
             return [node for node in self._filled if node.GetScene() is not None]
         every = () if self._scene is None else slicer.util.getNodesByClass("vtkMRMLNode", self._scene)
         self._filled = [node for node in every if self._offers(node)]
@@ -187,17 +189,19 @@ class qMRMLSortFilterProxyModel(QtCore.QObject):
     hiddenNodeIDs = stored("hiddenNodeIDs", "QStringList", [], changed="_changed")
 
 
-def _refresher(widget, silently=False):
+def _refresher(widget, is_importing=None):
     """An observer that does not keep the widget alive, and leaves it alone once Qt has deleted it.
 
-    silently: a box that fills at the end of an import shows a node and tells nobody, as was seen in Slicer.
+    is_importing: whether a file is read from now on; None if that stays as it is. A box that fills at the end of an
+    import shows a node and tells nobody, as was seen in Slicer.
     """
     reference = weakref.ref(widget)
 
     def refresh(*_):
         target = reference()
         if target is not None and shiboken6.isValid(target):
-            blocked = target.blockSignals(True) if silently else target.signalsBlocked()
+            target._is_importing = target._is_importing if is_importing is None else is_importing
+            blocked = target.blockSignals(True) if is_importing is False else target.signalsBlocked()
             target._refresh()
             target.blockSignals(blocked)
 

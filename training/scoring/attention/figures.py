@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from AttnSegLib.inference.preprocess import SliceStack
+from AttnSegLib.results.pictures.map_colours import MapColours
 from training.scoring.attention.deletion import SHARES, Deletion, mean_dice
 from training.scoring.figures import save_small
 
@@ -22,6 +23,7 @@ _INCHES = 1.7  # width of a slice
 _COLUMNS = 6
 _MODELS = 5  # panels of deletion curves in a row
 _MAP = "inferno"  # can be read with any kind of colour blindness, and in print
+_FEW = 64  # colours of a picture: grey ones, those of maps, and a line
 _OUTLINE = "#35c4ff"
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -49,14 +51,15 @@ class MapsPicture:
 def draw_map_contrasts(path: Path, picture: MapsPicture) -> None:
     """Write a PNG with the slice in which the organ is largest, and each attention map of it with its contrast.
 
-    The organ has a blue outline. Colours go from 0 to 1."""
+    The organ has a blue outline. Colours go from each map's own 2nd to its 98th percentile in the slice, which stand
+    above it."""
     stack = picture.stack
     number = int(stack.view(picture.organ).sum(axis=(1, 2)).argmax())
     height, width = (n * stack.volume.spacing[2 - a] for n, a in zip(stack.native_size, stack.axes[1:], strict=True))
     columns = min(_COLUMNS, 1 + len(picture.maps))
     rows = -(-(1 + len(picture.maps)) // columns)
     size = (_INCHES * columns + 0.8, (_INCHES * height / width + 0.45) * rows + 0.35)
-    figure = Figure(figsize=size, layout="constrained", dpi=90)
+    figure = Figure(figsize=size, layout="constrained", dpi=72)
     grid = figure.subplots(rows, columns, squeeze=False)
     extent = (0.0, width, 0.0, height)
     outline = stack.view(picture.organ)[number]
@@ -64,18 +67,19 @@ def draw_map_contrasts(path: Path, picture: MapsPicture) -> None:
     grid.flat[0].set_title("image", fontsize=7)
     for axes, (title, values) in zip(grid.flat[1:], picture.maps.items(), strict=False):
         coefficients = stack.view(values)[number].astype(np.float32)
-        axes.imshow(coefficients, _MAP, vmin=0, vmax=1, origin="lower", extent=extent)
-        axes.set_title(f"{fill(_short(title), 24)}\ncontrast {picture.contrasts[title]:.2f}", fontsize=7)
+        colours = MapColours.of(coefficients)
+        axes.imshow(colours.shares(coefficients), _MAP, vmin=0, vmax=1, origin="lower", extent=extent)
+        said = f"{' to '.join(colours.ends)}, contrast {picture.contrasts[title]:.2f}"
+        axes.set_title(f"{fill(_short(title), 24)}\n{said}", fontsize=7)
     for axes in grid.flat[: 1 + len(picture.maps)]:
         _outline(axes, outline, (width, height))
         axes.set(xticks=[], yticks=[], xlim=(width, 0), ylim=(0, height))  # turned as in the overview
     for axes in grid.flat[1 + len(picture.maps) :]:
         axes.set_visible(False)
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), _MAP), ax=grid, fraction=0.03, pad=0.01)
-    bar.set_label("coefficient", fontsize=7)
-    bar.ax.tick_params(labelsize=7)
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), _MAP), ax=grid, fraction=0.02, pad=0.01, ticks=[0, 1])
+    bar.ax.set_yticklabels(["low", "high"], fontsize=7)
     figure.suptitle(fill(picture.title, 25 * columns, break_on_hyphens=False), fontsize=9)
-    save_small(figure, path)
+    save_small(figure, path, _FEW)
 
 
 def draw_deletions(path: Path, models: Mapping[str, tuple[Sequence[Deletion], float]]) -> None:
