@@ -1,4 +1,4 @@
-"""Teach a model from one's own segmentations: python -m training.teach FOLDER --time 30m"""
+"""Teach a model from one's own segmentations: attnseg teach FOLDER --time 30m, or python -m training.teach ..."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def minutes_of(text: str) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m training.teach",
+        prog="attnseg teach",
         description="Teach a model from your own segmentations, in a time that you choose.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -12,12 +12,13 @@ from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.unfinished import scratch_folder, whole_file
 
 _HOW = "HOW-TO-TRAIN.txt"
+_CHECKOUT = "https://github.com/AttnSeg/SlicerAttnSeg"
 
 
 def command_for(path: Path) -> str:
-    """The command to run on the other computer, in a checkout of AttnSeg. path: of the zip file."""
+    """The command to run on the other computer, where the zip file `path` lies then."""
     name = path.name if shlex.quote(path.name) == path.name else f'"{path.name}"'  # which Windows knows, too
-    return f"python -m training.teach {name} --time 2h --out ."
+    return f"attnseg teach {name} --time 2h --out ."
 
 
 def zip_collection(folder: Path, path: Path) -> str:
@@ -63,9 +64,10 @@ def unzip_collection(path: Path) -> Path:
 
 def _how(path: Path) -> str:
     return (
-        "Train a model on these cases:\n\n"
-        "  git clone https://github.com/AttnSeg/SlicerAttnSeg, and in it: pip install '.[train]'\n\n"
-        "Put this zip file there, and run, in the same folder:\n\n"
+        "Train a model on these cases, in an environment with Python 3.11 or newer:\n\n"
+        f"  git clone {_CHECKOUT}\n"
+        f"  pip install --editable './{_CHECKOUT.rpartition('/')[2]}[train]'\n\n"
+        "Then, in the folder of this zip file:\n\n"
         f"  {command_for(path)}\n\n"
         "It ends with the folder of a model. Bring that back, and import it: attnseg models import FOLDER\n"
     )

@@ -54,7 +54,10 @@ def _list(options: argparse.Namespace) -> int:
 
 def _zip(options: argparse.Namespace) -> int:
     command = zip_collection(options.folder, options.file)
-    print(f"Wrote {printable(str(options.file))}. On the other computer, in a checkout of AttnSeg:\n  {command}")
+    print(
+        f"Wrote {printable(str(options.file))}. On the other computer, after pip install --editable '.[train]' in a "
+        f"checkout of AttnSeg:\n  {command}"
+    )
     return 0
 
 

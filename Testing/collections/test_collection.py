@@ -269,7 +269,7 @@ def test_a_collection_travels_as_one_zip(folder, tmp_path):
     path = tmp_path / "away" / "abdomen.zip"
     path.parent.mkdir()
     command = zip_collection(folder, path)
-    assert command == "python -m training.teach abdomen.zip --time 2h --out ."
+    assert command == "attnseg teach abdomen.zip --time 2h --out ."
     there = unzip_collection(path)
     assert open_collection(there) == open_collection(folder)
     assert command in (there / "HOW-TO-TRAIN.txt").read_text()
@@ -282,5 +282,5 @@ def test_a_collection_travels_as_one_zip(folder, tmp_path):
 
 def test_a_name_with_a_blank_is_one_word_of_the_command(folder, tmp_path):
     command = zip_collection(folder, tmp_path / "my liver.zip")
-    assert command == 'python -m training.teach "my liver.zip" --time 2h --out .'
+    assert command == 'attnseg teach "my liver.zip" --time 2h --out .'
     assert command in (unzip_collection(tmp_path / "my liver.zip") / "HOW-TO-TRAIN.txt").read_text()
