@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from AttnSegLib.collections.begun import BegunRun, begun_with, keep_begun
 from AttnSegLib.collections.collection import Collection, open_collection
 from AttnSegLib.collections.elsewhere import unzip_collection
 from AttnSegLib.collections.models_of import latest_model
@@ -97,8 +98,10 @@ def _teach(collection: Collection, options: argparse.Namespace) -> None:
             print(line)
         print(f"The whole recipe is in '{run / RECIPE}'.", flush=True)
         diary = TeachingDiary(run, _order(recipe, run, options))
+        before = read_state(run) if (run / CHECKPOINT).is_file() else None
+        spent, limit = (before.spent, before.limit) if before is not None else (0.0, 0.0)
         with _noted(diary):
-            diary.note(PREPARING, words=words, left_out=_left_out(recipe))
+            diary.note(PREPARING, words=words, left_out=_left_out(recipe), spent=spent, limit=limit)
             _learn(collection, recipe, run, (options, diary))
 
 
@@ -180,6 +183,7 @@ def _recipe(collection: Collection, run: Path, options: argparse.Namespace) -> R
             raise InputError(
                 f"'{run}' holds a run that was interrupted; add --resume to go on with it, or give another --run."
             )
+        begun_with(run, collection)
         return read_recipe([str(path)])
     if options.time is None:
         raise InputError("Say how long to learn, such as --time 30m.")
@@ -189,6 +193,7 @@ def _recipe(collection: Collection, run: Path, options: argparse.Namespace) -> R
         for name in (METRICS, LEFT_OUT):  # of the run before
             (run / name).unlink(missing_ok=True)
         write_toml_file(path, recipe_table(recipe), f"Made by training.teach from '{collection.name}'.")
+        keep_begun(run, BegunRun(collection.cases))
     except OSError as error:
         raise InputError(f"'{run}' can't be written to ({cause_of(error)}); give another --run.") from error
     return recipe

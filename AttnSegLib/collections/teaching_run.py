@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+from AttnSegLib.collections.begun import BEGUN
 from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.locks import take_lock_anywhere
 from AttnSegLib.typed_json import Between, from_json, to_json
@@ -33,6 +34,7 @@ PREPARING, LEARNING, SCORING, PAUSED, DONE, FAILED = STAGES = (
 CHECKPOINT, METRICS, RECIPE = "last.ckpt", "metrics.csv", "recipe.toml"
 LOG, SUGGESTION, LEFT_OUT = "log.txt", "suggestion.json", "left_out.nrrd"
 _STATE, _LOCK, _PID = "state.json", ".teaching", ".pid"
+_AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows, SIGTERM does that
 _TRIES, _BETWEEN = 10, 0.1  # s: whoever looks whether a run lives holds its lock for a moment
 
 Seconds = Annotated[float, Between(0, 1e9)]
@@ -136,11 +138,15 @@ def is_alive(run: Path) -> bool:
 
 
 def pause(run: Path) -> None:
-    """Ask the process that teaches in a folder to end; it keeps its last checkpoint, and the run can be gone on with.
-    Nothing happens if there is none."""
+    """End the process that teaches in a folder; the run can be gone on with. Nothing happens if there is none.
+
+    One that learns ends after its step, and keeps its last checkpoint. One that only prepares has nothing to keep, and
+    is ended at once: it may read a large scan just now, and would hear of nothing else."""
     if is_alive(run):  # so that the number is still that of the process
         with contextlib.suppress(OSError, ValueError):
-            os.kill(int((run / _PID).read_text()), signal.SIGTERM)
+            pid, state = int((run / _PID).read_text()), read_state(run)
+            learns = state is not None and state.pid == pid and state.stage != PREPARING
+            os.kill(pid, signal.SIGTERM if learns else _AT_ONCE)
 
 
 def discard(run: Path) -> None:
@@ -148,7 +154,7 @@ def discard(run: Path) -> None:
     if is_alive(run):
         raise InputError("The collection is being taught; pause that first.")
     try:
-        for name in (CHECKPOINT, METRICS, LEFT_OUT, _STATE):
+        for name in (CHECKPOINT, METRICS, LEFT_OUT, BEGUN, _STATE):
             (run / name).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"The run in '{run}' can't be removed ({cause_of(error)}); remove it yourself.") from error

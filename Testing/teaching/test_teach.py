@@ -11,11 +11,12 @@ from made_up.commands import run_here
 from made_up.own_cases import AFFINE, a_collection
 
 import training.teach
+from AttnSegLib.collections.begun import BegunRun, keep_begun
 from AttnSegLib.collections.cases import take_out
 from AttnSegLib.collections.collection import open_collection
 from AttnSegLib.collections.elsewhere import zip_collection
 from AttnSegLib.collections.teaching_process import read_suggestion
-from AttnSegLib.collections.teaching_run import DONE, LEFT_OUT, PAUSED, read_curve, read_state
+from AttnSegLib.collections.teaching_run import CHECKPOINT, DONE, LEFT_OUT, PAUSED, read_curve, read_state
 from AttnSegLib.collections.voxel_file import write_voxels_file
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import read_label_map
@@ -198,6 +199,18 @@ def test_a_collection_that_is_empty_or_gone_is_one_sentence(balls, tmp_path):
     take_out(folder, 1)
     assert "has no case yet" in teach(folder, "--time", "1m").said
     assert "There is no collection" in teach(tmp_path / "gone", "--time", "1m").said
+
+
+def test_a_run_is_not_gone_on_with_when_its_cases_changed(balls, tmp_path):
+    folder, run = balls(2), tmp_path / "balls-training"
+    keep_begun(run, BegunRun(open_collection(folder).cases))
+    (run / CHECKPOINT).touch()
+    take_out(folder, 2)
+    ended = teach(folder, "--resume")
+    assert (ended.code, ended.printed) == (2, "")
+    assert "(case_002 was removed)" in ended.said
+    assert "give another --run" in ended.said
+    assert (run / CHECKPOINT).is_file()
 
 
 def test_a_zip_file_is_taken_as_it_is(balls, tmp_path):

@@ -12,6 +12,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from AttnSegLib.collections.begun import begun_with
 from AttnSegLib.collections.collection import Collection
 from AttnSegLib.collections.models_of import taught_from
 from AttnSegLib.collections.teaching_process import (
@@ -20,9 +21,11 @@ from AttnSegLib.collections.teaching_process import (
     last_words,
 )
 from AttnSegLib.collections.teaching_run import (
+    CHECKPOINT,
     DONE,
     FAILED,
     LEARNING,
+    PREPARING,
     RECIPE,
     SCORING,
     TeachingOrder,
@@ -64,6 +67,7 @@ class TeachSection:
         self._seen: tuple[Path | None, TeachingState | None, bool] = (None, None, False)  # at the last look
         self._start: str | None = None  # the model to begin with that the user chose, "" for none
         self._given_up: Path | None = None  # the folder of a run whose process is to end first
+        self._halted: Path | None = None  # the folder of a run that was stopped before it learnt
         self._was_alive: Path | None = None  # the folder of the run that was seen alive last
         self._starts_after: int | None = None  # while it starts: the process that was told of before, 0 for none
         self._looked = 0.0
@@ -122,7 +126,7 @@ class TeachSection:
         _run, state, running = self._seen
         self._show_starts(collection)
         ready = collection is not None and bool(collection.cases)
-        waits = not running and state is not None and state.stage != DONE
+        waits = not running and _waits(state)
         self.ui.teachButton.text = _("Go on") if waits else _("Teach")
         self.ui.teachButton.enabled = ready and not running
         self.ui.pauseButton.enabled = running
@@ -149,10 +153,17 @@ class TeachSection:
 
     def pause(self, _checked: bool = False) -> None:
         """Stop; the same button goes on later."""
-        if self.run is not None:
-            self.panel.begin(self.panel.collect.row)
-            pause(self.run)
+        run = self.run
+        if run is None:
+            return
+        self.panel.begin(self.panel.collect.row)
+        if self._learns(run):
+            pause(run)
             self.panel.say(_("It stops after the step that it is at."))
+        else:  # nothing can be lost yet
+            self._halted = run
+            self._end(run)
+            self.look()
 
     def discard(self, _checked: bool = False) -> None:
         """Give the run up, after asking."""
@@ -163,10 +174,7 @@ class TeachSection:
             return
         self.panel.begin(self.panel.collect.row)
         self._given_up = run
-        if self._own is not None and self._own[0] == run:
-            end_teaching(self._own[1])
-        else:
-            pause(run)
+        self._end(run)
         self.look()
 
     def show_curves(self, _checked: bool = False) -> None:
@@ -187,9 +195,11 @@ class TeachSection:
         collection, run = self.collection, self.run
         if collection is None or run is None:
             raise InputError(_("Choose a collection first."))
-        get_ready(self.panel)
         state = read_state(run)
-        goes_on = state is not None and state.stage != DONE
+        goes_on = _waits(state)
+        if goes_on and (run / CHECKPOINT).is_file():
+            begun_with(run, collection)  # or it has other cases now, which is said at once
+        get_ready(self.panel)
         order = state.order if goes_on and state is not None else self._order()
         self._own = (run, begin_teaching(self.panel.python, collection.folder, order, resume=goes_on))
         self._was_alive = run
@@ -211,6 +221,17 @@ class TeachSection:
     def _lives(self, run: Path) -> bool:
         own = self._own is not None and self._own[0] == run and self._own[1].poll() is None
         return own or is_alive(run)
+
+    def _learns(self, run: Path) -> bool:
+        """Whether the process of a run is past its preparations."""
+        state = read_state(run)
+        return self._starts_after is None and state is not None and state.stage != PREPARING
+
+    def _end(self, run: Path) -> None:
+        if self._own is not None and self._own[0] == run:
+            end_teaching(self._own[1])
+        else:
+            pause(run)
 
     def _order(self) -> TeachingOrder:
         start = chosen(self.ui.beginBox) or ""
@@ -251,7 +272,8 @@ class TeachSection:
         own = self._own[1].poll() if self._own is not None and self._own[0] == run else None
         given_up, state = run == self._given_up, read_state(run)
         has_begun = state is not None and state.pid != self._starts_after  # or it tells of an earlier run
-        self._own = self._was_alive = self._given_up = self._starts_after = None
+        halted = run == self._halted
+        self._own = self._was_alive = self._given_up = self._halted = self._starts_after = None
         if given_up:
             self.panel.say(_("The training was given up."))
             self.panel.attempt(lambda: discard(run))  # which may say otherwise
@@ -261,6 +283,13 @@ class TeachSection:
             if any(model.id == state.model for model in self.panel.models):
                 self.panel.parameters.modelId = state.model
             self.panel.say(_("The model '{id}' can be chosen now.").format(id=state.model))
+        elif halted:
+            button = _("Go on") if _waits(state) else _("Teach")
+            self.panel.say(
+                _("Stopped while it was preparing; nothing is lost. Press {button} when you like.").format(
+                    button=button
+                )
+            )
         elif own not in (None, 0, 130):
             self.panel.say(last_words(run) or _("The training came to an unexpected end."), is_error=True)
         else:
@@ -271,10 +300,17 @@ class TeachSection:
             self._plot[1].show(read_curve(self._plot[0]))
 
 
+def _waits(state: TeachingState | None) -> bool:
+    """Whether a run that does not live can be gone on with."""
+    return state is not None and state.stage != DONE
+
+
 def _in_words(state: TeachingState, *, running: bool) -> str:
     spent, limit = (f"{int(seconds) // 60}:{int(seconds) % 60:02}" for seconds in (state.spent, state.limit))
     if state.stage == DONE:
         return escape(_("Taught: the model is '{id}'.").format(id=state.model))
+    if not running and not state.limit:
+        return escape(_("Interrupted before it began to learn."))
     if not running:
         return escape(_("Interrupted after {spent} of {limit} minutes.").format(spent=spent, limit=limit))
     if state.stage == LEARNING:
