@@ -4,11 +4,12 @@ import time
 
 import numpy as np
 import pytest
-from panel_at_work import SHAPE
+from panel_at_work import AFFINE, SHAPE
 
-from AttnSegLib.collections.cases import make_collection
+from AttnSegLib.collections.cases import NewCase, add_case, make_collection
 from AttnSegLib.collections.collection import open_collection
 from AttnSegLib.collections.teaching_run import run_folder
+from AttnSegLib.images.volume import Volume
 from AttnSegLib.models.card import Code, Label
 
 STRUCTURE = Code("SCT", "123037004", "Anatomical Structure")
@@ -50,6 +51,12 @@ def collected(tmp_path, widget, drawn):
     widget.panel.parameters.caseSegmentation = drawn
     widget.panel.refresh()
     return folder
+
+
+def add_another(folder, number):
+    """A case with the same head and tail in another scan."""
+    scan = Volume(np.random.default_rng(number).integers(0, 900, SHAPE).astype(np.int16), AFFINE)
+    add_case(folder, NewCase(scan, masks()[0] + 2 * masks()[1].astype(np.uint8)))
 
 
 def settle(widget, seconds=20):

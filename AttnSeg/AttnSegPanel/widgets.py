@@ -33,6 +33,7 @@ class PushButton(Widget, Protocol):
 class CheckBox(Widget, Protocol):
     """QCheckBox."""
 
+    text: str
     checked: bool
 
 
@@ -187,6 +188,7 @@ class PanelForm(Protocol):
     beginBox: ComboBox
     networkBox: ComboBox
     timeBox: ComboBox
+    everyCaseBox: CheckBox
     teachButton: PushButton
     pauseButton: PushButton
     discardButton: PushButton

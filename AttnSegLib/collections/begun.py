@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from AttnSegLib.collections.collection import CollectedCase, Collection
 from AttnSegLib.errors import InputError, cause_of
-from AttnSegLib.typed_json import from_json, to_json
+from AttnSegLib.typed_json import Between, from_json, to_json
 from AttnSegLib.unfinished import whole_file
 
 BEGUN = "begun.json"
@@ -18,10 +19,13 @@ _SHOWN = 3  # changes that are named
 @dataclass(frozen=True)
 class BegunRun:
     """cases: those of the collection when the run began; each is known by its voxels, and by how often it was replaced.
-    start: what the first weights are of, as `training.teach` takes it, "" for random ones."""
+    start: what the first weights are of, as `training.teach` takes it, "" for random ones. fold_minutes: for each of
+    the models that score the cases, 0 if there are none. model: path of the model's folder, from when it is written."""
 
     cases: tuple[CollectedCase, ...]
     start: str = ""
+    fold_minutes: Annotated[float, Between(0, 1e6)] = 0.0
+    model: str = ""
 
 
 def keep_begun(run: Path, begun: BegunRun) -> None:
@@ -46,8 +50,9 @@ def begun_with(run: Path, collection: Collection) -> BegunRun:
         ) from error
     if changes := _changes(begun.cases, collection.cases):
         more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+        said = ", ".join(changes[:_SHOWN]) + more
         raise InputError(
-            f"The collection '{collection.name}' has changed since this run began ({', '.join(changes[:_SHOWN])}{more}), "
+            f"The collection '{collection.name}' has changed since this run began ({said}), "
             "and a run goes on with its own cases only; teach anew: in Slicer press Cancel, then Teach, and elsewhere "
             "give another --run."
         )

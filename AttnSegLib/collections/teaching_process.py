@@ -42,6 +42,8 @@ def begin_teaching(python: str, folder: Path, order: TeachingOrder, *, resume: b
         arguments += ["--from", order.start]
     elif not order.start:
         arguments += ["--network", order.network]
+    if order.every_case:
+        arguments.append("--score-every-case")
     if resume:
         arguments.append("--resume")
     return _started(python, folder, arguments)

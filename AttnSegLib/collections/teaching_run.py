@@ -10,6 +10,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -32,7 +33,8 @@ PREPARING, LEARNING, SCORING, PAUSED, DONE, FAILED = STAGES = (
     "failed",
 )
 CHECKPOINT, METRICS, RECIPE = "last.ckpt", "metrics.csv", "recipe.toml"
-LOG, SUGGESTION, LEFT_OUT = "log.txt", "suggestion.json", "left_out.nrrd"
+LOG, SUGGESTION, LEFT_OUT, FOLDS = "log.txt", "suggestion.json", "left_out.nrrd", "folds"
+_MOST_FOLDS = 5  # models that score every case; with fewer cases, one for each
 _STATE, _LOCK, _PID = "state.json", ".teaching", ".pid"
 _AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows, SIGTERM does that
 _TRIES, _BETWEEN = 10, 0.1  # s: whoever looks whether a run lives holds its lock for a moment
@@ -43,19 +45,21 @@ Seconds = Annotated[float, Between(0, 1e9)]
 @dataclass(frozen=True)
 class TeachingOrder:
     """What is asked for. network: its name; start: id of the model whose weights are the first ones, "" for random
-    ones; device: as in `Compute`."""
+    ones; device: as in `Compute`; every_case: whether each case is to be scored, by a model taught without it."""
 
     minutes: Annotated[float, Between(1e-3, 1e6)]
     network: str
     start: str = ""
     device: str = "auto"
+    every_case: bool = False
 
 
 @dataclass(frozen=True)
 class TeachingState:
     """How far a run is. pid: of its process; words: the recipe, in plain words; spent, limit: of the learning;
     sentence: of the end, good or bad; model: id of what it made; left_out: id of a case that does not train, of which
-    `left_out.nrrd` holds what is found."""
+    `left_out.nrrd` holds what is found; fold, folds: which of the models that score every case is taught,
+    from 1, and how many there are."""
 
     stage: str
     pid: Annotated[int, Between(0, 2**32)]
@@ -66,6 +70,8 @@ class TeachingState:
     sentence: str = ""
     model: str = ""
     left_out: str = ""
+    fold: Annotated[int, Between(0, 1000)] = 0
+    folds: Annotated[int, Between(0, 1000)] = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,14 @@ def run_folder(folder: Path) -> Path:
     """Where the collection in a folder is taught: beside it."""
     here = folder.resolve()
     return here.with_name(f"{here.name}-training")
+
+
+def number_of_folds(cases: int) -> int:
+    """How many models score so many cases: one for each case that is left out, or five from five cases on. Raises
+    `InputError` for a single case."""
+    if cases < 2:
+        raise InputError("A single case can't be scored by a model taught without it; add another case first.")
+    return min(cases, _MOST_FOLDS)
 
 
 def read_state(run: Path) -> TeachingState | None:
@@ -156,6 +170,8 @@ def discard(run: Path) -> None:
     try:
         for name in (CHECKPOINT, METRICS, LEFT_OUT, BEGUN, _STATE):
             (run / name).unlink(missing_ok=True)
+        if (run / FOLDS).exists():
+            shutil.rmtree(run / FOLDS)
     except OSError as error:
         raise InputError(f"The run in '{run}' can't be removed ({cause_of(error)}); remove it yourself.") from error
 

@@ -212,6 +212,8 @@ def test_a_run_is_begun_and_gone_on_with_as_it_was_ordered(tmp_path, monkeypatch
     (run / CHECKPOINT).touch()
     assert started(monkeypatch, begin_teaching, folder, ORDER, resume=True)[-1] == "--resume"
     assert "--from" not in started(monkeypatch, begin_teaching, folder, ORDER, resume=True)  # the checkpoint has them
+    every = started(monkeypatch, begin_teaching, folder, replace(ORDER, every_case=True), resume=True)
+    assert every[-2:] == ["--score-every-case", "--resume"]
     plain = started(monkeypatch, begin_teaching, folder, TeachingOrder(0.5, "afnet"))
     assert plain[4:] == ["0.5m", "--accelerator", "auto", "--workers", "0", "--network", "afnet"]
 
