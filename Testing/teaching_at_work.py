@@ -1,5 +1,6 @@
 """The panel with a scan, a segmentation drawn by hand, and a collection."""
 
+import contextlib
 import time
 
 import numpy as np
@@ -8,7 +9,7 @@ from panel_at_work import AFFINE, SHAPE
 
 from AttnSegLib.collections.cases import NewCase, add_case, make_collection
 from AttnSegLib.collections.collection import open_collection
-from AttnSegLib.collections.teaching_run import run_folder
+from AttnSegLib.collections.teaching_run import LEARNING, TeachingDiary, TeachingOrder, alone, run_folder
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.models.card import Code, Label
 
@@ -85,6 +86,15 @@ def rows(ui):
     """What the table of cases says."""
     table = ui.caseTable
     return [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
+
+
+@contextlib.contextmanager
+def living(run, stage=LEARNING, order=None, **changes):
+    """A run that another process is at."""
+    with alone(run):
+        diary = TeachingDiary(run, order or TeachingOrder(10, "anunet"))
+        diary.note(stage, **changes)
+        yield diary
 
 
 class Process:

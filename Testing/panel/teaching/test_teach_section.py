@@ -1,14 +1,13 @@
 """The section "Teach": the training in a process of its own, as the panel begins, follows and ends it."""
 
-import contextlib
 import json
 import os
 import shutil
 import signal
 
 import pytest
-from panel_at_work import pick, said, words
-from teaching_at_work import add_another, press
+from panel_at_work import pick, said
+from teaching_at_work import living, press
 
 from AttnSegLib.collections.begun import BegunRun, keep_begun
 from AttnSegLib.collections.collection import open_collection
@@ -16,7 +15,6 @@ from AttnSegLib.collections.teaching_run import (
     CHECKPOINT,
     DONE,
     FAILED,
-    FOLDS,
     LEARNING,
     LOG,
     METRICS,
@@ -25,22 +23,12 @@ from AttnSegLib.collections.teaching_run import (
     SCORING,
     TeachingDiary,
     TeachingOrder,
-    alone,
     read_state,
     run_folder,
 )
 from AttnSegLib.models.card_file import CARD
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.typed_json import to_json
-
-
-@contextlib.contextmanager
-def living(run, stage=LEARNING, order=None, **changes):
-    """A run that another process is at."""
-    with alone(run):
-        diary = TeachingDiary(run, order or TeachingOrder(10, "anunet"))
-        diary.note(stage, **changes)
-        yield diary
 
 
 def test_nothing_can_be_taught_from_nothing(ui, collected):
@@ -175,43 +163,6 @@ def test_a_run_of_other_cases_is_not_gone_on_with(widget, ui, ready, begun, coll
     assert begun == []
     assert "(case_001 was replaced)" in said(widget)
     assert "press Cancel, then Teach" in said(widget)
-
-
-def test_the_time_of_scoring_every_case_stands_beside_it(widget, ui, ready, begun, collected):
-    """With one case there is nobody to score it."""
-    assert ready.name == "heads-training"
-    assert not ui.everyCaseBox.enabled
-    assert ui.everyCaseBox.text == "Score on every case (from two cases on)"
-    for number in range(1, 6):
-        add_another(collected, number)
-    widget.panel.refresh()
-    assert ui.everyCaseBox.text == "Score on every case: 10 + 5 x 10 minutes, 1 hour in all"
-    assert "A fifth of the cases is left out" in ui.collectionLabel.text
-    ui.everyCaseBox.checked = True
-    assert "All cases train" in ui.collectionLabel.text
-    pick(ui.timeBox, "30 minutes")
-    assert "30 + 5 x 30 minutes, 3 hours in all" in ui.everyCaseBox.text
-    ui.teachButton.click()
-    assert begun[0][1] == TeachingOrder(30, "eccamunet", "", "auto", every_case=True)
-    assert not ui.everyCaseBox.enabled
-
-
-def test_which_model_of_the_score_is_taught_is_seen_and_the_first_can_be_used(
-    widget, ui, ready, a_model_folder, messages
-):
-    with living(ready, fold=2, folds=5, spent=90.0, limit=600.0, model="tiny"):
-        shutil.copytree(a_model_folder, user_folder() / "tiny")
-        widget.panel.teach.look()
-        assert "Score, model 2 of 5: 1:30 of 10:00 minutes. 'tiny' can be used" in words(ui.teachLabel)
-        assert any(model.id == "tiny" for model in widget.panel.models)
-    widget.panel.teach.look()
-    assert "Score, model 2 of 5: Interrupted after 1:30" in ui.teachLabel.text
-    assert ui.teachButton.text == "Go on"
-    (ready / FOLDS).mkdir()
-    ui.discardButton.click()
-    assert messages.questions == ["Give the score up? The model 'tiny' stays, without one."]
-    assert not (ready / FOLDS).exists()
-    assert read_state(ready) is None
 
 
 def test_a_run_is_given_up_after_asking(widget, ui, ready, begun, messages):
