@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from AttnSegLib.collections.begun import BegunRun, begun_with, keep_begun
+from AttnSegLib.collections.begun import BegunRun, keep_begun
 from AttnSegLib.collections.collection import Collection, open_collection
 from AttnSegLib.collections.elsewhere import unzip_collection
 from AttnSegLib.collections.models_of import latest_model
@@ -25,7 +25,6 @@ from AttnSegLib.collections.teaching_run import (
     FOLDS,
     LEARNING,
     LEFT_OUT,
-    METRICS,
     PAUSED,
     PREPARING,
     RECIPE,
@@ -45,25 +44,15 @@ from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.places import user_folder
-from AttnSegLib.unfinished import whole_file
+from AttnSegLib.unfinished import scratch_folder, whole_file
 from training.export import Form, export
 from training.learning.command_line import exit_code_of
-from training.learning.recipe import Recipe, read_recipe
-from training.slices.split import Split
-from training.teaching.first_network import first_network
-from training.teaching.folded import FoldedRun, refuse_unscorable
-from training.teaching.made_recipe import (
-    begun_by,
-    in_plain_words,
-    left_out,
-    model_id_for,
-    recipe_of_collection,
-    recipe_table,
-)
-from training.teaching.options import NETWORK, fold_minutes_of, minutes_of, teach_parser
+from training.learning.recipe import Recipe
+from training.teaching.beginning import begun_or_going_on
+from training.teaching.folded import FoldedRun
+from training.teaching.made_recipe import in_plain_words, model_id_for
+from training.teaching.options import teach_parser
 from training.teaching.suggestion import Doubted, suggest
-from training.teaching.survey import survey
-from training.teaching.toml_file import write_toml_file
 from training.train import RunOptions, train
 
 _FINISHED = "finished.ckpt"
@@ -93,6 +82,7 @@ class _Teaching:
     collection: Collection
     recipe: Recipe
     run: Path
+    models: Path
     begun: BegunRun
     diary: TeachingDiary
     options: argparse.Namespace
@@ -100,8 +90,9 @@ class _Teaching:
 
 def _teach(collection: Collection, options: argparse.Namespace) -> None:
     run = options.run or run_folder(collection.folder)
+    models = _models_folder(options)
     with alone(run):
-        recipe, begun = _begun(collection, run, options)
+        recipe, begun = begun_or_going_on(collection, run, options)
         words = tuple(in_plain_words(recipe, len(collection.cases), begun.fold_minutes))
         for line in words:
             print(line)
@@ -112,7 +103,7 @@ def _teach(collection: Collection, options: argparse.Namespace) -> None:
         with _noted(diary):
             model = Path(begun.model).name
             diary.note(PREPARING, words=words, left_out=_watched(recipe), spent=spent, limit=limit, model=model)
-            _learn(_Teaching(collection, recipe, run, begun, diary, options))
+            _learn(_Teaching(collection, recipe, run, models, begun, diary, options))
 
 
 def _learn(one: _Teaching) -> None:
@@ -144,10 +135,9 @@ def _written(one: _Teaching, checkpoint: Path) -> Path:
         return Path(one.begun.model)
     print("The time is over; the model is scored and written.", flush=True)
     one.diary.note(SCORING)
-    models = one.options.out or user_folder()
-    form = Form(may_find_nothing=True)  # the card says it
-    model_id = _free_id(one.collection, one.recipe, models)
-    folder = export(checkpoint, one.collection.folder, models, form, model_id=model_id).resolve()
+    models = one.models.resolve()
+    folder = models / _free_id(one.collection, one.recipe, models)
+    _export(one, checkpoint, folder, Form(may_find_nothing=True))  # the card says it
     if one.begun.fold_minutes:
         keep_begun(one.run, replace(one.begun, model=str(folder)))
         one.diary.note(SCORING, model=folder.name)  # it can be used, while its score is made
@@ -160,11 +150,30 @@ def _score_in_folds(one: _Teaching, checkpoint: Path, folder: Path, how: RunOpti
     def told(fold: int, folds: int, spent: float) -> None:
         one.diary.note(LEARNING, fold=fold, folds=folds, spent=spent, limit=limit)
 
-    root = one.collection.folder
-    folded = FoldedRun(one.recipe, root, one.run, one.begun.fold_minutes).score(how, told)
+    folded = FoldedRun(one.recipe, one.collection.folder, one.run, one.begun.fold_minutes).score(how, told)
     one.diary.note(SCORING)
-    form = Form(may_find_nothing=True, overwrite=True, folded=folded)
-    export(checkpoint, root, folder.parent, form, model_id=folder.name)
+    _export(one, checkpoint, folder, Form(may_find_nothing=True, overwrite=True, folded=folded))
+
+
+def _export(one: _Teaching, checkpoint: Path, folder: Path, form: Form) -> None:
+    try:
+        export(checkpoint, one.collection.folder, folder.parent, form, model_id=folder.name)
+    except OSError as error:
+        raise InputError(
+            f"The model can't be written into '{folder.parent}' ({cause_of(error)}), and nothing is lost: free some "
+            "space, then go on (--resume)."
+        ) from error
+
+
+def _models_folder(options: argparse.Namespace) -> Path:
+    """Where the model goes. Raises `InputError` if it can't, while nothing has been learnt for nothing."""
+    models: Path = options.out or user_folder()
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(models):
+            return models
+    except OSError as error:
+        raise InputError(f"'{models}' can't be written to ({cause_of(error)}); give another --out.") from error
 
 
 def _watched(recipe: Recipe) -> str:
@@ -211,48 +220,6 @@ def _told_of(folder: Path) -> Iterator[str]:
         yield f"It finds nothing, or almost nothing, of '{name}': give it more time, or more cases."
     if scores.mean_dice is None:
         yield "Look at what it finds in scans that it does not know before you trust it."
-
-
-def _begun(collection: Collection, run: Path, options: argparse.Namespace) -> tuple[Recipe, BegunRun]:
-    """Recipe and beginning of the interrupted run, or of a new one; then they are written down."""
-    path = run / RECIPE
-    if (run / CHECKPOINT).is_file():
-        if not options.resume:
-            raise InputError(
-                f"'{run}' holds a run that was interrupted; add --resume to go on with it, or give another --run."
-            )
-        begun = begun_with(run, collection)
-        return read_recipe([str(path)]), begun
-    recipe, begun = _new(collection, options)
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        for name in (METRICS, LEFT_OUT):  # of the run before
-            (run / name).unlink(missing_ok=True)
-        shutil.rmtree(run / FOLDS, ignore_errors=True)
-        write_toml_file(path, recipe_table(recipe), f"Made by training.teach from '{collection.name}'.")
-        keep_begun(run, begun)
-    except OSError as error:
-        raise InputError(f"'{run}' can't be written to ({cause_of(error)}); give another --run.") from error
-    return recipe, begun
-
-
-def _new(collection: Collection, options: argparse.Namespace) -> tuple[Recipe, BegunRun]:
-    if options.time is None:
-        raise InputError("Say how long to learn, such as --time 30m.")
-    minutes, fold_minutes = minutes_of(options.time), fold_minutes_of(options)
-    first = None if options.start is None else first_network(options.start, collection, options.network)
-    seen: frozenset[str] = frozenset() if first is None else first.seen
-    if fold_minutes:
-        refuse_unscorable(collection, seen)
-    network = (options.network or NETWORK) if first is None else first.name
-    recipe = recipe_of_collection(collection, survey(collection), network, minutes, options.seed)
-    if first is not None:
-        recipe = begun_by(recipe, first.sizes, first.preprocessing)
-    kept = () if fold_minutes else left_out(collection, options.seed, seen)
-    start = "" if options.start is None else options.start
-    if start and Path(start).exists():
-        start = str(Path(start).resolve())  # the run may go on from another folder
-    return replace(recipe, split=Split(test=kept)), BegunRun(collection.cases, start, fold_minutes)
 
 
 def _free_id(collection: Collection, recipe: Recipe, models: Path) -> str:

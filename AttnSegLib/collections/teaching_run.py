@@ -136,7 +136,8 @@ def alone(run: Path) -> Iterator[None]:
                     (run / _PID).unlink()
     except OSError as error:
         raise InputError(
-            f"'{run}' can't be used ({cause_of(error)}); keep the collection on a disk of this computer."
+            f"'{run}' can't be used ({cause_of(error)}); keep the collection, or by --run the run, on a disk of this "
+            "computer, in a folder that can be written to."
         ) from error
 
 

@@ -43,9 +43,17 @@ def test_a_collection_is_made_filled_listed_and_emptied(files, tmp_path, capsys)
     assert "anna" not in (folder / "collection.json").read_text() + listed
     assert "attnseg teach" in collect("zip", folder, tmp_path / "kidneys.zip")
     collect("remove", folder, 2)
+    assert "Left, Right; 1 case\n" in collect("list", folder)
     left, right = open_collection(folder).segments
     assert (left.type.meaning, right.type.value) == ("Tissue", "9846003")
     assert [case.id for case in open_collection(folder).cases] == ["case_001"]
+
+
+def test_scan_and_labels_in_the_wrong_order_are_told(files, tmp_path, capsys):
+    main(["collect", "new", str(tmp_path / "a"), "--name", "A", "--modality", "MR", "--segment", "B", "--segment", "C"])
+    scan, labels = files("x")
+    assert main(["collect", "add", str(tmp_path / "a"), str(labels), str(scan)]) == 2
+    assert "give the labels, not the scan" in capsys.readouterr().err
 
 
 def test_a_collection_can_have_the_segments_of_a_model(tmp_path):

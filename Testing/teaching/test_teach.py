@@ -16,7 +16,7 @@ from AttnSegLib.collections.cases import take_out
 from AttnSegLib.collections.collection import open_collection
 from AttnSegLib.collections.elsewhere import zip_collection
 from AttnSegLib.collections.teaching_process import read_suggestion
-from AttnSegLib.collections.teaching_run import CHECKPOINT, DONE, LEFT_OUT, PAUSED, read_curve, read_state
+from AttnSegLib.collections.teaching_run import CHECKPOINT, DONE, FAILED, LEFT_OUT, PAUSED, read_curve, read_state
 from AttnSegLib.collections.voxel_file import write_voxels_file
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import read_label_map
@@ -24,7 +24,8 @@ from AttnSegLib.models.card_file import CARD, load_card
 from training.learning.clock import Clock
 from training.learning.epoch_log import ClockLines
 from training.learning.recipe import read_checkpoint
-from training.teach import main, minutes_of
+from training.teach import main
+from training.teaching.options import minutes_of
 from training.teaching.suggestion import Doubted
 
 MODEL = "my-ball-anunet"
@@ -180,6 +181,7 @@ def test_the_panel_gets_the_scan_in_a_file_that_goes_and_no_name_in_the_log(ball
     [
         (("--time", "soon"), "'soon' is not a time"),
         ((), "Say how long to learn"),
+        (("--resume",), "There is no interrupted run in"),
         (("--time", "1m", "--from", "no-such-model"), "no model 'no-such-model'"),
         (("--time", "1m", "--from", "eccamunet-hippocampus-mr", "--network", "afnet"), "leave --network out"),
         (("--suggest", "nowhere", "--from", "eccamunet-hippocampus-mr"), "no folder 'nowhere'"),
@@ -192,6 +194,25 @@ def test_what_can_not_be_taught_is_one_sentence(balls, tmp_path, monkeypatch, op
     assert ended.code == 2
     [error] = [line for line in ended.said.splitlines() if line]
     assert said in error
+
+
+def test_a_model_that_can_not_be_put_there_is_known_before_it_is_taught(balls, tmp_path):
+    (tmp_path / "file").touch()
+    ended = teach(balls(1), "--time", "1m", "--out", tmp_path / "file" / "models")
+    assert (ended.code, ended.printed) == (2, "")
+    assert "models' can't be written to (Not a directory); give another --out." in ended.said
+
+
+def test_a_disk_that_is_full_when_the_model_is_written_loses_nothing(balls, tmp_path, monkeypatch):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training.teach, "train", lambda *_: None)
+    monkeypatch.setattr(training.teach, "export", full)
+    ended = teach(balls(1), "--time", "1m", "--out", tmp_path / "models")
+    assert ended.code == 2
+    assert "(No space left on device), and nothing is lost: free some space, then go on (--resume)." in ended.said
+    assert read_state(tmp_path / "balls-training").stage == FAILED
 
 
 def test_a_collection_that_is_empty_or_gone_is_one_sentence(balls, tmp_path):

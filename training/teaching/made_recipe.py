@@ -207,6 +207,8 @@ def in_plain_words(recipe: Recipe, count: int, fold_minutes: float = 0.0) -> Ite
 
 
 def _minutes(number: float) -> str:
+    if number < 1:
+        return f"{60 * number:.3g} seconds"
     return f"{number:.4g} minute{'s' * (number != 1)}"
 
 
