@@ -26,7 +26,6 @@ class Widget(Protocol):
 class PushButton(Widget, Protocol):
     """QPushButton."""
 
-    text: str
     checked: bool
 
 
@@ -189,6 +188,7 @@ class PanelForm(Protocol):
     networkBox: ComboBox
     timeBox: ComboBox
     everyCaseBox: CheckBox
+    everyCaseLabel: TextLabel
     teachButton: PushButton
     pauseButton: PushButton
     discardButton: PushButton

@@ -123,7 +123,7 @@ class TeachSection:
             box.enabled = not running and not waits
         cases = 0 if collection is None else len(collection.cases)
         self.ui.everyCaseBox.enabled = cases > 1 and not running and not waits
-        self.ui.everyCaseBox.text = every_case_in_words(cases, float(chosen(self.ui.timeBox)))
+        self.ui.everyCaseLabel.text = every_case_in_words(cases, float(chosen(self.ui.timeBox)))
         self.ui.networkBox.enabled = not running and not waits and not chosen(self.ui.beginBox)
         self.ui.curvesButton.enabled = state is not None
         self._show_state(state, running=running)

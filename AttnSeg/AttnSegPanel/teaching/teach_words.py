@@ -27,12 +27,12 @@ def can_go_on(state: TeachingState | None) -> bool:
 
 
 def every_case_in_words(cases: int, minutes: float) -> str:
-    """What the tick box says: how long it takes when every case is scored. cases: how many; minutes: for a model."""
+    """How long it takes when every case is scored. cases: how many; minutes: for a model."""
     if cases < 2:
-        return str(_("Score on every case (from two cases on)"))
+        return str(_("from two cases on"))
     folds = number_of_folds(cases)
     total = (1 + folds) * minutes
-    sentence = _("Score on every case: {minutes:g} + {folds} x {minutes:g} minutes, {total} in all")
+    sentence = _("{minutes:g} + {folds} x {minutes:g} minutes, {total} in all")
     return str(sentence.format(minutes=minutes, folds=folds, total=_time_in_words(total)))
 
 

@@ -13,16 +13,16 @@ def test_the_time_of_scoring_every_case_stands_beside_it(widget, ui, ready, begu
     """With one case there is nobody to score it."""
     assert ready.name == "heads-training"
     assert not ui.everyCaseBox.enabled
-    assert ui.everyCaseBox.text == "Score on every case (from two cases on)"
+    assert ui.everyCaseLabel.text == "from two cases on"
     for number in range(1, 6):
         add_another(collected, number)
     widget.panel.refresh()
-    assert ui.everyCaseBox.text == "Score on every case: 10 + 5 x 10 minutes, 1 hour in all"
+    assert ui.everyCaseLabel.text == "10 + 5 x 10 minutes, 1 hour in all"
     assert "A fifth of the cases is left out" in ui.collectionLabel.text
     ui.everyCaseBox.checked = True
     assert "All cases train" in ui.collectionLabel.text
     pick(ui.timeBox, "30 minutes")
-    assert "30 + 5 x 30 minutes, 3 hours in all" in ui.everyCaseBox.text
+    assert "30 + 5 x 30 minutes, 3 hours in all" in ui.everyCaseLabel.text
     ui.teachButton.click()
     assert begun[0][1] == TeachingOrder(30, "eccamunet", "", "auto", every_case=True)
     assert not ui.everyCaseBox.enabled
