@@ -160,7 +160,7 @@ class TeachSection:
         """Give the run up, after asking."""
         run, state = self.run, self._seen[1]
         question = _("Give this training up? What it has learnt is lost.")
-        if state is not None and state.fold:
+        if state is not None and state.model and state.stage != DONE:
             question = _("Give the score up? The model '{id}' stays, without one.").format(id=state.model)
         if run is None or not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Teach")):
             return
