@@ -26,13 +26,13 @@ class Widget(Protocol):
 class PushButton(Widget, Protocol):
     """QPushButton."""
 
+    text: str
     checked: bool
 
 
 class CheckBox(Widget, Protocol):
     """QCheckBox."""
 
-    text: str
     checked: bool
 
 
