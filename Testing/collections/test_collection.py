@@ -288,8 +288,7 @@ def test_a_collection_that_can_only_be_read_travels_too(folder, tmp_path, monkey
 
 
 def test_a_zip_that_can_not_be_written_or_filled_is_told_as_such(folder, tmp_path):
-    sentence = refusal(zip_collection, folder, tmp_path / "nowhere" / "a.zip")
-    assert "a.zip' can't be written (No such file or directory)" in sentence
+    assert "a.zip' can't be written (No such" in refusal(zip_collection, folder, tmp_path / "nowhere" / "a.zip")
     (folder / "labels" / "case_001_r1.nrrd").unlink()
     assert "lacks its file 'labels/case_001_r1.nrrd'" in refusal(zip_collection, folder, tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
