@@ -1,4 +1,4 @@
-"""The command line: `attnseg segment`, `cohort`, `models`, `collect`, `networks` and `check`."""
+"""The command line: `attnseg segment`, `cohort`, `models`, `collect`, `teach`, `networks` and `check`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a terminal that knows fewer letters than names have
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        if arguments[:1] == ["teach"]:  # whose options are those of `training`
+            from AttnSegLib.commands.teach import teach
+
+            return teach(arguments[1:])
         options = _parser().parse_args(arguments)
         code = int(options.run(options))
         sys.stdout.flush()
@@ -77,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
     collect = commands.add_parser("collect", help="keep labelled cases of your own, to teach a model")
     add_collect_to(collect)
+    commands.add_parser("teach", help="teach a model from your own segmentations, in a time that you choose")
 
     networks = commands.add_parser("networks", help="list the networks, their size and cost")
     networks.add_argument("--baselines", action="store_true", help="also those that the papers only compare with")

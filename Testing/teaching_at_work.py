@@ -1,14 +1,16 @@
 """The panel with a scan, a segmentation drawn by hand, and a collection."""
 
+import contextlib
 import time
 
 import numpy as np
 import pytest
-from panel_at_work import SHAPE
+from panel_at_work import AFFINE, SHAPE
 
-from AttnSegLib.collections.cases import make_collection
+from AttnSegLib.collections.cases import NewCase, add_case, make_collection
 from AttnSegLib.collections.collection import open_collection
-from AttnSegLib.collections.teaching_run import run_folder
+from AttnSegLib.collections.teaching_run import LEARNING, TeachingDiary, TeachingOrder, alone, run_folder
+from AttnSegLib.images.volume import Volume
 from AttnSegLib.models.card import Code, Label
 
 STRUCTURE = Code("SCT", "123037004", "Anatomical Structure")
@@ -52,6 +54,12 @@ def collected(tmp_path, widget, drawn):
     return folder
 
 
+def add_another(folder, number):
+    """A case with the same head and tail in another scan."""
+    scan = Volume(np.random.default_rng(number).integers(0, 900, SHAPE).astype(np.int16), AFFINE)
+    add_case(folder, NewCase(scan, masks()[0] + 2 * masks()[1].astype(np.uint8)))
+
+
 def settle(widget, seconds=20):
     """Until the thread has done what it was given."""
     end = time.monotonic() + seconds
@@ -78,6 +86,15 @@ def rows(ui):
     """What the table of cases says."""
     table = ui.caseTable
     return [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
+
+
+@contextlib.contextmanager
+def living(run, stage=LEARNING, order=None, **changes):
+    """A run that another process is at."""
+    with alone(run):
+        diary = TeachingDiary(run, order or TeachingOrder(10, "anunet"))
+        diary.note(stage, **changes)
+        yield diary
 
 
 class Process:

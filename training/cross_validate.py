@@ -8,26 +8,19 @@ on the rest. Run again, it goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import replace
-from glob import escape
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from AttnSegLib.errors import InputError
 from training.learning.command_line import add_run_options, exit_code_of
 from training.learning.recipe import Recipe, read_recipe
-from training.learning.scored_run import ScoredRun
+from training.learning.scored_run import ScoredRun, folds
 from training.scoring.candidates import Model, predictor_of
 from training.scoring.evaluation import evaluate
 from training.scoring.scores import Score, write_scores
 from training.scoring.summary import markdown, summarise
 from training.scoring.truth import Truth
-from training.slices.case import Case
 from training.slices.module import deal
-from training.slices.split import Split
 from training.train import RunOptions
 
 _EPILOG = """
@@ -60,31 +53,6 @@ def _cross_validate(options: argparse.Namespace) -> None:
     text = markdown(summarise(scores, ("dice", "precision", "recall")))
     (options.out / "summary.md").write_text(text, encoding="utf-8")
     print(text)
-
-
-def folds(recipe: Recipe, root: Path, count: int) -> Iterator[Recipe]:
-    """The recipe, once for each fold, with the fold for validation and the test as it is.
-
-    Raises `InputError` if there are more folds than patients, or if the recipe chooses by validation: the patients that
-    chose would score it.
-    """
-    if recipe.optimisation.chooses_by_validation:
-        raise InputError(
-            "The recipe chooses by the patients that would score it; add a file with select = 'last' and another "
-            "schedule than 'plateau' in [optimisation]."
-        )
-    parts = deal(recipe, root)
-    cases = [*parts.training, *parts.validation]
-    patients = sorted({case.patient for case in cases})
-    if not 2 <= count <= len(patients):
-        raise InputError(f"{len(patients)} patients can be dealt into 2 to {len(patients)} folds, not into {count}.")
-    for fold in np.array_split(patients, count):
-        held_out = [case for case in cases if case.patient in fold]
-        yield replace(recipe, split=Split(validation=_names(held_out), test=_names(parts.test)))
-
-
-def _names(cases: list[Case]) -> tuple[str, ...]:
-    return tuple(escape(case.id) for case in cases)
 
 
 def _scores(recipe: Recipe, root: Path, folder: Path, run: RunOptions, *, flips: bool) -> list[Score]:

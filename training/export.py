@@ -31,7 +31,7 @@ from training import datasets
 from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.learning.start import first_weights_of, licence_of_both
 from training.model_folder.bundle import bundle_metadata
-from training.model_folder.card_scores import NO_SCORE, CardScoring, card_scores
+from training.model_folder.card_scores import NO_SCORE, CardScoring, FoldedScores, card_scores
 from training.model_folder.onnx_file import write_onnx
 from training.model_folder.stored_weights import BITS, Bits, write_weights
 from training.scoring.candidates import network_of, predictor_of
@@ -46,12 +46,14 @@ _TRIED = 3  # training cases, if there are no test cases
 class Form:
     """How a model is written. bits: of a weight, see `write_weights`; onnx: also as an ONNX file for slices of this
     height and width in pixels, checked against torch; overwrite: replace a model of the same id; may_find_nothing: also
-    write a model that misses a label in all cases it is tried on."""
+    write a model that misses a label in all cases it is tried on; folded: what other models score, if no case was left
+    out."""
 
     bits: Bits = 16
     onnx: tuple[int, int] | None = None
     overwrite: bool = False
     may_find_nothing: bool = False
+    folded: FoldedScores | None = None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -95,7 +97,8 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     facts = _with_extent(_training_facts(content), recipe, [case for case in found if case.id in ids["training"]])
     spec = _written(_spec(recipe, folder, facts), folder)
     precise = predictor_of(content, Compute(), largest_component=spec.largest_component) if form.bits == 8 else None
-    scoring = CardScoring(_cases_to_score(found, ids, root), bool(ids["test"]), precise, form.may_find_nothing)
+    cases, are_test = _cases_to_score(found, ids, root), bool(ids["test"])
+    scoring = CardScoring(cases, are_test, precise, form.may_find_nothing, form.folded)
     spec = _written(replace(spec, scores=card_scores(spec, recipe, scoring)), folder)
     (folder / "metadata.json").write_text(
         json.dumps(bundle_metadata(spec), indent=2, allow_nan=False) + "\n", encoding="utf-8"

@@ -1,18 +1,20 @@
-"""Teach a model from one's own segmentations: python -m training.teach FOLDER --time 30m"""
+"""Teach a model from one's own segmentations: attnseg teach FOLDER --time 30m, or python -m training.teach ..."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
-import re
+import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from AttnSegLib.collections.begun import BegunRun, keep_begun
 from AttnSegLib.collections.collection import Collection, open_collection
 from AttnSegLib.collections.elsewhere import unzip_collection
 from AttnSegLib.collections.models_of import latest_model
@@ -20,9 +22,9 @@ from AttnSegLib.collections.teaching_run import (
     CHECKPOINT,
     DONE,
     FAILED,
+    FOLDS,
     LEARNING,
     LEFT_OUT,
-    METRICS,
     PAUSED,
     PREPARING,
     RECIPE,
@@ -42,40 +44,25 @@ from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.places import user_folder
-from AttnSegLib.unfinished import whole_file
+from AttnSegLib.unfinished import scratch_folder, whole_file
 from training.export import Form, export
-from training.learning.command_line import add_run_options, exit_code_of
-from training.learning.recipe import Recipe, from_dict, read_checkpoint, read_recipe
-from training.teaching.made_recipe import (
-    NETWORKS,
-    begun_by,
-    in_plain_words,
-    model_id_for,
-    recipe_of_collection,
-    recipe_table,
-)
+from training.learning.command_line import exit_code_of
+from training.learning.recipe import Recipe
+from training.teaching.beginning import begun_or_going_on
+from training.teaching.folded import FoldedRun
+from training.teaching.made_recipe import in_plain_words, model_id_for
+from training.teaching.options import teach_parser
 from training.teaching.suggestion import Doubted, suggest
-from training.teaching.survey import survey
-from training.teaching.toml_file import write_toml_file
 from training.train import RunOptions, train
 
-_EPILOG = """
-FOLDER is a collection ('attnseg collect' makes one), or a zip file of one. The recipe is made from what is in it,
-told in plain words, and written to recipe.toml in the folder of the run. Learning ends when the time is
-over; scoring the cases that were left out, and writing the model, come after that.
-
-A run that was stopped, or killed, goes on with the same command and --resume, and so does its clock.
-"""
-_NETWORK = "eccamunet"
 _FINISHED = "finished.ckpt"
 _BATCHES = 25  # between two checkpoints: what a killed run loses
-_UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 _SHOWN = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = teach_parser().parse_args(arguments)
     return exit_code_of(lambda: _work(options), "the same command with --resume")
 
 
@@ -88,50 +75,114 @@ def _work(options: argparse.Namespace) -> None:
         _teach(collection, options)
 
 
+@dataclass(frozen=True)
+class _Teaching:
+    """What is taught, where, and from what on."""
+
+    collection: Collection
+    recipe: Recipe
+    run: Path
+    models: Path
+    begun: BegunRun
+    diary: TeachingDiary
+    options: argparse.Namespace
+
+
 def _teach(collection: Collection, options: argparse.Namespace) -> None:
     run = options.run or run_folder(collection.folder)
+    models = _models_folder(options)
     with alone(run):
-        recipe = _recipe(collection, run, options)
-        words = tuple(in_plain_words(recipe, len(collection.cases)))
+        recipe, begun = begun_or_going_on(collection, run, options)
+        words = tuple(in_plain_words(recipe, len(collection.cases), begun.fold_minutes))
         for line in words:
             print(line)
         print(f"The whole recipe is in '{run / RECIPE}'.", flush=True)
-        diary = TeachingDiary(run, _order(recipe, run, options))
+        diary = TeachingDiary(run, _order(recipe, begun, options))
+        before = read_state(run) if (run / CHECKPOINT).is_file() else None
+        spent, limit = (before.spent, before.limit) if before is not None else (0.0, 0.0)
         with _noted(diary):
-            diary.note(PREPARING, words=words, left_out=_left_out(recipe))
-            _learn(collection, recipe, run, (options, diary))
+            model = Path(begun.model).name
+            diary.note(PREPARING, words=words, left_out=_watched(recipe), spent=spent, limit=limit, model=model)
+            _learn(_Teaching(collection, recipe, run, models, begun, diary, options))
 
 
-def _learn(collection: Collection, recipe: Recipe, run: Path, asked: tuple[argparse.Namespace, TeachingDiary]) -> None:
-    options, diary = asked
+def _learn(one: _Teaching) -> None:
+    goes_on = (one.run / CHECKPOINT).is_file()  # which has its first weights
     how = RunOptions(
-        accelerator=options.accelerator,
-        workers=options.workers,
-        resume=options.resume,
-        start=options.start,
+        accelerator=one.options.accelerator,
+        workers=one.options.workers,
+        cache=one.run / "slices",
+        resume=one.options.resume,
+        start=None if goes_on else one.begun.start or None,
         max_batches=_BATCHES,
-        told=lambda spent, limit: diary.note(LEARNING, spent=spent, limit=limit),
-        shown=partial(_write_left_out, run, recipe),
+        told=lambda spent, limit: one.diary.note(LEARNING, spent=spent, limit=limit),
+        shown=partial(_write_left_out, one.run, one.recipe),
     )
-    checkpoint = train(recipe, collection.folder, run, how)
-    models = options.out or user_folder()
-    print("The time is over; the model is scored and written.", flush=True)
-    diary.note(SCORING)
-    form = Form(may_find_nothing=True)  # the card says it
-    folder = export(checkpoint, collection.folder, models, form, model_id=_free_id(collection, recipe, models))
-    checkpoint.replace(run / _FINISHED)
+    checkpoint = train(one.recipe, one.collection.folder, one.run, how)
+    folder = _written(one, checkpoint)
+    if one.begun.fold_minutes:
+        _score_in_folds(one, checkpoint, folder, replace(how, start=one.begun.start or None, shown=None))
+    checkpoint.replace(one.run / _FINISHED)
+    shutil.rmtree(one.run / FOLDS, ignore_errors=True)
     sentences = list(_told_of(folder))
     print("\n".join(sentences))
-    diary.note(DONE, sentence=" ".join(sentences[1:]), model=folder.name)
+    one.diary.note(DONE, sentence=" ".join(sentences[1:]), model=folder.name)
 
 
-def _left_out(recipe: Recipe) -> str:
+def _written(one: _Teaching, checkpoint: Path) -> Path:
+    """The folder of the model, which is written now, unless the interrupted run wrote it."""
+    if one.begun.model:
+        return Path(one.begun.model)
+    print("The time is over; the model is scored and written.", flush=True)
+    one.diary.note(SCORING)
+    models = one.models.resolve()
+    folder = models / _free_id(one.collection, one.recipe, models)
+    _export(one, checkpoint, folder, Form(may_find_nothing=True))  # the card says it
+    if one.begun.fold_minutes:
+        keep_begun(one.run, replace(one.begun, model=str(folder)))
+        one.diary.note(SCORING, model=folder.name)  # it can be used, while its score is made
+    return folder
+
+
+def _score_in_folds(one: _Teaching, checkpoint: Path, folder: Path, how: RunOptions) -> None:
+    limit = 60 * one.begun.fold_minutes
+
+    def told(fold: int, folds: int, spent: float) -> None:
+        one.diary.note(LEARNING, fold=fold, folds=folds, spent=spent, limit=limit)
+
+    folded = FoldedRun(one.recipe, one.collection.folder, one.run, one.begun.fold_minutes).score(how, told)
+    one.diary.note(SCORING)
+    _export(one, checkpoint, folder, Form(may_find_nothing=True, overwrite=True, folded=folded))
+
+
+def _export(one: _Teaching, checkpoint: Path, folder: Path, form: Form) -> None:
+    try:
+        export(checkpoint, one.collection.folder, folder.parent, form, model_id=folder.name)
+    except OSError as error:
+        raise InputError(
+            f"The model can't be written into '{folder.parent}' ({cause_of(error)}), and nothing is lost: free some "
+            "space, then go on (--resume)."
+        ) from error
+
+
+def _models_folder(options: argparse.Namespace) -> Path:
+    """Where the model goes. Raises `InputError` if it can't, while nothing has been learnt for nothing."""
+    models: Path = options.out or user_folder()
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(models):
+            return models
+    except OSError as error:
+        raise InputError(f"'{models}' can't be written to ({cause_of(error)}); give another --out.") from error
+
+
+def _watched(recipe: Recipe) -> str:
     """The case on which the panel shows how the model improves, "" if none is left out."""
     return next(iter(recipe.split.test), "")
 
 
 def _write_left_out(run: Path, recipe: Recipe, case_id: str, volume: Volume, label_map: np.ndarray) -> None:
-    if case_id == _left_out(recipe):
+    if case_id == _watched(recipe):
         try:
             write_voxels_file(run / LEFT_OUT, label_map, volume.affine)
         except OSError as error:
@@ -140,11 +191,10 @@ def _write_left_out(run: Path, recipe: Recipe, case_id: str, volume: Volume, lab
             ) from error
 
 
-def _order(recipe: Recipe, run: Path, options: argparse.Namespace) -> TeachingOrder:
+def _order(recipe: Recipe, begun: BegunRun, options: argparse.Namespace) -> TeachingOrder:
     """What was asked for, by now or when the interrupted run began."""
-    before = read_state(run)
-    start = options.start or (before.order.start if options.resume and before is not None else "")
-    return TeachingOrder(recipe.optimisation.minutes or 0, recipe.network, str(start), options.accelerator)
+    minutes, every_case = recipe.optimisation.minutes or 0, begun.fold_minutes > 0
+    return TeachingOrder(minutes, recipe.network, begun.start, options.accelerator, every_case)
 
 
 @contextlib.contextmanager
@@ -170,44 +220,6 @@ def _told_of(folder: Path) -> Iterator[str]:
         yield f"It finds nothing, or almost nothing, of '{name}': give it more time, or more cases."
     if scores.mean_dice is None:
         yield "Look at what it finds in scans that it does not know before you trust it."
-
-
-def _recipe(collection: Collection, run: Path, options: argparse.Namespace) -> Recipe:
-    """That of the interrupted run, or a new one, which is written down."""
-    path = run / RECIPE
-    if (run / CHECKPOINT).is_file():
-        if not options.resume:
-            raise InputError(
-                f"'{run}' holds a run that was interrupted; add --resume to go on with it, or give another --run."
-            )
-        return read_recipe([str(path)])
-    if options.time is None:
-        raise InputError("Say how long to learn, such as --time 30m.")
-    recipe = _made(collection, options)
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        for name in (METRICS, LEFT_OUT):  # of the run before
-            (run / name).unlink(missing_ok=True)
-        write_toml_file(path, recipe_table(recipe), f"Made by training.teach from '{collection.name}'.")
-    except OSError as error:
-        raise InputError(f"'{run}' can't be written to ({cause_of(error)}); give another --run.") from error
-    return recipe
-
-
-def _made(collection: Collection, options: argparse.Namespace) -> Recipe:
-    network, found = options.network, survey(collection)
-    minutes = minutes_of(options.time)
-    if options.start is None:
-        return recipe_of_collection(collection, found, network or _NETWORK, minutes, options.seed)
-    if Path(options.start).is_file():
-        before = from_dict(read_checkpoint(Path(options.start))["hyper_parameters"]["recipe"])
-        name, sizes, preprocessing = before.network, before.options, before.preprocessing
-    else:
-        spec = find_model(options.start)
-        name, sizes, preprocessing = spec.network, spec.options, spec.preprocessing
-    if network not in (None, name):
-        raise InputError(f"'{options.start}' has the network '{name}', not '{network}'; leave --network out.")
-    return begun_by(recipe_of_collection(collection, found, name, minutes, options.seed), sizes, preprocessing)
 
 
 def _free_id(collection: Collection, recipe: Recipe, models: Path) -> str:
@@ -242,40 +254,6 @@ def _write_suggestion(run: Path, model: str, found: list[Doubted]) -> None:
             file.write(json.dumps({"model": model, "scans": scans}, indent=2).encode())
     except OSError as error:
         raise InputError(f"'{run}' can't be written to ({cause_of(error)}); give another --run.") from error
-
-
-def minutes_of(text: str) -> float:
-    """Minutes of a duration such as "90s", "30m", "2h" or "1h30m". Raises `InputError` for other texts, and for 0."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text.lower().replace(" ", ""))
-    minutes = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if "".join(map("".join, parts)) != text.lower().replace(" ", "") or minutes <= 0:
-        raise InputError(f"'{text}' is not a time; write it as 90s, 30m, 2h or 1h30m.")
-    return minutes
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.teach",
-        description="Teach a model from your own segmentations, in a time that you choose.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a collection, or a zip file of one")
-    parser.add_argument("--time", help="how long to learn: 90s, 30m, 2h, 1h30m")
-    parser.add_argument("--network", choices=NETWORKS, help=f"(default: {_NETWORK}, or that of --from)")
-    parser.add_argument("--from", dest="start", metavar="MODEL", help="begin with the weights of a model, or of a run")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the model goes (default: your models)")
-    parser.add_argument("--run", type=Path, metavar="DIR", help="folder of the run (default: beside FOLDER)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run that was interrupted")
-    parser.add_argument("--seed", type=int, default=0, help="of chance, also of which cases are left out (default: 0)")
-    parser.add_argument(
-        "--suggest", type=Path, metavar="SCANS", help="say which scan of a folder to label next, instead of learning"
-    )
-    parser.add_argument(
-        "--no-names", action="store_true", help=f"with --suggest: print no scan's name, and answer in {SUGGESTION}"
-    )
-    add_run_options(parser)
-    return parser
 
 
 if __name__ == "__main__":

@@ -189,6 +189,8 @@ class PanelForm(Protocol):
     beginBox: ComboBox
     networkBox: ComboBox
     timeBox: ComboBox
+    everyCaseBox: CheckBox
+    everyCaseLabel: TextLabel
     teachButton: PushButton
     pauseButton: PushButton
     discardButton: PushButton

@@ -17,13 +17,13 @@ from AttnSegLib.errors import InputError, cause_of
 
 NEEDED = ("lightning>=2.6", "monai>=1.5", "safetensors>=0.4")  # beside what Slicer and its PyTorch extension bring
 UNTOUCHED = ("numpy", "SimpleITK", "torch")  # what Slicer stands on: no installation may change it
-_LIBRARY = Path(__file__).resolve().parents[2]
+LIBRARY = Path(__file__).resolve().parents[2]  # the folder of the package, and of `training`, if that is there
 _ALONE = 0x00000008 | 0x00000200 if sys.platform == "win32" else 0  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
 
 
 def has_training() -> bool:
     """Whether the package `training` lies beside the library, as in a checkout and in Slicer; a wheel has none."""
-    return (_LIBRARY / "training" / "teach.py").is_file()
+    return (LIBRARY / "training" / "teach.py").is_file()
 
 
 def lacking() -> list[str]:
@@ -42,6 +42,8 @@ def begin_teaching(python: str, folder: Path, order: TeachingOrder, *, resume: b
         arguments += ["--from", order.start]
     elif not order.start:
         arguments += ["--network", order.network]
+    if order.every_case:
+        arguments.append("--score-every-case")
     if resume:
         arguments.append("--resume")
     return _started(python, folder, arguments)
@@ -89,7 +91,7 @@ def last_words(run: Path) -> str:
 def _started(python: str, folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
     run = run_folder(folder)
     code = (
-        f"import sys; sys.path.insert(0, {str(_LIBRARY)!r}); from training.teach import main; raise SystemExit(main())"
+        f"import sys; sys.path.insert(0, {str(LIBRARY)!r}); from training.teach import main; raise SystemExit(main())"
     )
     try:
         run.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+from AttnSegLib.collections.begun import BEGUN
 from AttnSegLib.errors import InputError, cause_of
 from AttnSegLib.locks import take_lock_anywhere
 from AttnSegLib.typed_json import Between, from_json, to_json
@@ -31,8 +33,10 @@ PREPARING, LEARNING, SCORING, PAUSED, DONE, FAILED = STAGES = (
     "failed",
 )
 CHECKPOINT, METRICS, RECIPE = "last.ckpt", "metrics.csv", "recipe.toml"
-LOG, SUGGESTION, LEFT_OUT = "log.txt", "suggestion.json", "left_out.nrrd"
+LOG, SUGGESTION, LEFT_OUT, FOLDS = "log.txt", "suggestion.json", "left_out.nrrd", "folds"
+_MOST_FOLDS = 5  # models that score every case; with fewer cases, one for each
 _STATE, _LOCK, _PID = "state.json", ".teaching", ".pid"
+_AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows, SIGTERM does that
 _TRIES, _BETWEEN = 10, 0.1  # s: whoever looks whether a run lives holds its lock for a moment
 
 Seconds = Annotated[float, Between(0, 1e9)]
@@ -41,19 +45,21 @@ Seconds = Annotated[float, Between(0, 1e9)]
 @dataclass(frozen=True)
 class TeachingOrder:
     """What is asked for. network: its name; start: id of the model whose weights are the first ones, "" for random
-    ones; device: as in `Compute`."""
+    ones; device: as in `Compute`; every_case: whether each case is to be scored, by a model taught without it."""
 
     minutes: Annotated[float, Between(1e-3, 1e6)]
     network: str
     start: str = ""
     device: str = "auto"
+    every_case: bool = False
 
 
 @dataclass(frozen=True)
 class TeachingState:
     """How far a run is. pid: of its process; words: the recipe, in plain words; spent, limit: of the learning;
     sentence: of the end, good or bad; model: id of what it made; left_out: id of a case that does not train, of which
-    `left_out.nrrd` holds what is found."""
+    `left_out.nrrd` holds what is found; fold, folds: which of the models that score every case is taught,
+    from 1, and how many there are."""
 
     stage: str
     pid: Annotated[int, Between(0, 2**32)]
@@ -64,6 +70,8 @@ class TeachingState:
     sentence: str = ""
     model: str = ""
     left_out: str = ""
+    fold: Annotated[int, Between(0, 1000)] = 0
+    folds: Annotated[int, Between(0, 1000)] = 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,14 @@ def run_folder(folder: Path) -> Path:
     """Where the collection in a folder is taught: beside it."""
     here = folder.resolve()
     return here.with_name(f"{here.name}-training")
+
+
+def number_of_folds(cases: int) -> int:
+    """How many models score so many cases: one for each case that is left out, or five from five cases on. Raises
+    `InputError` for a single case."""
+    if cases < 2:
+        raise InputError("A single case can't be scored by a model taught without it; add another case first.")
+    return min(cases, _MOST_FOLDS)
 
 
 def read_state(run: Path) -> TeachingState | None:
@@ -120,7 +136,8 @@ def alone(run: Path) -> Iterator[None]:
                     (run / _PID).unlink()
     except OSError as error:
         raise InputError(
-            f"'{run}' can't be used ({cause_of(error)}); keep the collection on a disk of this computer."
+            f"'{run}' can't be used ({cause_of(error)}); keep the collection, or by --run the run, on a disk of this "
+            "computer, in a folder that can be written to."
         ) from error
 
 
@@ -136,11 +153,15 @@ def is_alive(run: Path) -> bool:
 
 
 def pause(run: Path) -> None:
-    """Ask the process that teaches in a folder to end; it keeps its last checkpoint, and the run can be gone on with.
-    Nothing happens if there is none."""
+    """End the process that teaches in a folder; the run can be gone on with. Nothing happens if there is none.
+
+    One that learns ends after its step, and keeps its last checkpoint. One that only prepares has nothing to keep, and
+    is ended at once: it may read a large scan just now, and would hear of nothing else."""
     if is_alive(run):  # so that the number is still that of the process
         with contextlib.suppress(OSError, ValueError):
-            os.kill(int((run / _PID).read_text()), signal.SIGTERM)
+            pid, state = int((run / _PID).read_text()), read_state(run)
+            learns = state is not None and state.pid == pid and state.stage != PREPARING
+            os.kill(pid, signal.SIGTERM if learns else _AT_ONCE)
 
 
 def discard(run: Path) -> None:
@@ -148,8 +169,10 @@ def discard(run: Path) -> None:
     if is_alive(run):
         raise InputError("The collection is being taught; pause that first.")
     try:
-        for name in (CHECKPOINT, METRICS, LEFT_OUT, _STATE):
+        for name in (CHECKPOINT, METRICS, LEFT_OUT, BEGUN, _STATE):
             (run / name).unlink(missing_ok=True)
+        if (run / FOLDS).exists():
+            shutil.rmtree(run / FOLDS)
     except OSError as error:
         raise InputError(f"The run in '{run}' can't be removed ({cause_of(error)}); remove it yourself.") from error
 

@@ -46,7 +46,8 @@ def _remove(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     collection = open_collection(options.folder)
     segments = ", ".join(label.name for label in collection.segments)
-    print(f"{collection.name} in {collection.modality}: {segments}; {len(collection.cases)} cases")
+    count = len(collection.cases)
+    print(f"{collection.name} in {collection.modality}: {segments}; {count} case{'s' * (count != 1)}")
     for case in collection.cases:
         print(f"  {_described(case)}")
     return 0
@@ -54,7 +55,10 @@ def _list(options: argparse.Namespace) -> int:
 
 def _zip(options: argparse.Namespace) -> int:
     command = zip_collection(options.folder, options.file)
-    print(f"Wrote {printable(str(options.file))}. On the other computer, in a checkout of AttnSeg:\n  {command}")
+    print(
+        f"Wrote {printable(str(options.file))}. On the other computer, after pip install --editable '.[train]' in a "
+        f"checkout of AttnSeg:\n  {command}"
+    )
     return 0
 
 

@@ -159,7 +159,10 @@ def read_label_map(path: Path | str, volume: Volume) -> np.ndarray:
         raise InputError(f"The label map '{path.name}' is not on the grid of its image; resample it first.")
     values = np.unique(label_map.voxels)
     if values.min() < 0 or values.max() > 255 or np.any(values != np.round(values)):
-        raise InputError(f"The label map '{path.name}' holds values other than whole numbers from 0 to 255.")
+        raise InputError(
+            f"The label map '{path.name}' holds values other than whole numbers from 0 to 255; give the labels, not "
+            "the scan, nor probabilities."
+        )
     return label_map.voxels.astype(np.uint8)
 
 

@@ -269,7 +269,7 @@ def test_a_collection_travels_as_one_zip(folder, tmp_path):
     path = tmp_path / "away" / "abdomen.zip"
     path.parent.mkdir()
     command = zip_collection(folder, path)
-    assert command == "python -m training.teach abdomen.zip --time 2h --out ."
+    assert command == "attnseg teach abdomen.zip --time 2h --out ."
     there = unzip_collection(path)
     assert open_collection(there) == open_collection(folder)
     assert command in (there / "HOW-TO-TRAIN.txt").read_text()
@@ -280,7 +280,21 @@ def test_a_collection_travels_as_one_zip(folder, tmp_path):
     assert sorted(one.name for one in path.parent.iterdir()) == ["abdomen", "abdomen.zip", "b.zip"]
 
 
+def test_a_collection_that_can_only_be_read_travels_too(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("AttnSegLib.collections.elsewhere.os.access", lambda *_: False)
+    monkeypatch.setattr("AttnSegLib.collections.elsewhere.changing", None)  # whose lock would be written into it
+    zip_collection(folder, tmp_path / "abdomen.zip")
+    assert open_collection(unzip_collection(tmp_path / "abdomen.zip")) == open_collection(folder)
+
+
+def test_a_zip_that_can_not_be_written_or_filled_is_told_as_such(folder, tmp_path):
+    assert "a.zip' can't be written (No such" in refusal(zip_collection, folder, tmp_path / "nowhere" / "a.zip")
+    (folder / "labels" / "case_001_r1.nrrd").unlink()
+    assert "lacks its file 'labels/case_001_r1.nrrd'" in refusal(zip_collection, folder, tmp_path / "a.zip")
+    assert not (tmp_path / "a.zip").exists()
+
+
 def test_a_name_with_a_blank_is_one_word_of_the_command(folder, tmp_path):
     command = zip_collection(folder, tmp_path / "my liver.zip")
-    assert command == 'python -m training.teach "my liver.zip" --time 2h --out .'
+    assert command == 'attnseg teach "my liver.zip" --time 2h --out .'
     assert command in (unzip_collection(tmp_path / "my liver.zip") / "HOW-TO-TRAIN.txt").read_text()

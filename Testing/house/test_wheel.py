@@ -64,6 +64,13 @@ def test_without_a_model_it_says_how_to_get_one(attnseg):
     assert (code, "attnseg models import PATH" in printed) == (0, True)
 
 
+def test_it_can_not_teach_and_says_what_can(attnseg):
+    code, _, said = attnseg("teach", "balls", "--time", "1m")
+    assert code == 2
+    assert "pip install --editable '.[train]' in a checkout" in said
+    assert len(said.splitlines()) == 1
+
+
 @pytest.mark.slow
 def test_a_model_is_imported_and_segments(attnseg, a_model_folder, tmp_path):
     voxels = np.random.default_rng(0).integers(0, 1000, (3, 16, 16)).astype(np.int16)

@@ -11,10 +11,12 @@ from AttnSegLib.collections.collection import LabelledSlices, open_collection
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
 from training.learning.recipe import from_dict, read_recipe
+from training.slices.split import Split
 from training.teaching.made_recipe import (
     NETWORKS,
     begun_by,
     in_plain_words,
+    left_out,
     model_id_for,
     recipe_of_collection,
     recipe_table,
@@ -81,6 +83,40 @@ def test_from_five_cases_on_some_are_left_out(recipe_of, count, left_out):
     words = list(in_plain_words(recipe, count))
     assert words[-1].startswith("Score: by case_" if left_out else "No score: with fewer than 5 cases all are")
     assert "Time: 30 minutes of learning; what is ready then is the model." in words
+
+
+def test_what_first_weights_have_seen_is_not_kept_and_the_earliest_others_are(balls):
+    """So a model that is taught on is scored by the cases of the one before, and learns from the new ones."""
+    collection = open_collection(balls(10))
+    before = left_out(collection, 0)
+    assert before == ("case_007", "case_010")
+    with_new = replace(collection, cases=(*collection.cases, replace(collection.cases[0], number=11)))
+    seen = frozenset(case.id for case in collection.cases) - set(before)
+    assert left_out(with_new, 0, seen) == before
+    assert left_out(collection, 0, seen | {"case_007"}) == ("case_010",)
+    everyone = frozenset(case.id for case in collection.cases)
+    assert left_out(collection, 0, everyone) == ()
+
+
+def test_the_only_case_with_a_segment_is_not_left_out(balls):
+    collection = open_collection(balls(10))
+    cases = tuple(replace(case, absent=() if case.number == 7 else ("ball",)) for case in collection.cases)
+    assert "case_007" not in left_out(replace(collection, cases=cases), 0)
+
+
+def test_without_a_case_to_leave_out_that_is_said(recipe_of):
+    recipe = replace(recipe_of(5), split=Split())
+    assert list(in_plain_words(recipe, 5))[-1].startswith("No score: no case can be left out")
+
+
+def test_how_long_scoring_every_case_takes_is_told_before(recipe_of):
+    recipe = replace(recipe_of(5), split=Split())
+    words = list(in_plain_words(recipe, 5, 30.0))
+    assert "Time: 30 minutes for the model, then 5 x 30 minutes for its score: 180 minutes of learning in all." in words
+    assert words[-1] == "Score: by all 5 cases, of 5 more models that are taught without them."
+    words = list(in_plain_words(recipe, 3, 1.0))
+    assert "Time: 30 minutes for the model, then 3 x 1 minute for its score: 33 minutes of learning in all." in words
+    assert words[-1].endswith("each for a shorter time than the model.")
 
 
 @pytest.mark.parametrize("network", NETWORKS)

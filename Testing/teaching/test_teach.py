@@ -11,11 +11,12 @@ from made_up.commands import run_here
 from made_up.own_cases import AFFINE, a_collection
 
 import training.teach
+from AttnSegLib.collections.begun import BegunRun, keep_begun
 from AttnSegLib.collections.cases import take_out
 from AttnSegLib.collections.collection import open_collection
 from AttnSegLib.collections.elsewhere import zip_collection
 from AttnSegLib.collections.teaching_process import read_suggestion
-from AttnSegLib.collections.teaching_run import DONE, LEFT_OUT, PAUSED, read_curve, read_state
+from AttnSegLib.collections.teaching_run import CHECKPOINT, DONE, FAILED, LEFT_OUT, PAUSED, read_curve, read_state
 from AttnSegLib.collections.voxel_file import write_voxels_file
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import read_label_map
@@ -23,7 +24,8 @@ from AttnSegLib.models.card_file import CARD, load_card
 from training.learning.clock import Clock
 from training.learning.epoch_log import ClockLines
 from training.learning.recipe import read_checkpoint
-from training.teach import main, minutes_of
+from training.teach import main
+from training.teaching.options import minutes_of
 from training.teaching.suggestion import Doubted
 
 MODEL = "my-ball-anunet"
@@ -182,6 +184,7 @@ def test_the_panel_gets_the_scan_in_a_file_that_goes_and_no_name_in_the_log(ball
     [
         (("--time", "soon"), "'soon' is not a time"),
         ((), "Say how long to learn"),
+        (("--resume",), "There is no interrupted run in"),
         (("--time", "1m", "--from", "no-such-model"), "no model 'no-such-model'"),
         (("--time", "1m", "--from", "eccamunet-hippocampus-mr", "--network", "afnet"), "leave --network out"),
         (("--suggest", "nowhere", "--from", "eccamunet-hippocampus-mr"), "no folder 'nowhere'"),
@@ -196,11 +199,42 @@ def test_what_can_not_be_taught_is_one_sentence(balls, tmp_path, monkeypatch, op
     assert said in error
 
 
+def test_a_model_that_can_not_be_put_there_is_known_before_it_is_taught(balls, tmp_path):
+    (tmp_path / "file").touch()
+    ended = teach(balls(1), "--time", "1m", "--out", tmp_path / "file" / "models")
+    assert (ended.code, ended.printed) == (2, "")
+    assert "models' can't be written to (Not a directory); give another --out." in ended.said
+
+
+def test_a_disk_that_is_full_when_the_model_is_written_loses_nothing(balls, tmp_path, monkeypatch):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training.teach, "train", lambda *_: None)
+    monkeypatch.setattr(training.teach, "export", full)
+    ended = teach(balls(1), "--time", "1m", "--out", tmp_path / "models")
+    assert ended.code == 2
+    assert "(No space left on device), and nothing is lost: free some space, then go on (--resume)." in ended.said
+    assert read_state(tmp_path / "balls-training").stage == FAILED
+
+
 def test_a_collection_that_is_empty_or_gone_is_one_sentence(balls, tmp_path):
     folder = balls(1)
     take_out(folder, 1)
     assert "has no case yet" in teach(folder, "--time", "1m").said
     assert "There is no collection" in teach(tmp_path / "gone", "--time", "1m").said
+
+
+def test_a_run_is_not_gone_on_with_when_its_cases_changed(balls, tmp_path):
+    folder, run = balls(2), tmp_path / "balls-training"
+    keep_begun(run, BegunRun(open_collection(folder).cases))
+    (run / CHECKPOINT).touch()
+    take_out(folder, 2)
+    ended = teach(folder, "--resume")
+    assert (ended.code, ended.printed) == (2, "")
+    assert "(case_002 was removed)" in ended.said
+    assert "give another --run" in ended.said
+    assert (run / CHECKPOINT).is_file()
 
 
 def test_a_zip_file_is_taken_as_it_is(balls, tmp_path):

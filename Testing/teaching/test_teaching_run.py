@@ -2,13 +2,20 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_up.balls import a_ball
+from made_up.own_cases import AFFINE
 
 from AttnSegLib.collections import teaching_process, teaching_run
+from AttnSegLib.collections.begun import BEGUN, BegunRun, begun_with, keep_begun
+from AttnSegLib.collections.cases import NewCase, add_case, replace_case, take_out
+from AttnSegLib.collections.collection import open_collection
 from AttnSegLib.collections.teaching_process import begin_suggesting, begin_teaching, last_words, read_suggestion
 from AttnSegLib.collections.teaching_run import (
     CHECKPOINT,
@@ -29,6 +36,7 @@ from AttnSegLib.collections.teaching_run import (
     run_folder,
 )
 from AttnSegLib.errors import InputError
+from AttnSegLib.images.volume import Volume
 
 ORDER = TeachingOrder(10, "anunet", "eccamunet-hippocampus-mr", "cuda:1")
 
@@ -92,12 +100,29 @@ def test_who_surveys_is_paused_and_not_who_has_the_number_of_the_run_before(run,
     with monkeypatch.context() as patched:
         patched.setattr(os, "getpid", lambda: 4711)
         TeachingDiary(run, ORDER).note(PAUSED)
-    monkeypatch.setattr(os, "kill", lambda pid, _signal: asked.append(pid))
+    monkeypatch.setattr(os, "kill", lambda *what: asked.append(what))
     with alone(run):
         assert read_state(run).pid == 4711
         pause(run)
-    assert asked == [os.getpid()]
+    assert asked == [(os.getpid(), signal.SIGKILL)]  # it has nothing to keep
     assert not (run / ".pid").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, all signals end a process at once")
+def test_who_surveys_and_hears_nothing_is_paused_at_once(run):
+    code = (
+        "import signal, sys, time; from pathlib import Path; from AttnSegLib.collections.teaching_run import alone\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"  # as while a large scan is read
+        "with alone(Path(sys.argv[1])): time.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(run)])
+    while not is_alive(run):
+        time.sleep(0.01)
+    while not (run / ".pid").is_file():
+        time.sleep(0.01)
+    pause(run)
+    assert process.wait(10) == -signal.SIGKILL
+    assert not is_alive(run)
 
 
 def test_a_full_disk_is_one_sentence_and_the_earlier_state_stays(run, monkeypatch):
@@ -111,6 +136,40 @@ def test_a_full_disk_is_one_sentence_and_the_earlier_state_stays(run, monkeypatc
     with pytest.raises(InputError, match="No space left on device"):
         diary.note(LEARNING, spent=2.0)
     assert read_state(run).spent == 1.0
+
+
+def test_a_run_goes_on_with_its_own_cases_only(run, balls):
+    folder = balls(3)
+    before = open_collection(folder)
+    keep_begun(run, BegunRun(before.cases, "m"))
+    assert begun_with(run, before) == BegunRun(before.cases, "m")
+    voxels, label_map = a_ball(7)
+    new = NewCase(Volume(voxels, AFFINE), label_map)
+    replace_case(folder, 2, new)
+    take_out(folder, 3)
+    add_case(folder, replace(new, volume=Volume(voxels + 1, AFFINE)))
+    with pytest.raises(InputError, match=r"\(case_002 was replaced, case_003 was removed, case_004 was added\)"):
+        begun_with(run, open_collection(folder))
+
+
+def test_a_case_with_better_labels_is_another_one(run, balls):
+    folder = balls(1)
+    before = open_collection(folder)
+    keep_begun(run, BegunRun(before.cases))
+    volume, label_map = before.read(before.cases[0])
+    label_map[label_map.nonzero()[0][:1]] = 0
+    replace_case(folder, 1, NewCase(volume, label_map))
+    with pytest.raises(InputError, match=r"\(case_001 was replaced\), .* press Cancel, then Teach, .* another --run"):
+        begun_with(run, open_collection(folder))
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", "[" * 10_000])
+def test_of_a_run_whose_cases_nobody_knows_is_one_sentence(run, balls, text):
+    run.mkdir()
+    if text is not None:
+        (run / BEGUN).write_text(text)
+    with pytest.raises(InputError, match="missing or damaged"):
+        begun_with(run, open_collection(balls(1)))
 
 
 def test_a_run_is_forgotten_with_its_curve(run):
@@ -153,6 +212,8 @@ def test_a_run_is_begun_and_gone_on_with_as_it_was_ordered(tmp_path, monkeypatch
     (run / CHECKPOINT).touch()
     assert started(monkeypatch, begin_teaching, folder, ORDER, resume=True)[-1] == "--resume"
     assert "--from" not in started(monkeypatch, begin_teaching, folder, ORDER, resume=True)  # the checkpoint has them
+    every = started(monkeypatch, begin_teaching, folder, replace(ORDER, every_case=True), resume=True)
+    assert every[-2:] == ["--score-every-case", "--resume"]
     plain = started(monkeypatch, begin_teaching, folder, TeachingOrder(0.5, "afnet"))
     assert plain[4:] == ["0.5m", "--accelerator", "auto", "--workers", "0", "--network", "afnet"]
 

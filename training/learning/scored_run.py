@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from AttnSegLib.errors import InputError
 from training.learning.recipe import Recipe, read_checkpoint, refuse_another
 from training.scoring.scores import Score, read_scores, write_scores
 from training.slices.case import Case
 from training.slices.module import deal
+from training.slices.split import Split
 from training.train import RunOptions, refuse_other_cases, train
 
 
@@ -76,3 +80,28 @@ def cases_to_test(recipe: Recipe, root: Path) -> list[Case]:
             "or name test cases in the recipe."
         )
     return parts.test
+
+
+def folds(recipe: Recipe, root: Path, count: int) -> Iterator[Recipe]:
+    """The recipe, once for each fold, with the fold for validation and the test as it is.
+
+    Raises `InputError` if there are more folds than patients, or if the recipe chooses by validation: the patients that
+    chose would score it.
+    """
+    if recipe.optimisation.chooses_by_validation:
+        raise InputError(
+            "The recipe chooses by the patients that would score it; add a file with select = 'last' and another "
+            "schedule than 'plateau' in [optimisation]."
+        )
+    parts = deal(recipe, root)
+    cases = [*parts.training, *parts.validation]
+    patients = sorted({case.patient for case in cases})
+    if not 2 <= count <= len(patients):
+        raise InputError(f"{len(patients)} patients can be dealt into 2 to {len(patients)} folds, not into {count}.")
+    for fold in np.array_split(patients, count):
+        held_out = [case for case in cases if case.patient in fold]
+        yield replace(recipe, split=Split(validation=_names(held_out), test=_names(parts.test)))
+
+
+def _names(cases: list[Case]) -> tuple[str, ...]:
+    return tuple(escape(case.id) for case in cases)

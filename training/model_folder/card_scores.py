@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean, stdev
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.predictor import SlicePredictor
@@ -32,6 +33,23 @@ Scores = dict[str, list[Score]]
 
 
 @dataclass(frozen=True)
+class FoldedScores:
+    """Scores of models that were each taught without some of the cases, for the card of one that was taught with all.
+
+    Args:
+        scores: of each label in each case, by the one model that never saw the case.
+        folds: number of models.
+        minutes: for each of them.
+        of_model: minutes for the model of the card.
+    """
+
+    scores: Sequence[Score]
+    folds: int
+    minutes: float
+    of_model: float
+
+
+@dataclass(frozen=True)
 class CardScoring:
     """How to score a model for its card.
 
@@ -40,12 +58,14 @@ class CardScoring:
         are_test: whether they are test cases. If there are none, they are a few cases that the model was trained on.
         in_32_bits: the network before its weights were stored in 8 bits; None if they were not.
         may_find_nothing: allow a model that finds a label in no case.
+        folded: what other models score, if there are no test cases.
     """
 
     cases: Sequence[Case]
     are_test: bool
     in_32_bits: SlicePredictor | None = None
     may_find_nothing: bool = False
+    folded: FoldedScores | None = None
 
     @property
     def patients(self) -> dict[str, str]:
@@ -72,7 +92,13 @@ def card_scores(spec: ModelSpec, recipe: Recipe, scoring: CardScoring) -> ScoreF
             f"{'its test cases' if scoring.are_test else 'cases that it was trained on'}; train it longer, or export "
             "it all the same by --even-if-it-finds-nothing."
         )
-    facts = _of_test(scores, recipe, scoring) if scoring.are_test else ScoreFacts(NO_SCORE)
+    if scoring.are_test:
+        facts = _of_test(scores, recipe, scoring)
+    elif scoring.folded is not None:
+        facts = facts_of_folds(scoring.folded)
+        missed += [label for label in labels_missed(scoring.folded.scores, spec.labels) if label not in missed]
+    else:
+        facts = ScoreFacts(NO_SCORE)
     facts = replace(facts, found_in_no_case=tuple(label.name for label in missed))
     return _with_cost_of_8_bits(facts, scores, spec.labels, scoring) if scoring.in_32_bits else facts
 
@@ -139,6 +165,29 @@ def _of_test(scores: Scores, recipe: Recipe, scoring: CardScoring) -> ScoreFacts
         mean_dice=None if dice is None else round(dice, 4),
         mean_dice_without_postprocessing=None if plain_dice is None else round(plain_dice, 4),
         cases=tuple(_case_score(*pair) for pair in zip(shipped, plain, strict=True)),
+    )
+
+
+def facts_of_folds(folded: FoldedScores) -> ScoreFacts:
+    """Mean and standard deviation over cases; of a case, the mean over its labels counts."""
+    cases = sorted({one.case for one in folded.scores})
+    own = [[one for one in folded.scores if one.case == case] for case in cases]
+    dice = [_mean_dice([one for one in labels if one.tp + one.fp + one.fn] or labels) for labels in own]
+    mean, sd = fmean(dice), stdev(dice)
+    shorter = (
+        f" in {folded.minutes:.4g} instead of {folded.of_model:.4g} minutes" if folded.minutes < folded.of_model else ""
+    )
+    few = f"; so few cases ({len(cases)}) say little of others" if len(cases) < _FEW else ""
+    return ScoreFacts(
+        summary=f"Dice {mean:.3f} (sd {sd:.3f}) on {len(cases)} cases, each by a model taught without it",
+        meaning=(
+            "mean and standard deviation over cases of a case's mean Dice over labels, empty slices included; each "
+            f"case is scored by one of {folded.folds} models that were taught by the same recipe without it{shorter}, "
+            f"and this model is taught with all cases{few}"
+        ),
+        mean_dice=round(mean, 4),
+        mean_dice_without_postprocessing=round(mean, 4),
+        cases=tuple(_case_score(one, one) for one in folded.scores),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from AttnSegLib.errors import InputError
+from AttnSegLib.unfinished import whole_file
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -25,7 +27,7 @@ _KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": _number, "str": 
 
 
 def write_rows(path: Path, kind: type[Row], rows: Iterable[Row], digits: int | None = None) -> None:
-    """Write a table with the names of the fields as its header. NaN becomes an empty cell.
+    """Write a table with the names of the fields as its header, whole or not at all. NaN becomes an empty cell.
 
     Args:
         path: of the file.
@@ -41,10 +43,12 @@ def write_rows(path: Path, kind: type[Row], rows: Iterable[Row], digits: int | N
             return ""
         return value if digits is None else f"{value:.{digits}g}"
 
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([field.name for field in fields(kind)])
-        writer.writerows([shown(value) for value in asdict(row).values()] for row in rows)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([field.name for field in fields(kind)])
+    writer.writerows([shown(value) for value in asdict(row).values()] for row in rows)
+    with whole_file(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def read_rows(path: Path, kind: type[Row], made_by: str) -> list[Row]:

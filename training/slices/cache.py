@@ -120,7 +120,9 @@ class SliceCache:
                     if known is None or (slices and not known.has_slices()):
                         self._write(case, slices=slices)
         except OSError as error:
-            raise InputError(f"The slices can't be kept in '{self._folder}': {cause_of(error)}.") from error
+            raise InputError(
+                f"The slices can't be kept in '{self._folder}' ({cause_of(error)}); free some space, then start again."
+            ) from error
 
     def cases(self, cases: Sequence[Case]) -> list[CachedCase]:
         """The cached form of cases. Raises `InputError` if a case was not prepared."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from AttnSegLib.collections.collection import Collection
+from AttnSegLib.collections.teaching_run import number_of_folds
 from AttnSegLib.errors import InputError
 from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.typed_json import to_json
@@ -76,7 +77,7 @@ def _own(collection: Collection, found: Survey, minutes: float, seed: int, multi
         intensities = {"window": _window(found)}
     return {
         "dataset": {"name": "collection"},
-        "split": {"test": _left_out(collection, seed)},
+        "split": {"test": list(left_out(collection, seed))},
         "preprocessing": {"plane": found.plane, "pixel_spacing": spacing, **intensities},
         "augmentation": {"size": size},
         "options": {"in_channels": 1, "num_classes": len(collection.segments) + 1},
@@ -101,9 +102,14 @@ def _card(collection: Collection) -> dict[str, Any]:
         "modality": collection.modality,
         "largest_component": False,
         "licence": "LicenseRef-own-data",
-        "data_source": f"a collection of one's own, '{collection.name}': {count} case{'s' * (count != 1)}",
+        "data_source": f"{data_source_of(collection)}: {count} case{'s' * (count != 1)}",
         "labels": [_without_none(to_json(label)) for label in collection.segments],
     }
+
+
+def data_source_of(collection: Collection) -> str:
+    """What cards call a collection. The number of its cases follows there."""
+    return f"a collection of one's own, '{collection.name}'"
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
@@ -111,12 +117,29 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in table.items() if value is not None}
 
 
-def _left_out(collection: Collection, seed: int) -> list[str]:
-    """The ids of the cases kept for the score, chosen at random by the seed; an empty list for fewer than five."""
+def left_out(collection: Collection, seed: int, seen: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """The ids of the cases kept for the score: about a fifth; none of fewer than five.
+
+    They are drawn by the seed. No case is kept that first weights have `seen`, or that the training can't do without,
+    since no other has one of its segments. Of the cases that were not seen, the earliest are kept: so a model that is
+    taught on is scored by the same cases as the one before it, and learns from the new ones.
+    """
     names = [case.id for case in collection.cases]
     if len(names) < FEWEST_TO_SCORE:
-        return []
-    return sorted(random.Random(seed).sample(names, round(_LEFT_OUT * len(names))))
+        return ()
+    wanted = round(_LEFT_OUT * len(names))
+    able = [name for name in names if name not in seen] if seen else random.Random(seed).sample(names, len(names))
+    kept: list[str] = []
+    for name in able:
+        if len(kept) < wanted and _can_do_without(collection, {*kept, name}):
+            kept.append(name)
+    return tuple(sorted(kept))
+
+
+def _can_do_without(collection: Collection, names: set[str]) -> bool:
+    """Whether each segment is in a case that has none of these names."""
+    others = [case for case in collection.cases if case.id not in names]
+    return all(any(segment.id not in case.absent for case in others) for segment in collection.segments)
 
 
 def _spacing(found: Survey) -> float:
@@ -145,8 +168,14 @@ def model_id_for(collection: Collection, network: str) -> str:
     return f"my-{name[:60]}-{network}"
 
 
-def in_plain_words(recipe: Recipe, count: int) -> Iterator[str]:
-    """Sentences that tell the user what a training by such a recipe does. count: cases in the collection."""
+def in_plain_words(recipe: Recipe, count: int, fold_minutes: float = 0.0) -> Iterator[str]:
+    """Sentences that tell the user what a training by such a recipe does.
+
+    Args:
+        recipe: of the training.
+        count: cases in the collection.
+        fold_minutes: for each of the models that score every case; 0 without them.
+    """
     pre, run = recipe.preprocessing, recipe.optimisation
     height, width = recipe.augmentation.size or (0, 0)
     yield f"Network: {recipe.card['variant']}."
@@ -157,12 +186,30 @@ def in_plain_words(recipe: Recipe, count: int) -> Iterator[str]:
         yield "Intensities: from the darkest to the brightest voxels of each scan, but for 1 %."
     if run.foreground:
         yield f"{run.foreground:.0%} of the slices that are learnt from have a label."
-    yield f"Time: {run.minutes:g} minute{'s' * (run.minutes != 1)} of learning; what is ready then is the model."
+    minutes = run.minutes or 0.0
+    if fold_minutes:
+        folds = number_of_folds(count)
+        yield (
+            f"Time: {_minutes(minutes)} for the model, then {folds} x {_minutes(fold_minutes)} for its score: "
+            f"{_minutes(minutes + folds * fold_minutes)} of learning in all."
+        )
+        shorter = ", each for a shorter time than the model" if fold_minutes < minutes else ""
+        yield f"Score: by all {count} cases, of {folds} more models that are taught without them{shorter}."
+        return
+    yield f"Time: {_minutes(minutes)} of learning; what is ready then is the model."
     if recipe.split.test:
         names = ", ".join(recipe.split.test)
         yield f"Score: by {names}, which the training never sees; {count - len(recipe.split.test)} cases train."
-    else:
+    elif count < FEWEST_TO_SCORE:
         yield f"No score: with fewer than {FEWEST_TO_SCORE} cases all are needed for the training."
+    else:
+        yield "No score: no case can be left out that the first weights have not learnt from."
+
+
+def _minutes(number: float) -> str:
+    if number < 1:
+        return f"{60 * number:.3g} seconds"
+    return f"{number:.4g} minute{'s' * (number != 1)}"
 
 
 def recipe_table(recipe: Recipe) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class CollectSection:
         ui.partlyBox.connect("toggled(bool)", self.show_range)
         ui.firstLabelledBox.connect("valueChanged(int)", self.show_slice)
         ui.lastLabelledBox.connect("valueChanged(int)", self.show_slice)
+        ui.everyCaseBox.connect("toggled(bool)", self.refresh)
         ui.addCaseButton.connect("clicked(bool)", self.add)
         ui.caseTable.connect("itemSelectionChanged()", self.show_buttons)
         ui.lookButton.connect("clicked(bool)", self.look)
@@ -216,6 +217,8 @@ class CollectSection:
             label.text = _("Segment a scan, choose its segmentation, and make a collection of it.")
         elif collection is None:
             label.text = inked("error", self.shelf.trouble(folder), label)
+        elif self.ui.everyCaseBox.checked and len(collection.cases) > 1:
+            label.text = _("All cases train; each is scored by a further model that is taught without it.")
         elif len(collection.cases) < _ENOUGH:
             lacks = _ENOUGH - len(collection.cases)
             label.text = _("Add {n}, and the model gets a score; it can be taught without one.").format(

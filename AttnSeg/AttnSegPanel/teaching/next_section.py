@@ -74,8 +74,8 @@ class NextSection:
     def _written(self, command: str) -> None:
         qt.QApplication.clipboard().setText(command)
         sentence = _(
-            "Run there, in a checkout of AttnSeg: {command} (it is in the clipboard). Bring the model's folder back, "
-            "and import it under Models."
+            "Run there, where AttnSeg is installed with pip from a checkout: {command} (it is in the clipboard; how to "
+            "install it stands in the file). Bring the model's folder back, and import it under Models."
         )
         self.panel.say(sentence.format(command=command))
 

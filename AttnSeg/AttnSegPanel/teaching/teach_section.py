@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import time
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +11,16 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from AttnSegLib.collections.begun import begun_with
 from AttnSegLib.collections.collection import Collection
 from AttnSegLib.collections.models_of import taught_from
-from AttnSegLib.collections.teaching_process import (
-    begin_teaching,
-    end_teaching,
-    last_words,
-)
+from AttnSegLib.collections.teaching_process import begin_teaching, end_teaching, last_words
 from AttnSegLib.collections.teaching_run import (
+    CHECKPOINT,
     DONE,
-    FAILED,
     LEARNING,
+    PREPARING,
     RECIPE,
-    SCORING,
     TeachingOrder,
     TeachingState,
     discard,
@@ -38,20 +34,12 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.mrml.news import News
 from AttnSegLib.mrml.teaching.curves import CurvePlot
 from AttnSegPanel.choices import chosen, fill_box, select
-from AttnSegPanel.inks import inked, linked
 from AttnSegPanel.teaching.needs import get_ready
+from AttnSegPanel.teaching.teach_words import NETWORKS, TIMES, can_go_on, every_case_in_words, lines_on_state
 
 if TYPE_CHECKING:
     from AttnSegPanel.panel import Panel
 
-NETWORKS = {
-    "eccamunet": "EC-CaM-UNet",
-    "anunet": "ANU-Net",
-    "afnet": "AF-Net",
-    "omeganet": "Omega-Net",
-    "msdualguided": "MS-Dual-Guided",
-}
-_TIMES = ((10, _("10 minutes")), (30, _("30 minutes")), (120, _("2 hours")), (480, _("8 hours, overnight")))
 _EVERY = 1.0  # s between two looks at the run
 
 
@@ -64,14 +52,17 @@ class TeachSection:
         self._seen: tuple[Path | None, TeachingState | None, bool] = (None, None, False)  # at the last look
         self._start: str | None = None  # the model to begin with that the user chose, "" for none
         self._given_up: Path | None = None  # the folder of a run whose process is to end first
+        self._halted: Path | None = None  # the folder of a run that was stopped before it learnt
         self._was_alive: Path | None = None  # the folder of the run that was seen alive last
         self._starts_after: int | None = None  # while it starts: the process that was told of before, 0 for none
+        self._listed = ""  # the model that is in the list, though it has no score yet
         self._looked = 0.0
         self._plot: tuple[Path, CurvePlot] | None = None
         ui = self.ui
         fill_box(ui.networkBox, [(title, name) for name, title in NETWORKS.items()])
-        fill_box(ui.timeBox, [(title, minutes) for minutes, title in _TIMES])
+        fill_box(ui.timeBox, [(title, minutes) for minutes, title in TIMES])
         ui.beginBox.connect("activated(int)", self.start_chosen)
+        ui.timeBox.connect("activated(int)", self.refresh)
         ui.teachButton.connect("clicked(bool)", self.teach)
         ui.pauseButton.connect("clicked(bool)", self.pause)
         ui.discardButton.connect("clicked(bool)", self.discard)
@@ -108,6 +99,7 @@ class TeachSection:
         if self.is_running:
             self._was_alive = self.run
             self._has_started()
+            self._model_is_there()
         for run in {self._was_alive, self._given_up}:
             if run is not None and not self._lives(run):
                 self._ended(run)
@@ -122,13 +114,16 @@ class TeachSection:
         _run, state, running = self._seen
         self._show_starts(collection)
         ready = collection is not None and bool(collection.cases)
-        waits = not running and state is not None and state.stage != DONE
+        waits = not running and can_go_on(state)
         self.ui.teachButton.text = _("Go on") if waits else _("Teach")
         self.ui.teachButton.enabled = ready and not running
         self.ui.pauseButton.enabled = running
         self.ui.discardButton.enabled = running or waits
         for box in (self.ui.beginBox, self.ui.timeBox):
             box.enabled = not running and not waits
+        cases = 0 if collection is None else len(collection.cases)
+        self.ui.everyCaseBox.enabled = cases > 1 and not running and not waits
+        self.ui.everyCaseLabel.text = every_case_in_words(cases, float(chosen(self.ui.timeBox)))
         self.ui.networkBox.enabled = not running and not waits and not chosen(self.ui.beginBox)
         self.ui.curvesButton.enabled = state is not None
         self._show_state(state, running=running)
@@ -149,24 +144,29 @@ class TeachSection:
 
     def pause(self, _checked: bool = False) -> None:
         """Stop; the same button goes on later."""
-        if self.run is not None:
-            self.panel.begin(self.panel.collect.row)
-            pause(self.run)
+        run = self.run
+        if run is None:
+            return
+        self.panel.begin(self.panel.collect.row)
+        if self._learns(run):
+            pause(run)
             self.panel.say(_("It stops after the step that it is at."))
+        else:  # nothing can be lost yet
+            self._halted = run
+            self._end(run)
+            self.look()
 
     def discard(self, _checked: bool = False) -> None:
         """Give the run up, after asking."""
-        run = self.run
-        if run is None or not slicer.util.confirmOkCancelDisplay(
-            _("Give this training up? What it has learnt is lost."), windowTitle=_("Teach")
-        ):
+        run, state = self.run, self._seen[1]
+        question = _("Give this training up? What it has learnt is lost.")
+        if state is not None and state.model and state.stage != DONE:
+            question = _("Give the score up? The model '{id}' stays, without one.").format(id=state.model)
+        if run is None or not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Teach")):
             return
         self.panel.begin(self.panel.collect.row)
         self._given_up = run
-        if self._own is not None and self._own[0] == run:
-            end_teaching(self._own[1])
-        else:
-            pause(run)
+        self._end(run)
         self.look()
 
     def show_curves(self, _checked: bool = False) -> None:
@@ -187,9 +187,11 @@ class TeachSection:
         collection, run = self.collection, self.run
         if collection is None or run is None:
             raise InputError(_("Choose a collection first."))
-        get_ready(self.panel)
         state = read_state(run)
-        goes_on = state is not None and state.stage != DONE
+        goes_on = can_go_on(state)
+        if goes_on and (run / CHECKPOINT).is_file():
+            begun_with(run, collection)  # or it has other cases now, which is said at once
+        get_ready(self.panel)
         order = state.order if goes_on and state is not None else self._order()
         self._own = (run, begin_teaching(self.panel.python, collection.folder, order, resume=goes_on))
         self._was_alive = run
@@ -203,6 +205,13 @@ class TeachSection:
             self._starts_after = None
             self.panel.say("")
 
+    def _model_is_there(self) -> None:
+        """A model whose score is still made can be chosen."""
+        state = self._seen[1]
+        if state is not None and state.fold and state.model != self._listed:
+            self._listed = state.model
+            self.panel.reload_models()
+
     def _observe(self) -> None:
         """Look at the disk; a panel is refreshed far more often."""
         run = self.run
@@ -212,10 +221,22 @@ class TeachSection:
         own = self._own is not None and self._own[0] == run and self._own[1].poll() is None
         return own or is_alive(run)
 
+    def _learns(self, run: Path) -> bool:
+        """Whether the process of a run is past its preparations."""
+        state = read_state(run)
+        return self._starts_after is None and state is not None and state.stage != PREPARING
+
+    def _end(self, run: Path) -> None:
+        if self._own is not None and self._own[0] == run:
+            end_teaching(self._own[1])
+        else:
+            pause(run)
+
     def _order(self) -> TeachingOrder:
         start = chosen(self.ui.beginBox) or ""
         device = self.panel.parameters.device
-        return TeachingOrder(float(chosen(self.ui.timeBox)), chosen(self.ui.networkBox), start, device)
+        every = self.ui.everyCaseBox.checked and self.ui.everyCaseBox.enabled
+        return TeachingOrder(float(chosen(self.ui.timeBox)), chosen(self.ui.networkBox), start, device, every)
 
     def _show_starts(self, collection: Collection | None) -> None:
         """The models to begin with: those of this collection first."""
@@ -238,20 +259,15 @@ class TeachSection:
             return
         if bar.maximum:
             bar.value = round(1000 * state.spent / state.limit) if state.limit else 0
-        lines = [_in_words(state, running=running)]
-        if state.sentence:
-            ink = "error" if state.stage == FAILED else "warning"
-            lines.append(inked(ink, state.sentence, label))
-        if running:
-            lines += [*map(escape, state.words), linked("recipe", _("The whole recipe"), label)]
-        label.text = "<br>".join(lines)
+        label.text = "<br>".join(lines_on_state(state, label, running=running))
 
     def _ended(self, run: Path) -> None:
         """The process of a run is gone: what came of it."""
         own = self._own[1].poll() if self._own is not None and self._own[0] == run else None
         given_up, state = run == self._given_up, read_state(run)
         has_begun = state is not None and state.pid != self._starts_after  # or it tells of an earlier run
-        self._own = self._was_alive = self._given_up = self._starts_after = None
+        halted = run == self._halted
+        self._own = self._was_alive = self._given_up = self._halted = self._starts_after = None
         if given_up:
             self.panel.say(_("The training was given up."))
             self.panel.attempt(lambda: discard(run))  # which may say otherwise
@@ -261,6 +277,13 @@ class TeachSection:
             if any(model.id == state.model for model in self.panel.models):
                 self.panel.parameters.modelId = state.model
             self.panel.say(_("The model '{id}' can be chosen now.").format(id=state.model))
+        elif halted:
+            button = _("Go on") if can_go_on(state) else _("Teach")
+            self.panel.say(
+                _("Stopped while it was preparing; nothing is lost. Press {button} when you like.").format(
+                    button=button
+                )
+            )
         elif own not in (None, 0, 130):
             self.panel.say(last_words(run) or _("The training came to an unexpected end."), is_error=True)
         else:
@@ -269,16 +292,3 @@ class TeachSection:
     def _draw(self) -> None:
         if self._plot is not None and self._plot[1].is_there:
             self._plot[1].show(read_curve(self._plot[0]))
-
-
-def _in_words(state: TeachingState, *, running: bool) -> str:
-    spent, limit = (f"{int(seconds) // 60}:{int(seconds) % 60:02}" for seconds in (state.spent, state.limit))
-    if state.stage == DONE:
-        return escape(_("Taught: the model is '{id}'.").format(id=state.model))
-    if not running:
-        return escape(_("Interrupted after {spent} of {limit} minutes.").format(spent=spent, limit=limit))
-    if state.stage == LEARNING:
-        return escape(_("Learning: {spent} of {limit} minutes.").format(spent=spent, limit=limit))
-    if state.stage == SCORING:
-        return escape(_("The time is over; the model is scored and written."))
-    return escape(_("Preparing the slices ..."))

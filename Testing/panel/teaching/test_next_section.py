@@ -94,7 +94,7 @@ def test_the_collection_is_one_file_with_one_command(widget, ui, asked, tmp_path
     slicer.app.file_answers += [str(tmp_path / "away.zip")] * 2
     press(widget, ui.elsewhereButton)
     assert "collection.json" in zipfile.ZipFile(tmp_path / "away.zip").namelist()
-    command = "python -m training.teach away.zip --time 2h --out ."
+    command = "attnseg teach away.zip --time 2h --out ."
     assert command in said(widget)
     assert qt.QApplication.clipboard().text() == command
     press(widget, ui.elsewhereButton)

@@ -1,13 +1,15 @@
 """The section "Teach": the training in a process of its own, as the panel begins, follows and ends it."""
 
-import contextlib
 import json
 import os
 import shutil
+import signal
 
 import pytest
 from panel_at_work import pick, said
+from teaching_at_work import living, press
 
+from AttnSegLib.collections.begun import BegunRun, keep_begun
 from AttnSegLib.collections.collection import open_collection
 from AttnSegLib.collections.teaching_run import (
     CHECKPOINT,
@@ -17,25 +19,16 @@ from AttnSegLib.collections.teaching_run import (
     LOG,
     METRICS,
     PAUSED,
+    PREPARING,
     SCORING,
     TeachingDiary,
     TeachingOrder,
-    alone,
     read_state,
     run_folder,
 )
 from AttnSegLib.models.card_file import CARD
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.typed_json import to_json
-
-
-@contextlib.contextmanager
-def living(run, stage=LEARNING, order=None, **changes):
-    """A run that another process is at."""
-    with alone(run):
-        diary = TeachingDiary(run, order or TeachingOrder(10, "anunet"))
-        diary.note(stage, **changes)
-        yield diary
 
 
 def test_nothing_can_be_taught_from_nothing(ui, collected):
@@ -134,6 +127,42 @@ def test_a_run_is_paused_and_gone_on_with(widget, ui, ready, begun, monkeypatch)
     assert not ui.timeBox.enabled
     ui.teachButton.click()
     assert begun[0][1:3] == (order, True)
+
+
+def test_what_still_starts_is_stopped_at_once(widget, ui, ready, begun):
+    """While its process loads torch, and has told of nothing."""
+    ui.teachButton.click()
+    ui.pauseButton.click()
+    assert begun[0][3].code == -9
+    assert "Stopped while it was preparing; nothing is lost. Press Teach when you like." in said(widget)
+    assert not widget.panel.row.label.text.startswith("Error")
+    assert read_state(ready) is None
+    assert ui.teachButton.enabled
+
+
+def test_what_another_window_began_is_stopped_while_it_looks_at_the_scans(widget, ui, ready, monkeypatch):
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda *what: killed.append(what))
+    with living(ready, PREPARING):
+        widget.panel.teach.look()
+        ui.pauseButton.click()
+    widget.panel.teach.look()
+    assert killed == [(os.getpid(), signal.SIGKILL)]
+    assert "Press Go on when you like." in said(widget)
+    assert "Interrupted before it began to learn." in ui.teachLabel.text
+
+
+def test_a_run_of_other_cases_is_not_gone_on_with(widget, ui, ready, begun, collected):
+    keep_begun(ready, BegunRun(open_collection(collected).cases))
+    TeachingDiary(ready, TeachingOrder(10, "anunet")).note(PAUSED)
+    (ready / CHECKPOINT).touch()
+    widget.panel.teach.look()
+    ui.caseTable.setCurrentCell(0, 0)
+    press(widget, ui.replaceCaseButton)
+    ui.teachButton.click()
+    assert begun == []
+    assert "(case_001 was replaced)" in said(widget)
+    assert "press Cancel, then Teach" in said(widget)
 
 
 def test_a_run_is_given_up_after_asking(widget, ui, ready, begun, messages):
