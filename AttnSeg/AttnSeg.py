@@ -70,8 +70,9 @@ class AttnSegParameterNode:
     """The user's choices, saved with the scene.
 
     level: 0 is the whole network. plane: of the slices, empty for the one in the model's card. firstSlice, lastSlice:
-    stored indices along the slice axis, -1 is the last there is. threshold: a share of the range of colours, which is
-    0 to 1 at fullScale. absolute: self-attention, which is else relative to each slice's largest. eraseRadius: mm.
+    stored indices along the slice axis, -1 is the last there is. fast: labels in 8 bits. threshold: a share of the
+    range of colours, which is 0 to 1 at fullScale. absolute: self-attention, which is else relative to each slice's
+    largest. eraseRadius: mm.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -83,6 +84,7 @@ class AttnSegParameterNode:
     firstSlice: Annotated[int, WithinRange(0, 100000)] = 0
     lastSlice: Annotated[int, WithinRange(-1, 100000)] = -1  # the range makes the box say "last"
     flips: bool = False
+    fast: bool = False
     segmentation: vtkMRMLSegmentationNode
     reference: vtkMRMLSegmentationNode
     caseSegmentation: vtkMRMLSegmentationNode
