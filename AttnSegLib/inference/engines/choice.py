@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ENGINES = ("auto", "torch", "openvino")
 _PAYS = 8.0  # s that torch takes by `cost.seconds`: of less, OpenVINO's start would take more than is won
 _MOST_OFF = {torch.float32: 1e-4, torch.bfloat16: 1e-2}  # mean difference of probabilities, and of a map
-_MOST_OTHERS = 0.1  # in 8 bits: of the pixels with a label, those with another one than in 32; it is 0.005 to 0.02
+_MOST_OTHERS = 0.1  # in 8 bits: of the pixels with a label, those with another one than in 32; it was 0.002 to 0.006
 _FEW_LABELLED = 0.005  # of a slice's pixels; fewer count as so many, since a few pixels say little
 
 
