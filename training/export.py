@@ -32,6 +32,7 @@ from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.learning.start import first_weights_of, licence_of_both
 from training.model_folder.bundle import bundle_metadata
 from training.model_folder.card_scores import NO_SCORE, CardScoring, FoldedScores, card_scores
+from training.model_folder.eight_bits import eight_bits, in_words
 from training.model_folder.onnx_file import write_onnx
 from training.model_folder.stored_weights import BITS, Bits, write_weights
 from training.scoring.candidates import network_of, predictor_of
@@ -46,13 +47,14 @@ _TRIED = 3  # training cases, if there are no test cases
 class Form:
     """How a model is written. bits: of a weight, see `write_weights`; onnx: also as an ONNX file for slices of this
     height and width in pixels, checked against torch; overwrite: replace a model of the same id; may_find_nothing: also
-    write a model that misses a label in all cases it is tried on; folded: what other models score, if no case was left
-    out."""
+    write a model that misses a label in all cases it is tried on; int8: with what computing in 8 bits needs; folded:
+    what other models score, if no case was left out."""
 
     bits: Bits = 16
     onnx: tuple[int, int] | None = None
     overwrite: bool = False
     may_find_nothing: bool = False
+    int8: bool = False
     folded: FoldedScores | None = None
 
 
@@ -60,13 +62,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parser().parse_args(arguments)
     onnx = tuple(options.onnx) if options.onnx else None
-    form = Form(options.weights_in, onnx, options.overwrite, options.even_if_it_finds_nothing)
+    form = Form(options.weights_in, onnx, options.overwrite, options.even_if_it_finds_nothing, options.int8)
     try:
         folder = export(options.checkpoint, options.root, options.models, form, model_id=options.id)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    print(f"{folder}: {load_card(folder / CARD).scores.summary}")
+    spec = load_card(folder / CARD)
+    print(f"{folder}: {spec.scores.summary}" + (f"; {in_words(spec.eight_bits)}" if spec.eight_bits else ""))
     return 0
 
 
@@ -100,6 +103,8 @@ def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None
     cases, are_test = _cases_to_score(found, ids, root), bool(ids["test"])
     scoring = CardScoring(cases, are_test, precise, form.may_find_nothing, form.folded)
     spec = _written(replace(spec, scores=card_scores(spec, recipe, scoring)), folder)
+    if form.int8:
+        spec = _written(replace(spec, eight_bits=eight_bits(spec, root)), folder)
     (folder / "metadata.json").write_text(
         json.dumps(bundle_metadata(spec), indent=2, allow_nan=False) + "\n", encoding="utf-8"
     )
@@ -219,6 +224,11 @@ def _parser() -> argparse.ArgumentParser:
         default=16,
         metavar="BITS",
         help="8, 16 or 32 bits a weight (default: 16); 8 is refused if the Dice falls by it",
+    )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="let labels be computed in 8 bits, by OpenVINO on a CPU; refused if the Dice falls by it",
     )
     parser.add_argument(
         "--onnx", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="also write model.onnx for slices of this size"

@@ -120,6 +120,7 @@ class InputSection:
         self.ui.levelBox.enabled = bool(levels)
         select(self.ui.planeBox, parameters.plane)
         self.ui.flipsBox.enabled = bool(spec and spec.mirrored)
+        self.ui.fastBox.enabled = self.panel.can_be_fast
         fill_box(self.ui.deviceBox, self._devices)
         select(self.ui.deviceBox, parameters.device)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from html import escape
+from importlib.util import find_spec
 from typing import Protocol, TypeVar
 
 import slicer
 from slicer.i18n import tr as _
 
 from AttnSegLib.errors import InputError
-from AttnSegLib.inference.prediction import ComputeOptions, PredictionOptions
+from AttnSegLib.inference.prediction import IN_8_BITS, ComputeOptions, PredictionOptions
 from AttnSegLib.models import catalog
 from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.mrml.news import Mapped, News, Segmented, Target
@@ -178,6 +179,12 @@ class Panel:
         chosen = self.parameters.modelId if self.is_open else ""
         return next((spec for spec in self.models if spec.id == chosen), None)
 
+    @property
+    def can_be_fast(self) -> bool:
+        """Whether labels can be computed in 8 bits: on the CPU by OpenVINO, of a model whose card says how."""
+        knows_how = self.spec is not None and self.spec.eight_bits is not None
+        return knows_how and self.parameters.device in ("auto", "cpu") and find_spec("openvino") is not None
+
     def target(self) -> Target:
         """What the choices say to compute on. Raises `InputError` if a choice is missing."""
         volume = self.parameters.inputVolume if self.is_open else None
@@ -188,7 +195,8 @@ class Panel:
         chosen = self.parameters
         options = PredictionOptions(flips=chosen.flips and self.spec.mirrored)
         spec = self.spec.in_plane(chosen.plane) if chosen.plane else self.spec
-        request = Request(spec, options, ComputeOptions(chosen.device), chosen.level or None)
+        precision = IN_8_BITS if chosen.fast and self.can_be_fast else "auto"
+        request = Request(spec, options, ComputeOptions(chosen.device, precision=precision), chosen.level or None)
         return Target(volume, request)
 
     def _load_models(self) -> None:

@@ -123,6 +123,7 @@ class PanelForm(Protocol):
     levelBox: ComboBox
     planeBox: ComboBox
     flipsBox: CheckBox
+    fastBox: CheckBox
     preflightLabel: TextLabel
     applyButton: PushButton
     cancelButton: PushButton
@@ -226,6 +227,7 @@ class Parameters(Protocol):
     firstSlice: int
     lastSlice: int
     flips: bool
+    fast: bool
     segmentation: SegmentationNode | None
     reference: SegmentationNode | None
     caseSegmentation: SegmentationNode | None

@@ -9,9 +9,10 @@ import torch
 
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.cost import Place
-from AttnSegLib.inference.prediction import ComputeOptions
+from AttnSegLib.inference.prediction import IN_8_BITS, ComputeOptions
 
-_FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# int8: what does not compute in 8 bits, see `engines.choice`, computes in float32
+_FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, IN_8_BITS: torch.float32}
 DEVICES = "auto, cpu, cuda, cuda:0, ..., mps"
 
 
@@ -21,7 +22,8 @@ class Compute(ComputeOptions):
 
     def resolve_device(self) -> torch.device:
         """The device itself. Raises `InputError` for one that torch does not know or this machine does not have."""
-        name = _best_device() if self.device == "auto" else self.device
+        best = "cpu" if self.precision == IN_8_BITS else _best_device()  # 8 bits are for CPUs
+        name = best if self.device == "auto" else self.device
         try:
             device = torch.device(name)
             torch.zeros(1, device=device).item()  # a card that this torch was not built for fails here

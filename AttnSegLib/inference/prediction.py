@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from AttnSegLib.models.card import ModelSpec
 
 
+IN_8_BITS = "int8"  # a `ComputeOptions.precision`
+
+
 @dataclass(frozen=True)
 class PredictionOptions:
     """What to predict.
@@ -47,7 +50,8 @@ class ComputeOptions:
     device: "auto" takes a CUDA card if there is one, else Apple's GPU, else the CPU.
     batch_size: slices at once, on a CPU those of all lanes together; None takes what suits the device.
     precision: "float32", "bfloat16", "float16", or "auto": bfloat16 on devices that are fast at it, float16 on cards
-    that are fast at that only, else float32.
+    that are fast at that only, else float32. "int8" (`IN_8_BITS`): labels in 8 bits, on a CPU by OpenVINO, of models
+    whose card says how; maps in float32.
     engine: "torch", "openvino", or "auto": OpenVINO where it is installed and pays, see `engines.choice`.
     many_scans: many are to come, so that it pays sooner. One scan's result never depends on those before it.
     """

@@ -110,7 +110,7 @@ class SlicePredictor:
             spec.mirrored,
             facts.mb_per_megapixel,  # MB per megapixel are bytes per pixel
             facts.gmacs_per_megapixel,
-            Origin(lambda: folded(make()), spec.preprocessing.in_channels, identity),
+            Origin(lambda: folded(make()), spec.preprocessing.in_channels, identity, spec.eight_bits),
         )
         return cls(make(), spec.preprocessing, compute, traits)
 

@@ -40,9 +40,9 @@ class Runner:
         self.network = folded(network).to(self.device)
         self._take(compute.resolve_dtype(self.device))
 
-    def name(self, engine: str = "") -> str:
-        """Device, number format and engine in words."""
-        return describe_device(self.device, self.dtype, engine)
+    def name(self, engine: str = "", dtype: torch.dtype | None = None) -> str:
+        """Device, number format and engine in words. dtype: that of the engine; None for that of torch."""
+        return describe_device(self.device, dtype or self.dtype, engine)
 
     def lanes(self, slices: int, pixels: int, views: int = 1) -> tuple[int, int]:
         """How to run slices: the number of batches side by side, see `lanes`, and the number of slices in a batch.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from AttnSegLib.models.eight_bits import EightBits
 from AttnSegLib.models.influence import AttentionFacts, Difference, MapInfluence, Share
 from AttnSegLib.models.places import is_seen, user_folder
 from AttnSegLib.models.preprocessing import Preprocessing
@@ -186,6 +187,7 @@ class ModelSpec:
         sha256: SHA-256 of the weights file, in hexadecimal.
         mirrored: whether it was trained on mirrored slices, too. Only then can the mean over flips be asked for.
         influence: how much its attention changes the result; None if that was not measured.
+        eight_bits: how its labels can be computed in 8 bits; None if they can't.
         url: the https address of the weights, if they do not lie beside the card.
         size_bytes: size of the weights file; None if unknown.
         folder: where the card lies. It is not in the file.
@@ -211,6 +213,7 @@ class ModelSpec:
     scores: ScoreFacts
     mirrored: bool = False
     influence: AttentionFacts | None = None
+    eight_bits: EightBits | None = None
     url: str = ""
     size_bytes: Annotated[int, Between(1, 2**40)] | None = None
     folder: Path = field(default=Path(), compare=False, metadata=OUTSIDE)

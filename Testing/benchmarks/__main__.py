@@ -21,6 +21,7 @@ from Testing.benchmarks.measuring.machine import Run
 PARTS = {
     "shipped": "others",
     "engines": "whole_runs",
+    "eight_bits": "whole_runs",
     "compare": "others",
     "around": "whole_runs",
     "roofline": "network_alone",

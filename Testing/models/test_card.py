@@ -11,6 +11,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.models.card import FirstWeights, Source
 from AttnSegLib.models.card_file import CARD, FORMAT, load_card, write_card
 from AttnSegLib.models.catalog import load_models
+from AttnSegLib.models.eight_bits import EightBits
 from AttnSegLib.models.places import resource_folder, user_folder
 
 SHIPPED = load_models(resource_folder("Models"))
@@ -54,8 +55,10 @@ def test_what_is_written_is_read_again(a_model_folder, tmp_path):
         largest_pixel_mm=1.5,
     )
     facts = replace(facts, dataset=replace(facts.dataset, options={"images": ("a", "b"), "depth": {"x": None}}))
-    write_card(replace(spec, training=facts, url="https://example.org/weights"), tmp_path)
-    assert load_card(tmp_path / CARD) == replace(spec, training=facts, url="https://example.org/weights")
+    eight = EightBits("0" * 64, (None, (-1.5, 2.0), (0.0, 1.0)), 0.9, 0.898, "on 3 test patients")
+    spec = replace(spec, training=facts, url="https://example.org/weights", eight_bits=eight)
+    write_card(spec, tmp_path)
+    assert load_card(tmp_path / CARD) == spec
     assert json.loads((tmp_path / CARD).read_text())["format"] == FORMAT
 
 
@@ -88,7 +91,10 @@ def with_label(card, **changes):
     return card | {"labels": [card["labels"][0] | changes]}
 
 
+EIGHT_BITS = {"graph": "", "ranges": [], "dice_in_32_bits": 0.9, "dice_in_8_bits": 0.9, "meaning": ""}
+
 DAMAGES = {
+    "a range of two numbers more": lambda card: card | {"eight_bits": EIGHT_BITS | {"ranges": [[0, 1, 2, 3]]}},
     "no format": lambda card: without(card, "format"),
     "a format that is no number": lambda card: card | {"format": "1"},
     "a format of 0": lambda card: card | {"format": 0},
@@ -137,6 +143,7 @@ DAMAGES = {
     "channels that the network lacks": lambda card: (
         card | {"preprocessing": {"plane": "axial", "window": [0, 1], "channels": 3}}
     ),
+    "a range upside down": lambda card: card | {"eight_bits": EIGHT_BITS | {"ranges": [None, [0, -1]]}},
     "a map that there is not": lambda card: card | {"attention": ["gate 9,9"]},
     "a width that no memory holds": lambda card: card | {"options": {"width": 10**9}},
     "weights elsewhere": lambda card: card | {"weights": "../other.safetensors"},

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html import unescape
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from panel_at_work import MODEL, MODULE, ROOT, SHAPE, pick, remarks
 
 from AttnSegLib.models.catalog import find_model
+from AttnSegLib.models.eight_bits import EightBits
 
 
 @pytest.mark.slow
@@ -105,6 +107,25 @@ def test_settings_reach_the_worker(ui, worker, parameters):
     assert not request.options.flips
     assert (request.options.region.start, request.options.region.stop) == ((1, 0, 0), (5, 64, 48))
     assert (parameters.level, parameters.device) == (2, "cpu")
+
+
+@pytest.mark.parametrize("model_knows", [True, False])
+@pytest.mark.parametrize("openvino", [object(), None])
+@pytest.mark.parametrize("device", ["Automatic", "CPU"])
+def test_fast_is_for_models_that_know_how_where_openvino_is(
+    widget, ui, worker, monkeypatch, model_knows, openvino, device
+):
+    eight = EightBits("0" * 64, (), 0.9, 0.9, "made up") if model_knows else None
+    widget.panel.models = [replace(spec, eight_bits=eight) for spec in widget.panel.models]
+    monkeypatch.setattr("AttnSegPanel.panel.find_spec", lambda _name: openvino)
+    pick(ui.deviceBox, device)
+    widget.panel.refresh()
+    can_be = model_knows and openvino is not None
+    assert ui.fastBox.enabled == can_be
+    ui.fastBox.checked = True
+    ui.applyButton.click()
+    (request,) = worker.requests
+    assert request.compute.precision == ("int8" if can_be else "auto")
 
 
 def test_another_plane_can_be_chosen(widget, ui, worker, parameters):

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from AttnSegLib import __version__
 from AttnSegLib.errors import InputError, cause_of
+from AttnSegLib.models.eight_bits import EightBits
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.networks.attention import (
     ChannelCoefficients,
@@ -52,11 +53,13 @@ class Origin:
         make: the network, unfolded or folded.
         channels: of the slices.
         identity: what decides how it computes, such as its weights' SHA-256; empty: nothing is kept on the disk.
+        eight_bits: how it computes in 8 bits; None if it can't.
     """
 
     make: Callable[[], nn.Module]
     channels: int
     identity: tuple[str, ...] = ()
+    eight_bits: EightBits | None = None
 
     @property
     def folder(self) -> Path | None:

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from AttnSegLib.inference.engines.conversion import LOGITS, Mark, map_of, openvino_core, openvino_module, parts_of
+from AttnSegLib.inference.engines.eight_bits import compute_in_8_bits
 from AttnSegLib.inference.engines.engine import Answer
+from AttnSegLib.models.eight_bits import EightBits
 from AttnSegLib.networks.attention import Spatial
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class Compilation:
         shape: (n, C, H, W) of the slices that go through it together.
         streams: how many lanes there are.
         threads: of the CPU, for all of them.
-        dtype: float32 or bfloat16.
+        dtype: float32 or bfloat16; int8 for convolutions in 8 bits, and all else in float32.
     """
 
     shape: tuple[int, int, int, int]
@@ -51,11 +53,14 @@ class OpenVinoEngine:
 
     name = "OpenVINO"
 
-    def __init__(self, model: openvino.Model, marks: Mapping[str, Mark], form: Compilation):
-        """marks: those whose coefficients are wanted, by title. Raises `RuntimeError`, as OpenVINO does."""
-        self.form, self._marks = form, dict(marks)
+    def __init__(
+        self, model: openvino.Model, marks: Mapping[str, Mark], form: Compilation, eight: EightBits | None = None
+    ):
+        """marks: those whose coefficients are wanted, by title; eight: for int8. Raises `RuntimeError`, as OpenVINO
+        does, and see `compute_in_8_bits`."""
+        self.form, self._marks, self._eight = form, dict(marks), eight
         self._names = [LOGITS, *(name for mark in self._marks.values() for name in parts_of(mark))]
-        self._compiled = _compiled(model, self._names, form)
+        self._compiled = _compiled(model, self._names, form, eight)
         self._lane = _Lane()
 
     @property
@@ -65,9 +70,10 @@ class OpenVinoEngine:
 
     @cached_property
     def signature(self) -> str:
-        """What decides how the compiled network computes, in words: processor, number format, sizes and maps."""
+        """What decides how the compiled network computes, in words: processor, number format, sizes, maps, ranges."""
         processor = openvino_core().get_property("CPU", "FULL_DEVICE_NAME")
-        return f"{processor}, {self.form}, {', '.join(self._names)}"
+        ranges = self._eight.ranges if self._eight else ""
+        return f"{processor}, {self.form}, {', '.join(self._names)}{ranges}"
 
     def run(self, slices: Tensor, painted: Mapping[str, Tensor] | None = None) -> Answer:
         if painted:
@@ -105,16 +111,20 @@ class _Lane(threading.local):
     request: Any = None
 
 
-def _compiled(model: openvino.Model, names: list[str], form: Compilation) -> openvino.CompiledModel:
+def _compiled(
+    model: openvino.Model, names: list[str], form: Compilation, eight: EightBits | None
+) -> openvino.CompiledModel:
     openvino = openvino_module()
     outputs = {output.get_any_name(): output for output in model.outputs}
     wanted = openvino.Model([outputs[name] for name in names], model.get_parameters())
     wanted = wanted.clone()  # the model itself stays as it is, of any size
+    if eight is not None:
+        compute_in_8_bits(wanted, eight)
     wanted.reshape(list(form.shape))
     settings = {
         "NUM_STREAMS": form.streams,
         "INFERENCE_NUM_THREADS": form.threads,
-        "INFERENCE_PRECISION_HINT": {torch.float32: "f32", torch.bfloat16: "bf16"}[form.dtype],
+        "INFERENCE_PRECISION_HINT": "bf16" if form.dtype == torch.bfloat16 else "f32",
         "ENABLE_CPU_PINNING": False,  # processes side by side would all be on the first cores
     }
     return openvino_core().compile_model(wanted, "CPU", settings)
