@@ -32,7 +32,7 @@ from training.learning.recipe import Recipe, from_dict, read_checkpoint
 from training.learning.start import first_weights_of, licence_of_both
 from training.model_folder.bundle import bundle_metadata
 from training.model_folder.card_scores import NO_SCORE, CardScoring, FoldedScores, card_scores
-from training.model_folder.eight_bits import eight_bits, in_words
+from training.model_folder.eight_bits import eight_bits, what_was_lost
 from training.model_folder.onnx_file import write_onnx
 from training.model_folder.stored_weights import BITS, Bits, write_weights
 from training.scoring.candidates import network_of, predictor_of
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     spec = load_card(folder / CARD)
-    print(f"{folder}: {spec.scores.summary}" + (f"; {in_words(spec.eight_bits)}" if spec.eight_bits else ""))
+    print(f"{folder}: {spec.scores.summary}" + (f"; {what_was_lost(spec.eight_bits)}" if spec.eight_bits else ""))
     return 0
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.engines.conversion import converted, openvino_core, openvino_module
-from AttnSegLib.inference.engines.eight_bits import convolutions, graph_of, of_labels, sources
+from AttnSegLib.inference.engines.eight_bits import convolutions, graph_of, of_labels, rounded_inputs
 from AttnSegLib.inference.prediction import IN_8_BITS
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.inference.preprocess import SliceStack
@@ -55,14 +55,14 @@ def main(arguments: list[str] | None = None) -> int:
             card = load_card(spec.folder / CARD)
             known = card.size_bytes if card.url else None  # if the weights lie beside the card, the reader finds it
             write_card(replace(card, eight_bits=eight, size_bytes=known), spec.folder)
-            print(f"{spec.id}: {in_words(eight)}", flush=True)
+            print(f"{spec.id}: {what_was_lost(eight)}", flush=True)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def in_words(eight: EightBits) -> str:
+def what_was_lost(eight: EightBits) -> str:
     """The convolutions in 8 bits, and the Dice, for the terminal."""
     count = sum(limits is not None for limits in eight.ranges)
     dice = f"Dice {eight.dice_in_8_bits:.4f} in 8 bits, {eight.dice_in_32_bits:.4f} in 32"
@@ -172,7 +172,7 @@ def roundings(model: openvino.Model, slices: Iterable[Tensor]) -> list[Rounding 
     read: dict[str, Any] = {}  # by name, what is rounded
     names: list[set[str]] = []
     for node in convolutions(model):
-        places = sources(node.input(0)) if _gains(node) else []
+        places = rounded_inputs(node.input(0)) if _gains(node) else []
         own = {_name(place): place.get_source_output() for place in places}
         read |= own
         names.append(set(own))

@@ -42,12 +42,12 @@ def graph_of(model: openvino.Model) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def sources(wanted: Any) -> list[Any]:
+def rounded_inputs(wanted: Any) -> list[Any]:
     """The inputs at which the values of an input of a node are rounded: itself, or those of what passes them on."""
     node = wanted.get_source_output().get_node()
     if node.get_type_name() not in _PASSING_ON:
         return [wanted]
-    return [one for given in node.inputs() for one in sources(given)]
+    return [one for given in node.inputs() for one in rounded_inputs(given)]
 
 
 def compute_in_8_bits(model: openvino.Model, eight: EightBits) -> None:
@@ -59,7 +59,7 @@ def compute_in_8_bits(model: openvino.Model, eight: EightBits) -> None:
     for convolution, limits in zip(found, eight.ranges, strict=True):
         if limits is None:
             continue
-        for place in sources(convolution.input(0)):
+        for place in rounded_inputs(convolution.input(0)):
             output = place.get_source_output()
             if output.get_node().get_type_name() == "FakeQuantize":  # by way of a Concat that was met before
                 continue
