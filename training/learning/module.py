@@ -4,7 +4,6 @@ that users have, but without post-processing."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import lightning
@@ -44,13 +43,6 @@ def lay_out(network: nn.Module) -> None:
             layer.register_forward_pre_hook(_contiguous)
 
 
-def _switch(network: nn.Module, share: float) -> AttentionOverride:
-    """What makes all attention neutral. Raises `InputError` if a share of the steps needs it, and there is none."""
-    if share and not switched_off(network):
-        raise InputError("The recipe's attention_off needs a network with attention; leave it out.")
-    return AttentionOverride(network, switched_off(network) if share else ())
-
-
 def _miscalculated(layer: nn.Conv2d) -> bool:
     """Whether torch calculates the gradient of a layer's weights wrongly. torch 2.13 does on CPUs, in bfloat16 and
     channels last: a part of the gradient is whatever the memory held before."""
@@ -84,7 +76,8 @@ class SegmentationModule(lightning.LightningModule):
         self.shown: Callable[[str, Volume, np.ndarray], None] | None = None  # gets what was found in a scored case
         self.network = networks.create(self.recipe.network, **self.recipe.options)
         lay_out(self.network)
-        self._without_attention = _switch(self.network, self.settings.attention_off)
+        if self.settings.attention_off and not switched_off(self.network):
+            raise InputError("The recipe's attention_off needs a network with attention; leave it out.")
         self.skipped_steps = 0
         self._skipped_in_a_row = 0
         self.plateau: ReduceLROnPlateau | None = None
@@ -95,7 +88,8 @@ class SegmentationModule(lightning.LightningModule):
         # Random numbers in a network depend only on these. So an interrupted run goes on as if nothing had happened.
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
         off = self.settings.attention_off
-        with self._without_attention if off and torch.rand(()) < off else nullcontext():
+        replaced = switched_off(self.network) if off and torch.rand(()) < off else ()
+        with AttentionOverride(self.network, replaced):
             output = self._output(batch.image)
         target = one_hot(batch.target, output.logits.shape[1])
         loss = loss_function(self.settings.loss, self.settings.alpha)(output, target)
