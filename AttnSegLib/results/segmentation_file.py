@@ -59,7 +59,11 @@ def to_steps(coefficients: np.ndarray) -> np.ndarray:
     A heat map is interpolated from a few coefficients, so finer steps mean nothing. Rounded, its file is several times
     smaller, and packed several times faster.
     """
-    return np.rint(coefficients * np.float32(_STEPS)).astype(np.float32) / np.float32(_STEPS)
+    steps = coefficients.astype(np.float32)  # changed in place: of a large scan, each copy is 300 MB and 0.3 s
+    steps *= _STEPS
+    np.rint(steps, out=steps)
+    steps /= _STEPS
+    return steps
 
 
 def terminology_entry(label: Label) -> str:

@@ -132,6 +132,12 @@ def test_heat_map_opens_as_volume_in_the_right_place(a_scene, tmp_path):
     assert len(np.unique(to_steps(np.linspace(0, 1, 10_000)))) == 256  # so a file of them packs well
 
 
+def test_steps_of_half_precision_are_those_of_full():
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16).reshape(256, 256)
+    halves = np.where((halves >= 0) & (halves <= 1), halves, np.float16(0.5))
+    np.testing.assert_array_equal(to_steps(halves[:, ::2]), to_steps(halves[:, ::2].astype(np.float32)))
+
+
 def test_writing_to_a_full_disk_is_an_error(tmp_path):
     with pytest.raises(OSError, match="could not be written"):
         write_heat_map_file(tmp_path / "missing" / "heat.nrrd", np.zeros((2, 3, 4)), np.eye(4))
