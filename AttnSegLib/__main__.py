@@ -133,7 +133,11 @@ def _add_segment_to(commands: argparse._SubParsersAction[argparse.ArgumentParser
     segment.add_argument("--series", metavar="NUMBER", help="DICOM series to take, if the folder holds several")
     segment.add_argument("--reference", type=Path, help="manual label map on the same grid, to compare with")
     segment.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
-    segment.add_argument("--precision", default="auto", help="auto (default), float32, bfloat16, float16, int8")
+    segment.add_argument(
+        "--precision",
+        default="auto",
+        help="auto (default), float32, bfloat16, float16; int8: for labels alone, with --attention none",
+    )
     segment.add_argument("--engine", default="auto", help="auto (default), torch, openvino")
     segment.add_argument("--batch-size", type=int, metavar="N", help="slices at once (default: what suits the device)")
     segment.add_argument(

@@ -24,6 +24,7 @@ from AttnSegLib.cohort.pipeline import CaseOutcome, Pipeline
 from AttnSegLib.cohort.steps import WarmModel
 from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.prediction import IN_8_BITS
 from AttnSegLib.models.card import ModelSpec
 
 T = TypeVar("T")
@@ -90,7 +91,7 @@ def run_on_ray(
     todo = [replace(case, image=case.image.absolute()) for case in cases]
     with _cluster(address) as ray:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        count, resources, device = _shares(nodes, work.compute.device)
+        count, resources, device = _shares(nodes, work.compute)
         compute = replace(work.compute, device=device)
         away = replace(work, out=work.out.absolute(), specs=specs, compute=compute)
         kind = ray.remote(max_concurrency=_AT_ONCE, scheduling_strategy="SPREAD", **resources)(_CaseActor)
@@ -248,10 +249,11 @@ def _check_answers(address: str, about: str) -> None:
         raise InputError(f"{about} ({error}); correct the address, or start it with 'ray start --head'.") from error
 
 
-def _shares(nodes: Sequence[dict[str, float]], device: str) -> tuple[int, dict[str, int], str]:
+def _shares(nodes: Sequence[dict[str, float]], compute: Compute) -> tuple[int, dict[str, int], str]:
     """How many actors, what each needs, and the device that it takes: left to itself, it would take a GPU that it was
     not given, or compute on one CPU although it was. nodes: the resources of each. Raises `InputError` if nothing fits.
     """
+    device = "cpu" if (compute.device, compute.precision) == ("auto", IN_8_BITS) else compute.device
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"On Ray the device is auto, cpu or cuda, not '{device}'; Ray chooses which.")
     gpus = sum(int(min(node.get("GPU", 0), node.get("CPU", 0))) for node in nodes)  # each needs a CPU, too

@@ -51,7 +51,11 @@ def add_cohort_to(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     cohort.add_argument("--flips", action="store_true", help="mean over flips, four times slower")
     cohort.add_argument("--plane", choices=PLANES, help="slices to take, instead of those of the models' cards")
     cohort.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
-    cohort.add_argument("--precision", default="auto", help="auto (default), float32, bfloat16, float16, int8")
+    cohort.add_argument(
+        "--precision",
+        default="auto",
+        help="auto (default), float32, bfloat16, float16; int8: for labels alone, with --attention none",
+    )
     cohort.add_argument("--engine", default="auto", help="auto (default), torch, openvino")
     cohort.add_argument("--batch-size", type=int, metavar="N", help="slices at once")
     cohort.add_argument("--no-names", action="store_true", help="leave the images' names out; cases keep theirs")

@@ -150,7 +150,7 @@ class Worker:
         self._silence = silence.Silence()
         try:
             self._news = self._prepare(job, order)
-        except InputError:
+        except BaseException:  # whatever it is, no job is left that nobody goes on with
             self._forget_order()
             self._forget_job()
             raise
@@ -167,6 +167,10 @@ class Worker:
             end: JobCancelled | JobFailed = JobCancelled(job.number)
         except InputError as error:
             end = JobFailed(job.number, str(error))
+        except BaseException:
+            self._forget_order()
+            self._forget_job()
+            raise
         self._end(job, end)
         return [end]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,9 @@ class SharedVoxels:
         """The worker has attached them, and holds them alone from now on."""
         named, self._named = self._named, []
         for memory in named:
-            memory.close()
             memory.unlink()
+            with contextlib.suppress(BufferError):  # an error on its way holds the array; the memory goes with it
+                memory.close()
 
     def forget(self) -> None:
         """Copy them again the next time, since nobody knows whether the worker has them."""

@@ -51,7 +51,12 @@ def work(tmp_path, the_model_folder):
     ],
 )
 def test_an_actor_has_a_gpu_or_as_many_cpus_as_the_smallest_node(nodes, device, shares):
-    assert on_ray._shares(nodes, device) == shares
+    assert on_ray._shares(nodes, Compute(device)) == shares
+
+
+def test_labels_in_8_bits_are_for_cpus_also_where_there_are_gpus():
+    nodes = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}]
+    assert on_ray._shares(nodes, Compute(precision="int8")) == (3, {"num_cpus": 4}, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,7 @@ def test_an_actor_has_a_gpu_or_as_many_cpus_as_the_smallest_node(nodes, device, 
 )
 def test_a_device_that_the_cluster_has_not_is_refused(device, told):
     with pytest.raises(InputError, match=told):
-        on_ray._shares([{"CPU": 4.0} if device == "cuda" else {}], device)
+        on_ray._shares([{"CPU": 4.0} if device == "cuda" else {}], Compute(device))
 
 
 @pytest.mark.parametrize(("node", "device"), [({"CPU": 4.0}, "cpu"), ({"CPU": 4.0, "GPU": 1.0}, "cuda")])

@@ -30,7 +30,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning warns a lot
 
 @pytest.fixture(autouse=True)
 def _every_look_takes_a_second(monkeypatch):
-    monkeypatch.setattr("training.learning.module.Clock", lambda limit: Clock(limit, itertools.count().__next__))
+    monkeypatch.setattr(
+        "training.learning.module.clock_of",
+        lambda settings: Clock(60 * settings.minutes, itertools.count().__next__),
+    )
     monkeypatch.setattr(training.teach, "_BATCHES", 2)
 
 
@@ -141,8 +144,25 @@ def test_who_has_seen_a_case_does_not_score_it(balls):
 def test_a_segment_that_only_one_case_has_is_told(balls):
     collection = open_collection(balls(2))
     lacking = replace(collection.cases[1], absent=("ball",))
-    with pytest.raises(InputError, match="Only case_001 has 'Ball', so no model taught without it could find that"):
+    with pytest.raises(
+        InputError, match="Only case_001 has 'Ball', so the model taught without it could not find that"
+    ):
         refuse_unscorable(replace(collection, cases=(collection.cases[0], lacking)), frozenset())
+
+
+def test_a_segment_that_only_the_cases_of_one_fold_have_is_told(balls):
+    """Of ten cases, each model is taught without two that follow each other."""
+    collection = open_collection(balls(2))
+
+    def ten(*having):
+        numbers = range(1, 11)
+        absent = {number: () if number in having else ("ball",) for number in numbers}
+        cases = tuple(replace(collection.cases[0], number=number, absent=absent[number]) for number in numbers)
+        return replace(collection, cases=cases)
+
+    refuse_unscorable(ten(2, 3), frozenset())
+    with pytest.raises(InputError, match="Only case_003 and case_004 have 'Ball', so the model taught without them"):
+        refuse_unscorable(ten(3, 4), frozenset())
 
 
 def a_score(case, label, dice):

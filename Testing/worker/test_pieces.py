@@ -165,6 +165,21 @@ def test_a_process_that_ends_between_two_pieces_is_told_of(a_silent_worker, spec
     assert not a_silent_worker.is_busy
 
 
+@pytest.mark.parametrize("calls", [0, 10])
+@pytest.mark.usefixtures("small_pieces")
+def test_what_nobody_expects_is_raised_and_leaves_no_job(a_silent_worker, spec, scan, calls, monkeypatch):
+    if calls:
+        a_silent_worker.segment(scan, the_request(spec))
+        for _ in range(calls):
+            a_silent_worker.poll()
+    monkeypatch.setattr(client, "_AT_ONCE", 10**9)
+    monkeypatch.setattr(protocol, "describe_block", None)
+    with pytest.raises(TypeError):
+        a_silent_worker.poll() if calls else a_silent_worker.segment(scan, the_request(spec))
+    assert not a_silent_worker.is_busy
+    assert a_silent_worker.poll() == []
+
+
 def test_too_little_memory_at_the_start_refuses_the_job(a_silent_worker, spec, scan, monkeypatch):
     def no_memory(*_arguments):
         raise OSError(28, "No space left on device")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
@@ -98,9 +98,14 @@ def folds(recipe: Recipe, root: Path, count: int) -> Iterator[Recipe]:
     patients = sorted({case.patient for case in cases})
     if not 2 <= count <= len(patients):
         raise InputError(f"{len(patients)} patients can be dealt into 2 to {len(patients)} folds, not into {count}.")
-    for fold in np.array_split(patients, count):
+    for fold in in_folds(patients, count):
         held_out = [case for case in cases if case.patient in fold]
         yield replace(recipe, split=Split(validation=_names(held_out), test=_names(parts.test)))
+
+
+def in_folds(names: Sequence[str], count: int) -> list[list[str]]:
+    """Deal names into folds of about the same size, in the order of the alphabet."""
+    return [part.tolist() for part in np.array_split(sorted(names), count)]
 
 
 def _names(cases: list[Case]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from AttnSegLib.collections.collection import Collection, open_collection
 from AttnSegLib.collections.teaching_run import FOLDS, number_of_folds
 from AttnSegLib.errors import InputError
 from training.learning.recipe import Recipe
-from training.learning.scored_run import ScoredRun, folds
+from training.learning.scored_run import ScoredRun, folds, in_folds
 from training.model_folder.card_scores import FoldedScores
 from training.scoring.candidates import Model, predictor_of
 from training.scoring.evaluation import evaluate
@@ -26,7 +26,7 @@ _NETWORK = "network"
 
 
 def refuse_unscorable(collection: Collection, seen: frozenset[str]) -> None:
-    """Raises `InputError` if not every case can be scored by a model that never saw it.
+    """Raises `InputError` if not every case can be scored by a model that never saw it, but has learnt all segments.
 
     seen: ids of the cases that the first weights have learnt from.
     """
@@ -36,12 +36,15 @@ def refuse_unscorable(collection: Collection, seen: frozenset[str]) -> None:
             f"The model to begin with has learnt from {known[0]} already, which it could not score honestly then; "
             "begin with another one or with random weights, or do without --score-every-case (Score on every case)."
         )
+    parts = in_folds([case.id for case in collection.cases], number_of_folds(len(collection.cases)))
     for segment in collection.segments:
-        having = [case.id for case in collection.cases if segment.id not in case.absent]
-        if len(having) == 1:
+        having = {case.id for case in collection.cases if segment.id not in case.absent}
+        if any(having <= set(part) for part in parts):
+            names = " and ".join(sorted(having))
             raise InputError(
-                f"Only {having[0]} has '{segment.name}', so no model taught without it could find that; add another "
-                "case with it, or do without --score-every-case (Score on every case)."
+                f"Only {names} {'has' if len(having) == 1 else 'have'} '{segment.name}', so the model taught without "
+                f"{'it' if len(having) == 1 else 'them'} could not find that; add another case with it, or do without "
+                "--score-every-case (Score on every case)."
             )
 
 

@@ -203,7 +203,10 @@ def in_plain_words(recipe: Recipe, count: int, fold_minutes: float = 0.0) -> Ite
     elif count < FEWEST_TO_SCORE:
         yield f"No score: with fewer than {FEWEST_TO_SCORE} cases all are needed for the training."
     else:
-        yield "No score: no case can be left out that the first weights have not learnt from."
+        yield (
+            "No score: no case can be left out; the first weights have learnt from it, or no other case has one of its "
+            "segments."
+        )
 
 
 def _minutes(number: float) -> str:

@@ -195,7 +195,7 @@ def _lines(out: Path) -> Iterator[TrialScore]:
         steps = int((table.parent / "steps.txt").read_text(encoding="utf-8"))
         by_label = groupby(sorted(read_scores(table), key=lambda one: one.label), key=lambda one: one.label)
         for label, scores in by_label:
-            dice = fmean(0.0 if np.isnan(one.dice) else one.dice for one in scores)
+            dice = fmean(one.dice for one in scores)
             yield TrialScore(trial.cases, trial.minutes, trial.start, trial.draw, steps, label, round(dice, 4))
 
 

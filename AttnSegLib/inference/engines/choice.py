@@ -129,7 +129,10 @@ class Engines:
             return None
         if question.titles or question.channels or question.needs_hooks:
             if work.load.slices > 1:  # one slice is quick either way
-                work.notice("8 bits are for labels; with attention, everything was computed in 32 bits.")
+                work.notice(
+                    "8 bits are for labels; with attention, everything was computed in 32 bits. Ask for no attention "
+                    "maps (--attention none) to have them."
+                )
             return None
         if not self._no_8_bits:
             try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.inference.prediction import IN_8_BITS
 from AttnSegLib.mrml.news import MapSwitchedOff, News, Target
 from AttnSegLib.mrml.runs import KnownLabels, PredictionRun
 from AttnSegLib.mrml.switching.outlines import OtherResult, remember_influence, show_other_result
@@ -39,6 +40,7 @@ class SwitchRun(PredictionRun):
     """Computes with an attention map, then without it, shows what changes, and tells it."""
 
     def __init__(self, target: Target, volume: Volume, switch: Switch):
+        target = _with_maps(target)
         super().__init__(target, volume, target.asking(region=switch.region))
         self._switch, self._question = switch, self._request
         self.gives_way = switch.erased is not None  # the place may be moved on
@@ -122,6 +124,14 @@ class SwitchRun(PredictionRun):
                 overlaps.append(2 * int(np.count_nonzero(before & after)) / sum(sizes))
                 change_ml[label.name] = (sizes[1] - sizes[0]) * self._volume.voxel_volume
         return (1 - float(np.mean(overlaps)) if overlaps else None), change_ml
+
+
+def _with_maps(target: Target) -> Target:
+    """Not in 8 bits, which are for labels alone: both results are to differ by the map, and not by the rounding."""
+    compute = target.request.compute
+    if compute.precision != IN_8_BITS:
+        return target
+    return replace(target, request=replace(target.request, compute=replace(compute, precision="auto")))
 
 
 def _found(*label_maps: np.ndarray) -> Region:

@@ -119,7 +119,9 @@ def test_maps_are_computed_in_32_bits_and_a_whole_scan_of_them_is_told(predict):
     with_map = PredictionOptions(attention=("gate",))
     found, exact = predict(with_map), predict(with_map, precision="float32")
     assert "int8" not in found.device
-    assert found.notices == ("8 bits are for labels; with attention, everything was computed in 32 bits.",)
+    [notice] = found.notices
+    assert notice.startswith("8 bits are for labels; with attention, everything was computed in 32 bits.")
+    assert "--attention none" in notice
     np.testing.assert_array_equal(found.label_map, exact.label_map)
     np.testing.assert_array_equal(found.attention["gate"], exact.attention["gate"])
     one = predict(with_map, scan=a_scan(1, 24, 32))

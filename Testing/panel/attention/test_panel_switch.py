@@ -80,6 +80,16 @@ def test_what_is_known_of_the_slice_with_the_map_is_not_computed_again(widget, w
     assert [bool(request.options.replaced) for request in worker.requests[3:]] == [False, True]
 
 
+def test_both_are_computed_in_the_same_way_where_labels_are_in_8_bits(widget, worker, parameters, monkeypatch):
+    monkeypatch.setattr(type(widget.panel), "can_be_fast", True)
+    parameters.fast = True
+    show_map(widget)
+    look_elsewhere(parameters.inputVolume)
+    switch_off(widget)
+    precisions = [request.compute.precision for request in worker.requests]
+    assert precisions == ["int8", "auto", "auto"]
+
+
 def test_one_sentence_says_what_changed(widget, worker):
     show_map(widget)
     switch_off(widget)
