@@ -25,8 +25,11 @@ install: .venv/installed
 		{ echo "Python's venv is missing; on Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
 	@echo "Setting up .venv (once; a few minutes) ..."
 	@$(PYTHON) -m venv .venv
+	@echo "  PyTorch ..."
 	@$(PIP) --retries 1 --no-deps --extra-index-url $(TORCH_INDEX) torch
+	@echo "  AttnSeg, and what it and its tests need ..."
 	@$(PIP) --editable '.[train,dicom,cluster,parquet,baselines,dev]'
+	@echo "  OpenVINO ..."
 	@$(PIP) --no-deps openvino
 	@touch $@
 
