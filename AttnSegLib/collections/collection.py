@@ -43,7 +43,7 @@ class LabelledSlices:
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises `InputError` if a volume of this shape (D, H, W) has no such slices."""
         if self.last < self.first:
-            raise InputError(f"The labelled slices end at {self.last}, before {self.first}, where they begin; swap them.")
+            raise InputError(f"Labelled slices end at {self.last}, before {self.first}, where they begin; swap them.")
         if not 0 <= self.first <= self.last < shape[self.axis]:
             raise InputError(
                 f"Slices {self.first} to {self.last} are not among the scan's 0 to {shape[self.axis] - 1}; correct "
