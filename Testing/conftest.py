@@ -31,8 +31,11 @@ from training import train
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
-# A shell that starts a command in the background tells it to ignore Ctrl-C, and its children would inherit that.
+# A shell that starts a command in the background tells it to ignore Ctrl-C, and `nohup` to ignore a terminal that
+# closes; its children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -56,6 +56,12 @@ def test_scan_and_labels_in_the_wrong_order_are_told(files, tmp_path, capsys):
     assert "give the labels, not the scan" in capsys.readouterr().err
 
 
+def test_labelled_slices_in_the_wrong_order_are_told(files, tmp_path, capsys):
+    main(["collect", "new", str(tmp_path / "a"), "--name", "A", "--modality", "MR", "--segment", "B", "--segment", "C"])
+    assert main(["collect", "add", str(tmp_path / "a"), *map(str, files("x")), "--slices", "2-1"]) == 2
+    assert "slices end at 1, before 2" in capsys.readouterr().err
+
+
 def test_a_collection_can_have_the_segments_of_a_model(tmp_path):
     model = "eccamunet-hippocampus-mr"
     assert main(["collect", "new", str(tmp_path / "a"), "--name", "A", "--modality", "MR", "--like", model]) == 0
