@@ -98,6 +98,20 @@ def test_an_output_that_differs_gets_no_time(a_contest, monkeypatch):
     assert any(line.startswith("  AttnSeg") and "differs" in line for line in table.lines())
 
 
+def test_a_peer_that_can_not_be_run_so_gets_no_time(a_contest, monkeypatch):
+    def refused(_network, _setting):
+        def logits(_slices):
+            raise peers.Refused("torch computed instead")
+
+        return logits
+
+    monkeypatch.setattr("Testing.benchmarks.others.peers.ours.network_alone", refused)
+    table = a_contest.network_alone([peers.PAPERS, peers.OURS])
+    assert only_row_of(table, peers.OURS).seconds is None
+    assert only_row_of(table, peers.PAPERS).seconds is not None
+    assert any(line.startswith("  AttnSeg") and "torch computed instead" in line for line in table.lines())
+
+
 def test_a_peer_that_is_not_installed_is_in_the_table(a_contest):
     absent = Peer("somebody", "nowhere", needs=("no_such_module",))
     table = a_contest.network_alone([peers.PAPERS, absent])

@@ -21,7 +21,7 @@ from AttnSegLib.inference.probabilities import labels_of
 from Testing.benchmarks.measuring.inputs import Case
 from Testing.benchmarks.measuring.turns import in_turns
 from Testing.benchmarks.others import peers
-from Testing.benchmarks.others.peers import Peer, Setting
+from Testing.benchmarks.others.peers import Peer, Refused, Setting
 from Testing.benchmarks.others.tables import Agreement, Row, Table
 from training.papers.comparison import title_of
 
@@ -72,8 +72,13 @@ class Contest:
         device = self.setting.device
         why_not = {peer: peer.why_not(device, files=files) for peer in taking_part}
         calls = {peer: prepare(peer) for peer in taking_part if why_not[peer] is None}
-        agreements = {peer: self._agreement(peer, label_map_of(call())) for peer, call in calls.items()}
-        agreeing = {peer.name: call for peer, call in calls.items() if agreements[peer].enough}
+        agreements = {}
+        for peer, call in calls.items():
+            try:
+                agreements[peer] = self._agreement(peer, label_map_of(call()))
+            except Refused as error:
+                why_not[peer] = str(error)
+        agreeing = {peer.name: calls[peer] for peer, agreement in agreements.items() if agreement.enough}
         depth = len(self.case.organ)
         rare = [peer.name for peer in calls if peer.mirrored]
         times = in_turns(agreeing, self.rounds, device, rare)

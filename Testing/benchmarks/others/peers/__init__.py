@@ -26,6 +26,10 @@ Logits = Callable[[Tensor], Tensor]
 Segment = Callable[[Path, Path], Path]
 
 
+class Refused(Exception):
+    """A peer can't be run as its row says. Says why, in words for the table."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """The same for all: device, threads of the CPU, number format, preprocessing; size (H, W) in pixels, spacing

@@ -25,7 +25,7 @@ from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
 from AttnSegLib.models.card import Code, Label
 from AttnSegLib.results.segmentation_file import write_segmentation_file
-from Testing.benchmarks.others.peers import Logits, Segment, Setting
+from Testing.benchmarks.others.peers import Logits, Refused, Segment, Setting
 
 ORGAN = Label(
     1, "Organ", (200, 60, 60), Code("SCT", "123037004", "Anatomical Structure"), Code("SCT", "113343008", "Organ")
@@ -55,8 +55,8 @@ def network_alone(network: nn.Module, setting: Setting) -> Logits:
 
 
 def _refuse(sentence: str) -> None:
-    """Raises `RuntimeError`: nobody is to be timed in another way than the table says."""
-    raise RuntimeError(sentence)
+    """Raises `Refused`: nobody is to be timed in another way than the table says."""
+    raise Refused(sentence)
 
 
 def end_to_end(network: nn.Module, setting: Setting) -> Segment:
