@@ -36,7 +36,7 @@ from training.learning.scored_run import ScoredRun
 from training.scoring.candidates import Model, plain_label, predictor_of
 from training.scoring.evaluation import evaluate
 from training.scoring.rows import read_rows, write_rows
-from training.scoring.scores import Score, read_scores
+from training.scoring.scores import Score
 from training.scoring.truth import Truth
 from training.slices.case import Case
 from training.teaching.made_recipe import begun_by, recipe_of_collection
@@ -61,7 +61,8 @@ class Trial:
     @property
     def folder(self) -> str:
         """Name of the folder of its run."""
-        return f"{self.cases}-cases-{self.minutes:g}-min-{self.start.replace(' ', '-')}-draw-{self.draw}"
+        start = Path(self.start).name.replace(" ", "-")
+        return f"{self.cases}-cases-{self.minutes:g}-min-{start}-draw-{self.draw}"
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,9 @@ def score_trial(trial: Trial, study: Study, out: Path) -> None:
     truth = Truth(study.scored, study.source, study.segments)
 
     def score(checkpoint: dict[str, Any]) -> list[Score]:
-        (folder / "steps.txt").write_text(str(checkpoint["global_step"]), encoding="utf-8")
-        return evaluate([Model(trial.folder, predictor_of(checkpoint, Compute("cpu")))], truth)
+        scores = evaluate([Model(trial.folder, predictor_of(checkpoint, Compute("cpu")))], truth)
+        write_rows(folder / _TABLE, TrialScore, _summed(trial, checkpoint["global_step"], scores))
+        return scores
 
     ScoredRun(recipe, collection.folder, folder / "scores.csv").make(run, score)
     (folder / "last.ckpt").unlink(missing_ok=True)
@@ -184,26 +186,20 @@ def _recipe(trial: Trial, study: Study, collection: Collection) -> Recipe:
 
 def write_page(out: Path) -> None:
     """Collect what is done in a table, and write the page of means over draws."""
-    lines = sorted(_lines(out), key=lambda one: (one.start != _RANDOM, one.start, one.cases, one.minutes, one.draw))
+    tables = [read_rows(table, TrialScore, "training.teaching.trials") for table in out.glob(f"*/{_TABLE}")]
+    lines = sorted(
+        (line for table in tables for line in table),
+        key=lambda one: (one.start != _RANDOM, one.start, one.cases, one.minutes, one.draw),
+    )
     write_rows(out / _TABLE, TrialScore, lines)
-    (out / _PAGE).write_text("\n".join(page(read_rows(out / _TABLE, TrialScore, "training.teaching.trials"))) + "\n")
+    (out / _PAGE).write_text("\n".join(page(lines)) + "\n", encoding="utf-8")
 
 
-def _lines(out: Path) -> Iterator[TrialScore]:
-    for table in sorted(out.glob("*/scores.csv")):
-        trial = _named(table.parent.name)
-        steps = int((table.parent / "steps.txt").read_text(encoding="utf-8"))
-        by_label = groupby(sorted(read_scores(table), key=lambda one: one.label), key=lambda one: one.label)
-        for label, scores in by_label:
-            dice = fmean(one.dice for one in scores)
-            yield TrialScore(trial.cases, trial.minutes, trial.start, trial.draw, steps, label, round(dice, 4))
-
-
-def _named(folder: str) -> Trial:
-    cases, _, rest = folder.partition("-cases-")
-    minutes, _, rest = rest.partition("-min-")
-    start, _, draw = rest.rpartition("-draw-")
-    return Trial(int(cases), float(minutes), int(draw), start if start != _RANDOM.replace(" ", "-") else _RANDOM)
+def _summed(trial: Trial, steps: int, scores: Sequence[Score]) -> Iterator[TrialScore]:
+    """A line for each label: its mean over the patients that score."""
+    for label in sorted({one.label for one in scores}):
+        dice = fmean(one.dice for one in scores if one.label == label)
+        yield TrialScore(trial.cases, trial.minutes, trial.start, trial.draw, steps, label, round(dice, 4))
 
 
 def page(lines: Sequence[TrialScore]) -> Iterator[str]:
