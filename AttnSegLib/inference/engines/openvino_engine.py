@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -60,8 +61,10 @@ class OpenVinoEngine:
         does, and see `compute_in_8_bits`."""
         self.form, self._marks, self._eight = form, dict(marks), eight
         self._names = [LOGITS, *(name for mark in self._marks.values() for name in parts_of(mark))]
-        self._compiled = _compiled(model, self._names, form, eight)
-        self._lane = _Lane()
+        compiled = _compiled(model, self._names, form, eight)
+        self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+        for _ in range(form.streams):
+            self._requests.put(compiled.create_infer_request())
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -96,19 +99,21 @@ class OpenVinoEngine:
         missing = self.form.shape[0] - len(slices)
         whole = torch.cat([slices, *[slices[-1:]] * missing]) if missing else slices
         pixels = np.ascontiguousarray(np.from_dlpack(whole))
-        if self._lane.request is None:
-            self._lane.request = self._compiled.create_infer_request()
-        request = self._lane.request
-        request.infer([pixels], share_inputs=True)
-        tensors = (request.get_output_tensor(number) for number in range(len(self._names)))
-        # copied: the next slices are written over them
-        return {name: torch.from_dlpack(tensor.data.copy()) for name, tensor in zip(self._names, tensors, strict=True)}
+        with self._request() as request:
+            request.start_async([pixels], share_inputs=True)
+            request.wait()
+            tensors = [request.get_output_tensor(number).data.copy() for number in range(len(self._names))]
+        return {name: torch.from_dlpack(tensor) for name, tensor in zip(self._names, tensors, strict=True)}
 
-
-class _Lane(threading.local):
-    """Each thread has its own request."""
-
-    request: Any = None
+    @contextmanager
+    def _request(self) -> Iterator[openvino.InferRequest]:
+        """One that nobody else uses. One thread has made all of them, and OpenVINO's own threads run them: where lanes
+        made or ran theirs themselves, two of them often met in one stream, and one waited for the other."""
+        request = self._requests.get()
+        try:
+            yield request
+        finally:
+            self._requests.put(request)
 
 
 def _compiled(

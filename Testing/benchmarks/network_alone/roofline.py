@@ -26,7 +26,7 @@ from AttnSegLib.inference.device import Compute
 from Testing.benchmarks.measuring import inputs
 from Testing.benchmarks.measuring.machine import Run
 from Testing.benchmarks.measuring.turns import in_turns, seconds
-from Testing.benchmarks.others.peers import OURS, PAPERS, Peer, Setting, in_bfloat16
+from Testing.benchmarks.others.peers import OURS, PAPERS, Peer, Refused, Setting, in_bfloat16
 
 _MATRICES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}  # rows and columns; small ones fit between interruptions
 _COPY = 1 << 26  # numbers
@@ -112,7 +112,7 @@ def main(run: Run) -> None:
             found = operations(name, 256, dtype)
             by_operations, by_layers = floors(found, machine)
             flops, nbytes = sum(one.flops for one in found) / 1e9, sum(one.nbytes for one in found) / 1e6
-            times = "".join(f"{1000 * t:18.1f}{t / by_layers:10.2f}" for t in _measured(name, peers, run))
+            times = _cells(name, peers, run, by_layers)
             print(
                 f"  {name:14}{flops:8.1f}{nbytes:8.0f}{1000 * by_operations:16.1f}{1000 * by_layers:12.1f}{times}",
                 flush=True,
@@ -123,6 +123,13 @@ def _formats(device: torch.device) -> Iterator[tuple[tuple[Peer, ...], torch.dty
     yield (PAPERS, OURS), torch.float32
     if Compute().resolve_dtype(device) == torch.bfloat16:
         yield (in_bfloat16(OURS),), torch.bfloat16
+
+
+def _cells(name: str, peers: Sequence[Peer], run: Run, by_layers: float) -> str:
+    try:
+        return "".join(f"{1000 * t:18.1f}{t / by_layers:10.2f}" for t in _measured(name, peers, run))
+    except Refused as error:
+        return f"  {error}"
 
 
 def _measured(name: str, peers: Sequence[Peer], run: Run) -> list[float]:

@@ -49,7 +49,7 @@ _WHOLE = Extent(110, 110, 300, 5)
 _QUICK = Extent(2, 0, 0, 3, mirrored=False)
 _SMALL = {  # what two cores do in eight minutes; of the quickest enough slices for several batches in each lane
     "anunet": Extent(4, 0, 0, 2, mirrored=False),
-    "afnet": Extent(8, 8, 2, 3),
+    "afnet": Extent(8, 8, 2, 3, mirrored=False),
     "eccamunet": Extent(2, 0, 0, 2, mirrored=False),
     "msdualguided": Extent(2, 0, 0, 2, mirrored=False, onnx=False),
     "omeganet": Extent(2, 0, 0, 2, mirrored=False, onnx=False),

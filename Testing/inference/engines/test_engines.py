@@ -1,5 +1,7 @@
 """One contract for both engines: whichever runs a network, the results are the same, or the user is told."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from AttnSegLib.errors import Cancelled
 from AttnSegLib.images.orientation import Region
 from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
+from AttnSegLib.inference.engines import openvino_engine
 from AttnSegLib.inference.engines.conversion import Origin
 from AttnSegLib.inference.engines.openvino_engine import OpenVinoEngine
 from AttnSegLib.inference.folding import folded
@@ -19,7 +22,7 @@ from AttnSegLib.models.preprocessing import Preprocessing
 from AttnSegLib.networks.attention import AttentionMap, ChannelCoefficients, SelfAttention
 from AttnSegLib.networks.output import SegmentationOutput
 
-pytest.importorskip("openvino", reason="OpenVINO, the other engine, is not installed")
+CompiledModel = pytest.importorskip("openvino", reason="OpenVINO, the other engine, is not installed").CompiledModel
 
 SCALE = Preprocessing("axial", window=(0, 100), multiple=4)
 MAPS = ("gate", "self")
@@ -98,6 +101,34 @@ def test_scans_of_any_size(network, engine, shape):
     assert_same(found, expected)
     for label, values in expected.probabilities.items():
         np.testing.assert_allclose(found.probabilities[label].astype(float), values.astype(float), atol=2e-3)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_lanes_share_requests_which_one_thread_made_for_all_of_openvinos_streams(network, monkeypatch):
+    """Two lanes that make or run requests themselves often meet in one stream, and wait for each other."""
+    made, ran = [], []
+
+    class Seen(CompiledModel):
+        def create_infer_request(self):
+            made.append(threading.get_ident())
+            return SeenRequest(super().create_infer_request())
+
+    class SeenRequest:
+        def __init__(self, request):
+            self.request = request
+
+        def __getattr__(self, name):
+            ran.append(name)
+            return getattr(self.request, name)
+
+    compiled = openvino_engine._compiled
+    monkeypatch.setattr(openvino_engine, "_compiled", lambda *given: Seen(compiled(*given)))
+    predictor = predictor_of(network, "openvino")
+    for _ in range(2):
+        assert "OpenVINO" in predictor.predict(a_scan(7, 300, 300)).device
+    assert made == [threading.get_ident()] * 2
+    assert "start_async" in ran
+    assert "infer" not in ran
 
 
 @pytest.mark.parametrize(

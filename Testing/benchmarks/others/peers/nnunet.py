@@ -26,6 +26,15 @@ from Testing.benchmarks.others.peers import Logits, OnlyLogits, Segment, Setting
 LABELS = {"background": 0, "organ": 1}
 
 
+class _TwoClasses(OnlyLogits):
+    """nnU-Net's networks have a channel for the background; where a network has one channel, 0 says the same as its
+    sigmoid."""
+
+    def forward(self, slices: Tensor) -> Tensor:
+        logits = super().forward(slices)
+        return logits if logits.shape[1] > 1 else torch.cat([torch.zeros_like(logits), logits], dim=1)
+
+
 def network_alone(network: nn.Module, setting: Setting) -> Logits:
     predictor = _predictor(network, setting)
 
@@ -73,7 +82,7 @@ def _predictor(network: nn.Module, setting: Setting) -> Any:
         )
     plans = PlansManager(_plans(setting))
     data_set = {"channel_names": {"0": "image"}, "labels": LABELS, "file_ending": ".nii.gz"}
-    only_logits = OnlyLogits(network).eval()
+    only_logits = _TwoClasses(network).eval()
     weights = [only_logits.state_dict()]
     predictor.manual_initialization(
         only_logits, plans, plans.get_configuration("2d"), weights, data_set, "nnUNetTrainer", (0, 1)
