@@ -45,8 +45,13 @@ def switched_off(network: nn.Module) -> list[Replacement]:
 def gammas(network: nn.Module) -> dict[str, Tensor]:
     """The learnt weights of attention branches, by the title of the branch's mark. A negative one subtracts what the
     attention has gathered."""
+    return {title: gamma.detach() for title, gamma in gamma_parameters(network).items()}
+
+
+def gamma_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
+    """The same as parameters, which learn."""
     return {
-        mark.title: gamma.detach()
+        mark.title: gamma
         for module in network.modules()
         if isinstance(gamma := getattr(module, "gamma", None), nn.Parameter)
         for mark in module.children()

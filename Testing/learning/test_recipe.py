@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from made_up.balls import RECIPE
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from AttnSegLib import networks
 from AttnSegLib.errors import InputError
 from AttnSegLib.networks.attention import attention_maps
 from training import datasets
+from training.learning.clock import Clock
 from training.learning.optimisation import Optimisation
 from training.learning.recipe import (
     from_dict,
@@ -38,7 +40,7 @@ WHOLE += [
     [f"abdomen/{n}", "abdomen/mr", trial]
     for trial in TRIALS
     for n in NETWORKS
-    if trial.rpartition("/")[2].partition("-")[0] in (n, "as")
+    if not trial.rpartition("/")[2].startswith(tuple({*NETWORKS} - {n}))
 ]
 WHOLE += [["ms-dual-guided/chaos-t2", budget] for budget in BUDGETS]
 
@@ -109,6 +111,13 @@ def test_common_toml_is_read_before_its_neighbours(a_recipe, tmp_path):
         ("epochs = 2", 'epochs = 2\nschedule = "steps"', "no schedule 'steps'.*cosine"),
         ("batch_size = 4", "batch_size = 0", "batch_size is 0"),
         ("batch_size = 4", "batch_size = 4\nforeground = 1.5", "foreground is 1.5; it must be more than 0"),
+        ("batch_size = 4", "batch_size = 4\nattention_off = 1.0", "attention_off is 1.0; it must be at least 0"),
+        (
+            "batch_size = 4",
+            "batch_size = 4\nattention_dropout = -0.1",
+            "attention_dropout is -0.1; it must be at least",
+        ),
+        ("batch_size = 4", "batch_size = 4\ngamma_rate = 0", "gamma_rate is 0; it must be more than 0"),
         ('validation = ["case_2"]', "", "its split has none; use select = 'last'"),
         ("percentiles = [0.5, 99.5]", "", "either a window or percentiles"),
         ("[options]", "options", "can't be read"),
@@ -205,6 +214,44 @@ def test_a_plateau_halves_the_rate_after_fifty_epochs():
     assert optimizer.param_groups[0]["lr"] == 1e-3
     plateau.step(0.5)
     assert optimizer.param_groups[0]["lr"] == 5e-4
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle", "plateau", "poly", "by the clock"])
+def test_gammas_learn_ten_times_as_fast_by_every_schedule_also_resumed(schedule):
+    kind = schedule if schedule != "by the clock" else "one_cycle"
+    settings = Optimisation("anu", 50, 1, 0.01, weight_decay=0.1, schedule=kind, validate_every=50, gamma_rate=10.0)
+    clock = Clock(4.0, now=lambda: 0.0)
+
+    def begun():
+        others, [gamma] = [*parameters(), *parameters()], parameters()
+        optimizer = settings.make_optimizer([others[0], gamma, others[1]], [gamma])
+        assert [group["params"] for group in optimizer.param_groups] == [others, [gamma]]
+        if schedule == "by the clock":
+            return optimizer, clock.schedule(optimizer, 0.05)
+        return optimizer, settings.make_schedule(optimizer, 4) or settings.make_plateau(optimizer)
+
+    def goes_on(optimizer, schedule):
+        rates = []
+        for clock.before in (1.0, 3.0):
+            optimizer.step()
+            schedule.step(*[0.5] * isinstance(schedule, ReduceLROnPlateau))
+            rates.append([group["lr"] for group in optimizer.param_groups])
+        return rates
+
+    first, second = begun(), begun()
+    rates = [*goes_on(*first)]
+    for new, old in zip(second, first, strict=True):
+        new.load_state_dict(old.state_dict())
+    rates += goes_on(*second)
+    assert all(gamma == pytest.approx(10 * other) for other, gamma in rates)
+    assert (rates[-1] == rates[0]) == (schedule == "constant")
+    assert [group["weight_decay"] for group in first[0].param_groups] == [0.1, 0.0]
+
+
+def test_gammas_that_learn_as_fast_as_the_others_are_one_of_them():
+    [weight], [gamma] = parameters(), parameters()
+    [group] = Optimisation("anu", 1, 1, 0.1, weight_decay=0.1).make_optimizer([weight, gamma], [gamma]).param_groups
+    assert (group["params"], group["weight_decay"]) == ([weight, gamma], 0.1)
 
 
 def test_optimisers_are_those_of_the_papers():

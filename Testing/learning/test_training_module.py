@@ -8,7 +8,7 @@ from made_up.balls import RECIPE
 
 import training.learning.module
 from AttnSegLib.errors import InputError
-from AttnSegLib.networks.override import AttentionOverride, switched_off
+from AttnSegLib.networks.override import AttentionOverride, gammas, switched_off
 from training.learning.checkpoints import SafeCheckpointIO, _Kept
 from training.learning.module import SegmentationModule
 from training.learning.recipe import read_recipe
@@ -167,10 +167,59 @@ def test_attention_can_be_off_in_a_share_of_the_steps(a_recipe):
     assert 0 < sum(one in losses[0] for one in mixed) < 6
 
 
-def test_attention_can_be_off_only_where_there_is_some(a_recipe):
-    a_recipe.write_text(RECIPE.replace('network = "anunet"', 'network = "unet"'))
-    recipe = read_recipe([str(a_recipe)]).with_changes(attention_off=0.2).as_dict()
-    with pytest.raises(InputError, match="needs a network with attention"):
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_attention_dropout_is_the_same_for_the_same_step_and_none_where_attention_is_off(a_recipe):
+    recipe = read_recipe([str(a_recipe)])
+    plain, dropped, off, both = (
+        SegmentationModule(recipe.with_changes(**changes).as_dict(), Parts([], [], []), steps=10)
+        for changes in (
+            {},
+            {"attention_dropout": 0.5},
+            {"attention_off": 0.999},
+            {"attention_off": 0.999, "attention_dropout": 0.5},
+        )
+    )
+    for module in (plain, dropped, off, both):
+        module.load_state_dict(plain.state_dict())
+    losses = [
+        [module.training_step(a_batch(), index).item() for index in (0, 1)] for module in (plain, dropped, off, both)
+    ]
+    assert losses[0][0] == losses[0][1]
+    assert len({*losses[0], *losses[1]}) == 3
+    assert losses[1] == [dropped.training_step(a_batch(), index).item() for index in (0, 1)]
+    assert losses[2] == losses[3]
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_gammas_go_ten_times_as_far_in_a_step(a_recipe):
+    options = 'width = 4\nbackbone = "resnet34"\nattention = "pam"\nstages = 1\nguided = false'
+    text = RECIPE.replace('network = "anunet"', 'network = "msdualguided"').replace("width = 2", options)
+    a_recipe.write_text(text.replace("[preprocessing]", "[preprocessing]\nmultiple = 32"))
+    gone = []
+    for rate in (1.0, 10.0):
+        torch.manual_seed(0)
+        recipe = read_recipe([str(a_recipe)]).with_changes(gamma_rate=rate).as_dict()
+        module = SegmentationModule(recipe, Parts([], [], []), steps=10)
+        optimizer = module.configure_optimizers()["optimizer"]
+        module.training_step(a_batch(), 0).backward()
+        optimizer.step()
+        gone.append(torch.cat([gamma.abs() for gamma in gammas(module.network).values()]))
+    assert (gone[0] > 0).all()
+    torch.testing.assert_close(gone[1], 10 * gone[0])
+
+
+@pytest.mark.parametrize(
+    ("network", "changes", "sentence"),
+    [
+        ("unet", {"attention_off": 0.2}, "attention_off needs a network with attention"),
+        ("unet", {"attention_dropout": 0.2}, "attention_dropout needs a network with attention"),
+        ("anunet", {"gamma_rate": 10.0}, "gamma_rate needs a network whose attention has learnt weights"),
+    ],
+)
+def test_what_the_network_has_no_attention_for_is_refused(a_recipe, network, changes, sentence):
+    a_recipe.write_text(RECIPE.replace('network = "anunet"', f'network = "{network}"'))
+    recipe = read_recipe([str(a_recipe)]).with_changes(**changes).as_dict()
+    with pytest.raises(InputError, match=sentence):
         SegmentationModule(recipe, Parts([], [], []), steps=10)
 
 

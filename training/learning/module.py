@@ -19,8 +19,9 @@ from AttnSegLib.images.volume import Volume
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
 from AttnSegLib.networks.output import SegmentationOutput
-from AttnSegLib.networks.override import AttentionOverride, switched_off
+from AttnSegLib.networks.override import AttentionOverride, gamma_parameters, switched_off
 from AttnSegLib.results import metrics
+from training.learning.attention_dropout import attention_dropout
 from training.learning.clock import clock_of
 from training.learning.losses import loss_function
 from training.learning.recipe import Recipe, from_dict
@@ -76,20 +77,31 @@ class SegmentationModule(lightning.LightningModule):
         self.shown: Callable[[str, Volume, np.ndarray], None] | None = None  # gets what was found in a scored case
         self.network = networks.create(self.recipe.network, **self.recipe.options)
         lay_out(self.network)
-        if self.settings.attention_off and not switched_off(self.network):
-            raise InputError("The recipe's attention_off needs a network with attention; leave it out.")
+        self._check_attention()
         self.skipped_steps = 0
         self._skipped_in_a_row = 0
         self.plateau: ReduceLROnPlateau | None = None
         self._restored: dict[str, Any] | None = None  # the state of `plateau`, which is made after a checkpoint is read
         self._scores: dict[str, float] = {}
 
+    def _check_attention(self) -> None:
+        """Raises `InputError` for what the network's attention can't do."""
+        for name in ("attention_off", "attention_dropout"):
+            if getattr(self.settings, name) and not switched_off(self.network):
+                raise InputError(f"The recipe's {name} needs a network with attention; leave it out.")
+        if self.settings.gamma_rate != 1 and not gamma_parameters(self.network):
+            raise InputError(
+                "The recipe's gamma_rate needs a network whose attention has learnt weights (gamma), such as "
+                "msdualguided; leave it out."
+            )
+
     def training_step(self, batch: LabelledSlice, index: int) -> Tensor:
         # Random numbers in a network depend only on these. So an interrupted run goes on as if nothing had happened.
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
         off = self.settings.attention_off
         replaced = switched_off(self.network) if off and torch.rand(()) < off else ()
-        with AttentionOverride(self.network, replaced):
+        dropped = 0.0 if replaced else self.settings.attention_dropout  # what is neutral says nothing to be dropped
+        with AttentionOverride(self.network, replaced), attention_dropout(self.network, dropped):
             output = self._output(batch.image)
         target = one_hot(batch.target, output.logits.shape[1])
         loss = loss_function(self.settings.loss, self.settings.alpha)(output, target)
@@ -183,7 +195,7 @@ class SegmentationModule(lightning.LightningModule):
         super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.settings.make_optimizer(self.parameters())
+        optimizer = self.settings.make_optimizer(self.parameters(), gamma_parameters(self.network).values())
         self.plateau = self.settings.make_plateau(optimizer)  # stepped here: Lightning would do it after saving
         if self.clock is None:
             schedule = self.settings.make_schedule(optimizer, self.steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -39,6 +40,9 @@ class Optimisation:
         validate_every: epochs between validations.
         select: the checkpoint to keep: "best" by validation, or "last".
         attention_off: share of the steps in which all attention is neutral, as where it is switched off.
+        attention_dropout: share of the attention's coefficients that are dropped in each step; see `attention_dropout`.
+        gamma_rate: the learning rate of the attention's learnt weights (gamma), as a multiple of the others'. If it is
+            not 1, weight decay, which would pull them to 0, leaves them out.
         minutes: time for the whole run. one_cycle then ends with it, however many epochs are done; see `clock`.
         minutes_of: what the minutes are: of the "wall" clock, or of the "processor", which counts what this process
             computes, in all its threads, so that a busy machine trains as much as a quiet one.
@@ -66,6 +70,8 @@ class Optimisation:
     select: str = "last"
     seed: int = 0
     attention_off: float = 0.0
+    attention_dropout: float = 0.0
+    gamma_rate: float = 1.0
     minutes: float | None = None
     minutes_of: str = "wall"
 
@@ -79,8 +85,11 @@ class Optimisation:
                 raise InputError(f"The recipe's {name} is {getattr(self, name)}; it must be at least 1.")
         if self.foreground is not None and not 0 < self.foreground <= 1:
             raise InputError(f"The recipe's foreground is {self.foreground}; it must be more than 0 and at most 1.")
-        if not 0 <= self.attention_off < 1:
-            raise InputError(f"The recipe's attention_off is {self.attention_off}; it must be at least 0, and below 1.")
+        for name in ("attention_off", "attention_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"The recipe's {name} is {getattr(self, name)}; it must be at least 0, and below 1.")
+        if not 0 < self.gamma_rate < math.inf:
+            raise InputError(f"The recipe's gamma_rate is {self.gamma_rate}; it must be more than 0, such as 10.")
         if self.minutes is not None and (self.minutes <= 0 or self.schedule != "one_cycle" or self.select != "last"):
             raise InputError(
                 "A run by minutes needs more than 0 of them, and schedule = 'one_cycle' and select = 'last' in the "
@@ -94,19 +103,33 @@ class Optimisation:
         """Whether the scores of validation cases change the result of the training."""
         return self.select == "best" or self.schedule == "plateau"
 
-    def make_optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimiser of these parameters."""
+    def make_optimizer(
+        self, parameters: Iterable[nn.Parameter], gammas: Iterable[nn.Parameter] = ()
+    ) -> torch.optim.Optimizer:
+        """The optimiser of these parameters. gammas: those among them for which gamma_rate is meant."""
+        groups = self._groups(list(parameters), set(gammas))
         if self.optimiser == "sgd":
-            return torch.optim.SGD(parameters, self.learning_rate, momentum=0.9, weight_decay=self.weight_decay)
+            return torch.optim.SGD(groups, self.learning_rate, momentum=0.9, weight_decay=self.weight_decay)
         kind = torch.optim.AdamW if self.optimiser == "adamw" else torch.optim.Adam
-        return kind(parameters, self.learning_rate, betas=(0.9, self.beta2), weight_decay=self.weight_decay)
+        return kind(groups, self.learning_rate, betas=(0.9, self.beta2), weight_decay=self.weight_decay)
+
+    def _groups(self, parameters: list[nn.Parameter], gammas: set[nn.Parameter]) -> list[dict[str, Any]]:
+        """The parameters in their order, which a checkpoint of the optimiser counts on."""
+        if self.gamma_rate == 1:
+            return [{"params": parameters}]
+        own = {"lr": self.gamma_rate * self.learning_rate, "weight_decay": 0.0}
+        return [
+            {"params": [one for one in parameters if one not in gammas]},
+            {"params": [one for one in parameters if one in gammas], **own},
+        ]
 
     def make_schedule(self, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler | None:
         """The schedule that changes the learning rate after every step; None for "plateau". steps: of the whole run."""
         if self.schedule == "plateau":
             return None
         if self.schedule == "one_cycle":
-            return OneCycleLR(optimizer, self.learning_rate, total_steps=steps + 1, pct_start=self.warm_up)
+            highest = [group["lr"] for group in optimizer.param_groups]
+            return OneCycleLR(optimizer, highest, total_steps=steps + 1, pct_start=self.warm_up)
         factors = {
             "constant": lambda _step: 1.0,
             "cosine": lambda step: 0.5 + 0.5 * math.cos(math.pi * step / steps),
