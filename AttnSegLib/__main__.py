@@ -76,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
 
     models = commands.add_parser("models", help="list the models")
     models.set_defaults(run=_models)
-    models.add_argument("--maps", action="store_true", help="also their attention maps, the most influential first")
+    models.add_argument("--maps", action="store_true", help="also their most influential attention maps")
+    models.add_argument("--all-maps", action="store_true", help="also all their attention maps")
     models.add_argument("--json", action="store_true", help="everything that is known of them, for programs")
     model_commands.add_to(models)
 
@@ -246,7 +247,8 @@ def _models(options: argparse.Namespace) -> int:
         print(finds)
         for spec in group:
             print(f"  {spec.id:{width}}  {spec.title}; {spec.scores.summary}; weights {spec.licence}")
-            for line in model_commands.map_lines(spec) if options.maps else ():
+            lines = model_commands.map_lines(spec, every=options.all_maps)
+            for line in lines if options.maps or options.all_maps else ():
                 print(f"      {line}")
     return 0
 

@@ -93,6 +93,18 @@ def export(checkpoint: Path, root: Path, models: Path, form: Form, *, model_id: 
     return folder
 
 
+def written_before(checkpoint: Path, models: Path, model_id: str) -> Path | None:
+    """The folder in `models` whose weights are those of a checkpoint, in 16 bits, and whose name begins with this id;
+    None if there is none. Raises `InputError` and `OSError` as `export`."""
+    there = [path for path in sorted(models.glob(f"{model_id}*/{_WEIGHTS}")) if path.is_file()]
+    if not there:
+        return None
+    with scratch_folder(models) as scratch:
+        write_weights(network_of(read_checkpoint(checkpoint)), 16, scratch / _WEIGHTS)
+        own = sha256_of(scratch / _WEIGHTS)
+    return next((path.parent for path in there if sha256_of(path) == own), None)
+
+
 def _fill(folder: Path, content: dict[str, Any], root: Path, form: Form) -> None:
     recipe, ids = from_dict(content["hyper_parameters"]["recipe"]), content["hyper_parameters"]["cases"]
     write_weights(network_of(content), form.bits, folder / _WEIGHTS)

@@ -45,7 +45,7 @@ from AttnSegLib.models.card_file import CARD, load_card
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.places import user_folder
 from AttnSegLib.unfinished import scratch_folder, whole_file
-from training.export import Form, export
+from training.export import Form, export, written_before
 from training.learning.command_line import exit_code_of
 from training.learning.recipe import Recipe
 from training.teaching.beginning import begun_or_going_on
@@ -85,36 +85,44 @@ class _Teaching:
     models: Path
     begun: BegunRun
     diary: TeachingDiary
-    options: argparse.Namespace
+    how: RunOptions
 
 
 def _teach(collection: Collection, options: argparse.Namespace) -> None:
     run = options.run or run_folder(collection.folder)
+    how = RunOptions(
+        accelerator=options.accelerator,
+        workers=options.workers,
+        cache=run / "slices",
+        resume=options.resume,
+        max_batches=_BATCHES,
+    )
+    how.compute.resolve_device()  # or it is refused, before the scans are read
     models = _models_folder(options)
     with alone(run):
+        before = read_state(run)
+        if before is not None and before.stage == DONE:
+            _put_away(run)  # it was killed when nothing else was to be done
         recipe, begun = begun_or_going_on(collection, run, options)
         words = tuple(in_plain_words(recipe, len(collection.cases), begun.fold_minutes))
         for line in words:
             print(line)
         print(f"The whole recipe is in '{run / RECIPE}'.", flush=True)
         diary = TeachingDiary(run, _order(recipe, begun, options))
-        before = read_state(run) if (run / CHECKPOINT).is_file() else None
-        spent, limit = (before.spent, before.limit) if before is not None else (0.0, 0.0)
+        goes_on = before is not None and (run / CHECKPOINT).is_file()
+        spent, limit = (before.spent, before.limit) if before is not None and goes_on else (0.0, 0.0)
         with _noted(diary):
             model = Path(begun.model).name
             diary.note(PREPARING, words=words, left_out=_watched(recipe), spent=spent, limit=limit, model=model)
-            _learn(_Teaching(collection, recipe, run, models, begun, diary, options))
+            _learn(_Teaching(collection, recipe, run, models, begun, diary, how))
+        _put_away(run)
 
 
 def _learn(one: _Teaching) -> None:
     goes_on = (one.run / CHECKPOINT).is_file()  # which has its first weights
-    how = RunOptions(
-        accelerator=one.options.accelerator,
-        workers=one.options.workers,
-        cache=one.run / "slices",
-        resume=one.options.resume,
+    how = replace(
+        one.how,
         start=None if goes_on else one.begun.start or None,
-        max_batches=_BATCHES,
         told=lambda spent, limit: one.diary.note(LEARNING, spent=spent, limit=limit),
         shown=partial(_write_left_out, one.run, one.recipe),
     )
@@ -122,11 +130,16 @@ def _learn(one: _Teaching) -> None:
     folder = _written(one, checkpoint)
     if one.begun.fold_minutes:
         _score_in_folds(one, checkpoint, folder, replace(how, start=one.begun.start or None, shown=None))
-    checkpoint.replace(one.run / _FINISHED)
-    shutil.rmtree(one.run / FOLDS, ignore_errors=True)
     sentences = list(_told_of(folder))
     print("\n".join(sentences))
     one.diary.note(DONE, sentence=" ".join(sentences[1:]), model=folder.name)
+
+
+def _put_away(run: Path) -> None:
+    """What a run that is done does not go on with."""
+    if (run / CHECKPOINT).is_file():
+        (run / CHECKPOINT).replace(run / _FINISHED)
+    shutil.rmtree(run / FOLDS, ignore_errors=True)
 
 
 def _written(one: _Teaching, checkpoint: Path) -> Path:
@@ -135,9 +148,12 @@ def _written(one: _Teaching, checkpoint: Path) -> Path:
         return Path(one.begun.model)
     print("The time is over; the model is scored and written.", flush=True)
     one.diary.note(SCORING)
-    models = one.models.resolve()
-    folder = models / _free_id(one.collection, one.recipe, models)
-    _export(one, checkpoint, folder, Form(may_find_nothing=True))  # the card says it
+    models, wanted = one.models.resolve(), model_id_for(one.collection, one.recipe.network)
+    with _room_in(models):
+        folder = written_before(checkpoint, models, wanted) if one.how.resume else None
+    if folder is None:
+        folder = models / _free_id(wanted, models)
+        _export(one, checkpoint, folder, Form(may_find_nothing=True))  # the card says it
     if one.begun.fold_minutes:
         keep_begun(one.run, replace(one.begun, model=str(folder)))
         one.diary.note(SCORING, model=folder.name)  # it can be used, while its score is made
@@ -156,12 +172,19 @@ def _score_in_folds(one: _Teaching, checkpoint: Path, folder: Path, how: RunOpti
 
 
 def _export(one: _Teaching, checkpoint: Path, folder: Path, form: Form) -> None:
-    try:
+    with _room_in(folder.parent):
         export(checkpoint, one.collection.folder, folder.parent, form, model_id=folder.name)
+
+
+@contextlib.contextmanager
+def _room_in(models: Path) -> Iterator[None]:
+    """A block that writes there. Raises `InputError` if the disk is full."""
+    try:
+        yield
     except OSError as error:
         raise InputError(
-            f"The model can't be written into '{folder.parent}' ({cause_of(error)}), and nothing is lost: free some "
-            "space, then go on (--resume)."
+            f"The model can't be written into '{models}' ({cause_of(error)}), and nothing is lost: free some space, "
+            "then go on (--resume)."
         ) from error
 
 
@@ -222,9 +245,8 @@ def _told_of(folder: Path) -> Iterator[str]:
         yield "Look at what it finds in scans that it does not know before you trust it."
 
 
-def _free_id(collection: Collection, recipe: Recipe, models: Path) -> str:
+def _free_id(wanted: str, models: Path) -> str:
     """An id that no model has: an earlier one may be the better one, and stays."""
-    wanted = model_id_for(collection, recipe.network)
     names = [wanted, *(f"{wanted}-{number}" for number in range(2, 1000))]
     return next(name for name in names if not (models / name).exists())
 

@@ -45,13 +45,25 @@ def find_cases(sources: Sequence[Path], search: Search = _EVERYWHERE) -> list[Co
     for source in sources:
         found += _cases_of(source, search)
     if not found:
-        fit = f" whose path fits '{search.match}'" if search.match else ""
-        raise InputError(
-            f"There is no scan{fit} in {', '.join(repr(str(source)) for source in sources)}: no NIfTI, NRRD or "
-            "MetaImage file and no DICOM series; give another folder, or a list (.csv) with a column 'image'."
-        )
+        raise InputError(_nothing_in(sources, search))
     check_different(found)
     return sorted(found, key=lambda case: case.name)
+
+
+def _nothing_in(sources: Sequence[Path], search: Search) -> str:
+    """Why there is no case, and what to do."""
+    where = ", ".join(repr(str(source)) for source in sources)
+    unmatched = Search(without=search.without, pictures=search.pictures)
+    paths = [path.relative_to(source) for source in sources if source.is_dir() for path in _scans(source, unmatched)]
+    if not paths:
+        return (
+            f"There is no scan in {where}: no NIfTI, NRRD or MetaImage file and no DICOM series; give another folder, "
+            "or a list (.csv) with a column 'image'."
+        )
+    return (
+        f"Of {len(paths)} scan{'s' * (len(paths) != 1)} in {where}, such as '{paths[0].as_posix()}', none has a path "
+        f"that fits '{search.match}'; change --match, in which * stands for any letters: '*T2w*'."
+    )
 
 
 def _cases_of(source: Path, search: Search) -> list[CohortCase]:

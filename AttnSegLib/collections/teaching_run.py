@@ -126,7 +126,8 @@ def alone(run: Path) -> Iterator[None]:
         with (run / _LOCK).open("a+b") as lock:
             if not any(_taken(lock, wait) for wait in (0, *[_BETWEEN] * _TRIES)):
                 raise InputError(
-                    f"Another process teaches in '{run}' already; wait until it is done, or cancel it there."
+                    f"Another process teaches in '{run}' already; wait until it is done, or stop it: by Ctrl-C in the "
+                    "terminal where it was started, or in Slicer by Pause, in the section Teach."
                 )
             (run / _PID).write_text(str(os.getpid()))  # the state tells of the run before until this one begins
             try:

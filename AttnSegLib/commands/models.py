@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from AttnSegLib.models.download import Download
 
 _PAUSE = 0.1  # s between two updates of the progress bar
+_SHOWN = 5  # maps of a model
 
 
 def add_to(models: argparse.ArgumentParser) -> None:
@@ -39,11 +40,18 @@ def add_to(models: argparse.ArgumentParser) -> None:
     deleting.add_argument("id", metavar="ID")
 
 
-def map_lines(spec: ModelSpec) -> list[str]:
-    """A line for each attention map of a model with its influence, the most influential first."""
-    width = max(map(len, spec.facts.maps), default=0)
-    default = dict.fromkeys(spec.attention, " (default)")
-    return [f"{title:{width}}  {spec.words_on(title)}{default.get(title, '')}" for title in spec.maps_by_influence]
+def map_lines(spec: ModelSpec, *, every: bool) -> list[str]:
+    """A line for each attention map of a model with its influence, the most influential first: for every one, or for
+    the first few and those shown by default, with a line on the others."""
+    titles, default = spec.maps_by_influence, dict.fromkeys(spec.attention, " (default)")
+    shown = [title for place, title in enumerate(titles) if every or place < _SHOWN or title in default]
+    width = max(map(len, shown), default=0)
+    lines = [f"{title:{width}}  {spec.words_on(title)}{default.get(title, '')}" for title in shown]
+    if others := [title for title in titles if title not in shown]:
+        known = [one.influence for title in others if (one := spec.influence_of(title))]
+        most = f", influence at most {max(known):.3f}" if len(known) == len(others) else ""
+        lines.append(f"{len(others)} more{most}; --all-maps lists them")
+    return lines
 
 
 def _import(options: argparse.Namespace) -> int:

@@ -13,7 +13,6 @@ from AttnSegLib.inference.prediction import IN_8_BITS, ComputeOptions
 
 # int8: what does not compute in 8 bits, see `engines.choice`, computes in float32
 _FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, IN_8_BITS: torch.float32}
-DEVICES = "auto, cpu, cuda, cuda:0, ..., mps"
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,11 @@ class Compute(ComputeOptions):
         """The device itself. Raises `InputError` for one that torch does not know or this machine does not have."""
         best = "cpu" if self.precision == IN_8_BITS else _best_device()  # 8 bits are for CPUs
         name = best if self.device == "auto" else self.device
-        try:
-            device = torch.device(name)
-            torch.zeros(1, device=device).item()  # a card that this torch was not built for fails here
-        except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: torch without CUDA
-            raise InputError(f"The device '{name}' is not usable here; choose one of: {DEVICES}.") from error
+        device = _usable(name)
+        if device is None:
+            others = [f"cuda:{number}" for number in range(torch.cuda.device_count())] + ["mps"]
+            able = ["cpu", *(other for other in others if _usable(other))]
+            raise InputError(f"The device '{name}' is not usable here; choose {' or '.join(able)}.")
         return device
 
     def resolve_dtype(self, device: torch.device) -> torch.dtype:
@@ -40,6 +39,16 @@ class Compute(ComputeOptions):
         if fast_at_bfloat16(device):
             return torch.bfloat16
         return torch.float16 if _fast_at_float16(device) else torch.float32
+
+
+def _usable(name: str) -> torch.device | None:
+    """The device of this name; None if torch does not know it or this machine does not have it."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()  # a card that this torch was not built for fails here
+    except (RuntimeError, AssertionError, NotImplementedError):  # AssertionError: torch without CUDA
+        return None
+    return device
 
 
 def place_of(device: torch.device) -> Place:

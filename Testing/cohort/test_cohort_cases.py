@@ -65,7 +65,16 @@ def test_a_pattern_chooses(tmp_path):
         write_scan(tmp_path / f"{name}.nii.gz")
     assert names(tmp_path, match="*t2*") == ["p1_t2", "p2_t2"]
     assert names(tmp_path, match="p2/*") == ["p2_t2"]
-    assert "whose path fits '*t3*'" in refused(tmp_path, match="*t3*")
+    told = refused(tmp_path, match="t2")
+    assert told.startswith(
+        f"Of 3 scans in '{tmp_path}', such as 'p1/t1.nii.gz', none has a path that fits 't2'; change --match"
+    )
+
+
+def test_where_no_scan_is_the_pattern_is_not_to_blame(tmp_path):
+    told = refused(tmp_path, match="*t2*")
+    assert told.startswith(f"There is no scan in '{tmp_path}': ")
+    assert "match" not in told
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")

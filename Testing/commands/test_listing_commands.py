@@ -48,6 +48,28 @@ def test_maps_are_listed_by_influence(a_model_folder, monkeypatch, capsys):
     assert lines[first + 2].endswith("influence not measured")
 
 
+def test_a_long_list_of_maps_is_shortened(a_model_folder, monkeypatch, capsys):
+    """But for the maps that are shown by default."""
+    card = json.loads((a_model_folder / CARD).read_text())
+    nothing = {"influence_sd": None, "dice_change": 0.0, "dice_change_sd": None, "stride": 1}
+    maps = [{"map": f"m{n}", "influence": (50 - n) / 1000, **nothing} for n in range(40)]
+    maps[30]["map"] = "gate 0,0"
+    card["influence"] = {"maps": maps, "together": maps[0] | {"map": "all maps"}, "cases": ["a"]}
+    card["facts"] = card.get("facts", {}) | {"maps": [one["map"] for one in maps]}
+    (a_model_folder / CARD).write_text(json.dumps(card))
+    monkeypatch.setattr(catalog, "resource_folder", lambda _name: a_model_folder.parent)
+    listed = {}
+    for option in ("--maps", "--all-maps"):
+        assert main(["models", option]) == 0
+        listed[option] = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("      ")]
+    assert [line.split("  ")[0] for line in listed["--maps"][:5]] == ["m0", "m1", "m2", "m3", "m4"]
+    assert listed["--maps"][5:] == [
+        "gate 0,0  influence 0.02 (default)",
+        "34 more, influence at most 0.045; --all-maps lists them",
+    ]
+    assert len(listed["--all-maps"]) == 40
+
+
 def test_a_damaged_card_is_told_beside_the_list(a_model_folder, monkeypatch, capsys):
     (a_model_folder.parent / "broken").mkdir()
     (a_model_folder.parent / "broken" / CARD).write_text("{")

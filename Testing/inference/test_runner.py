@@ -158,3 +158,13 @@ def test_other_errors_are_not_taken_for_lack_of_memory():
     assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
     assert is_out_of_memory(RuntimeError("Unable to find an engine to execute this computation"))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))
+
+
+@pytest.mark.parametrize(
+    ("usable", "choice"), [({"cpu"}, "cpu"), ({"cpu", "cuda:1"}, "cpu or cuda:1"), ({"cpu", "mps"}, "cpu or mps")]
+)
+def test_what_is_offered_instead_of_a_device_can_be_used(monkeypatch, usable, choice):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(device, "_usable", lambda name: torch.device(name) if name in usable else None)
+    with pytest.raises(InputError, match=f"The device 'cuda' is not usable here; choose {choice}\\."):
+        Compute("cuda").resolve_device()

@@ -54,7 +54,8 @@ def test_sigterm_ends_in_a_sentence(command, given, monkeypatch, capsys):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(scored_run, "train", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     assert command.main(given[command]) == 130
-    assert capsys.readouterr().err.endswith("Interrupted; the same command goes on after the last whole epoch.\n")
+    said = "Interrupted; the same command goes on: only an epoch or a score that was not finished is done again.\n"
+    assert capsys.readouterr().err.endswith(said)
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -3,6 +3,7 @@ asked for."""
 
 import json
 import struct
+import sys
 
 import pytest
 import torch
@@ -200,3 +201,17 @@ def test_the_checksum_comes_first(tmp_path):
     save_file({"x": NUMBERS}, path)
     with pytest.raises(InputError, match="SHA-256"):
         load_weights(path, "0" * 64)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_a_full_disk_is_an_error_of_the_system(tmp_path):
+    """Of which `training.teach` makes a sentence; safetensors has an error of its own."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_weights(nn.Linear(64, 64), 32, tmp_path / "weights.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from AttnSegLib.images.volume import Volume
@@ -121,3 +122,17 @@ def test_what_is_subtracted_is_cold():
     for colours, sign in ((warm, 1), (cold, -1)):
         red, _, blue = np.moveaxis(scale_over_grey(colours)[16:48], -1, 0)
         assert (sign * (red - blue)).mean() > 0.1
+
+
+def test_a_letter_is_white_wherever_it_comes_between_pixels():
+    """Both lines of an L, in pictures that differ by a tenth of a pixel."""
+    stack = stack_of(np.zeros((4, 5, 6), np.int16), np.eye(4))
+    for tenth in range(10):
+        figure = Figure(figsize=(1, 1), dpi=90)
+        axes = figure.add_axes((0, 0, (80 + tenth / 10) / 90, 1), facecolor="grey", xticks=[], yticks=[])
+        draw_orientation(axes, stack)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        is_white = np.asarray(canvas.buffer_rgba())[38:52, 68:79, 0] > 250
+        assert is_white.sum(axis=0).max() >= 5
+        assert is_white.sum(axis=1).max() >= 3

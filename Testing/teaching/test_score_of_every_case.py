@@ -70,7 +70,8 @@ def test_each_case_is_scored_by_a_model_that_never_saw_it_though_all_is_killed_a
         assert read_state(run).stage == PAUSED
 
     killed_at(training.teach, "_written")  # the model is taught
-    killed_at(folded, "folds")  # and written
+    killed_at(training.teach, "keep_begun")  # and written, but nothing says so
+    killed_at(folded, "folds")  # now it is said
     assert card(tmp_path).scores.summary == NO_SCORE
     killed_at(folded, "_scores_of")  # the first fold is taught
     assert read_state(run).fold == 1

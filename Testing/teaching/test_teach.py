@@ -135,12 +135,14 @@ def test_a_run_that_was_killed_while_its_model_was_written_only_writes_it(balls,
     def kill(*_, **__):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(training.teach, "export", kill)
-        assert teach(folder, "--time", "4s", *options).code == 130
+    for place, how in (("export", ("--time", "4s")), ("_told_of", ("--resume",))):  # before it is written, and after
+        with monkeypatch.context() as patched:
+            patched.setattr(training.teach, place, kill)
+            assert teach(folder, *how, *options).code == 130
     ended = teach(folder, "--resume", *options)
     assert ended.code == 0, ended.said
     assert "loss" not in ended.printed
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [MODEL]
     assert (tmp_path / "models" / MODEL / CARD).is_file()
 
 

@@ -33,7 +33,8 @@ def exit_code_of(work: Callable[[], None], again: str = "the same command") -> i
         # Lightning makes SystemExit of the first; if workers were terminated, too, torch complains of that instead.
         if not (terminated or isinstance(error, KeyboardInterrupt | SystemExit)):
             raise
-        print(f"Interrupted; {again} goes on after the last whole epoch.", file=sys.stderr)
+        lost = "only an epoch or a score that was not finished is done again"
+        print(f"Interrupted; {again} goes on: {lost}.", file=sys.stderr)
         return 130
     finally:
         signal.signal(signal.SIGTERM, before)

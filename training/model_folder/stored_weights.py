@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
@@ -30,6 +30,7 @@ def write_weights(network: nn.Module, bits: Bits, path: Path) -> None:
 
     Raises:
         InputError: for weights that are not finite, or too large for 16 bits if these were asked for.
+        OSError: if the disk is full.
     """
     weights = network.state_dict()
     if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
@@ -38,8 +39,7 @@ def write_weights(network: nn.Module, bits: Bits, path: Path) -> None:
         weights = _in_8_bits(weights, _output_axes(network))
     elif bits == 16:
         weights = {name: _in_16_bits(tensor) for name, tensor in weights.items()}
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, path)
-    path.chmod(0o644)  # safetensors makes it readable for its owner only
+    path.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
 
 
 def _output_axes(network: nn.Module) -> dict[str, int]:

@@ -31,17 +31,18 @@ def minutes_of(text: str) -> float:
     return minutes
 
 
-def fold_minutes_of(options: argparse.Namespace) -> float:
-    """Minutes for each of the models that score every case; 0 without them. Raises `InputError` for a time that makes
-    no sense."""
-    if not options.score_every_case:
-        if options.fold_time is not None:
-            raise InputError("--fold-time is for the models that score every case; add --score-every-case.")
-        return 0.0
-    minutes = minutes_of(options.fold_time or options.time)
-    if minutes > minutes_of(options.time):
+def check_times(options: argparse.Namespace) -> None:
+    """Raises `InputError` for texts that are no times, and for times that make no sense together."""
+    minutes, fold_minutes = (text and minutes_of(text) for text in (options.time, options.fold_time))
+    if fold_minutes is not None and not options.score_every_case:
+        raise InputError("--fold-time is for the models that score every case; add --score-every-case.")
+    if fold_minutes is not None and minutes is not None and fold_minutes > minutes:
         raise InputError("--fold-time is longer than --time, so the score would be that of better models; shorten it.")
-    return minutes
+
+
+def fold_minutes_of(options: argparse.Namespace) -> float:
+    """Minutes for each of the models that score every case; 0 without them."""
+    return minutes_of(options.fold_time or options.time) if options.score_every_case else 0.0
 
 
 def teach_parser() -> argparse.ArgumentParser:
@@ -59,7 +60,7 @@ def teach_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the model goes (default: your models)")
     parser.add_argument("--run", type=Path, metavar="DIR", help="folder of the run (default: beside FOLDER)")
     parser.add_argument("--resume", action="store_true", help="go on with the run that was interrupted")
-    parser.add_argument("--seed", type=int, default=0, help="of chance, also of which cases are left out (default: 0)")
+    parser.add_argument("--seed", type=int, help="of chance, also of which cases are left out (default: 0)")
     parser.add_argument(
         "--score-every-case",
         action="store_true",

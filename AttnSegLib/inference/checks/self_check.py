@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from AttnSegLib.inference.checks.finding import NOT_INSTALLED, OPENVINO, Finding
 
+_SLOW = 2.0  # s for a forward pass; one core of a busy server needs 0.3
+_FREE_CARD = "end other programs that use it, or choose the CPU as the device"
+
 
 @dataclass(frozen=True)
 class _Look:
@@ -87,7 +90,8 @@ def _cpu() -> str:
     import torch
 
     threads = torch.get_num_threads()
-    return f"{_forward('cpu'):.2f} s for a forward pass, {threads} thread{'s' * (threads > 1)}, {_free_memory()}"
+    cure = "end other programs, set OMP_NUM_THREADS to the number of cores that are free, or use a GPU"
+    return f"{threads} thread{'s' * (threads > 1)}, {_free_memory()}, {_speed('cpu', cure)}"
 
 
 def _openvino() -> str:
@@ -106,9 +110,9 @@ def _gpu() -> str:
         name = torch.cuda.get_device_name()
         free, total = torch.cuda.mem_get_info()
         memory = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
-        return f"{name}, {memory}, {_forward('cuda'):.2f} s for a forward pass"
+        return f"{name}, {memory}, {_speed('cuda', _FREE_CARD)}"
     if torch.backends.mps.is_available():
-        return f"Apple MPS, {_forward('mps'):.2f} s for a forward pass"
+        return f"Apple MPS, {_speed('mps', _FREE_CARD)}"
     if _nvidia_card_present():
         cure = "install torch with CUDA (see README, 'CUDA') or update the driver"
         raise _Problem("an NVIDIA card is present, but torch can't use it", cure)
@@ -141,6 +145,13 @@ _LOOKS = (
 )
 
 
+def _speed(device: str, cure: str) -> str:
+    """How long a forward pass takes, and what to do if that is long."""
+    seconds = _forward(device)
+    slow = f"; it works, but slowly: {cure}" if seconds > _SLOW else ""
+    return f"{seconds:.2f} s for a forward pass{slow}"
+
+
 def _forward(device: str) -> float:
     """Seconds of a forward pass of a small ANU-Net on a device."""
     import torch
@@ -148,10 +159,13 @@ def _forward(device: str) -> float:
     from AttnSegLib import networks
 
     network = networks.create("anunet", width=8).eval().to(device)
-    start = time.perf_counter()
+    pixels = torch.zeros(1, 1, 128, 128, device=device)
     with torch.inference_mode():
-        network(torch.zeros(1, 1, 128, 128, device=device)).logits.sum().item()
-    return time.perf_counter() - start
+        if device != "cpu":
+            network(pixels).logits.sum().item()  # loads what a card computes with, which takes seconds once
+        start = time.perf_counter()
+        network(pixels).logits.sum().item()
+        return time.perf_counter() - start
 
 
 def _free_memory() -> str:

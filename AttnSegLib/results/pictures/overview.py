@@ -103,7 +103,7 @@ def write_overview(path: Path, overview: Overview) -> None:
         grid[row, 0].set_ylabel(fill(overview.words_on(title), letters), fontsize=10)
         if row:
             _draw_bar(grid[row, -1], colours[title])
-    grid[-1, -1].set_xlabel("on dark to\nbright image", fontsize=6)
+    grid[-1, -1].set_xlabel("left: dark image,\nright: bright image", fontsize=6)
     figure.suptitle(overview.title, fontsize=11)
     figure.legend(handles=_legend(overview), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     figure.savefig(path, format="png", pil_kwargs={"compress_level": _PACKED})

@@ -75,11 +75,13 @@ def draw_outlines(axes: Axes, stack: SliceStack, labels: np.ndarray, colors: dic
 
 
 def draw_orientation(axes: Axes, stack: SliceStack) -> None:
-    """Write a letter at each border: R, L, A, P, S or I, for right, left, anterior, posterior, superior, inferior."""
+    """Write a letter at each border: R, L, A, P, S or I, for right, left, anterior, posterior, superior, inferior.
+
+    They are bold: where the lines of an L are narrower than a pixel, matplotlib may leave nothing of them."""
     places = ((0.02, 0.5), (0.98, 0.5), (0.5, 0.98), (0.5, 0.02))
     sides = (("left", "center"), ("right", "center"), ("center", "top"), ("center", "bottom"))
     for letter, (x, y), (across, along) in zip(_BORDERS[stack.orientation.plane_name], places, sides, strict=True):
-        _write(axes, (x, y), letter, ha=across, va=along)
+        _write(axes, (x, y), letter, ha=across, va=along, weight="bold")
 
 
 def draw_spacing_bar(axes: Axes, stack: SliceStack) -> None:

@@ -83,3 +83,12 @@ def test_damaged_weights_are_named(a_model_folder):
     (a_model_folder / "weights.safetensors").write_bytes(b"other")
     [wrong] = [finding for finding in check_setup() if not finding.ok]
     assert (wrong.name, wrong.detail) == ("models", "damaged weights: tiny")
+
+
+@pytest.mark.parametrize(("seconds", "slow"), [(0.1, False), (21.0, True)])
+def test_a_slow_machine_is_in_order_and_told(monkeypatch, seconds, slow):
+    monkeypatch.setattr(self_check, "_forward", lambda _device: seconds)
+    [told] = [finding for finding in check_setup() if finding.name == "CPU"]
+    assert told.ok
+    assert f"{seconds:.2f} s for a forward pass" in told.detail
+    assert ("it works, but slowly: end other programs, set OMP_NUM_THREADS" in told.detail) == slow
