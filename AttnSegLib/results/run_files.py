@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -77,17 +78,25 @@ def write_run_files(
         InputError: if the format is not one of `FORMATS`, or no DICOM SEG can be made of the scan.
         OSError: if a file can't be written.
     """
-    stack = prediction.stack
     segmentation = _write_segmentation(folder, spec, prediction, wanted)
-    maps = _write_maps(folder, spec, prediction, wanted)
-    if not no_picture():
-        from AttnSegLib.results.pictures.overview import Overview, write_overview
-
-        gammas = {title: known.gamma for title in prediction.attention if (known := spec.influence_of(title))}
-        title = ", ".join([spec.title, *(f"without {one}" for one in wanted.without)])
-        overview = Overview(title, stack, prediction.label_map, spec.labels, prediction.attention, reference, gammas)
-        write_overview(folder / OVERVIEW, overview)
+    with ThreadPoolExecutor(1) as beside:  # the picture is drawn while maps are packed, outside of Python's lock
+        picture = None if no_picture() else beside.submit(_draw, folder, spec, prediction, reference, wanted)
+        maps = _write_maps(folder, spec, prediction, wanted)
+    if picture:
+        picture.result()
     return {"segmentation": segmentation} | maps
+
+
+def _draw(
+    folder: Path, spec: ModelSpec, prediction: Prediction, reference: np.ndarray | None, wanted: WantedFormat
+) -> None:
+    from AttnSegLib.results.pictures.overview import Overview, write_overview
+
+    maps = prediction.attention
+    gammas = {title: known.gamma for title in maps if (known := spec.influence_of(title))}
+    title = ", ".join([spec.title, *(f"without {one}" for one in wanted.without)])
+    labels = prediction.label_map
+    write_overview(folder / OVERVIEW, Overview(title, prediction.stack, labels, spec.labels, maps, reference, gammas))
 
 
 def write_one_file(path: Path, spec: ModelSpec, prediction: Prediction, wanted: WantedFormat) -> None:

@@ -139,6 +139,24 @@ def test_steps_of_half_precision_are_those_of_full_and_leave_the_coefficients_as
     np.testing.assert_array_equal(floats, halves)
 
 
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, np.nan, np.inf])
+def test_a_heat_map_has_no_coefficients_but_those_from_0_to_1(tmp_path, wrong):
+    coefficients = np.zeros((2, 3, 4), np.float16)
+    coefficients[1, 2, 3] = wrong
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        write_heat_map_file(tmp_path / "heat.nrrd", coefficients, np.eye(4))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_holds_the_steps_of_a_heat_map(tmp_path):
+    import SimpleITK as sitk
+
+    coefficients = np.linspace(0, 1, 7 * 30 * 40, dtype=np.float16).reshape(7, 30, 40)
+    write_heat_map_file(tmp_path / "heat.nii.gz", coefficients, np.eye(4))
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "heat.nii.gz")))
+    np.testing.assert_array_equal(written, to_steps(coefficients))
+
+
 def test_writing_to_a_full_disk_is_an_error(tmp_path):
     with pytest.raises(OSError, match="could not be written"):
         write_heat_map_file(tmp_path / "missing" / "heat.nrrd", np.zeros((2, 3, 4)), np.eye(4))
