@@ -44,8 +44,9 @@ def main() -> None:
     print(machine.describe(run) + "\n", flush=True)
     begin = time.perf_counter()
     for part in options.only or (["compare"] if options.quick else PARTS):
+        part_begin = time.perf_counter()
         import_module(f"Testing.benchmarks.{PARTS[part]}.{part}").main(run)
-        print(flush=True)
+        print(f"({part}: {time.perf_counter() - part_begin:.0f} s)\n", flush=True)
     print(f"{time.perf_counter() - begin:.0f} s in all")
 
 

@@ -56,6 +56,20 @@ def test_the_page_has_means_over_draws_of_means_over_labels(tmp_path):
     assert "| 3 | 5 | random weights | 2 | 150 | 0.800 ± 0.141 | 0.850 ± 0.071 | 0.750 ± 0.212 |" in page
 
 
+def test_the_picture_has_a_line_for_each_start_and_time_and_a_dot_for_each_draw(tmp_path):
+    rows = [
+        TrialScore(cases, minutes, start, draw, 100, label, dice)
+        for minutes, start in ((5.0, "random weights"), (15.0, "a-model"))
+        for cases in (3, 10)
+        for draw, label, dice in ((1, "a", 0.8), (1, "b", 0.6), (2, "a", 0.9), (2, "b", 0.9))
+    ]
+    dice = trials.dice_of_draws(rows)
+    assert dice["5 minutes, random weights"] == {3: pytest.approx([0.7, 0.9]), 10: pytest.approx([0.7, 0.9])}
+    assert list(dice) == ["5 minutes, random weights", "15 minutes, a-model"]
+    trials.draw_trials(tmp_path / "trials.png", dice)
+    assert (tmp_path / "trials.png").stat().st_size > 5_000
+
+
 def test_minutes_can_be_of_the_processor(monkeypatch):
     monkeypatch.setattr("training.learning.clock.time.process_time", itertools.count().__next__)
     asked = {"loss": "dice", "epochs": 1, "batch_size": 1, "learning_rate": 1e-3, "schedule": "one_cycle"}

@@ -5,7 +5,8 @@ trial with 5 cases takes the first 5, one with 10 the first 10, and makes a coll
 taught by the recipe that `training.teach` makes: from five cases on, a fifth is left out for the card. Minutes are of
 the processor, by one thread, so that a busy machine changes nothing.
 
-OUT gets a folder for each trial, trials.csv with a line for each trial and label, and README.md. Run again, it goes on
+OUT gets a folder for each trial, trials.csv with a line for each trial and label, trials.md with means over the draws,
+and trials.png. Run again, it goes on
 where it stopped, and does what is new.
 """
 
@@ -41,9 +42,10 @@ from training.scoring.truth import Truth
 from training.slices.case import Case
 from training.teaching.made_recipe import begun_by, recipe_of_collection
 from training.teaching.survey import survey
+from training.teaching.trials_figure import draw_trials
 from training.train import RunOptions
 
-_TABLE, _PAGE = "trials.csv", "README.md"
+_TABLE, _PAGE, _PICTURE = "trials.csv", "trials.md", "trials.png"
 _BATCHES = 25  # in an epoch, as in `training.teach`
 _RANDOM = "random weights"
 
@@ -193,6 +195,7 @@ def write_page(out: Path) -> None:
     )
     write_rows(out / _TABLE, TrialScore, lines)
     (out / _PAGE).write_text("\n".join(page(lines)) + "\n", encoding="utf-8")
+    draw_trials(out / _PICTURE, dice_of_draws(lines))
 
 
 def _summed(trial: Trial, steps: int, scores: Sequence[Score]) -> Iterator[TrialScore]:
@@ -200,6 +203,16 @@ def _summed(trial: Trial, steps: int, scores: Sequence[Score]) -> Iterator[Trial
     for label in sorted({one.label for one in scores}):
         dice = fmean(one.dice for one in scores if one.label == label)
         yield TrialScore(trial.cases, trial.minutes, trial.start, trial.draw, steps, label, round(dice, 4))
+
+
+def dice_of_draws(lines: Sequence[TrialScore]) -> dict[str, dict[int, list[float]]]:
+    """By start and minutes in words, then by the number of cases, the mean over the labels for each draw."""
+    found: dict[str, dict[int, list[float]]] = {}
+    by_draw = [(f"{one.minutes:g} minutes, {Path(one.start).name}", one.cases, one.draw) for one in lines]
+    for name, cases, draw in dict.fromkeys(by_draw):
+        values = [line.dice for line, key in zip(lines, by_draw, strict=True) if key == (name, cases, draw)]
+        found.setdefault(name, {}).setdefault(cases, []).append(fmean(values))
+    return found
 
 
 def page(lines: Sequence[TrialScore]) -> Iterator[str]:

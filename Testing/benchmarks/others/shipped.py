@@ -14,7 +14,7 @@ from Testing.benchmarks.others.compare import Extent
 from Testing.benchmarks.others.contest import Contest
 from Testing.benchmarks.others.peers import Setting
 
-_SLICES = 48
+_SLICES = 40
 _ROUNDS = 3
 _SLOW_TO_EXPORT = ("msdualguided", "omeganet")  # to ONNX: a minute each
 

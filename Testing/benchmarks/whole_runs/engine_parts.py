@@ -18,17 +18,19 @@ from unittest.mock import patch
 import torch
 from torch import nn
 
+from AttnSegLib import networks
 from AttnSegLib.images.volume import Volume, read_volume
 from AttnSegLib.inference.cost import lanes_and_size
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.predictor import SlicePredictor
-from AttnSegLib.models.card import ModelSpec
 from AttnSegLib.models.catalog import find_model
 from AttnSegLib.models.places import resource_folder
 from Testing.benchmarks.measuring import inputs, machine
 from Testing.benchmarks.measuring.turns import in_turns
 
 _LARGE, _FEW = 512, 6  # pixels along each side of a large slice, and how many of them
+_WIDE = ("afnet", "anunet")  # also at the papers' widths; with the others it would take minutes
+_SLOW = ("msdualguided", "omeganet")  # large slices take minutes
 _ROUNDS = 3
 _CPU = torch.device("cpu")
 
@@ -63,13 +65,18 @@ def main() -> None:
         print(f"  {'':22}" + "".join(f"{way:>24}" for way in _WAYS))
         for name in options.networks:
             spec = find_model(f"{name}-left_atrium-mr")
-            print(_row(f"{name}, sample", spec, sample, precision), flush=True)
-            as_it_is = replace(spec, preprocessing=large.preprocessing)
-            print(_row(f"{name}, {_LARGE}x{_LARGE}", as_it_is, large.volume, precision), flush=True)
+            print(_row(f"{name}, sample", partial(SlicePredictor.from_model, spec), sample, precision), flush=True)
+            if name not in _SLOW:
+                as_it_is = replace(spec, preprocessing=large.preprocessing)
+                make = partial(SlicePredictor.from_model, as_it_is)
+                print(_row(f"{name}, {_LARGE}x{_LARGE}", make, large.volume, precision), flush=True)
+            if name in _WIDE:
+                make = partial(SlicePredictor, networks.create(name), large.preprocessing)
+                print(_row(f"{name}, full, {_LARGE}x{_LARGE}", make, large.volume, precision), flush=True)
 
 
-def _row(title: str, spec: ModelSpec, volume: Volume, precision: str) -> str:
-    calls = {way: partial(_predict, _predictor(spec, precision, way), volume, way) for way in _WAYS}
+def _row(title: str, make: Callable[[Compute], SlicePredictor], volume: Volume, precision: str) -> str:
+    calls = {way: partial(_predict, _predictor(make, precision, way), volume, way) for way in _WAYS}
     slices = [len(call().stack) for call in calls.values()]  # and all of them are warm now
     times = {way: one.per(slices[0]) for way, one in in_turns(calls, _ROUNDS, _CPU).items()}
     least = times["all"].median
@@ -77,9 +84,9 @@ def _row(title: str, spec: ModelSpec, volume: Volume, precision: str) -> str:
     return f"  {title:22}" + "".join(cells)
 
 
-def _predictor(spec: ModelSpec, precision: str, way: str) -> SlicePredictor:
+def _predictor(make: Callable[[Compute], SlicePredictor], precision: str, way: str) -> SlicePredictor:
     with _without(way):
-        return SlicePredictor.from_model(spec, Compute("cpu", None, precision, "torch"))
+        return make(Compute("cpu", None, precision, "torch"))
 
 
 def _predict(predictor: SlicePredictor, volume: Volume, way: str) -> Any:
