@@ -13,7 +13,7 @@ LEVELS = (1, 2, 3, 4)
 
 def main(run: Run) -> None:
     """Print operations and time of all levels as shares of the whole network's, in turns."""
-    slices, rounds = (64, 5) if run.full else (1, 5)
+    slices, rounds = (64, 5) if run.full else (1, 3)
     case = inputs.mr(slices)
     setting = Setting.of(case, run.device, run.threads)
     whole = inputs.a_network("anunet", run.device)
