@@ -105,7 +105,7 @@ def test_writes_everything_it_promises(run, a_scan, out):
 
 
 def test_the_picture_is_drawn_while_maps_are_packed(run, a_scan, monkeypatch):
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=60)  # or it would wait forever where it fails
     for name in ("pictures.overview.write_overview", "run_files.write_heat_map_file"):
         monkeypatch.setattr(f"AttnSegLib.results.{name}", lambda *_: both.wait())
     assert run(a_scan) == 0
