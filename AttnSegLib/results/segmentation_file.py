@@ -48,7 +48,8 @@ def write_label_map_file(path: Path, label_map: np.ndarray, affine: np.ndarray) 
 def write_heat_map_file(path: Path, coefficients: np.ndarray, affine: np.ndarray) -> None:
     """Write coefficients (D, H, W) from 0 to 1 on the grid of an affine (4x4, RAS, mm), as float32.
 
-    They are rounded by `to_steps`. The suffix decides: NRRD or NIfTI. Raises `OSError` if the file can't be written.
+    They are rounded by `to_steps`. The suffix decides: NRRD or NIfTI. Raises `OSError` if the file can't be written,
+    and `ValueError` for other coefficients.
     """
     import SimpleITK as sitk
 
@@ -69,7 +70,7 @@ def _numbered_steps(coefficients: np.ndarray) -> np.ndarray:
 
 
 def to_steps(coefficients: np.ndarray) -> np.ndarray:
-    """Coefficients from 0 to 1 rounded to multiples of 1/255, as float32. Raises `ValueError` for others.
+    """Coefficients (D, H, W) from 0 to 1 rounded to multiples of 1/255, as float32. Raises `ValueError` for others.
 
     A heat map is interpolated from a few coefficients, so finer steps mean nothing. Rounded, its file is several times
     smaller, and packed several times faster.

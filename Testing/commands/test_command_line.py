@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from itertools import count
 from pathlib import Path
@@ -101,6 +102,23 @@ def test_writes_everything_it_promises(run, a_scan, out):
         assert sitk.GetArrayFromImage(written).shape == scan.voxels.shape
     coefficients = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "attention-gate-0-0.nrrd")))
     assert 0 <= coefficients.min() < coefficients.max() <= 1
+
+
+def test_the_picture_is_drawn_while_maps_are_packed(run, a_scan, monkeypatch):
+    both = threading.Barrier(2, timeout=60)  # or it would wait forever where it fails
+    for name in ("pictures.overview.write_overview", "run_files.write_heat_map_file"):
+        monkeypatch.setattr(f"AttnSegLib.results.{name}", lambda *_: both.wait())
+    assert run(a_scan) == 0
+
+
+def test_a_picture_that_can_not_be_written_is_an_error(run, a_scan, out, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("AttnSegLib.results.pictures.overview.write_overview", full)
+    assert run(a_scan) == 2
+    assert_one_sentence(capsys, "No space left on device")
+    assert not out.exists()
 
 
 def test_report_agrees_with_the_segmentation(run, a_scan, out, a_model_folder):

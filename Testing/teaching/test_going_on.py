@@ -77,10 +77,19 @@ def test_a_model_that_is_written_stays_where_it_is(teach, tmp_path):
     assert f"begun without --out {tmp_path / 'else'}, and" in teach("--resume", "--out", tmp_path / "else").said
 
 
+def test_first_weights_may_be_gone_when_a_run_that_has_learnt_goes_on(teach, tmp_path, monkeypatch):
+    run, collection = tmp_path / "balls-training", open_collection(tmp_path / "balls")
+    keep_begun(run, replace(begun_with(run, collection), start=str(tmp_path.resolve() / "gone")))
+    monkeypatch.chdir(tmp_path)
+    assert teach("--resume", "--from", "gone").code == 130
+    assert "begun without --from else, and" in teach("--resume", "--from", "else").said
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (("--time", "soon"), "'soon' is not a time"),
+        (("--time", "1m", "--score-every-case", "--fold-time", ""), "'' is not a time"),
         (("--resume", "--time", "soon"), "'soon' is not a time"),
         (("--fold-time", "1m"), "add --score-every-case"),
         (("--from", "no-such-model"), "no model 'no-such-model'"),

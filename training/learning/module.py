@@ -100,7 +100,7 @@ class SegmentationModule(lightning.LightningModule):
         _seed(self.settings.seed, self.current_epoch, index, self.global_rank)
         off = self.settings.attention_off
         replaced = switched_off(self.network) if off and torch.rand(()) < off else ()
-        dropped = 0.0 if replaced else self.settings.attention_dropout  # what is neutral says nothing to be dropped
+        dropped = 0.0 if replaced else self.settings.attention_dropout  # neutral coefficients have nothing to drop
         with AttentionOverride(self.network, replaced), attention_dropout(self.network, dropped):
             output = self._output(batch.image)
         target = one_hot(batch.target, output.logits.shape[1])

@@ -62,7 +62,7 @@ def _refuse_changes(options: argparse.Namespace, recipe: Recipe, begun: BegunRun
     is_kept = {
         f"--time {options.time}": _is_time(options.time, minutes),
         f"--network {options.network}": options.network in (None, recipe.network),
-        f"--from {options.start}": options.start is None or _start_of(options) == begun.start,
+        f"--from {options.start}": options.start is None or _is_start(options.start, begun.start),
         f"--seed {options.seed}": options.seed in (None, seed),
         "--score-every-case": not options.score_every_case or begun.fold_minutes > 0,
         f"--fold-time {options.fold_time}": _is_time(options.fold_time, begun.fold_minutes),
@@ -78,6 +78,11 @@ def _refuse_changes(options: argparse.Namespace, recipe: Recipe, begun: BegunRun
 def _is_time(text: str | None, minutes: float) -> bool:
     """Whether a time that may be given is this one, as far as the panel writes it."""
     return text is None or math.isclose(minutes_of(text), minutes, rel_tol=1e-4)
+
+
+def _is_start(text: str, start: str) -> bool:
+    """Whether a model's id or a path is what a run began with, even if nothing is there any more."""
+    return start in (text, str(Path(text).resolve()))
 
 
 def _start_of(options: argparse.Namespace) -> str:

@@ -33,7 +33,7 @@ def minutes_of(text: str) -> float:
 
 def check_times(options: argparse.Namespace) -> None:
     """Raises `InputError` for texts that are no times, and for times that make no sense together."""
-    minutes, fold_minutes = (text and minutes_of(text) for text in (options.time, options.fold_time))
+    minutes, fold_minutes = (None if text is None else minutes_of(text) for text in (options.time, options.fold_time))
     if fold_minutes is not None and not options.score_every_case:
         raise InputError("--fold-time is for the models that score every case; add --score-every-case.")
     if fold_minutes is not None and minutes is not None and fold_minutes > minutes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from AttnSegLib.inference.checks.finding import NOT_INSTALLED, OPENVINO, Finding
 
 _SLOW = 2.0  # s for a forward pass; one core of a busy server needs 0.3
-_FREE_CARD = "end other programs that use it, or choose the CPU as the device"
+_FREE_GPU = "end other programs that use it, or choose the CPU as the device"
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ def _gpu() -> str:
         name = torch.cuda.get_device_name()
         free, total = torch.cuda.mem_get_info()
         memory = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
-        return f"{name}, {memory}, {_speed('cuda', _FREE_CARD)}"
+        return f"{name}, {memory}, {_speed('cuda', _FREE_GPU)}"
     if torch.backends.mps.is_available():
-        return f"Apple MPS, {_speed('mps', _FREE_CARD)}"
+        return f"Apple MPS, {_speed('mps', _FREE_GPU)}"
     if _nvidia_card_present():
         cure = "install torch with CUDA (see README, 'CUDA') or update the driver"
         raise _Problem("an NVIDIA card is present, but torch can't use it", cure)
@@ -162,7 +162,7 @@ def _forward(device: str) -> float:
     pixels = torch.zeros(1, 1, 128, 128, device=device)
     with torch.inference_mode():
         if device != "cpu":
-            network(pixels).logits.sum().item()  # loads what a card computes with, which takes seconds once
+            network(pixels).logits.sum().item()  # loads what a GPU computes with, which takes seconds once
         start = time.perf_counter()
         network(pixels).logits.sum().item()
         return time.perf_counter() - start
