@@ -98,12 +98,12 @@ def _teach(collection: Collection, options: argparse.Namespace) -> None:
         max_batches=_BATCHES,
     )
     how.compute.resolve_device()  # or it is refused, before the scans are read
-    models = _models_folder(options)
     with alone(run):
         before = read_state(run)
         if before is not None and before.stage == DONE:
             _put_away(run)  # it was killed when nothing else was to be done
         recipe, begun = begun_or_going_on(collection, run, options)
+        models = _models_folder(begun)
         words = tuple(in_plain_words(recipe, len(collection.cases), begun.fold_minutes))
         for line in words:
             print(line)
@@ -188,9 +188,9 @@ def _room_in(models: Path) -> Iterator[None]:
         ) from error
 
 
-def _models_folder(options: argparse.Namespace) -> Path:
+def _models_folder(begun: BegunRun) -> Path:
     """Where the model goes. Raises `InputError` if it can't, while nothing has been learnt for nothing."""
-    models: Path = options.out or user_folder()
+    models = Path(begun.models) if begun.models else user_folder()
     try:
         models.mkdir(parents=True, exist_ok=True)
         with scratch_folder(models):

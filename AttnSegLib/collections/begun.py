@@ -20,11 +20,13 @@ _SHOWN = 3  # changes that are named
 class BegunRun:
     """cases: those of the collection when the run began; each is known by its voxels, and by how often it was replaced.
     start: what the first weights are of, as `training.teach` takes it, "" for random ones. fold_minutes: for each of
-    the models that score the cases, 0 if there are none. model: path of the model's folder, from when it is written."""
+    the models that score the cases, 0 if there are none. models: path of the folder in which the model is written, ""
+    for the user's. model: path of the model's own folder, from when it is written."""
 
     cases: tuple[CollectedCase, ...]
     start: str = ""
     fold_minutes: Annotated[float, Between(0, 1e6)] = 0.0
+    models: str = ""
     model: str = ""
 
 

@@ -77,6 +77,19 @@ def test_a_model_that_is_written_stays_where_it_is(teach, tmp_path):
     assert f"begun without --out {tmp_path / 'else'}, and" in teach("--resume", "--out", tmp_path / "else").said
 
 
+def test_where_the_model_goes_is_remembered_until_another_folder_is_given(teach, tmp_path):
+    def goes_to():
+        return begun_with(tmp_path / "balls-training", open_collection(tmp_path / "balls")).models
+
+    assert goes_to() == str((tmp_path / "models").resolve())
+    folder = str(tmp_path / "balls")
+    assert run_here(main, folder, "--resume", "--workers", "0", "--accelerator", "cpu").code == 130
+    assert goes_to() == str((tmp_path / "models").resolve())
+    assert not (tmp_path / "own").exists()
+    assert teach("--resume", "--out", tmp_path / "else").code == 130
+    assert goes_to() == str((tmp_path / "else").resolve())
+
+
 def test_first_weights_may_be_gone_when_a_run_that_has_learnt_goes_on(teach, tmp_path, monkeypatch):
     run, collection = tmp_path / "balls-training", open_collection(tmp_path / "balls")
     keep_begun(run, replace(begun_with(run, collection), start=str(tmp_path.resolve() / "gone")))

@@ -33,6 +33,9 @@ def begun_or_going_on(collection: Collection, run: Path, options: argparse.Names
     if interrupted and options.resume:
         begun, recipe = begun_with(run, collection), read_recipe([str(path)])
         _refuse_changes(options, recipe, begun)
+        if options.out is not None:
+            begun = replace(begun, models=str(options.out.resolve()))
+            keep_begun(run, begun)
         return recipe, begun
     first = None if options.start is None else first_network(options.start, collection, options.network)
     if interrupted:
@@ -101,4 +104,5 @@ def _new(collection: Collection, options: argparse.Namespace, first: FirstNetwor
     if first is not None:
         recipe = begun_by(recipe, first.sizes, first.preprocessing)
     kept = () if fold_minutes else left_out(collection, seed, seen)
-    return replace(recipe, split=Split(test=kept)), BegunRun(collection.cases, _start_of(options), fold_minutes)
+    models = "" if options.out is None else str(options.out.resolve())
+    return replace(recipe, split=Split(test=kept)), BegunRun(collection.cases, _start_of(options), fold_minutes, models)
