@@ -62,7 +62,7 @@ def _nothing_in(sources: Sequence[Path], search: Search) -> str:
         )
     return (
         f"Of {len(paths)} scan{'s' * (len(paths) != 1)} in {where}, such as '{paths[0].as_posix()}', none has a path "
-        f"that fits '{search.match}'; change --match, in which * stands for any letters: '*T2w*'."
+        f"that fits '{search.match}'; change --match (* stands for any letters, so '*' alone fits all)."
     )
 
 

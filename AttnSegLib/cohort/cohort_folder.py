@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -63,6 +63,11 @@ class CohortFolder:
     def results(self, case: CohortCase, model: str) -> Path:
         """Where the results of a case by a model are, or will be."""
         return self.path / "cases" / case.name / model
+
+    def others(self, cases: Iterable[CohortCase]) -> int:
+        """How many cases have results here and are not among these."""
+        there = {path.name for path in (self.path / "cases").glob("[!.]*")}
+        return len(there - {case.name for case in cases})
 
     def report(self, case: CohortCase, model: str) -> dict[str, Any] | None:
         """Of results that are there."""

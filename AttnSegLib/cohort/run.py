@@ -94,6 +94,8 @@ def run_cohort(request: CohortRequest, tell: Callable[[str], None]) -> CohortCou
         folder.agree(request.settings, specs)
         todo = _in_order(folder, ours, [spec.id for spec in specs])
         tell(f"{len(ours)} case{'s' * (len(ours) != 1)}, {len(ours) - len(todo)} done already.")
+        if others := folder.others(cases):
+            tell(f"Results of {others} other case(s) are here; they stay, and table and page are without them.")
         overview = _Overview(folder, cases, specs, names=request.settings.names)
         progress = _Progress(folder.path / request.part.log, overview, tell, len(todo))
         try:

@@ -45,6 +45,8 @@ def begun_or_going_on(collection: Collection, run: Path, options: argparse.Names
     if options.time is None:
         nothing = f"There is no interrupted run in '{run}'; say" if options.resume else "Say"
         raise InputError(f"{nothing} how long to learn, such as --time 30m.")
+    if options.resume:
+        print(f"There is no run in '{run}' that has learnt anything and is not done; a new one begins.", flush=True)
     recipe, begun = _new(collection, options, first)
     try:
         run.mkdir(parents=True, exist_ok=True)
