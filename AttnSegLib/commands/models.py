@@ -47,7 +47,10 @@ def map_lines(spec: ModelSpec, *, every: bool) -> list[str]:
     shown = [title for place, title in enumerate(titles) if every or place < _SHOWN or title in default]
     width = max(map(len, shown), default=0)
     lines = [f"{title:{width}}  {spec.words_on(title)}{default.get(title, '')}" for title in shown]
-    if others := [title for title in titles if title not in shown]:
+    others = [title for title in titles if title not in shown]
+    if len(others) == 1:  # which is no longer than a line on it
+        return map_lines(spec, every=True)
+    if others:
         known = [one.influence for title in others if (one := spec.influence_of(title))]
         most = f", influence at most {max(known):.3f}" if len(known) == len(others) else ""
         lines.append(f"{len(others)} more{most}; --all-maps lists them")

@@ -57,7 +57,7 @@ class Plan:
     def read_ahead(self, wanted: list[int], size: int, *, pinned: bool) -> Iterator[InputSlices]:
         """The wanted slices, `size` at a time. A thread reads the next ones while the caller uses the last.
 
-        pinned: put them into page-locked memory, from which a CUDA card copies while the CPU goes on.
+        pinned: put them into page-locked memory, from which a GPU copies while the CPU goes on.
         """
 
         def read(numbers: list[int]) -> InputSlices:
@@ -207,7 +207,7 @@ class Batch:
         probabilities: (n, H, W) float16, by label.
         expected_error: (n,), see `probabilities.expected_error`.
         recorded: what the recorder has beside maps.
-        arrival: on a CUDA card, the event after which the copies in host memory are complete.
+        arrival: on a CUDA GPU, the event after which the copies in host memory are complete.
     """
 
     numbers: list[int]
@@ -219,11 +219,11 @@ class Batch:
     arrival: torch.cuda.Event | None = None
 
     def to_host(self) -> Batch:
-        """The batch in host memory. Copies from a CUDA card run in the background: they are complete after `wait`."""
-        on_card = self.labels.is_cuda
+        """The batch in host memory. Copies from a GPU run in the background: they are complete after `wait`."""
+        on_gpu = self.labels.is_cuda
 
         def host(values: Tensor) -> Tensor:
-            return values.to("cpu", non_blocking=on_card)
+            return values.to("cpu", non_blocking=on_gpu)
 
         moved = Batch(
             self.numbers,
@@ -232,7 +232,7 @@ class Batch:
             {label: host(values) for label, values in self.probabilities.items()},
             host(self.expected_error),
             self.recorded.moved(host),
-            torch.cuda.Event() if on_card else None,
+            torch.cuda.Event() if on_gpu else None,
         )
         if moved.arrival is not None:
             moved.arrival.record()

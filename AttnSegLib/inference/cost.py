@@ -16,7 +16,7 @@ from AttnSegLib.models.preprocessing import Preprocessing
 VIEWS_WITH_FLIPS = 4  # a slice as it is, upside down, mirrored, and both
 _PIXELS_IN_LANE = 2**17  # of a CPU: two slices of 256 x 256
 _BYTES_BESIDE = 512e6  # what all slices beside the first may need on a CPU
-_PIXELS_ON_CARD = 2**21  # 32 slices of 256 x 256
+_PIXELS_ON_GPU = 2**21  # 32 slices of 256 x 256
 _HUNGRY = 4000.0  # bytes per pixel if nobody knows: more than any of the papers' networks needs
 _FIRST_GUESS = {"cpu": 30.0, "cuda": 2000.0, "mps": 400.0}  # GMAC/s, until a run here has been measured
 
@@ -28,7 +28,7 @@ class Place:
     Args:
         kind: "cpu", "cuda" or "mps".
         lanes: how many batches can be under way side by side.
-        free_bytes: of a card's memory; None if nobody knows.
+        free_bytes: of a GPU's memory; None if nobody knows.
     """
 
     kind: str
@@ -72,12 +72,12 @@ class Load:
 
 
 def slices_at_once(place: Place, load: Load) -> int:
-    """How many slices suit a place: on a card enough to keep it busy, if half of its free memory can hold them; on a
+    """How many slices suit a place: on a GPU enough to keep it busy, if half of its free memory can hold them; on a
     CPU one or a few small ones for each lane, as long as memory for many lanes stays bounded."""
     if place.kind == "cpu":
         busy = max(1, _PIXELS_IN_LANE // load.pixels) * place.lanes
         return min(busy, 1 + int(_BYTES_BESIDE / ((load.bytes_per_pixel or _HUNGRY) * load.pixels)))
-    busy = max(1, _PIXELS_ON_CARD // load.pixels)
+    busy = max(1, _PIXELS_ON_GPU // load.pixels)
     if place.free_bytes is not None and load.bytes_per_pixel:
         busy = min(busy, int(place.free_bytes / 2 / (load.bytes_per_pixel * load.pixels)))
     return max(1, busy)

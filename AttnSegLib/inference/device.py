@@ -79,7 +79,7 @@ def describe_device(device: torch.device, dtype: torch.dtype, engine: str = "") 
 
 def fast_at_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 rather than emulating it."""
-    if device.type == "cuda":  # AMD's, or NVIDIA's from Ampere on; the card that was chosen, not the first one
+    if device.type == "cuda":  # AMD's, or NVIDIA's from Ampere on; the GPU that was chosen, not the first one
         return bool(torch.version.hip) or torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # older ones can't tell
         known = torch.cpu.get_capabilities()
@@ -93,7 +93,7 @@ def _fast_at_float16(device: torch.device) -> bool:
 
 
 def _free_bytes(device: torch.device) -> int:
-    """What is free on a card, and what torch holds there but does not use."""
+    """What is free on a GPU, and what torch holds there but does not use."""
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 

@@ -47,9 +47,9 @@ class PredictionOptions:
 class ComputeOptions:
     """How to run a network; what it means on a machine, `device.Compute` finds out.
 
-    device: "auto" takes a CUDA card if there is one, else Apple's GPU, else the CPU.
+    device: "auto" takes an NVIDIA or AMD GPU if there is one, else Apple's GPU, else the CPU.
     batch_size: slices at once, on a CPU those of all lanes together; None takes what suits the device.
-    precision: "float32", "bfloat16", "float16", or "auto": bfloat16 on devices that are fast at it, float16 on cards
+    precision: "float32", "bfloat16", "float16", or "auto": bfloat16 on devices that are fast at it, float16 on GPUs
     that are fast at that only, else float32. "int8" (`IN_8_BITS`): labels in 8 bits, on a CPU by OpenVINO, of models
     whose card says how; maps in float32.
     engine: "torch", "openvino", or "auto": OpenVINO where it is installed and pays, see `engines.choice`.

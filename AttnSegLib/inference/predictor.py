@@ -217,11 +217,11 @@ class SlicePredictor:
         self, wanted: list[int], count: int, size: int, job: _Job, engine: Engine
     ) -> Generator[Batch | None, None, None]:
         """None if a batch must be predicted in another way. A card is at the next batch when one is handed out."""
-        on_card = self.runner.device.type == "cuda"
-        most = 2 * count if count > 1 else 1 + on_card  # one in a lane, and one for whoever is done before the others
+        on_gpu = self.runner.device.type == "cuda"
+        most = 2 * count if count > 1 else 1 + on_gpu  # one in a lane, and one for whoever is done before the others
         under_way: deque[Future[Batch | None]] = deque()
         with lanes(count) as pool:
-            for slices in job.plan.read_ahead(wanted, size, pinned=on_card):
+            for slices in job.plan.read_ahead(wanted, size, pinned=on_gpu):
                 job.stop_if_cancelled()
                 under_way.append(pool.submit(self._try_batch, slices, job, engine))
                 if len(under_way) == most:

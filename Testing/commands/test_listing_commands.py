@@ -68,6 +68,11 @@ def test_a_long_list_of_maps_is_shortened(a_model_folder, monkeypatch, capsys):
         "34 more, influence at most 0.045; --all-maps lists them",
     ]
     assert len(listed["--all-maps"]) == 40
+    card["influence"]["maps"] = [*maps[:6], maps[30]]
+    card["facts"]["maps"] = ["gate 0,0", *(one["map"] for one in maps[:6])]
+    (a_model_folder / CARD).write_text(json.dumps(card))
+    main(["models", "--maps"])
+    assert "m5 " in capsys.readouterr().out  # a single one more
 
 
 def test_a_damaged_card_is_told_beside_the_list(a_model_folder, monkeypatch, capsys):

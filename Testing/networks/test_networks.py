@@ -46,7 +46,7 @@ def padded(pixels, multiple):
     return torch.nn.functional.pad(pixels, (0, -width % multiple, 0, -height % multiple))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA card here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU here")
 def test_says_the_same_on_a_card(create):
     network = create().eval()
     x = slices(network, batch=2)

@@ -1,5 +1,7 @@
 """The picture of a run. What it looks like is for people to judge; here: what is drawn where."""
 
+from itertools import pairwise
+
 import matplotlib.image
 import numpy as np
 import pytest
@@ -147,10 +149,21 @@ def test_each_map_has_a_bar_with_its_own_range(tmp_path, a_stack, label_map, dra
     faint = np.linspace(0.03, 0.15, label_map.size, dtype=np.float16).reshape(label_map.shape)
     maps, gammas = {"faint": faint, "step": faint}, {"step": -0.4}
     write_overview(tmp_path / "a.png", Overview("", a_stack, label_map, (RED,), maps, gammas=gammas))
-    bars = [axes for axes in drawn[0].axes if axes.get_ylabel() in ("coefficient", "subtracted")]
+    bars = [axes for axes in drawn[0].axes if axes.get_title() in ("coefficient", "subtracted")]
     printed = [[tick.get_text() for tick in bar.get_yticklabels()] for bar in bars]
     assert "step, gamma -0.40" in [axes.get_ylabel().replace("\n", " ") for axes in drawn[0].axes]
     assert printed == [["0.032", "0.148"], ["-0.032", "-0.148"]]
+
+
+def test_names_of_rows_do_not_overlap_where_slices_are_flat(tmp_path, drawn):
+    flat = np.arange(9 * 20 * 80, dtype=np.int16).reshape(9, 20, 80)
+    stack = SliceStack.of(Volume(flat, np.eye(4)), Preprocessing("axial", window=(0, 1000)))
+    maps = dict.fromkeys(["scale 2 step 2 position attention", "scale 1 step 2"], flat.astype(np.float16))
+    write_overview(tmp_path / "a.png", Overview("", stack, np.zeros(flat.shape, np.uint8), (RED,), maps))
+    drawn[0].draw_without_rendering()
+    names = [axes.yaxis.label.get_window_extent() for axes in drawn[0].axes if axes.get_ylabel()]
+    assert len(names) == 3
+    assert all(above.y0 > below.y1 for above, below in pairwise(names))
 
 
 def test_a_query_is_drawn_in_its_slice_alone(a_stack, label_map):

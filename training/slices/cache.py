@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 from filelock import FileLock
+from tqdm import tqdm
 
 from AttnSegLib import __version__
 from AttnSegLib.errors import InputError, cause_of
@@ -101,7 +102,7 @@ class SliceCache:
         ]
         self._folder = folder / hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
-    def prepare(self, cases: Iterable[Case], *, slices: bool) -> None:
+    def prepare(self, cases: Sequence[Case], *, slices: bool) -> None:
         """Cache all cases that are not cached yet. Other processes wait until this is done.
 
         Args:
@@ -115,7 +116,7 @@ class SliceCache:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self._folder / "lock"):
-                for case in cases:
+                for case in tqdm(cases, "Preparing slices", unit="case", leave=False, disable=None):
                     known = self._known(case)
                     if known is None or (slices and not known.has_slices()):
                         self._write(case, slices=slices)

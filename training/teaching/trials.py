@@ -6,8 +6,7 @@ taught by the recipe that `training.teach` makes: from five cases on, a fifth is
 the processor, by one thread, so that a busy machine changes nothing.
 
 OUT gets a folder for each trial, trials.csv with a line for each trial and label, trials.md with means over the draws,
-and trials.png. Run again, it goes on
-where it stopped, and does what is new.
+and trials.png. Run again, it goes on where it stopped, and does what is new.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import isnan
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -199,9 +199,11 @@ def write_page(out: Path) -> None:
 
 
 def _summed(trial: Trial, steps: int, scores: Sequence[Score]) -> Iterator[TrialScore]:
-    """A line for each label: its mean over the patients that score."""
-    for label in sorted({one.label for one in scores}):
-        dice = fmean(one.dice for one in scores if one.label == label)
+    """A line for each label: its mean over the patients that score. Where a patient has none and none is found, there is
+    no Dice."""
+    defined = [one for one in scores if not isnan(one.dice)]
+    for label in sorted({one.label for one in defined}):
+        dice = fmean(one.dice for one in defined if one.label == label)
         yield TrialScore(trial.cases, trial.minutes, trial.start, trial.draw, steps, label, round(dice, 4))
 
 

@@ -115,7 +115,7 @@ def _gpu() -> str:
         return f"Apple MPS, {_speed('mps', _FREE_GPU)}"
     if _nvidia_card_present():
         cure = "install torch with CUDA (see README, 'CUDA') or update the driver"
-        raise _Problem("an NVIDIA card is present, but torch can't use it", cure)
+        raise _Problem("an NVIDIA GPU is present, but torch can't use it", cure)
     return "none; the CPU will be used"
 
 
@@ -140,7 +140,7 @@ _LOOKS = (
     _Look("numpy and torch", _bridge, "install builds of numpy and torch that fit each other"),
     _Look("CPU", _cpu, "install torch again"),
     _Look(OPENVINO, _openvino, "install it anew, or remove it: torch does the same"),
-    _Look("GPU", _gpu, "choose the CPU as the device, or install a build of torch that supports this card"),
+    _Look("GPU", _gpu, "choose the CPU as the device, or install a build of torch that supports this GPU"),
     _Look("models", _models, "install the models again"),
 )
 

@@ -32,6 +32,7 @@ from AttnSegLib.results.pictures.slice_drawing import (
 _COLUMNS = 5
 _TITLE_COLUMNS = 3  # title and legend need the width of so many slices
 _INCHES = 2.2  # width of a slice
+_FLAT = 1.2  # height of a slice in which words have no room
 _BAR = 0.12  # width of a colour bar, in widths of a slice
 _TITLE = 36  # letters of a map's title that fit above a slice
 _REFERENCE_COLOR = "#35c4ff"
@@ -84,7 +85,7 @@ def write_overview(path: Path, overview: Overview) -> None:
     height, width = physical_size(stack)
     row_height = _INCHES * height / width
     figure = Figure(
-        figsize=(_INCHES * (len(chosen) + 0.35) + 0.6, row_height * rows + 1.1), layout="constrained", dpi=90
+        figsize=(_INCHES * (len(chosen) + 0.35) + 0.6, (row_height + 0.22) * rows + 0.9), layout="constrained", dpi=90
     )
     figure.patch.set_facecolor(_WHITE)
     ratios = [1.0] * len(chosen) + [_BAR]
@@ -99,11 +100,10 @@ def write_overview(path: Path, overview: Overview) -> None:
     draw_spacing_bar(grid[0, 0], stack)
     grid[0, -1].set_visible(False)
     for row, title in enumerate(["segmentation", *overview.attention]):
-        letters = max(9, int(11 * row_height))  # slices may be flat
-        grid[row, 0].set_ylabel(fill(overview.words_on(title), letters), fontsize=10)
+        _name_row(grid[row, 0], overview.words_on(title), row_height)
         if row:
             _draw_bar(grid[row, -1], colours[title])
-    grid[-1, -1].set_xlabel("left: dark image,\nright: bright image", fontsize=6)
+    grid[-1, -1].set_xlabel("over a dark (left)\nto a bright image\n(right)", fontsize=7)
     figure.suptitle(overview.title, fontsize=11)
     figure.legend(handles=_legend(overview), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     figure.savefig(path, format="png", pil_kwargs={"compress_level": _PACKED})
@@ -152,6 +152,14 @@ def _choose_slices(label_view: np.ndarray) -> list[int]:
     return [int(filled[round(p)]) for p in positions]
 
 
+def _name_row(axes: Axes, words: str, inches: float) -> None:
+    """Write what a row shows beside its first slice, upwards if the row has the room. inches: height of the row."""
+    if inches < _FLAT:
+        axes.set_ylabel(fill(words, 16), fontsize=8, rotation="horizontal", ha="right", va="center")
+    else:
+        axes.set_ylabel(fill(words, int(11 * inches)), fontsize=10)
+
+
 def _draw_segmentation(axes: Axes, overview: Overview, number: int) -> None:
     stack = overview.stack
     draw_image(axes, stack, number)
@@ -178,8 +186,7 @@ def _draw_bar(axes: Axes, colours: MapColours) -> None:
     axes.yaxis.tick_right()
     axes.set(xticks=[], yticks=[0, 1])
     axes.set_yticklabels(colours.ends, fontsize=8)
-    axes.set_ylabel("subtracted" if colours.subtracted else "coefficient", fontsize=8)
-    axes.yaxis.set_label_position("right")
+    axes.set_title("subtracted" if colours.subtracted else "coefficient", fontsize=8)
 
 
 def _draw_bar_below(axes: Axes, colours: MapColours) -> None:

@@ -33,9 +33,9 @@ def cores() -> int:
 
 def describe(run: Run) -> str:
     """Two lines: the machine, and the versions."""
-    on_card = run.device.type == "cuda"
-    card = f"; {torch.cuda.get_device_name(run.device)}, CUDA {torch.version.cuda}" if on_card else ""
-    processor = f"{_processor()}, {cores()} cores, {run.threads} thread(s){card}"
+    on_gpu = run.device.type == "cuda"
+    gpu = f"; {torch.cuda.get_device_name(run.device)}, CUDA {torch.version.cuda}" if on_gpu else ""
+    processor = f"{_processor()}, {cores()} cores, {run.threads} thread(s){gpu}"
     versions = ", ".join(f"{name} {version(name) or '(not installed)'}" for name in PACKAGES)
     return f"{processor}\nPython {platform.python_version()}, {versions}"
 

@@ -54,7 +54,7 @@ def _product_rate(side: int, device: torch.device, dtype: torch.dtype) -> float:
     """Operations a second of a product of two square matrices."""
     one, other = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")  # on a card TF32, which convolutions use by default and products do not
+    torch.set_float32_matmul_precision("high")  # on a GPU TF32, which convolutions use by default and products do not
     fastest = min(seconds(lambda: one @ other, device) for _ in range(_REPEATS))
     torch.set_float32_matmul_precision(before)
     return 2 * side**3 / fastest

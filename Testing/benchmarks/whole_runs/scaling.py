@@ -24,17 +24,17 @@ def main(run: Run) -> None:
     width, size, counts = (32, 256, (*COUNTS, 2000)) if run.full else (4, 128, COUNTS)
     print(f"Scaling, ANU-Net width {width}, slices of {size}x{size}, {run.device}, each scan in its own process")
     starting = f"{'import, s':>11}{'predictor, s':>14}{'first slice, ms':>17}{'first run, s':>14}"
-    print(f"  slices{starting}{'ms a slice':>12}{'CPU ms':>9}{'memory MB':>11}{'card MB':>9}")
+    print(f"  slices{starting}{'ms a slice':>12}{'CPU ms':>9}{'memory MB':>11}{'GPU MB':>9}")
     for slices in counts:
         found = result_of("whole_runs.scaling", run.threads, run.device, slices, width, size, 2 if run.full else 1)
         start = f"{found['importing']:11.2f}{found['predictor']:14.2f}{1000 * found['first_slice']:17.1f}"
         times = f"{1000 * found['last_run'] / slices:12.2f}{1000 * found['cpu'] / slices:9.2f}"
-        memory = f"{found['memory'] / 1e6:11.0f}{found['card'] / 1e6:9.0f}"
+        memory = f"{found['memory'] / 1e6:11.0f}{found['gpu'] / 1e6:9.0f}"
         print(f"  {slices:6}{start}{found['first_run']:14.2f}{times}{memory}", flush=True)
 
 
 def child(device_name: str, slices: int, width: int, size: int, runs: int) -> dict[str, float]:
-    """Seconds of each step, and bytes: of the process beside scan and label map, and of the card."""
+    """Seconds of each step, and bytes: of the process beside scan and label map, and of the GPU."""
     begin = time.perf_counter()
     import torch
 
@@ -66,7 +66,7 @@ def child(device_name: str, slices: int, width: int, size: int, runs: int) -> di
         "last_run": times[-1],
         "cpu": (time.process_time() - cpu) / runs,
         "memory": machine.peak_bytes() - volume.voxels.nbytes * 3 / 2,
-        "card": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0,
+        "gpu": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0,
     }
 
 

@@ -65,7 +65,7 @@ def test_without_torch_nothing_more_is_looked_at(monkeypatch):
 def test_a_card_that_torch_can_not_use_has_a_cure_of_its_own(monkeypatch):
     monkeypatch.setattr(self_check, "_nvidia_card_present", lambda: True)
     [wrong] = [finding for finding in check_setup() if not finding.ok]
-    assert (wrong.name, wrong.detail) == ("GPU", "an NVIDIA card is present, but torch can't use it")
+    assert (wrong.name, wrong.detail) == ("GPU", "an NVIDIA GPU is present, but torch can't use it")
     assert "install torch with CUDA" in wrong.cure
 
 

@@ -2,7 +2,7 @@
 
 The inferer as MONAI's tutorial "2d_inference_3d_volume" uses it, a window as large as the slice, so that each slice is
 one window and nothing is blended. `sw_batch_size` is its default 1 on a CPU for slices of 256x256, where 2 and 4 were
-slower (ANU-Net, one thread: 1.6, 1.9, 2.5 s a slice), more for small ones, 32 on a card. The network lies channels
+slower (ANU-Net, one thread: 1.6, 1.9, 2.5 s a slice), more for small ones, 32 on a GPU. The network lies channels
 last, and autocast is on where bfloat16 is asked for, as whoever tunes torch would have it. Reading and writing are
 MONAI's (`LoadImage` with nibabel, `SaveImage`), intensities its `ScaleIntensityRange(Percentiles)`. The one thing added
 is a transpose: nibabel's axes run (i, j, k), and the same weights must see the same slices.

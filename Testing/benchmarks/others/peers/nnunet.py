@@ -2,7 +2,7 @@
 
 The plans are made for the scan: a patch as large as the slice, so that each slice is one tile, and the scan's own
 spacing, so that nothing is resampled. Everything else is as nnU-Net sets it: Gaussian weights, a step of half a tile
-(there is one only), half precision on a card by its own autocast, one tile at a time, which it offers no choice of.
+(there is one only), half precision on a GPU by its own autocast, one tile at a time, which it offers no choice of.
 Mirroring is its default and costs four passes; without it (`--disable_tta`) it does what the others do. Files go
 through its `SimpleITKIO` and `predict_single_npy_array`, in this process: `nnUNetv2_predict` would start processes for
 reading and writing, which pays only for many scans. Intensities: its `CTNormalization`, told the scan's range, which
