@@ -199,8 +199,7 @@ def write_page(out: Path) -> None:
 
 
 def _summed(trial: Trial, steps: int, scores: Sequence[Score]) -> Iterator[TrialScore]:
-    """A line for each label: its mean over the patients that score. Where a patient has none and none is found, there is
-    no Dice."""
+    """A line for each label: its mean over the patients that score, but for those without it in whom none is found."""
     defined = [one for one in scores if not isnan(one.dice)]
     for label in sorted({one.label for one in defined}):
         dice = fmean(one.dice for one in defined if one.label == label)
