@@ -87,8 +87,14 @@ def fast_at_bfloat16(device: torch.device) -> bool:
     return False
 
 
+def adds_in_32_bits() -> bool:
+    """Whether the CPU adds products of 8 bits in 32 bits (VNNI). Others add two of them in 16, where they may overflow."""
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # older ones can't tell
+    return bool(known.get("avx512_vnni") or known.get("avx_vnni"))
+
+
 def _fast_at_float16(device: torch.device) -> bool:
-    """NVIDIA's cards before Ampere, from Volta on, which are fast at nothing else."""
+    """NVIDIA's GPUs before Ampere, from Volta on, which are fast at nothing else."""
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0)
 
 

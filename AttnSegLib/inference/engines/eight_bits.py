@@ -3,6 +3,9 @@
 Where input and weights of a convolution each pass through a `FakeQuantize`, OpenVINO computes it in whole numbers: the
 input from 0 to 255, in steps that the range on the card gives, and the weights from -127 to 127, in steps of their own
 for each output channel. Sums are exact; what is no convolution stays in float32.
+
+Processors without VNNI add two products in 16 bits, which end at 32,767: there, weights go from -64 to 64 alone, since
+more would be cut off (2 x 255 x 64 = 32,640).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from AttnSegLib.inference.device import adds_in_32_bits
 from AttnSegLib.inference.engines.conversion import LOGITS, openvino_module
 from AttnSegLib.models.eight_bits import EightBits
 
@@ -77,6 +81,8 @@ def _round_weights(convolution: Any) -> None:
     values = weights.get_source_output().get_node().data
     others = tuple(axis for axis in range(4) if axis != _OUTPUT_CHANNELS[convolution.get_type_name()])
     largest = np.maximum(np.abs(values).max(axis=others, keepdims=True), 1e-12).astype(np.float32)
+    if not adds_in_32_bits():
+        largest *= 2  # half of the steps are left to the weights
     weights.replace_source_output(_fake_quantize(weights.get_source_output(), -largest, largest, _STEPS_OF_WEIGHTS))
 
 

@@ -13,6 +13,7 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.inference.device import Compute
 from AttnSegLib.inference.engines.conversion import Origin, converted
 from AttnSegLib.inference.engines.eight_bits import compute_in_8_bits, graph_of, of_labels
+from AttnSegLib.inference.engines.openvino_engine import Compilation, OpenVinoEngine
 from AttnSegLib.inference.folding import folded
 from AttnSegLib.inference.prediction import PredictionOptions
 from AttnSegLib.inference.predictor import SlicePredictor, Traits
@@ -101,6 +102,46 @@ def test_a_tensor_that_several_read_has_one_range(labels_alone, eight):
     compute_in_8_bits(changed, eight)
     rounds = [node for node in changed.get_ops() if node.get_type_name() == "FakeQuantize"]
     assert len(rounds) == 6  # of three weights; of what second and third read, of the other branch, of what up reads
+
+
+def limits_of_weights(model):
+    rounds = [node for node in model.get_ops() if node.get_type_name() == "FakeQuantize"]
+    read = [[node.input(number).get_source_output().get_node() for number in (0, 2)] for node in rounds]
+    return [(abs(given.data).max(), high.data.max()) for given, high in read if given.get_type_name() == "Constant"]
+
+
+@pytest.mark.parametrize(("vnni", "share"), [(True, 1), (False, 0.5)])
+def test_weights_take_half_of_the_steps_where_sums_have_16_bits(labels_alone, eight, monkeypatch, vnni, share):
+    monkeypatch.setattr("AttnSegLib.inference.engines.eight_bits.adds_in_32_bits", lambda: vnni)
+    changed = labels_alone.clone()
+    compute_in_8_bits(changed, eight)
+    limits = limits_of_weights(changed)
+    assert len(limits) == 3
+    assert all(largest == pytest.approx(share * high) for largest, high in limits)
+
+
+class Bright(nn.Module):
+    """A convolution whose every product is as large as it can be."""
+
+    size_multiple = 1
+
+    def __init__(self):
+        super().__init__()
+        self.sum = nn.Conv2d(8, 8, 3, padding=1)
+        nn.init.ones_(self.sum.weight)
+        nn.init.zeros_(self.sum.bias)
+
+    def forward(self, x):
+        return SegmentationOutput(self.sum(x))
+
+
+def test_the_largest_sums_are_not_cut_off_on_this_processor():
+    network = Bright()
+    model = of_labels(converted(Origin(lambda: network, 8))[0])
+    eight = EightBits(graph_of(model), ((0.0, 1.0),), 0.9, 0.9, "made up")
+    form = Compilation((1, 8, 16, 24), 1, 1, torch.int8)
+    found = OpenVinoEngine(model, {}, form, eight).run(torch.ones(1, 8, 16, 24)).logits
+    torch.testing.assert_close(found, network(torch.ones(1, 8, 16, 24)).logits.detach(), rtol=0.01, atol=0)
 
 
 def test_0_stays_0(labels_alone, eight):
