@@ -88,7 +88,7 @@ def fast_at_bfloat16(device: torch.device) -> bool:
 
 
 def adds_in_32_bits() -> bool:
-    """Whether the CPU adds products of 8 bits in 32 bits (VNNI). Others add two of them in 16, where they may overflow."""
+    """Whether the CPU adds products of 8 bits in 32 bits (VNNI). Others add two of them in 16, and cut off the rest."""
     known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # older ones can't tell
     return bool(known.get("avx512_vnni") or known.get("avx_vnni"))
 
