@@ -246,7 +246,7 @@ def _models(options: argparse.Namespace) -> int:
     for finds, group in groupby(sorted(models, key=lambda spec: spec.finds), key=lambda spec: spec.finds):
         print(finds)
         for spec in group:
-            print(f"  {spec.id:{width}}  {spec.title}; {spec.scores.summary}; weights {spec.licence}")
+            print(f"  {spec.id:{width}}  {spec.title}; {spec.scores.told}; weights {spec.licence}")
             lines = model_commands.map_lines(spec, every=options.all_maps)
             for line in lines if options.maps or options.all_maps else ():
                 print(f"      {line}")

@@ -148,7 +148,7 @@ def _card(spec: ModelSpec) -> str:
         _("Organ"): spec.organ,
         _("Modality"): spec.modality,
         _("Network"): f"{spec.network} ({spec.reference})",
-        _("Scores"): spec.scores.summary,
+        _("Scores"): spec.scores.told,
         _("Trained on"): f"{trained.data or '?'}; {len(trained.training_cases)} patients",
         _("Licence of the weights"): spec.licence,
         _("Size"): f"{spec.size_bytes / 1e6:.1f} MB" if spec.size_bytes else _("unknown"),

@@ -174,6 +174,12 @@ class ScoreFacts:
     dice_lost_by_8_bits_meaning: str = ""
     dice_lost_by_8_bits_of_labels: dict[str, Difference] = field(default_factory=dict)
 
+    @property
+    def told(self) -> str:
+        """The summary, and what the model does not find."""
+        missed = "".join(f", finds nothing, or almost nothing, of '{name}'" for name in self.found_in_no_case)
+        return self.summary + missed
+
 
 @dataclass(frozen=True)
 class ModelSpec:

@@ -33,6 +33,15 @@ def test_models_are_listed_for_people(capsys):
     assert SHIPPED in below
 
 
+def test_what_a_model_does_not_find_stands_in_the_list(a_model_folder, monkeypatch, capsys):
+    card = json.loads((a_model_folder / CARD).read_text())
+    card["scores"] = {"summary": "Dice 0.000 on 2 test patients", "found_in_no_case": ["Ball"]}
+    (a_model_folder / CARD).write_text(json.dumps(card))
+    monkeypatch.setattr(catalog, "resource_folder", lambda _name: a_model_folder.parent)
+    assert main(["models"]) == 0
+    assert "; Dice 0.000 on 2 test patients, finds nothing, or almost nothing, of 'Ball'; " in capsys.readouterr().out
+
+
 def test_maps_are_listed_by_influence(a_model_folder, monkeypatch, capsys):
     card = json.loads((a_model_folder / CARD).read_text())
     measured = {"influence_sd": None, "dice_change": 0.0, "dice_change_sd": None, "stride": 1}
