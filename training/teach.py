@@ -58,7 +58,7 @@ from training.train import RunOptions, train
 _FINISHED = "finished.ckpt"
 _BATCHES = 25  # between two checkpoints: what a killed run loses
 _SHOWN = 5
-_FEW_STEPS = 100  # fewer teach next to nothing: ten hippocampi gave a Dice of 0.2 in 27 steps, and of 0.8 in some 150
+_FEW_STEPS = 100  # from random weights; ten hippocampi gave a Dice of 0.2 in 27 steps, and of 0.8 in some 150
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -131,7 +131,9 @@ def _learn(one: _Teaching) -> None:
     folder = _written(one, checkpoint)
     if one.begun.fold_minutes:
         _score_in_folds(one, checkpoint, folder, replace(how, start=one.begun.start or None, shown=None))
-    sentences = list(_told_of(folder, read_checkpoint(checkpoint)["global_step"]))
+    sentences = list(_told_of(folder))
+    if not one.begun.start and (steps := read_checkpoint(checkpoint)["global_step"]) < _FEW_STEPS:
+        sentences.append(f"It learnt for {steps} steps only: give it more time, and the whole computer.")
     print("\n".join(sentences))
     one.diary.note(DONE, sentence=" ".join(sentences[1:]), model=folder.name)
 
@@ -237,11 +239,9 @@ def _noted(diary: TeachingDiary) -> Iterator[None]:
         raise
 
 
-def _told_of(folder: Path, steps: int) -> Iterator[str]:
+def _told_of(folder: Path) -> Iterator[str]:
     scores = load_card(folder / CARD).scores
     yield f"The model is in '{folder}': {scores.summary}."
-    if steps < _FEW_STEPS:
-        yield f"It learnt for {steps} steps only: give it more time, or the whole computer if other programs were busy."
     for name in scores.found_in_no_case:
         yield f"It finds nothing, or almost nothing, of '{name}': give it more time, or more cases."
     if scores.mean_dice is None:

@@ -45,7 +45,7 @@ def _usable(name: str) -> torch.device | None:
     """The device of this name; None if torch does not know it or this machine does not have it."""
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device).item()  # a card that this torch was not built for fails here
+        torch.zeros(1, device=device).item()  # a GPU that this torch was not built for fails here
     except (RuntimeError, AssertionError, NotImplementedError):  # AssertionError: torch without CUDA
         return None
     return device
@@ -85,12 +85,6 @@ def fast_at_bfloat16(device: torch.device) -> bool:
         known = torch.cpu.get_capabilities()
         return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
     return False
-
-
-def adds_in_32_bits() -> bool:
-    """Whether the CPU adds products of 8 bits in 32 bits (VNNI). Others add two of them in 16, and cut off the rest."""
-    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # older ones can't tell
-    return bool(known.get("avx512_vnni") or known.get("avx_vnni"))
 
 
 def _fast_at_float16(device: torch.device) -> bool:

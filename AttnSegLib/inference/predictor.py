@@ -216,7 +216,7 @@ class SlicePredictor:
     def _side_by_side(
         self, wanted: list[int], count: int, size: int, job: _Job, engine: Engine
     ) -> Generator[Batch | None, None, None]:
-        """None if a batch must be predicted in another way. A card is at the next batch when one is handed out."""
+        """None if a batch must be predicted in another way. A GPU is at the next batch when one is handed out."""
         on_gpu = self.runner.device.type == "cuda"
         most = 2 * count if count > 1 else 1 + on_gpu  # one in a lane, and one for whoever is done before the others
         under_way: deque[Future[Batch | None]] = deque()

@@ -86,7 +86,7 @@ class Preparation:
         self._worker_is = ready
 
     def _device(self, asked: str) -> str:
-        """The name under which the speed of a device is kept. "auto" is the first card, or else the CPU, as in
+        """The name under which the speed of a device is kept. "auto" is the first GPU, or else the CPU, as in
         `inference.device`."""
         if asked != "auto":
             return asked

@@ -259,7 +259,7 @@ def _close(memory: Any) -> None:
 
 
 def _ready() -> Ready:
-    """CUDA cards and Apple's GPU, with free memory in MiB; none if torch is missing, which the first job will tell."""
+    """CUDA's and Apple's GPUs, with free memory in MiB; none if torch is missing, which the first job will tell."""
     try:
         import torch
 

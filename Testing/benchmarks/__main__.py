@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--networks", nargs="+", default=inputs.NETWORKS, choices=inputs.NETWORKS, metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="two slices, only the networks alone: within minutes")
-    parser.add_argument("--full", action="store_true", help="whole scans at the papers' widths, as a card always does")
+    parser.add_argument("--full", action="store_true", help="whole scans at the papers' widths, as a GPU always does")
     parser.add_argument("--out", type=Path, default=Path("bench-output"), help="folder for results.json and speeds.png")
     return parser.parse_args()
 

@@ -1,6 +1,7 @@
 """Trials of teaching: taught from some of the cases, scored on others, and a page of means over draws."""
 
 import itertools
+from dataclasses import fields
 
 import pytest
 from made_up.balls import write_task
@@ -9,6 +10,7 @@ from made_up.commands import run_here
 from training.learning.clock import Clock, clock_of
 from training.learning.optimisation import Optimisation
 from training.scoring.rows import read_rows, write_rows
+from training.scoring.scores import Score
 from training.teaching import trials
 from training.teaching.trials import TrialScore
 
@@ -54,6 +56,16 @@ def test_the_page_has_means_over_draws_of_means_over_labels(tmp_path):
     write_rows(tmp_path / "trials.csv", TrialScore, rows)
     page = "\n".join(trials.page(read_rows(tmp_path / "trials.csv", TrialScore, "")))
     assert "| 3 | 5 | random weights | 2 | 150 | 0.800 ± 0.141 | 0.850 ± 0.071 | 0.750 ± 0.212 |" in page
+
+
+def test_a_label_that_no_patient_has_is_left_out():
+    zero = {field.name: {"int": 0, "float": 0.0, "str": ""}[field.type] for field in fields(Score)}
+    found = [("a", 1.0), ("a", float("nan")), ("b", float("nan"))]
+    scores = [Score(**zero | {"label": label, "dice": dice}) for label, dice in found]
+    [line] = trials._summed(trials.Trial(3, 5.0, 1, "random weights"), 100, scores)
+    assert (line.label, line.dice) == ("a", 1.0)
+    other = TrialScore(5, 5.0, "random weights", 1, 100, "b", 0.7)
+    assert "| 3 | 5 | random weights | 1 | 100 | 1.000 | 1.000 | n/a |" in trials.page([line, other])
 
 
 def test_the_picture_has_a_line_for_each_start_and_time_and_a_dot_for_each_draw(tmp_path):

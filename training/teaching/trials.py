@@ -233,6 +233,8 @@ def page(lines: Sequence[TrialScore]) -> Iterator[str]:
 def _spread(values: Iterable[float]) -> str:
     """Mean ± standard deviation over draws."""
     several = list(values)
+    if not several:
+        return "n/a"
     return f"{fmean(several):.3f}" + (f" ± {stdev(several):.3f}" if len(several) > 1 else "")
 
 

@@ -186,6 +186,7 @@ def _keep(model: openvino.Model, folder: Path) -> None:
 
 
 def _code() -> str:
-    """A digest of the code that makes networks, which in a checkout changes without a new version."""
-    files = [*sorted((_LIBRARY / "networks").rglob("*.py")), _LIBRARY / "inference" / "folding.py", Path(__file__)]
+    """A digest of the code that makes and changes networks, which in a checkout changes without a new version."""
+    own = [_LIBRARY / "inference" / "folding.py", *sorted(Path(__file__).parent.glob("*.py"))]
+    files = [*sorted((_LIBRARY / "networks").rglob("*.py")), *own]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -1,11 +1,11 @@
 """A network whose convolutions compute in 8 bits, made of one in 32 bits and of the ranges on the model's card.
 
 Where input and weights of a convolution each pass through a `FakeQuantize`, OpenVINO computes it in whole numbers: the
-input from 0 to 255, in steps that the range on the card gives, and the weights from -127 to 127, in steps of their own
-for each output channel. Sums are exact; what is no convolution stays in float32.
+input from 0 to 255, in steps that the range on the card gives, and the weights from -64 to 64, in steps of their own
+for each output channel. What is no convolution stays in float32.
 
-Processors without VNNI add two products in 16 bits, which end at 32,767: there, weights go from -64 to 64 alone, since
-more would be cut off (2 x 255 x 64 = 32,640).
+The weights could go to 127. But processors without VNNI add two products in 16 bits, which end at 32,767, and cut off
+what is more: 2 x 255 x 127 would be, 2 x 255 x 64 is not. So sums are exact, and the same on all processors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from AttnSegLib.inference.device import adds_in_32_bits
 from AttnSegLib.inference.engines.conversion import LOGITS, openvino_module
 from AttnSegLib.models.eight_bits import EightBits
 
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
     import openvino
 
 _OUTPUT_CHANNELS = {"Convolution": 0, "ConvolutionBackpropData": 1}  # axis of the weights
-_STEPS, _STEPS_OF_WEIGHTS = 255, 254  # one less than there are numbers
+_STEPS, _STEPS_OF_WEIGHTS = 255, 254  # one less than there are numbers; OpenVINO knows no less for weights, and
+_ROOM = 2  # so their range is twice what they need
 _PASSING_ON = ("MaxPool", "Concat")  # what gives only values that it gets, of which those in 8 bits are fewer bytes
 
 
@@ -81,9 +81,8 @@ def _round_weights(convolution: Any) -> None:
     values = weights.get_source_output().get_node().data
     others = tuple(axis for axis in range(4) if axis != _OUTPUT_CHANNELS[convolution.get_type_name()])
     largest = np.maximum(np.abs(values).max(axis=others, keepdims=True), 1e-12).astype(np.float32)
-    if not adds_in_32_bits():
-        largest *= 2  # half of the steps are left to the weights
-    weights.replace_source_output(_fake_quantize(weights.get_source_output(), -largest, largest, _STEPS_OF_WEIGHTS))
+    limit = _ROOM * largest
+    weights.replace_source_output(_fake_quantize(weights.get_source_output(), -limit, limit, _STEPS_OF_WEIGHTS))
 
 
 def _fake_quantize(output: Any, low: np.ndarray, high: np.ndarray, steps: int) -> Any:

@@ -1,4 +1,4 @@
-"""Where a benchmark ran: processor, card, threads, versions; and how to wait for the card."""
+"""Where a benchmark ran: processor, GPU, threads, versions; and how to wait for the GPU."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def version(package: str) -> str | None:
 
 
 def wait(device: torch.device) -> None:
-    """Until the card has done all that it was told: without this, times of a card are those of the telling."""
+    """Until the GPU has done all that it was told: without this, times of a GPU are those of the telling."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -1,7 +1,7 @@
 """What the predictor needs around the network: reading, resampling, restoring, writing. make bench
 
 Slices are resampled on the way in and back, which the comparison with others leaves out. Of several lanes on a CPU the
-network's time is the mean. On a card it is taken between two waits for it, which costs some of the overlap that a
+network's time is the mean. On a GPU it is taken between two waits for it, which costs some of the overlap that a
 prediction has otherwise.
 """
 

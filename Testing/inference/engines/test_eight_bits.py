@@ -104,22 +104,6 @@ def test_a_tensor_that_several_read_has_one_range(labels_alone, eight):
     assert len(rounds) == 6  # of three weights; of what second and third read, of the other branch, of what up reads
 
 
-def limits_of_weights(model):
-    rounds = [node for node in model.get_ops() if node.get_type_name() == "FakeQuantize"]
-    read = [[node.input(number).get_source_output().get_node() for number in (0, 2)] for node in rounds]
-    return [(abs(given.data).max(), high.data.max()) for given, high in read if given.get_type_name() == "Constant"]
-
-
-@pytest.mark.parametrize(("vnni", "share"), [(True, 1), (False, 0.5)])
-def test_weights_take_half_of_the_steps_where_sums_have_16_bits(labels_alone, eight, monkeypatch, vnni, share):
-    monkeypatch.setattr("AttnSegLib.inference.engines.eight_bits.adds_in_32_bits", lambda: vnni)
-    changed = labels_alone.clone()
-    compute_in_8_bits(changed, eight)
-    limits = limits_of_weights(changed)
-    assert len(limits) == 3
-    assert all(largest == pytest.approx(share * high) for largest, high in limits)
-
-
 class Bright(nn.Module):
     """A convolution whose every product is as large as it can be."""
 
