@@ -44,12 +44,12 @@ def map_lines(spec: ModelSpec, *, every: bool) -> list[str]:
     """A line for each attention map of a model with its influence, the most influential first: for every one, or for
     the first few and those shown by default, with a line on the others."""
     titles, default = spec.maps_by_influence, dict.fromkeys(spec.attention, " (default)")
-    shown = [title for place, title in enumerate(titles) if every or place < _SHOWN or title in default]
+    others = [] if every else [title for title in titles[_SHOWN:] if title not in default]
+    if len(others) == 1:  # which is no longer than a line on it
+        others = []
+    shown = [title for title in titles if title not in others]
     width = max(map(len, shown), default=0)
     lines = [f"{title:{width}}  {spec.words_on(title)}{default.get(title, '')}" for title in shown]
-    others = [title for title in titles if title not in shown]
-    if len(others) == 1:  # which is no longer than a line on it
-        return map_lines(spec, every=True)
     if others:
         known = [one.influence for title in others if (one := spec.influence_of(title))]
         most = f", influence at most {max(known):.3f}" if len(known) == len(others) else ""

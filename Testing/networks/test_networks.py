@@ -47,7 +47,7 @@ def padded(pixels, multiple):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU here")
-def test_says_the_same_on_a_card(create):
+def test_says_the_same_on_a_gpu(create):
     network = create().eval()
     x = slices(network, batch=2)
     with torch.inference_mode():

@@ -187,6 +187,6 @@ def _keep(model: openvino.Model, folder: Path) -> None:
 
 def _code() -> str:
     """A digest of the code that makes and changes networks, which in a checkout changes without a new version."""
-    own = [_LIBRARY / "inference" / "folding.py", *sorted(Path(__file__).parent.glob("*.py"))]
+    own = [_LIBRARY / "inference" / "folding.py", Path(__file__), Path(__file__).with_name("eight_bits.py")]
     files = [*sorted((_LIBRARY / "networks").rglob("*.py")), *own]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

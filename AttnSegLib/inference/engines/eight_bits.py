@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import openvino
 
 _OUTPUT_CHANNELS = {"Convolution": 0, "ConvolutionBackpropData": 1}  # axis of the weights
-_STEPS, _STEPS_OF_WEIGHTS = 255, 254  # one less than there are numbers; OpenVINO knows no less for weights, and
-_ROOM = 2  # so their range is twice what they need
+_STEPS, _STEPS_OF_WEIGHTS = 255, 254  # one less than there are numbers
+_ROOM = 2  # the range of the weights is so many times what they need, since OpenVINO takes no fewer steps
 _PASSING_ON = ("MaxPool", "Concat")  # what gives only values that it gets, of which those in 8 bits are fewer bytes
 
 
