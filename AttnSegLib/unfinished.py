@@ -34,8 +34,9 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     _sweep(parent)
     while True:
         with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True) as name:
-            with (Path(name) / _LOCK).open("w") as lock:
-                if take_lock(lock) is False:  # somebody sweeps at this very moment
+            lock = Path(name) / _LOCK
+            with lock.open("w") as file:
+                if take_lock(file) is False or not lock.exists():  # somebody sweeps, or has swept, at this very moment
                     continue
                 folder = Path(name) / "files"
                 folder.mkdir()
@@ -87,21 +88,24 @@ def _sweep(parent: Path) -> None:
     """Remove what was abandoned. Whatever can't be removed stays: it is nobody's fault now."""
     with contextlib.suppress(OSError):
         for path in list(parent.iterdir()):
-            if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink() and _is_abandoned(path):
-                shutil.rmtree(path, ignore_errors=True)
+            if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+                with contextlib.suppress(OSError):
+                    _remove_if_abandoned(path)
 
 
-def _is_abandoned(folder: Path) -> bool:
-    """Whether no process holds the lock of a folder."""
+def _remove_if_abandoned(folder: Path) -> None:
+    """Remove a folder whose lock no process holds. Its lock is held meanwhile: whoever has just made it then knows.
+
+    Raises `OSError` if it can't be looked at.
+    """
     lock, is_old = folder / _LOCK, time.time() - folder.stat().st_mtime > _OLD
-    try:
-        if not lock.exists():
-            return is_old
-        if sys.platform == "win32":  # where nobody can remove what another process has open
+    with contextlib.ExitStack() as stack:
+        is_abandoned = is_old
+        if lock.exists() and sys.platform == "win32":  # where nobody can remove what another process has open
             lock.unlink()
-            return True
-        with lock.open("r+") as file:
-            taken = take_lock(file)
-            return is_old if taken is None else taken
-    except OSError:
-        return False
+            is_abandoned = True
+        elif lock.exists():
+            taken = take_lock(stack.enter_context(lock.open("r+")))
+            is_abandoned = is_old if taken is None else taken
+        if is_abandoned:
+            shutil.rmtree(folder, ignore_errors=True)

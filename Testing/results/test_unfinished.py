@@ -1,7 +1,13 @@
 """What takes its place only when it is whole."""
 
+import shutil
+import sys
+from pathlib import Path
+
 import pytest
 
+from AttnSegLib import unfinished
+from AttnSegLib.locks import take_lock
 from AttnSegLib.unfinished import move_all, replace_folder, scratch_folder, whole_file
 
 
@@ -42,6 +48,43 @@ def test_two_who_write_one_file_do_not_meet(tmp_path):
             second.write(b"the second")
         assert path.read_text() == "the second"
     assert path.read_text() == "the first"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, what is open can't be removed")
+def test_a_folder_of_a_killed_process_is_nobodys_while_it_is_removed(tmp_path, monkeypatch):
+    """Whoever has just made it could take its lock otherwise, and lose it under its hands."""
+    abandoned = tmp_path / ".attnseg-abcdefgh"
+    abandoned.mkdir()
+    (abandoned / "lock").write_text("")
+    taken = []
+
+    def removing(path, **options):
+        if path == abandoned:
+            with (abandoned / "lock").open("r+") as lock:
+                taken.append(take_lock(lock))
+        rmtree(path, **options)
+
+    rmtree = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", removing)
+    with whole_file(tmp_path / "file"):
+        assert not abandoned.exists()
+    assert taken == [False]
+
+
+def test_a_folder_that_is_swept_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    swept = []
+
+    def too_late(file):
+        if not swept:
+            swept.append(Path(file.name).parent)
+            shutil.rmtree(swept[0])
+        return take_lock(file)
+
+    monkeypatch.setattr(unfinished, "take_lock", too_late)
+    with scratch_folder(tmp_path) as folder:
+        assert folder.is_dir()
+    assert swept[0] not in folder.parents
+    assert names_in(tmp_path) == []
 
 
 def test_a_folder_takes_the_place_of_another(tmp_path):
