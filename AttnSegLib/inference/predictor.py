@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -32,7 +32,7 @@ from AttnSegLib.inference.engines.choice import Engines, Work
 from AttnSegLib.inference.engines.conversion import Origin
 from AttnSegLib.inference.engines.engine import Engine, Question
 from AttnSegLib.inference.folding import folded
-from AttnSegLib.inference.postprocess import keep_largest_component
+from AttnSegLib.inference.postprocess import keep_largest_parts
 from AttnSegLib.inference.prediction import Canvas, Prediction, PredictionOptions, Watch
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.inference.probabilities import (
@@ -64,6 +64,7 @@ class Traits:
         bytes_per_pixel: see `Runner`.
         gmacs_per_megapixel: see `Load`.
         origin: of the network; None if it is no model's.
+        names: of the labels, for what is told.
     """
 
     largest_component: bool = False
@@ -71,6 +72,7 @@ class Traits:
     bytes_per_pixel: float = 0.0
     gmacs_per_megapixel: float = 0.0
     origin: Origin | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 _ANY_NETWORK = Traits()
@@ -111,6 +113,7 @@ class SlicePredictor:
             facts.mb_per_megapixel,  # MB per megapixel are bytes per pixel
             facts.gmacs_per_megapixel,
             Origin(lambda: folded(make()), spec.preprocessing.in_channels, identity, spec.eight_bits),
+            {label.value: label.name for label in spec.labels},
         )
         return cls(make(), spec.preprocessing, compute, traits)
 
@@ -158,9 +161,8 @@ class SlicePredictor:
         plan = Plan.of(stack, options)
         canvas = into or Canvas.blank(stack.volume.voxels.shape, titles)
         gathered = Gathered()
-        notices: list[str] = []
         channels = tuple(channel_coefficients(self.network)) if options.channels else ()
-        job = _Job(plan, options, Question(titles, channels, plan.point, options.replaced), watch, notices)
+        job = _Job(plan, options, Question(titles, channels, plan.point, options.replaced), watch)
         if options.replaced:
             job.notice(replaced_sentence(options.replaced))
         with memory_kept(), closing(self._batches(job)) as batches:
@@ -172,10 +174,10 @@ class SlicePredictor:
                 if watch is not None:
                     watch.finished(stored, done, len(plan.numbers))
         if self.traits.largest_component and len(plan.numbers) > 1:  # one slice does not tell what the largest part is
-            canvas.label_map[...] = keep_largest_component(canvas.label_map)
+            keep_largest_parts(canvas.label_map, self.traits.names, job.notice)
         seconds = time.perf_counter() - begin
         device = self.engines.name
-        written = (stack, canvas.label_map, canvas.attention, seconds, device, gathered.errors, tuple(notices))
+        written = (stack, canvas.label_map, canvas.attention, seconds, device, gathered.errors, tuple(job.notices))
         return Prediction(*written, canvas.probabilities, gathered.numbers)
 
     def _known_maps(self, titles: Iterable[str]) -> tuple[str, ...]:
@@ -268,7 +270,7 @@ class _Job:
     options: PredictionOptions
     question: Question
     watch: Watch | None
-    notices: list[str]
+    notices: list[str] = field(default_factory=list)
 
     @property
     def views(self) -> int:

@@ -1,8 +1,9 @@
 """Post-processing of hand-made label maps."""
 
 import numpy as np
+import pytest
 
-from AttnSegLib.inference.postprocess import keep_largest_component
+from AttnSegLib.inference.postprocess import LargestParts, keep_largest_parts
 
 
 def test_keeps_the_largest_part_of_each_label():
@@ -15,15 +16,29 @@ def test_keeps_the_largest_part_of_each_label():
     expected = label_map.copy()
     expected[1, 4, 6] = 0
     expected[2, 3, 0:2] = 0
-    np.testing.assert_array_equal(keep_largest_component(label_map), expected)
+    largest = LargestParts.of(label_map)
+    np.testing.assert_array_equal(largest.label_map, expected)
+    assert largest.left_out == pytest.approx({1: 1 / 4, 2: 2 / 5})
 
 
 def test_voxels_that_touch_at_corners_only_are_apart():
     label_map = np.zeros((2, 3, 3), np.uint8)
     label_map[0, 0, 0:2] = 1
     label_map[1, 1, 2] = 1
-    assert keep_largest_component(label_map).sum() == 2
+    assert LargestParts.of(label_map).label_map.sum() == 2
 
 
 def test_an_empty_label_map_stays_empty():
-    assert not keep_largest_component(np.zeros((2, 3, 4), np.uint8)).any()
+    largest = LargestParts.of(np.zeros((2, 3, 4), np.uint8))
+    assert not largest.label_map.any()
+    assert largest.left_out == {}
+
+
+def test_that_much_is_left_out_is_told():
+    label_map = np.zeros((1, 1, 40), np.uint8)
+    label_map[0, 0, [0, 1, 2, 3, 5]] = 1
+    label_map[0, 0, [*range(10, 29), 30]] = 2
+    told = []
+    keep_largest_parts(label_map, {1: "Spleen", 2: "Liver"}, told.append)
+    assert np.bincount(label_map.ravel()).tolist() == [17, 4, 19]
+    assert [line[:50] for line in told] == ["20% of what was found of 'Spleen' lay apart from i"]

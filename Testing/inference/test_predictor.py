@@ -112,10 +112,12 @@ def test_several_channels_mean_the_most_probable_class(a_volume, preprocessing):
 def test_largest_component_only(preprocessing):
     voxels = np.zeros((4, 8, 8), np.int16)
     voxels[1:3, 1:4, 1:4] = 100
-    voxels[3, 7, 7] = 100
+    voxels[3, 6:8, 6:8] = 100
     volume = Volume(voxels, np.eye(4))
-    predictor = SlicePredictor(Threshold(), preprocessing, CPU, Traits(largest_component=True))
-    assert predictor.predict(volume).label_map.sum() == 18
+    traits = Traits(largest_component=True, names={1: "Ball"})
+    prediction = SlicePredictor(Threshold(), preprocessing, CPU, traits).predict(volume)
+    assert prediction.label_map.sum() == 18
+    assert prediction.notices[0].startswith("18% of what was found of 'Ball' lay apart from its largest piece")
 
 
 def test_a_slice_that_is_segmented_again_keeps_all_its_parts(preprocessing):
@@ -129,7 +131,9 @@ def test_a_slice_that_is_segmented_again_keeps_all_its_parts(preprocessing):
 
 def test_the_largest_component_comes_with_the_model(a_model_folder):
     spec = dataclasses.replace(load_card(a_model_folder / CARD), largest_component=True)
-    assert SlicePredictor.from_model(spec, CPU).traits.largest_component
+    traits = SlicePredictor.from_model(spec, CPU).traits
+    assert traits.largest_component
+    assert traits.names == {label.value: label.name for label in spec.labels}
     assert not SlicePredictor.from_model(
         dataclasses.replace(spec, largest_component=False), CPU
     ).traits.largest_component

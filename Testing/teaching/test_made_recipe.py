@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up.balls import a_ball
 
 from AttnSegLib.collections.cases import NewCase, add_case
 from AttnSegLib.collections.collection import LabelledSlices, open_collection
@@ -24,7 +25,7 @@ from training.teaching.made_recipe import (
 from training.teaching.survey import Survey, survey
 from training.teaching.toml_file import toml_text, write_toml_file
 
-LIVER = Survey("axial", 0.8, (380.0, 400.0), 220.0, 0.3, (-20.0, 190.0))
+LIVER = Survey("axial", 0.8, (380.0, 400.0), 220.0, 0.3, (-20.0, 190.0), False)
 
 
 @pytest.fixture
@@ -48,12 +49,34 @@ def test_in_cubes_slices_lie_where_they_show_most(balls):
     plate[4:16, 4:16, 9:12] = 1
     add_case(folder, NewCase(Volume(voxels, np.eye(4)), plate))
     found = survey(open_collection(folder))
-    assert found == Survey("sagittal", 1.0, (20.0, 20.0), 12.0, 3 / 20, found.intensities)
+    assert found == Survey("sagittal", 1.0, (20.0, 20.0), 12.0, 3 / 20, found.intensities, False)
 
 
 def test_slices_lie_where_they_were_labelled_one_by_one(balls):
     folder = balls(2, labelled=(LabelledSlices(1, 8, 20),))
     assert survey(open_collection(folder)).plane == "coronal"
+
+
+def test_of_what_is_one_piece_in_three_cases_only_the_largest_piece_is_kept(recipe_of):
+    recipe = recipe_of(3)
+    assert recipe.card["largest_component"]
+    assert any(line.startswith("Of each segment only the largest piece") for line in in_plain_words(recipe, 3))
+
+
+@pytest.mark.parametrize("changes", [{"count": 2}, {"count": 3, "labelled": (LabelledSlices(0, 2, 6),)}])
+def test_two_cases_or_some_slices_do_not_tell_that_a_segment_is_one_piece(recipe_of, changes):
+    recipe = recipe_of(**changes)
+    assert not recipe.card["largest_component"]
+    assert not any("largest piece" in line for line in in_plain_words(recipe, 3))
+
+
+@pytest.mark.parametrize(("beside", "is_one"), [(1, True), (300, False)])
+def test_a_speck_beside_a_segment_is_no_piece_but_a_second_one_is(balls, beside, is_one):
+    folder = balls(3)
+    _, label_map = a_ball(3)
+    label_map.ravel()[:beside] = 1
+    add_case(folder, NewCase(Volume(a_ball(4)[0], np.eye(4)), label_map))
+    assert survey(open_collection(folder)).one_piece is is_one
 
 
 def test_slices_labelled_in_two_planes_are_refused(balls):

@@ -90,17 +90,17 @@ def _own(collection: Collection, found: Survey, minutes: float, seed: int, multi
             "seed": seed,
             **({"foreground": _FILLED} if found.filled < _FILLED else {}),
         },
-        "card": _card(collection),
+        "card": _card(collection, found),
     }
 
 
-def _card(collection: Collection) -> dict[str, Any]:
+def _card(collection: Collection, found: Survey) -> dict[str, Any]:
     count = len(collection.cases)
     return {
         "title": f"{collection.name} in {collection.modality}",
         "organ": collection.name.lower(),
         "modality": collection.modality,
-        "largest_component": False,
+        "largest_component": found.one_piece,
         "licence": "LicenseRef-own-data",
         "data_source": f"{data_source_of(collection)}: {count} case{'s' * (count != 1)}",
         "labels": [_without_none(to_json(label)) for label in collection.segments],
@@ -186,6 +186,8 @@ def in_plain_words(recipe: Recipe, count: int, fold_minutes: float = 0.0) -> Ite
         yield "Intensities: from the darkest to the brightest voxels of each scan, but for 1 %."
     if run.foreground:
         yield f"{run.foreground:.0%} of the slices that are learnt from have a label."
+    if recipe.card["largest_component"]:
+        yield "Of each segment only the largest piece is kept, since in all cases each is one piece."
     minutes = run.minutes or 0.0
     if fold_minutes:
         folds = number_of_folds(count)
