@@ -230,7 +230,9 @@ def _slices_to_check(report: dict[str, Any]) -> str:
     count = report["input"]["shape_kji"][report["slices"]["stored_axis_kji"]]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     shown = f": {', '.join(found[:_SHOWN])}{more}, counted from 0, the most doubtful first" if found else ""
-    return f"{len(found)} of {count} slices to check{shown}."
+    empty = sum(part["is_empty"] for part in report["slices_to_check"])
+    nothing = f" ({empty} of them with nothing found)" if empty else ""
+    return f"{len(found)} of {count} slices to check{nothing}{shown}."
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from AttnSegLib import __version__
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Label
 from AttnSegLib.results import metrics
-from AttnSegLib.results.slices_to_check import doubt, slices_to_check
+from AttnSegLib.results.slices_to_check import areas_of_slices, doubt, slices_to_check
 
 REPORT_FORMAT = 1  # of `report.json`; increase it for a change that breaks programs which read the file
 
@@ -33,15 +33,22 @@ def compare_with_reference(reference: np.ndarray, label_map: np.ndarray, labels:
 def doubtful_slices(
     stack: SliceStack, label_map: np.ndarray, expected_error: Mapping[int, float]
 ) -> list[dict[str, Any]]:
-    """The slices to check, the most doubtful first, with index, expected Dice and area jump as in `SliceToCheck`.
+    """The slices to check, the most doubtful first, with index, expected Dice and area jump as in `SliceToCheck`, and
+    whether nothing was found there.
 
     Args:
         stack: the slices of the scan.
         label_map: (D, H, W).
         expected_error: by the index of a slice, as in `Prediction`.
     """
+    areas = areas_of_slices(label_map, stack.orientation)
     return [
-        {"index": s.index, "expected_dice": round(1 - s.expected_error, 4), "area_jump": round(s.area_jump, 4)}
+        {
+            "index": s.index,
+            "expected_dice": round(1 - s.expected_error, 4),
+            "area_jump": round(s.area_jump, 4),
+            "is_empty": not areas[s.index],
+        }
         for s in slices_to_check(label_map, stack.orientation, expected_error)
         if s.is_doubtful
     ]

@@ -49,9 +49,7 @@ def slices_to_check(
         orientation: how slices lie in it.
         expected_error: by the index of a slice as it is stored, as in `Prediction`.
     """
-    axis = orientation.axes[0]
-    others = tuple(a for a in range(3) if a != axis)
-    areas = np.count_nonzero(label_map, axis=others).astype(float)
+    areas = areas_of_slices(label_map, orientation)
     found = [SliceToCheck(n, expected_error.get(n, 0.0), jump) for n, jump in enumerate(area_jumps(areas.tolist()))]
     found = [s for s in found if s.score > 0 or areas[s.index] > 0]
     return sorted(found, key=lambda s: (-s.score, s.index))
@@ -63,11 +61,16 @@ def doubt(label_map: np.ndarray, orientation: SliceOrientation, expected_error: 
 
     The arguments are those of `slices_to_check`.
     """
-    axis = orientation.axes[0]
-    filled = np.flatnonzero(label_map.any(axis=tuple(other for other in range(3) if other != axis)))
+    filled = np.flatnonzero(areas_of_slices(label_map, orientation))
     if not filled.size:
         return 1.0
     return float(np.mean([expected_error.get(int(number), 0.0) for number in filled]))
+
+
+def areas_of_slices(label_map: np.ndarray, orientation: SliceOrientation) -> np.ndarray:
+    """How many voxels of each slice of a label map, (D, H, W), have a label."""
+    others = tuple(axis for axis in range(3) if axis != orientation.axes[0])
+    return np.asarray(np.count_nonzero(label_map, axis=others), float)
 
 
 def area_jumps(areas: Sequence[float]) -> list[float]:

@@ -154,18 +154,26 @@ def test_the_number_of_slices_is_told(run, a_scan, capsys, monkeypatch, filled, 
     assert told in capsys.readouterr().out
 
 
-def test_slices_to_check_are_told(run, a_scan, out, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        (0, "3 of 7 slices to check (3 of them with nothing found): 1, 6, 3, counted from 0, the most doubtful first."),
+        (1, "4 of 7 slices to check: 1, 0, 6, 3, counted from 0, the most doubtful first."),  # areas jump at ends
+    ],
+)
+def test_slices_to_check_are_told(run, a_scan, out, capsys, monkeypatch, label, told):
     """By their indices in the file, where slices lie the other way round than the network gets them."""
     errors = torch.tensor([0.05, 0.9, 0.0, 0.3, 0.0, 0.0, 0.5])
     asked = iter(errors.flip(0))  # k runs towards inferior, and slices come from there
     monkeypatch.setattr("AttnSegLib.inference.predictor.expected_error", lambda _: next(asked)[None])
     monkeypatch.setattr(
-        "AttnSegLib.inference.predictor.labels_of", lambda logits: torch.zeros_like(logits[:, 0]).to(torch.uint8)
+        "AttnSegLib.inference.predictor.labels_of", lambda logits: torch.full_like(logits[:, 0], label).to(torch.uint8)
     )
     assert run(a_scan, "--batch-size", "1") == 0
-    found = json.loads((out / "report.json").read_text())["slices_to_check"]
-    assert [(one["index"], one["expected_dice"]) for one in found] == [(1, 0.1), (6, 0.5), (3, 0.7)]
-    assert "3 of 7 slices to check: 1, 6, 3, counted from 0, the most doubtful first." in capsys.readouterr().out
+    found = {one["index"]: one for one in json.loads((out / "report.json").read_text())["slices_to_check"]}
+    assert [found[index]["expected_dice"] for index in (1, 6, 3)] == [0.1, 0.5, 0.7]
+    assert {one["is_empty"] for one in found.values()} == {label == 0}
+    assert told in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_a_path_gives_label_map_attention_and_volumes(scan, model):
     assert result.volumes_ml["left_atrium"] > 0
     assert list(result.attention) == ["gate 0,0"]
     assert result.attention["gate 0,0"].shape == (5, 16, 16)
-    assert {"index", "expected_dice", "area_jump"} == set(result.slices_to_check[0])
+    assert {"index", "expected_dice", "area_jump", "is_empty"} == set(result.slices_to_check[0])
 
 
 def test_all_that_holds_an_image_gives_the_same(scan, model):
