@@ -93,10 +93,10 @@ def _draw(
     from AttnSegLib.results.pictures.overview import Overview, write_overview
 
     maps = prediction.attention
-    gammas = {title: known.gamma for title in maps if (known := spec.influence_of(title))}
+    known = {title: one for title in maps if (one := spec.influence_of(title))}
     title = ", ".join([spec.title, *(f"without {one}" for one in wanted.without)])
     labels = prediction.label_map
-    write_overview(folder / OVERVIEW, Overview(title, prediction.stack, labels, spec.labels, maps, reference, gammas))
+    write_overview(folder / OVERVIEW, Overview(title, prediction.stack, labels, spec.labels, maps, reference, known))
 
 
 def write_one_file(path: Path, spec: ModelSpec, prediction: Prediction, wanted: WantedFormat) -> None:

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Label
+from AttnSegLib.models.influence import MapInfluence
 from AttnSegLib.results.pictures.map_colours import MapColours
 from AttnSegLib.results.pictures.slice_drawing import (
     draw_image,
@@ -51,7 +52,7 @@ class Overview:
         labels: names and colours.
         attention: the maps (D, H, W) by their titles.
         reference: a label map (D, H, W) to compare with; None for none.
-        gammas: by the titles of maps, the learnt weight of the branch; None or missing if it has none.
+        known: by the titles of maps, what is known of their influence; missing if nothing is.
         queries: by the titles of maps that show where one point looks, the voxel (k, j, i) of this point.
     """
 
@@ -61,17 +62,18 @@ class Overview:
     labels: Sequence[Label]
     attention: dict[str, np.ndarray]
     reference: np.ndarray | None = None
-    gammas: Mapping[str, float | None] = field(default_factory=dict)
+    known: Mapping[str, MapInfluence] = field(default_factory=dict)
     queries: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def colours(self, title: str) -> MapColours:
         """The colours of the map with this title."""
-        return MapColours.of(self.attention[title], self.gammas.get(title))
+        known = self.known.get(title)
+        return MapColours.of(self.attention[title], known.gamma if known else None)
 
     def words_on(self, title: str) -> str:
-        """What stands beside a map: its gamma, too, if it has one."""
-        gamma = self.gammas.get(title)
-        return title if gamma is None else f"{title}, gamma {gamma:+.2f}"
+        """What stands beside a map: its influence, too, if that is known."""
+        known = self.known.get(title)
+        return f"{title}, {known.words}" if known else title
 
 
 @rc_context({"text.parse_math": False})  # else text between two dollars in a card would be set as a formula
@@ -155,7 +157,7 @@ def _choose_slices(label_view: np.ndarray) -> list[int]:
 def _name_row(axes: Axes, words: str, inches: float) -> None:
     """Write what a row shows beside its first slice, upwards if the row has the room. inches: height of the row."""
     if inches < _FLAT:
-        axes.set_ylabel(fill(words, 16), fontsize=8, rotation="horizontal", ha="right", va="center")
+        axes.set_ylabel(fill(words, 30), fontsize=8, rotation="horizontal", ha="right", va="center")
     else:
         axes.set_ylabel(fill(words, int(11 * inches)), fontsize=10)
 
