@@ -7,6 +7,7 @@ import pytest
 from made_up.balls import write_task
 from made_up.commands import run_here
 
+from training import datasets
 from training.learning.clock import Clock, clock_of
 from training.learning.optimisation import Optimisation
 from training.scoring.rows import read_rows, write_rows
@@ -38,6 +39,22 @@ def test_trials_are_scored_on_cases_that_teach_nothing_and_go_on(tmp_path, monke
         (draw, 2, "random weights", "ball") for draw in (1, 2)
     ]
     assert all(one.steps > 0 for one in lines)
+
+
+def test_a_change_of_the_recipe_is_tried_on_patients_that_score_nothing_else(tmp_path):
+    cases = datasets.cases_of("msd", write_task(tmp_path / "balls", 9))
+    (tmp_path / "changes.toml").write_text("[options]\nwidth = 2\n[augmentation]\ntones = 0.4\n")
+    asked = [*ASKED, "--root", tmp_path, "--out", tmp_path / "out", "--cases", 3, "--network", "anunet", "--choose"]
+    options = trials._parser().parse_args([*map(str, asked), "--changes", str(tmp_path / "changes.toml")])
+    study, trial = trials.study_of(cases, options), trials.Trial(3, 0.1, 1, "random weights")
+    collection = trials._collection(trial, study, tmp_path / "collection")
+    recipe = trials._recipe(trial, study, collection)
+    assert (recipe.options["width"], recipe.augmentation.tones) == (2, 0.4)
+    assert recipe.optimisation.minutes_of == "processor"
+    assert recipe.card["largest_component"]
+    choosing = [case.id for case in study.scoring(trial)]
+    taught = [case.id for case in study.drawn(trial)[:3]]
+    assert len({*choosing, *taught, *(case.id for case in study.scored)}) == len(choosing) + 3 + 2 == 9
 
 
 def test_too_few_cases_for_the_trials_are_refused(tmp_path):

@@ -5,6 +5,9 @@ trial with 5 cases takes the first 5, one with 10 the first 10, and makes a coll
 taught by the recipe that `training.teach` makes: from five cases on, a fifth is left out for the card. Minutes are of
 the processor, by one thread, so that a busy machine changes nothing.
 
+A change of the recipe is tried with --changes and --choose: then patients score that neither teach in this trial nor
+score in others, so that those who score what was chosen have not chosen it.
+
 OUT gets a folder for each trial, trials.csv with a line for each trial and label, trials.md with means over the draws,
 and trials.png. Run again, it goes on where it stopped, and does what is new.
 """
@@ -13,8 +16,8 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from math import isnan
 from pathlib import Path
@@ -32,7 +35,7 @@ from AttnSegLib.models.card import Label, Source
 from AttnSegLib.models.catalog import find_model
 from training import datasets
 from training.learning.command_line import exit_code_of
-from training.learning.recipe import Recipe
+from training.learning.recipe import Recipe, from_dict, merged, read_tables
 from training.learning.scored_run import ScoredRun
 from training.scoring.candidates import Model, plain_label, predictor_of
 from training.scoring.evaluation import evaluate
@@ -46,6 +49,7 @@ from training.teaching.trials_figure import draw_trials
 from training.train import RunOptions
 
 _TABLE, _PAGE, _PICTURE = "trials.csv", "trials.md", "trials.png"
+_CHOOSING = 20  # most patients that score a trial that is made to choose
 _BATCHES = 25  # in an epoch, as in `training.teach`
 _RANDOM = "random weights"
 
@@ -90,6 +94,8 @@ class Study:
         source: how they are read.
         segments: of the collections.
         network, modality: of the models.
+        changes: of the recipe, as tables.
+        chooses: whether those score who are neither in `scored` nor taught from.
     """
 
     scored: Sequence[Case]
@@ -98,6 +104,18 @@ class Study:
     segments: Sequence[Label]
     network: str
     modality: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    chooses: bool = False
+
+    def drawn(self, trial: Trial) -> list[Case]:
+        """The cases to teach from, in the order of a trial's draw."""
+        cases = list(self.taught)
+        random.Random(trial.draw).shuffle(cases)
+        return cases
+
+    def scoring(self, trial: Trial) -> Sequence[Case]:
+        """The cases that score a trial."""
+        return self.drawn(trial)[trial.cases :][:_CHOOSING] if self.chooses else self.scored
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -119,7 +137,7 @@ def study_of(cases: Sequence[Case], options: argparse.Namespace) -> Study:
     """Deal the cases into those that score and those to teach from. Raises `InputError` if there are too few."""
     shuffled = sorted(cases, key=lambda case: case.id)
     random.Random(0).shuffle(shuffled)
-    if len(shuffled) < options.score + max(options.cases):
+    if len(shuffled) < options.score + max(options.cases) + options.choose:
         raise InputError(f"The {len(shuffled)} cases are too few to teach from {max(options.cases)} and score others.")
     segments = [plain_label(value, name) for value, name in enumerate(options.segment, start=1)]
     return Study(
@@ -129,6 +147,8 @@ def study_of(cases: Sequence[Case], options: argparse.Namespace) -> Study:
         segments,
         options.network,
         options.modality,
+        read_tables([options.changes]) if options.changes else {},
+        options.choose,
     )
 
 
@@ -151,10 +171,14 @@ def score_trial(trial: Trial, study: Study, out: Path) -> None:
         start=None if trial.start == _RANDOM else trial.start,
         max_batches=_BATCHES,
     )
-    truth = Truth(study.scored, study.source, study.segments)
+    truth = Truth(study.scoring(trial), study.source, study.segments)
+
+    largest = recipe.card["largest_component"]
 
     def score(checkpoint: dict[str, Any]) -> list[Score]:
-        scores = evaluate([Model(trial.folder, predictor_of(checkpoint, Compute("cpu")))], truth)
+        scores = evaluate(
+            [Model(trial.folder, predictor_of(checkpoint, Compute("cpu"), largest_component=largest))], truth
+        )
         write_rows(folder / _TABLE, TrialScore, _summed(trial, checkpoint["global_step"], scores))
         return scores
 
@@ -165,8 +189,7 @@ def score_trial(trial: Trial, study: Study, out: Path) -> None:
 def _collection(trial: Trial, study: Study, folder: Path) -> Collection:
     if not (folder / COLLECTION).is_file():
         make_collection(folder, "Trial", study.modality, study.segments)
-    drawn = list(study.taught)
-    random.Random(trial.draw).shuffle(drawn)
+    drawn = study.drawn(trial)
     truth = Truth(drawn, study.source, study.segments)
     for case in drawn[len(open_collection(folder).cases) : trial.cases]:
         labelled = truth.read(case)
@@ -183,7 +206,8 @@ def _recipe(trial: Trial, study: Study, collection: Collection) -> Recipe:
         spec = find_model(trial.start)
         recipe = recipe_of_collection(collection, found, spec.network, trial.minutes, seed=trial.draw)
         recipe = begun_by(recipe, spec.options, spec.preprocessing)
-    return replace(recipe, optimisation=replace(recipe.optimisation, minutes_of="processor"))
+    timed = {"optimisation": {"minutes_of": "processor"}}
+    return from_dict(merged(merged(recipe.as_dict(), timed), dict(study.changes)))
 
 
 def write_page(out: Path) -> None:
@@ -254,6 +278,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--draws", type=int, default=3, help="(default: 3)")
     parser.add_argument("--network", default="eccamunet", help="(default: eccamunet)")
     parser.add_argument("--from", dest="start", default=_RANDOM, metavar="MODEL", help="begin with its weights")
+    parser.add_argument("--changes", metavar="RECIPE", help="a recipe file with what is to be different")
+    parser.add_argument(
+        "--choose", action="store_true", help="score on patients that neither score nor teach otherwise"
+    )
     return parser
 
 
