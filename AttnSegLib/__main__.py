@@ -231,7 +231,7 @@ def _slices_to_check(report: dict[str, Any]) -> str:
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     shown = f": {', '.join(found[:_SHOWN])}{more}, counted from 0, the most doubtful first" if found else ""
     empty = sum(part["is_empty"] for part in report["slices_to_check"])
-    nothing = f" ({empty} of them with nothing found)" if empty else ""
+    nothing = f" ({empty} of them without any segment)" if empty else ""
     return f"{len(found)} of {count} slices to check{nothing}{shown}."
 
 

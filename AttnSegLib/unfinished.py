@@ -94,13 +94,14 @@ def _sweep(parent: Path) -> None:
 
 
 def _remove_if_abandoned(folder: Path) -> None:
-    """Remove a folder whose lock no process holds. Its lock is held meanwhile: whoever has just made it then knows.
+    """Remove a folder whose lock no process holds. Its lock is held meanwhile, so that a process that has just made the
+    folder sees that it is lost.
 
     Raises `OSError` if it can't be looked at.
     """
     lock, is_old = folder / _LOCK, time.time() - folder.stat().st_mtime > _OLD
+    is_abandoned = is_old
     with contextlib.ExitStack() as stack:
-        is_abandoned = is_old
         if lock.exists() and sys.platform == "win32":  # where nobody can remove what another process has open
             lock.unlink()
             is_abandoned = True
@@ -109,3 +110,5 @@ def _remove_if_abandoned(folder: Path) -> None:
             is_abandoned = is_old if taken is None else taken
         if is_abandoned:
             shutil.rmtree(folder, ignore_errors=True)
+    if is_abandoned and folder.exists():  # on NFS, an open file leaves another name behind until it is closed
+        folder.rmdir()

@@ -32,7 +32,7 @@ from AttnSegLib.inference.engines.choice import Engines, Work
 from AttnSegLib.inference.engines.conversion import Origin
 from AttnSegLib.inference.engines.engine import Engine, Question
 from AttnSegLib.inference.folding import folded
-from AttnSegLib.inference.postprocess import keep_largest_parts
+from AttnSegLib.inference.postprocess import keep_largest_pieces
 from AttnSegLib.inference.prediction import Canvas, Prediction, PredictionOptions, Watch
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.inference.probabilities import (
@@ -174,7 +174,7 @@ class SlicePredictor:
                 if watch is not None:
                     watch.finished(stored, done, len(plan.numbers))
         if self.traits.largest_component and len(plan.numbers) > 1:  # one slice does not tell what the largest part is
-            keep_largest_parts(canvas.label_map, self.traits.names, job.notice)
+            keep_largest_pieces(canvas.label_map, self.traits.names, job.notice)
         seconds = time.perf_counter() - begin
         device = self.engines.name
         written = (stack, canvas.label_map, canvas.attention, seconds, device, gathered.errors, tuple(job.notices))

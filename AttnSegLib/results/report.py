@@ -34,7 +34,7 @@ def doubtful_slices(
     stack: SliceStack, label_map: np.ndarray, expected_error: Mapping[int, float]
 ) -> list[dict[str, Any]]:
     """The slices to check, the most doubtful first, with index, expected Dice and area jump as in `SliceToCheck`, and
-    whether nothing was found there.
+    whether the result is empty there.
 
     Args:
         stack: the slices of the scan.

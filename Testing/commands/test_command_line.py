@@ -155,24 +155,27 @@ def test_the_number_of_slices_is_told(run, a_scan, capsys, monkeypatch, filled, 
 
 
 @pytest.mark.parametrize(
-    ("label", "told"),
+    ("filled", "told", "empty"),
     [
-        (0, "3 of 7 slices to check (3 of them with nothing found): 1, 6, 3, counted from 0, the most doubtful first."),
-        (1, "4 of 7 slices to check: 1, 0, 6, 3, counted from 0, the most doubtful first."),  # areas jump at ends
+        ([], "3 of 7 slices to check (3 of them without any segment): 1, 6, 3, counted", [1, 6, 3]),
+        (range(7), "4 of 7 slices to check: 1, 0, 6, 3, counted from 0, the most doubtful first.", []),  # jumps at ends
+        ([3, 4, 5, 6], "4 of 7 slices to check (2 of them without any segment): 1, 2, 3, 6, counted", [1, 2]),
     ],
 )
-def test_slices_to_check_are_told(run, a_scan, out, capsys, monkeypatch, label, told):
+def test_slices_to_check_are_told(run, a_scan, out, capsys, monkeypatch, filled, told, empty):
     """By their indices in the file, where slices lie the other way round than the network gets them."""
     errors = torch.tensor([0.05, 0.9, 0.0, 0.3, 0.0, 0.0, 0.5])
     asked = iter(errors.flip(0))  # k runs towards inferior, and slices come from there
+    labels = iter([k in filled for k in reversed(range(7))])
     monkeypatch.setattr("AttnSegLib.inference.predictor.expected_error", lambda _: next(asked)[None])
     monkeypatch.setattr(
-        "AttnSegLib.inference.predictor.labels_of", lambda logits: torch.full_like(logits[:, 0], label).to(torch.uint8)
+        "AttnSegLib.inference.predictor.labels_of",
+        lambda logits: torch.full_like(logits[:, 0], next(labels)).to(torch.uint8),
     )
     assert run(a_scan, "--batch-size", "1") == 0
     found = {one["index"]: one for one in json.loads((out / "report.json").read_text())["slices_to_check"]}
     assert [found[index]["expected_dice"] for index in (1, 6, 3)] == [0.1, 0.5, 0.7]
-    assert {one["is_empty"] for one in found.values()} == {label == 0}
+    assert [index for index, one in found.items() if one["is_empty"]] == empty
     assert told in capsys.readouterr().out
 
 

@@ -117,7 +117,7 @@ def test_largest_component_only(preprocessing):
     traits = Traits(largest_component=True, names={1: "Ball"})
     prediction = SlicePredictor(Threshold(), preprocessing, CPU, traits).predict(volume)
     assert prediction.label_map.sum() == 18
-    assert prediction.notices[0].startswith("18% of what was found of 'Ball' lay apart from its largest piece")
+    assert prediction.notices[0].startswith("'Ball' was found in several pieces. This model keeps the largest")
 
 
 def test_a_slice_that_is_segmented_again_keeps_all_its_parts(preprocessing):

@@ -149,7 +149,7 @@ def test_orientation_and_scale_are_written_into_the_picture(tmp_path, a_stack, l
 def test_each_map_has_a_bar_with_its_own_range(tmp_path, a_stack, label_map, drawn):
     faint = np.linspace(0.03, 0.15, label_map.size, dtype=np.float16).reshape(label_map.shape)
     maps, known = {"faint": faint, "step": faint}, {"step": MapInfluence("step", 0.004, None, 0.0, None, gamma=-0.4)}
-    write_overview(tmp_path / "a.png", Overview("", a_stack, label_map, (RED,), maps, known=known))
+    write_overview(tmp_path / "a.png", Overview("", a_stack, label_map, (RED,), maps, influences=known))
     bars = [axes for axes in drawn[0].axes if axes.get_title() in ("coefficient", "subtracted")]
     printed = [[tick.get_text() for tick in bar.get_yticklabels()] for bar in bars]
     told = "step, influence 0.004: changes next to nothing; gamma -0.40: subtracted"
@@ -157,12 +157,13 @@ def test_each_map_has_a_bar_with_its_own_range(tmp_path, a_stack, label_map, dra
     assert printed == [["0.032", "0.148"], ["-0.032", "-0.148"]]
 
 
-def test_names_of_rows_do_not_overlap_where_slices_are_flat(tmp_path, drawn):
-    flat = np.arange(9 * 20 * 80, dtype=np.int16).reshape(9, 20, 80)
+@pytest.mark.parametrize(("height", "width"), [(20, 80), (12, 80), (10, 100)])
+def test_names_of_rows_do_not_overlap_where_slices_are_flat(tmp_path, drawn, height, width):
+    flat = np.arange(9 * height * width, dtype=np.int16).reshape(9, height, width)
     stack = SliceStack.of(Volume(flat, np.eye(4)), Preprocessing("axial", window=(0, 1000)))
     maps = dict.fromkeys(["scale 2 step 2 position attention", "scale 1 step 2"], flat.astype(np.float16))
     known = {title: MapInfluence(title, 0.004, None, 0.0, None, gamma=-0.4) for title in maps}
-    overview = Overview("", stack, np.zeros(flat.shape, np.uint8), (RED,), maps, known=known)
+    overview = Overview("", stack, np.zeros(flat.shape, np.uint8), (RED,), maps, influences=known)
     write_overview(tmp_path / "a.png", overview)
     drawn[0].draw_without_rendering()
     names = [axes.yaxis.label.get_window_extent() for axes in drawn[0].axes if axes.get_ylabel()]

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_up.balls import a_ball
+from made_up.own_cases import AFFINE, BALL
 
-from AttnSegLib.collections.cases import NewCase, add_case
+from AttnSegLib.collections.cases import NewCase, add_case, make_collection
 from AttnSegLib.collections.collection import LabelledSlices, open_collection
 from AttnSegLib.errors import InputError
 from AttnSegLib.images.volume import Volume
+from AttnSegLib.models.card import Code
 from training.learning.recipe import from_dict, read_recipe
 from training.slices.split import Split
 from training.teaching.made_recipe import (
@@ -68,6 +70,18 @@ def test_two_cases_or_some_slices_do_not_tell_that_a_segment_is_one_piece(recipe
     recipe = recipe_of(**changes)
     assert not recipe.card["largest_component"]
     assert not any("largest piece" in line for line in in_plain_words(recipe, 3))
+
+
+@pytest.mark.parametrize(("present", "is_one"), [(3, True), (1, False)])
+def test_cases_without_a_segment_do_not_tell_that_it_is_one_piece(tmp_path, present, is_one):
+    lesion = replace(BALL, value=2, name="Lesion", type=Code("SCT", "3", "Lesion"))
+    make_collection(tmp_path / "two", "Two", "MR", (BALL, lesion))
+    for seed in range(3):
+        voxels, label_map = a_ball(seed)
+        label_map[0, 0, 0] = 2 * (seed < present)
+        absent = () if seed < present else ("Lesion",)
+        add_case(tmp_path / "two", NewCase(Volume(voxels, AFFINE), label_map, absent=absent))
+    assert survey(open_collection(tmp_path / "two")).one_piece is is_one
 
 
 @pytest.mark.parametrize(("beside", "is_one"), [(1, True), (300, False)])

@@ -13,7 +13,8 @@ from training.learning.optimisation import Optimisation
 from training.scoring.rows import read_rows, write_rows
 from training.scoring.scores import Score
 from training.teaching import trials
-from training.teaching.trials import TrialScore
+from training.teaching.trials_figure import draw_trials
+from training.teaching.trials_page import TrialScore, dice_of_draws, page
 
 ASKED = ("--dataset", "msd", "--segment", "Ball", "--score", 2, "--minutes", 0.1)
 
@@ -39,6 +40,9 @@ def test_trials_are_scored_on_cases_that_teach_nothing_and_go_on(tmp_path, monke
         (draw, 2, "random weights", "ball") for draw in (1, 2)
     ]
     assert all(one.steps > 0 for one in lines)
+    ended = run_here(trials.main, *asked, "--draws", 1, "--choose")
+    assert ended.code == 2
+    assert "has trials by other options" in ended.said
 
 
 def test_a_change_of_the_recipe_is_tried_on_patients_that_score_nothing_else(tmp_path):
@@ -71,8 +75,8 @@ def test_the_page_has_means_over_draws_of_means_over_labels(tmp_path):
         for label, dice in (("a", a), ("b", b))
     ]
     write_rows(tmp_path / "trials.csv", TrialScore, rows)
-    page = "\n".join(trials.page(read_rows(tmp_path / "trials.csv", TrialScore, "")))
-    assert "| 3 | 5 | random weights | 2 | 150 | 0.800 ± 0.141 | 0.850 ± 0.071 | 0.750 ± 0.212 |" in page
+    text = "\n".join(page(read_rows(tmp_path / "trials.csv", TrialScore, "")))
+    assert "| 3 | 5 | random weights | 2 | 150 | 0.800 ± 0.141 | 0.850 ± 0.071 | 0.750 ± 0.212 |" in text
 
 
 def test_a_label_that_no_patient_has_is_left_out():
@@ -82,7 +86,7 @@ def test_a_label_that_no_patient_has_is_left_out():
     [line] = trials._summed(trials.Trial(3, 5.0, 1, "random weights"), 100, scores)
     assert (line.label, line.dice) == ("a", 1.0)
     other = TrialScore(5, 5.0, "random weights", 1, 100, "b", 0.7)
-    assert "| 3 | 5 | random weights | 1 | 100 | 1.000 | 1.000 | n/a |" in trials.page([line, other])
+    assert "| 3 | 5 | random weights | 1 | 100 | 1.000 | 1.000 | n/a |" in page([line, other])
 
 
 def test_the_picture_has_a_line_for_each_start_and_time_and_a_dot_for_each_draw(tmp_path):
@@ -92,10 +96,10 @@ def test_the_picture_has_a_line_for_each_start_and_time_and_a_dot_for_each_draw(
         for cases in (3, 10)
         for draw, label, dice in ((1, "a", 0.8), (1, "b", 0.6), (2, "a", 0.9), (2, "b", 0.9))
     ]
-    dice = trials.dice_of_draws(rows)
+    dice = dice_of_draws(rows)
     assert dice["5 minutes, random weights"] == {3: pytest.approx([0.7, 0.9]), 10: pytest.approx([0.7, 0.9])}
     assert list(dice) == ["5 minutes, random weights", "15 minutes, a-model"]
-    trials.draw_trials(tmp_path / "trials.png", dice)
+    draw_trials(tmp_path / "trials.png", dice)
     assert (tmp_path / "trials.png").stat().st_size > 5_000
 
 

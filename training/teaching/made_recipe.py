@@ -187,7 +187,7 @@ def in_plain_words(recipe: Recipe, count: int, fold_minutes: float = 0.0) -> Ite
     if run.foreground:
         yield f"{run.foreground:.0%} of the slices that are learnt from have a label."
     if recipe.card["largest_component"]:
-        yield "Of each segment only the largest piece is kept, since in all cases each is one piece."
+        yield "Of each segment only the largest piece is kept: in the cases that were looked at, each is one piece."
     minutes = run.minutes or 0.0
     if fold_minutes:
         folds = number_of_folds(count)

@@ -13,13 +13,13 @@ from AttnSegLib.errors import InputError
 from AttnSegLib.images.orientation import SliceOrientation, slice_orientation
 from AttnSegLib.images.planes import ACQUIRED, PLANES
 from AttnSegLib.images.volume import Volume
-from AttnSegLib.inference.postprocess import LargestParts
+from AttnSegLib.inference.postprocess import LargestPieces
 
 _LOOKED_AT = 20  # most cases that are read; all of a large collection would take minutes
 _ANISOTROPIC = 1.5  # if the largest spacing is so many times the next, slices are taken as they were acquired
 _PERCENTILES = (0.5, 99.5)
 _SPECKS = 0.01  # of a segment may lie beside its largest piece: a speck that a hand drew makes it no second piece
-_FEWEST_TO_TELL = 3  # cases, before it is believed that a segment is always one piece
+_FEWEST_TO_TELL = 3  # cases with a segment, before it is believed that it always is one piece
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Survey:
         organ_mm: longer side, in the plane, of the box around all segments, median over cases.
         filled: share of the slices that have a label.
         intensities: 0.5th and 99.5th percentile of what is labelled, each as median over cases.
-        one_piece: whether each segment is one piece in all cases. Only scans that are labelled as a whole can tell, and
-            if they are fewer than three, it is taken to be false.
+        one_piece: whether each segment is one piece in all scans that are labelled as a whole, and is in at least three
+            of these.
     """
 
     plane: str
@@ -65,7 +65,7 @@ class _Seen:
     intensities: tuple[float, float]
     acquired: str
     is_anisotropic: bool
-    one_piece: bool
+    left_out: dict[int, float]  # as in `LargestPieces`
 
 
 def survey(collection: Collection) -> Survey:
@@ -80,7 +80,7 @@ def survey(collection: Collection) -> Survey:
     seen = [_look(*collection.read_labelled_part(case)) for case in cases]
     plane = _plane_of_ranges(collection) or _best_plane(seen)
     own = [one.planes[plane] for one in seen]
-    whole = [one.one_piece for case, one in zip(cases, seen, strict=True) if case.labelled is None]
+    whole = [one for case, one in zip(cases, seen, strict=True) if case.labelled is None]
     return Survey(
         plane=plane,
         pixel_mm=float(np.median([one.pixel_mm for one in own])),
@@ -91,7 +91,7 @@ def survey(collection: Collection) -> Survey:
             float(np.median([one.intensities[0] for one in seen])),
             float(np.median([one.intensities[1] for one in seen])),
         ),
-        one_piece=len(whole) >= _FEWEST_TO_TELL and all(whole),
+        one_piece=all(_is_one_piece(label.value, whole) for label in collection.segments),
     )
 
 
@@ -102,12 +102,13 @@ def _look(volume: Volume, label_map: np.ndarray) -> _Seen:
     _, middle, largest = sorted(volume.spacing)
     acquired = slice_orientation(volume.affine, ACQUIRED).plane_name
     is_anisotropic = largest >= _ANISOTROPIC * middle
-    return _Seen(planes, (float(lower), float(upper)), acquired, is_anisotropic, _is_one_piece(label_map))
+    return _Seen(planes, (float(lower), float(upper)), acquired, is_anisotropic, LargestPieces.of(label_map).left_out)
 
 
-def _is_one_piece(label_map: np.ndarray) -> bool:
-    """Whether this is true of each segment."""
-    return all(share <= _SPECKS for share in LargestParts.of(label_map).left_out.values())
+def _is_one_piece(label: int, seen: Sequence[_Seen]) -> bool:
+    """Whether this is true of a label wherever it is, and it is in enough scans to tell. seen: of whole scans."""
+    shares = [one.left_out[label] for one in seen if label in one.left_out]
+    return len(shares) >= _FEWEST_TO_TELL and max(shares) <= _SPECKS
 
 
 def _in_plane(volume: Volume, mask: np.ndarray, orientation: SliceOrientation) -> _InPlane:

@@ -5,8 +5,8 @@ trial with 5 cases takes the first 5, one with 10 the first 10, and makes a coll
 taught by the recipe that `training.teach` makes: from five cases on, a fifth is left out for the card. Minutes are of
 the processor, by one thread, so that a busy machine changes nothing.
 
-A change of the recipe is tried with --changes and --choose: then patients score that neither teach in this trial nor
-score in others, so that those who score what was chosen have not chosen it.
+A change of the recipe is tried with --changes and --choose: then patients score from whom this trial is not taught, and
+who do not score without --choose. So those who score what was chosen have not chosen it.
 
 OUT gets a folder for each trial, trials.csv with a line for each trial and label, trials.md with means over the draws,
 and trials.png. Run again, it goes on where it stopped, and does what is new.
@@ -15,13 +15,13 @@ and trials.png. Run again, it goes on where it stopped, and does what is new.
 from __future__ import annotations
 
 import argparse
+import json
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from math import isnan
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -39,25 +39,24 @@ from training.learning.recipe import Recipe, from_dict, merged, read_tables
 from training.learning.scored_run import ScoredRun
 from training.scoring.candidates import Model, plain_label, predictor_of
 from training.scoring.evaluation import evaluate
-from training.scoring.rows import read_rows, write_rows
+from training.scoring.rows import write_rows
 from training.scoring.scores import Score
 from training.scoring.truth import Truth
 from training.slices.case import Case
 from training.teaching.made_recipe import begun_by, recipe_of_collection
 from training.teaching.survey import survey
-from training.teaching.trials_figure import draw_trials
+from training.teaching.trials_page import PAGE, RANDOM, TABLE, TrialScore, write_page
 from training.train import RunOptions
 
-_TABLE, _PAGE, _PICTURE = "trials.csv", "trials.md", "trials.png"
+_STUDY = "study.json"
 _CHOOSING = 20  # most patients that score a trial that is made to choose
 _BATCHES = 25  # in an epoch, as in `training.teach`
-_RANDOM = "random weights"
 
 
 @dataclass(frozen=True)
 class Trial:
     """What is taught from. cases: how many; minutes: of one thread; draw: number of the order of the cases, from 1;
-    start: the model whose weights are the first ones, or `_RANDOM`."""
+    start: the model whose weights are the first ones, or `RANDOM`."""
 
     cases: int
     minutes: float
@@ -72,19 +71,6 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class TrialScore:
-    """A line of the table: mean Dice of a label over the patients that score. steps: of the training."""
-
-    cases: int
-    minutes: float
-    start: str
-    draw: int
-    steps: int
-    label: str
-    dice: float
-
-
-@dataclass(frozen=True)
 class Study:
     """What is the same in all trials.
 
@@ -95,7 +81,7 @@ class Study:
         segments: of the collections.
         network, modality: of the models.
         changes: of the recipe, as tables.
-        chooses: whether those score who are neither in `scored` nor taught from.
+        chooses: whether those score who are neither in `scored` nor in the trial that is scored.
     """
 
     scored: Sequence[Case]
@@ -127,10 +113,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _work(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     study = study_of(datasets.cases_of(options.dataset, options.root), options)
+    _check_same(study, options)
     for trial in _wanted(options):
         score_trial(trial, study, options.out)
         write_page(options.out)
-        print((options.out / _PAGE).read_text(encoding="utf-8"))
+        print((options.out / PAGE).read_text(encoding="utf-8"))
 
 
 def study_of(cases: Sequence[Case], options: argparse.Namespace) -> Study:
@@ -152,6 +139,23 @@ def study_of(cases: Sequence[Case], options: argparse.Namespace) -> Study:
     )
 
 
+def _check_same(study: Study, options: argparse.Namespace) -> None:
+    """Raises `InputError` if trials of another study are in the folder: one page would show both."""
+    path = options.out / _STUDY
+    own = {
+        "network": study.network,
+        "segments": [label.name for label in study.segments],
+        "score": len(study.scored),
+        "choose": study.chooses,
+        "changes": study.changes,
+    }
+    text = json.dumps(own, indent=2) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise InputError(f"'{options.out}' has trials by other options (see '{path}'); choose another --out.")
+    options.out.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
 def _wanted(options: argparse.Namespace) -> Iterator[Trial]:
     """One draw after the other, so that a study that is stopped has whole draws."""
     for draw in range(1, options.draws + 1):
@@ -168,18 +172,16 @@ def score_trial(trial: Trial, study: Study, out: Path) -> None:
         accelerator="cpu",
         workers=0,
         resume=True,
-        start=None if trial.start == _RANDOM else trial.start,
+        start=None if trial.start == RANDOM else trial.start,
         max_batches=_BATCHES,
     )
     truth = Truth(study.scoring(trial), study.source, study.segments)
-
     largest = recipe.card["largest_component"]
 
     def score(checkpoint: dict[str, Any]) -> list[Score]:
-        scores = evaluate(
-            [Model(trial.folder, predictor_of(checkpoint, Compute("cpu"), largest_component=largest))], truth
-        )
-        write_rows(folder / _TABLE, TrialScore, _summed(trial, checkpoint["global_step"], scores))
+        predictor = predictor_of(checkpoint, Compute("cpu"), largest_component=largest)
+        scores = evaluate([Model(trial.folder, predictor)], truth)
+        write_rows(folder / TABLE, TrialScore, _summed(trial, checkpoint["global_step"], scores))
         return scores
 
     ScoredRun(recipe, collection.folder, folder / "scores.csv").make(run, score)
@@ -200,7 +202,7 @@ def _collection(trial: Trial, study: Study, folder: Path) -> Collection:
 
 def _recipe(trial: Trial, study: Study, collection: Collection) -> Recipe:
     found = survey(collection)
-    if trial.start == _RANDOM:
+    if trial.start == RANDOM:
         recipe = recipe_of_collection(collection, found, study.network, trial.minutes, seed=trial.draw)
     else:
         spec = find_model(trial.start)
@@ -210,56 +212,12 @@ def _recipe(trial: Trial, study: Study, collection: Collection) -> Recipe:
     return from_dict(merged(merged(recipe.as_dict(), timed), dict(study.changes)))
 
 
-def write_page(out: Path) -> None:
-    """Collect what is done in a table, and write the page of means over draws."""
-    tables = [read_rows(table, TrialScore, "training.teaching.trials") for table in out.glob(f"*/{_TABLE}")]
-    lines = sorted(
-        (line for table in tables for line in table),
-        key=lambda one: (one.start != _RANDOM, one.start, one.cases, one.minutes, one.draw),
-    )
-    write_rows(out / _TABLE, TrialScore, lines)
-    (out / _PAGE).write_text("\n".join(page(lines)) + "\n", encoding="utf-8")
-    draw_trials(out / _PICTURE, dice_of_draws(lines))
-
-
 def _summed(trial: Trial, steps: int, scores: Sequence[Score]) -> Iterator[TrialScore]:
     """A line for each label: its mean over the patients that score, but for those without it in whom none is found."""
     defined = [one for one in scores if not isnan(one.dice)]
     for label in sorted({one.label for one in defined}):
         dice = fmean(one.dice for one in defined if one.label == label)
         yield TrialScore(trial.cases, trial.minutes, trial.start, trial.draw, steps, label, round(dice, 4))
-
-
-def dice_of_draws(lines: Sequence[TrialScore]) -> dict[str, dict[int, list[float]]]:
-    """By start and minutes in words, then by the number of cases, the mean over the labels for each draw."""
-    found: dict[str, dict[int, list[float]]] = {}
-    by_draw = [(f"{one.minutes:g} minutes, {Path(one.start).name}", one.cases, one.draw) for one in lines]
-    for name, cases, draw in dict.fromkeys(by_draw):
-        values = [line.dice for line, key in zip(lines, by_draw, strict=True) if key == (name, cases, draw)]
-        found.setdefault(name, {}).setdefault(cases, []).append(fmean(values))
-    return found
-
-
-def page(lines: Sequence[TrialScore]) -> Iterator[str]:
-    """The lines of a table of means over draws."""
-    labels = sorted({one.label for one in lines})
-    yield "| cases | minutes | begun with | draws | steps | Dice | " + " | ".join(labels) + " |"
-    yield "|--:|--:|:--|--:|--:|--:|" + "--:|" * len(labels)
-    for (start, cases, minutes), group in groupby(lines, key=lambda one: (one.start, one.cases, one.minutes)):
-        rows = list(group)
-        draws = sorted({one.draw for one in rows})
-        means = [fmean(one.dice for one in rows if one.draw == draw) for draw in draws]
-        each = [_spread([one.dice for one in rows if one.label == label]) for label in labels]
-        steps = f"{fmean(one.steps for one in rows):.0f}"
-        yield f"| {' | '.join([str(cases), f'{minutes:g}', start, str(len(draws)), steps, _spread(means), *each])} |"
-
-
-def _spread(values: Iterable[float]) -> str:
-    """Mean ± standard deviation over draws."""
-    several = list(values)
-    if not several:
-        return "n/a"
-    return f"{fmean(several):.3f}" + (f" ± {stdev(several):.3f}" if len(several) > 1 else "")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -277,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, nargs="+", required=True, help="of the processor")
     parser.add_argument("--draws", type=int, default=3, help="(default: 3)")
     parser.add_argument("--network", default="eccamunet", help="(default: eccamunet)")
-    parser.add_argument("--from", dest="start", default=_RANDOM, metavar="MODEL", help="begin with its weights")
+    parser.add_argument("--from", dest="start", default=RANDOM, metavar="MODEL", help="begin with its weights")
     parser.add_argument("--changes", metavar="RECIPE", help="a recipe file with what is to be different")
     parser.add_argument(
         "--choose", action="store_true", help="score on patients that neither score nor teach otherwise"

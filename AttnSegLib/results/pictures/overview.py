@@ -52,7 +52,7 @@ class Overview:
         labels: names and colours.
         attention: the maps (D, H, W) by their titles.
         reference: a label map (D, H, W) to compare with; None for none.
-        known: by the titles of maps, what is known of their influence; missing if nothing is.
+        influences: by the titles of maps, what was measured; missing if nothing was.
         queries: by the titles of maps that show where one point looks, the voxel (k, j, i) of this point.
     """
 
@@ -62,17 +62,17 @@ class Overview:
     labels: Sequence[Label]
     attention: dict[str, np.ndarray]
     reference: np.ndarray | None = None
-    known: Mapping[str, MapInfluence] = field(default_factory=dict)
+    influences: Mapping[str, MapInfluence] = field(default_factory=dict)
     queries: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def colours(self, title: str) -> MapColours:
         """The colours of the map with this title."""
-        known = self.known.get(title)
+        known = self.influences.get(title)
         return MapColours.of(self.attention[title], known.gamma if known else None)
 
     def words_on(self, title: str) -> str:
         """What stands beside a map: its influence, too, if that is known."""
-        known = self.known.get(title)
+        known = self.influences.get(title)
         return f"{title}, {known.words}" if known else title
 
 
@@ -157,7 +157,9 @@ def _choose_slices(label_view: np.ndarray) -> list[int]:
 def _name_row(axes: Axes, words: str, inches: float) -> None:
     """Write what a row shows beside its first slice, upwards if the row has the room. inches: height of the row."""
     if inches < _FLAT:
-        axes.set_ylabel(fill(words, 30), fontsize=8, rotation="horizontal", ha="right", va="center")
+        axes.set_ylabel(
+            fill(words, max(30, round(14 / inches))), fontsize=8, rotation="horizontal", ha="right", va="center"
+        )
     else:
         axes.set_ylabel(fill(words, int(11 * inches)), fontsize=10)
 
