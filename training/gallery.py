@@ -62,9 +62,9 @@ def draw(spec: ModelSpec, case: str, labelled: Labelled, path: Path) -> None:
                 slice_alone, reference.shape
             )  # the others are not there
             queries[f"{title},\nfrom the cross"] = voxel
-    known = {title: one for title in maps if (one := spec.influence_of(title.partition(",\n")[0]))}
+    influences = {title: known for title in maps if (known := spec.influence_of(title.partition(",\n")[0]))}
     case = f"{spec.title}: {case}"
-    shown = Overview(case, stack, prediction.label_map, spec.labels, maps, reference, known, queries)
+    shown = Overview(case, stack, prediction.label_map, spec.labels, maps, reference, influences, queries)
     save_small(draw_slice_with_maps(shown, number), path)
 
 

@@ -15,7 +15,7 @@ from AttnSegLib import __version__
 from AttnSegLib.inference.preprocess import SliceStack
 from AttnSegLib.models.card import Label
 from AttnSegLib.results import metrics
-from AttnSegLib.results.slices_to_check import areas_of_slices, doubt, slices_to_check
+from AttnSegLib.results.slices_to_check import doubt, filled_slices, slices_to_check
 
 REPORT_FORMAT = 1  # of `report.json`; increase it for a change that breaks programs which read the file
 
@@ -41,13 +41,13 @@ def doubtful_slices(
         label_map: (D, H, W).
         expected_error: by the index of a slice, as in `Prediction`.
     """
-    areas = areas_of_slices(label_map, stack.orientation)
+    filled = filled_slices(label_map, stack.orientation)
     return [
         {
             "index": s.index,
             "expected_dice": round(1 - s.expected_error, 4),
             "area_jump": round(s.area_jump, 4),
-            "is_empty": not areas[s.index],
+            "is_empty": not filled[s.index],
         }
         for s in slices_to_check(label_map, stack.orientation, expected_error)
         if s.is_doubtful

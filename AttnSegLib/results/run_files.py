@@ -93,10 +93,11 @@ def _draw(
     from AttnSegLib.results.pictures.overview import Overview, write_overview
 
     maps = prediction.attention
-    known = {title: one for title in maps if (one := spec.influence_of(title))}
+    influences = {title: known for title in maps if (known := spec.influence_of(title))}
     title = ", ".join([spec.title, *(f"without {one}" for one in wanted.without)])
     labels = prediction.label_map
-    write_overview(folder / OVERVIEW, Overview(title, prediction.stack, labels, spec.labels, maps, reference, known))
+    shown = Overview(title, prediction.stack, labels, spec.labels, maps, reference, influences)
+    write_overview(folder / OVERVIEW, shown)
 
 
 def write_one_file(path: Path, spec: ModelSpec, prediction: Prediction, wanted: WantedFormat) -> None:

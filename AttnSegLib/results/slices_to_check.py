@@ -49,7 +49,7 @@ def slices_to_check(
         orientation: how slices lie in it.
         expected_error: by the index of a slice as it is stored, as in `Prediction`.
     """
-    areas = areas_of_slices(label_map, orientation)
+    areas = np.count_nonzero(label_map, axis=_within_slices(orientation)).astype(float)
     found = [SliceToCheck(n, expected_error.get(n, 0.0), jump) for n, jump in enumerate(area_jumps(areas.tolist()))]
     found = [s for s in found if s.score > 0 or areas[s.index] > 0]
     return sorted(found, key=lambda s: (-s.score, s.index))
@@ -61,16 +61,19 @@ def doubt(label_map: np.ndarray, orientation: SliceOrientation, expected_error: 
 
     The arguments are those of `slices_to_check`.
     """
-    filled = np.flatnonzero(areas_of_slices(label_map, orientation))
+    filled = np.flatnonzero(filled_slices(label_map, orientation))
     if not filled.size:
         return 1.0
     return float(np.mean([expected_error.get(int(number), 0.0) for number in filled]))
 
 
-def areas_of_slices(label_map: np.ndarray, orientation: SliceOrientation) -> np.ndarray:
-    """How many voxels of each slice of a label map, (D, H, W), have a label."""
-    others = tuple(axis for axis in range(3) if axis != orientation.axes[0])
-    return np.asarray(np.count_nonzero(label_map, axis=others), float)
+def filled_slices(label_map: np.ndarray, orientation: SliceOrientation) -> np.ndarray:
+    """Whether each slice of a label map, (D, H, W), has a label."""
+    return np.asarray(label_map.any(axis=_within_slices(orientation)))
+
+
+def _within_slices(orientation: SliceOrientation) -> tuple[int, ...]:
+    return tuple(axis for axis in range(3) if axis != orientation.axes[0])
 
 
 def area_jumps(areas: Sequence[float]) -> list[float]:

@@ -143,6 +143,7 @@ def _check_same(study: Study, options: argparse.Namespace) -> None:
     """Raises `InputError` if trials of another study are in the folder: one page would show both."""
     path = options.out / _STUDY
     own = {
+        "dataset": options.dataset,
         "network": study.network,
         "segments": [label.name for label in study.segments],
         "score": len(study.scored),
@@ -176,10 +177,9 @@ def score_trial(trial: Trial, study: Study, out: Path) -> None:
         max_batches=_BATCHES,
     )
     truth = Truth(study.scoring(trial), study.source, study.segments)
-    largest = recipe.card["largest_component"]
 
     def score(checkpoint: dict[str, Any]) -> list[Score]:
-        predictor = predictor_of(checkpoint, Compute("cpu"), largest_component=largest)
+        predictor = predictor_of(checkpoint, Compute("cpu"), largest_component=recipe.card["largest_component"])
         scores = evaluate([Model(trial.folder, predictor)], truth)
         write_rows(folder / TABLE, TrialScore, _summed(trial, checkpoint["global_step"], scores))
         return scores
@@ -238,7 +238,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from", dest="start", default=RANDOM, metavar="MODEL", help="begin with its weights")
     parser.add_argument("--changes", metavar="RECIPE", help="a recipe file with what is to be different")
     parser.add_argument(
-        "--choose", action="store_true", help="score on patients that neither score nor teach otherwise"
+        "--choose",
+        action="store_true",
+        help="score on patients from whom the trial is not taught, and who do not score without this",
     )
     return parser
 
